@@ -1,0 +1,1 @@
+"""What a spiking network costs on compute-in-memory crossbars."""

@@ -1,0 +1,1 @@
+"""Example configurations that travel with the package."""

@@ -1,0 +1,85 @@
+"""Files that are whole or absent: atomic writes, checked reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from hasnas.errors import BadInputError
+
+
+def write_atomic(path: Path | str, data: bytes | str) -> None:
+    """Write a file so that a crash leaves the old content or the new one, never a part.
+
+    The data go to a temporary file in the same directory, are synced, and replace the target in one step.
+
+    Args:
+        path: the file to write; its directory must exist.
+        data: bytes, or text to encode as UTF-8.
+
+    Raises:
+        BadInputError: if the directory cannot be written to.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        sync_directory(target.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BadInputError(
+            f"cannot write {target}: {error.strerror or error}; check that the directory exists and has room"
+        ) from error
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename in `directory` durable (a no-op where directories cannot be opened)."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_text(path: Path | str) -> str:
+    """The text of a file.
+
+    Raises:
+        BadInputError: if the file is missing, unreadable or not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{path} is not a text file (byte {error.start} is not UTF-8); check the path") from error
+    except OSError as error:
+        raise BadInputError(f"cannot read {path}: {error.strerror or error}; check the path") from error
+
+
+def read_json(path: Path | str) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        BadInputError: if the file is missing, unreadable or not complete JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise BadInputError(
+            f"{path} is not valid JSON (line {error.lineno}: {error.msg}); it may be truncated, make it anew"
+        ) from error
+
+
+def sha256_of(path: Path | str) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

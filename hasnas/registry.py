@@ -1,0 +1,70 @@
+"""Named plug-ins: built-in ones by import path (listing them imports nothing), others by decorator or entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from hasnas.errors import BadInputError, HasnasError, nearest
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Maps a name to an implementation.
+
+    Args:
+        kind: what is registered, for messages, e.g. `"dataset"`.
+        builtin: name -> `"module:attribute"`, imported on first use.
+        entry_point_group: group under which other packages announce theirs, e.g. `"hasnas.datasets"`.
+
+    >>> paths = Registry("path", {"join": "posixpath:join"}, "hasnas.doctest")
+    >>> paths.get("join")("a", "b")
+    'a/b'
+    >>> paths.get("joyn")
+    Traceback (most recent call last):
+        ...
+    hasnas.errors.BadInputError: unknown path 'joyn'; did you mean 'join'? Known: join
+    """
+
+    def __init__(self, kind: str, builtin: Mapping[str, str], entry_point_group: str) -> None:
+        self.kind = kind
+        self._paths = dict(builtin)
+        self._loaded: dict[str, T] = {}
+        self._group = entry_point_group
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator that adds an implementation under `name`; a name that is taken is refused."""
+        if name in self.names():
+            raise HasnasError(f"{self.kind} '{name}' is registered already; choose another name")
+
+        def add(implementation: T) -> T:
+            self._loaded[name] = implementation
+            return implementation
+
+        return add
+
+    def names(self) -> list[str]:
+        """Every known name, sorted."""
+        announced = {point.name for point in entry_points(group=self._group)}
+        return sorted(announced | set(self._paths) | set(self._loaded))
+
+    def get(self, name: str) -> T:
+        """The implementation called `name`.
+
+        Raises:
+            BadInputError: if nothing has that name; the nearest known one is named.
+        """
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> T:
+        if name in self._paths:
+            module, _, attribute = self._paths[name].partition(":")
+            return getattr(import_module(module), attribute)
+        for point in entry_points(group=self._group, name=name):
+            return point.load()
+        raise BadInputError(f"unknown {self.kind} '{name}'{nearest(name, self.names())}")

@@ -1,0 +1,1 @@
+"""What may be searched: the architecture's intermediate representation, the spaces, lowering and the network."""
