@@ -1,0 +1,55 @@
+"""The 8 x 8 handwritten digits that come with scikit-learn: real data without a download."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .source import DatasetCard, Samples, Split, check_split, stratified_split
+
+TEST_SHARE = 0.2
+TEST_SEED = 1797  # fixed for ever, independent of any run's seed, so that every run leaves the same samples untouched
+MAXIMUM = 16.0  # pixels are counts of black dots in 4 x 4 blocks
+
+
+@dataclass(frozen=True)
+class Digits:
+    """scikit-learn's digits with a fixed stratified test split of 20 %.
+
+    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998 (its test part).
+
+    >>> Digits().load("test").inputs.shape
+    (359, 1, 8, 8)
+    """
+
+    @property
+    def card(self) -> DatasetCard:
+        """What the dataset is."""
+        return DatasetCard(
+            name="digits",
+            title="Digits (scikit-learn)",
+            task="classification",
+            input_shape=(1, 8, 8),
+            outputs=10,
+            splits={"train": 1438, "test": 359},
+            licence="CC BY 4.0",
+            citation="E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits. UCI ML Repository, 1998",
+            class_names=tuple("0123456789"),
+            notes="ships with scikit-learn; the split is ours: 20 % stratified, seed 1797",
+        )
+
+    def load(self, split: Split, root: Path | None = None) -> Samples:
+        """The samples of a split, float32 in [0, 1]; `root` is not needed."""
+        from sklearn.datasets import load_digits
+
+        check_split(split)
+        images, targets = load_digits(return_X_y=True)
+        train, test = stratified_split(targets, TEST_SHARE, TEST_SEED)
+        chosen = train if split == "train" else test
+        inputs = (images[chosen] / MAXIMUM).astype(np.float32).reshape(-1, 1, 8, 8)
+        return Samples(inputs, targets[chosen].astype(np.int64))
+
+
+DIGITS = Digits()
