@@ -1,1 +1,7 @@
 """What may be searched: the architecture's intermediate representation, the spaces, lowering and the network."""
+
+from .architecture import Architecture as Architecture
+from .cells import Edge as Edge
+from .cells import Genotype as Genotype
+from .graph import LayerGraph as LayerGraph
+from .macro import Macro as Macro

@@ -1,0 +1,107 @@
+"""Architecture: the cells of a network and the macro around them; versioned JSON in and out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hasnas.errors import BadInputError
+from hasnas.files import read_json, write_atomic
+
+from .cells import Genotype
+from .graph import LayerGraph
+from .macro import Macro, expand
+from .operations import operation_named
+
+ARCHITECTURE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network as drawn: one genotype for each cell, and the macro.
+
+    >>> from hasnas.search_spaces.cells import Edge
+    >>> cell = Genotype(4, (Edge(0, 3, "conv3x3"), Edge(1, 2, "conv3x3")))
+    >>> architecture = Architecture((cell, cell), Macro(timesteps=5, channels=128))
+    >>> architecture.drawn_parameter_count - architecture.expand().parameter_count   # the dead edge 1 -> 2
+    738048
+    """
+
+    genotypes: tuple[Genotype, ...]
+    macro: Macro
+
+    def canonical(self) -> Architecture:
+        """The same network with dead edges removed, nodes not relabelled."""
+        cells = tuple(genotype.canonical(self.macro.timesteps) for genotype in self.genotypes)
+        return Architecture(cells, self.macro)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether every cell has a path from input to output."""
+        return all(genotype.edges for genotype in self.canonical().genotypes)
+
+    @property
+    def key(self) -> str:
+        """A hash of the canonical form; equal keys mean equal deployed networks."""
+        text = json.dumps(self.canonical().to_json(), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @property
+    def drawn_parameter_count(self) -> int:
+        """Trainable parameters as drawn, dead edges included, as the field's papers count them."""
+        widths = self.macro.cell_channels(len(self.genotypes))
+        cells = sum(
+            operation_named(edge.operation).parameters(channels)
+            for genotype, channels in zip(self.genotypes, widths, strict=True)
+            for edge in genotype.edges
+        )
+        return cells + self.macro.parameters_without_cells(len(self.genotypes))
+
+    def expand(self) -> LayerGraph:
+        """The layers that are deployed and priced.
+
+        Raises:
+            BadInputError: if a cell has no path from input to output.
+        """
+        return expand(self.genotypes, self.macro)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, read back by `from_json`."""
+        cells = [genotype.to_json() for genotype in self.genotypes]
+        return {"version": ARCHITECTURE_VERSION, "cells": cells, "macro": self.macro.to_json()}
+
+    @staticmethod
+    def from_json(data: Any) -> Architecture:
+        """An architecture from plain data.
+
+        Raises:
+            BadInputError: if the data are of another version or do not describe an architecture.
+        """
+        if not isinstance(data, dict) or data.get("version") != ARCHITECTURE_VERSION:
+            found = data.get("version") if isinstance(data, dict) else type(data).__name__
+            raise BadInputError(f"not an architecture of version {ARCHITECTURE_VERSION} (found {found!r})")
+        try:
+            cells = tuple(Genotype.from_json(item) for item in data["cells"])
+            return Architecture(cells, Macro.from_json(data["macro"]))
+        except (KeyError, TypeError) as error:
+            raise BadInputError(f"an architecture needs 'cells' and 'macro'; problem at {error}") from error
+
+    def save(self, path: Path | str) -> None:
+        """Write the JSON file."""
+        write_atomic(path, json.dumps(self.to_json(), indent=1) + "\n")
+
+    @staticmethod
+    def load(path: Path | str) -> Architecture:
+        """Read the JSON file.
+
+        Raises:
+            BadInputError: naming the file, if it cannot be read or understood.
+        """
+        data = read_json(path)
+        try:
+            return Architecture.from_json(data)
+        except BadInputError as error:
+            raise BadInputError(f"{path}: {error}") from error

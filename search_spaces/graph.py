@@ -1,0 +1,307 @@
+"""LayerGraph: typed operations with shapes and delays. What is deployed, priced, exported and drawn reads this."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from hasnas.errors import BadInputError, nearest
+
+GRAPH_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where samples enter; `static` ones (images) are the same at every timestep."""
+
+    static: bool = True
+
+
+@dataclass(frozen=True)
+class Conv2d:
+    """Two-dimensional convolution, square kernel."""
+
+    in_channels: int
+    out_channels: int
+    kernel_size: int
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+    bias: bool = False
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Fully connected layer."""
+
+    in_features: int
+    out_features: int
+    bias: bool = False
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalisation over channels; an affine map once trained."""
+
+    channels: int
+
+
+@dataclass(frozen=True)
+class LIF:
+    """Leaky integrate-and-fire neurons, one per element.
+
+    v <- v + (x - v) / tau;  spike where v >= threshold, then v <- reset.
+
+    Source: SpikingJelly `LIFNode` with `decay_input=True` and a hard reset.
+    """
+
+    tau: float = 4 / 3
+    threshold: float = 1.0
+    reset: float = 0.0
+
+
+@dataclass(frozen=True)
+class AvgPool2d:
+    """Average over windows, zeros counted at the border."""
+
+    kernel_size: int
+    stride: int
+    padding: int = 0
+
+
+@dataclass(frozen=True)
+class MaxPool2d:
+    """Maximum over windows."""
+
+    kernel_size: int
+    stride: int
+    padding: int = 0
+
+
+@dataclass(frozen=True)
+class Add:
+    """Sum of all incoming connections."""
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """[C, H, W] to a vector."""
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Random zeros in training; nothing afterwards."""
+
+    probability: float = 0.5
+
+
+@dataclass(frozen=True)
+class Vote:
+    """Mean over groups of `group_size` neighbours: several output neurons speak for one class."""
+
+    group_size: int
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results leave; the network's answer is their mean over time."""
+
+
+Operation = (
+    Input | Conv2d | Linear | BatchNorm | LIF | AvgPool2d | MaxPool2d | Add | Flatten | Dropout | Vote | Output
+)
+OPERATION_TYPES: dict[str, type] = {kind.__name__: kind for kind in Operation.__args__}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A named operation and the shape of its result, without time and batch."""
+
+    name: str
+    operation: Operation
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Elements of the result."""
+        result = 1
+        for side in self.shape:
+            result *= side
+        return result
+
+    @property
+    def parameter_count(self) -> int:
+        """Trainable parameters of the operation."""
+        match self.operation:
+            case Conv2d() as conv:
+                kernel = conv.kernel_size**2 * conv.in_channels // conv.groups
+                return conv.out_channels * (kernel + conv.bias)
+            case Linear() as linear:
+                return linear.out_features * (linear.in_features + linear.bias)
+            case BatchNorm(channels):
+                return 2 * channels
+        return 0
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The result of `source` reaches `target`, `delay` timesteps later (0 or 1; zeros before the first arrives)."""
+
+    source: str
+    target: str
+    delay: int = 0
+
+
+@dataclass(frozen=True)
+class LayerGraph:
+    """A network as a graph of layers.
+
+    Args:
+        nodes: in an order in which every delay-0 connection points forward.
+        connections: several into one node are summed only by `Add`; other operations take exactly one.
+        timesteps: T of a sample.
+
+    Raises:
+        BadInputError: for unknown or repeated names, a loop without delay, missing or surplus inputs.
+
+    >>> graph = LayerGraph((Node("input", Input(), (1, 4, 4)), Node("output", Output(), (1, 4, 4))),
+    ...                    (Connection("input", "output"),), timesteps=2)
+    >>> LayerGraph.from_json(graph.to_json()) == graph
+    True
+    """
+
+    nodes: tuple[Node, ...]
+    connections: tuple[Connection, ...]
+    timesteps: int
+
+    def __post_init__(self) -> None:
+        if self.timesteps < 1:
+            raise BadInputError(f"timesteps is {self.timesteps}; give at least 1")
+        position = {node.name: index for index, node in enumerate(self.nodes)}
+        if len(position) != len(self.nodes):
+            raise BadInputError("two layers of a graph share a name; name each once")
+        for link in self.connections:
+            for end in (link.source, link.target):
+                if end not in position:
+                    raise BadInputError(f"connection {link.source}->{link.target}: no layer '{end}' in the graph")
+            if link.delay not in (0, 1):
+                raise BadInputError(f"connection {link.source}->{link.target}: delay {link.delay} is not 0 or 1")
+            if not link.delay and position[link.source] >= position[link.target]:
+                raise BadInputError(f"connection {link.source}->{link.target} points backward without a delay")
+        for node in self.nodes:
+            self._check_arity(node)
+
+    def _check_arity(self, node: Node) -> None:
+        count = len(self.inputs(node.name))
+        if isinstance(node.operation, Input):
+            fits = count == 0
+        elif isinstance(node.operation, Add):
+            fits = count >= 1
+        else:
+            fits = count == 1
+        if not fits:
+            raise BadInputError(f"layer '{node.name}' ({type(node.operation).__name__}) has {count} inputs")
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def _incoming(self) -> dict[str, tuple[Connection, ...]]:
+        incoming: dict[str, list[Connection]] = {node.name: [] for node in self.nodes}
+        for link in self.connections:
+            incoming[link.target].append(link)
+        return {name: tuple(links) for name, links in incoming.items()}
+
+    def node(self, name: str) -> Node:
+        """The node called `name`.
+
+        Raises:
+            BadInputError: if there is none.
+        """
+        if name not in self._by_name:
+            raise BadInputError(f"no layer '{name}' in the graph{nearest(name, self._by_name)}")
+        return self._by_name[name]
+
+    def inputs(self, name: str) -> tuple[Connection, ...]:
+        """Connections that end at `name`."""
+        return self._incoming[name]
+
+    @property
+    def parameter_count(self) -> int:
+        """Trainable parameters of the whole network."""
+        return sum(node.parameter_count for node in self.nodes)
+
+    @cached_property
+    def static_nodes(self) -> frozenset[str]:
+        """Layers whose result is the same at every timestep: they depend on a static input through no neuron."""
+        static: set[str] = set()
+        for node in self.nodes:
+            links = self.inputs(node.name)
+            if isinstance(node.operation, Input):
+                fixed = node.operation.static
+            else:
+                stateless = not isinstance(node.operation, LIF | Dropout | Output)
+                fixed = stateless and all(link.source in static and not link.delay for link in links)
+            if fixed:
+                static.add(node.name)
+        return frozenset(static)
+
+    @cached_property
+    def recurrent_groups(self) -> tuple[tuple[str, ...], ...]:
+        """Layers in the order to run them, those that feed back into each other together.
+
+        A group of one runs over all timesteps at once; a larger one must be stepped through time.
+        """
+        return _ordered_components([node.name for node in self.nodes], self.connections)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, read back by `from_json`."""
+        return {
+            "version": GRAPH_VERSION,
+            "timesteps": self.timesteps,
+            "nodes": [
+                {"name": n.name, "kind": type(n.operation).__name__, "shape": list(n.shape), **asdict(n.operation)}
+                for n in self.nodes
+            ],
+            "connections": [[link.source, link.target, link.delay] for link in self.connections],
+        }
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> LayerGraph:
+        """A graph from plain data.
+
+        Raises:
+            BadInputError: if the data are of another version or do not describe a graph.
+        """
+        if data.get("version") != GRAPH_VERSION:
+            raise BadInputError(f"graph has version {data.get('version')!r}; this release reads {GRAPH_VERSION}")
+        nodes = tuple(
+            Node(item["name"], _operation_from_json(item), tuple(int(side) for side in item["shape"]))
+            for item in data["nodes"]
+        )
+        links = tuple(Connection(source, target, delay) for source, target, delay in data["connections"])
+        return LayerGraph(nodes, links, int(data["timesteps"]))
+
+
+def _operation_from_json(item: dict[str, Any]) -> Operation:
+    kind = item.get("kind", "")
+    if kind not in OPERATION_TYPES:
+        raise BadInputError(f"layer '{item.get('name')}': unknown kind '{kind}'{nearest(kind, OPERATION_TYPES)}")
+    known = {field.name for field in fields(OPERATION_TYPES[kind])}
+    return OPERATION_TYPES[kind](**{key: value for key, value in item.items() if key in known})
+
+
+def _ordered_components(names: list[str], links: tuple[Connection, ...]) -> tuple[tuple[str, ...], ...]:
+    """Strongly connected components over all links, ordered along the links; names keep their order inside each."""
+    import networkx as nx
+
+    position = {name: index for index, name in enumerate(names)}
+    graph = nx.DiGraph()
+    graph.add_nodes_from(names)
+    graph.add_edges_from((link.source, link.target) for link in links)
+    condensed = nx.condensation(graph)
+    members = {number: sorted(data["members"], key=position.__getitem__) for number, data in condensed.nodes.items()}
+    order = nx.lexicographical_topological_sort(condensed, key=lambda number: position[members[number][0]])
+    return tuple(tuple(members[number]) for number in order)

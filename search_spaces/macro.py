@@ -1,0 +1,271 @@
+"""The macro: how stem, cells, reductions and classifier are put together around the cells of an architecture."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from hasnas.errors import BadInputError, nearest
+
+from .cells import Edge, Genotype
+from .graph import (
+    LIF,
+    Add,
+    AvgPool2d,
+    BatchNorm,
+    Connection,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Input,
+    LayerGraph,
+    Linear,
+    MaxPool2d,
+    Node,
+    Operation,
+    Output,
+    Vote,
+)
+from .operations import IDENTITY, operation_named
+
+
+@dataclass(frozen=True)
+class Macro:
+    """Everything about a network that its cells do not say.
+
+    Stem Conv3x3-BN (static images: computed once, used at every timestep) -> cell 1 on c channels -> BN-LIF-Conv3x3
+    (c -> 2c)-BN-AvgPool2 -> cell 2 on 2c -> ... -> BN-LIF-AvgPool(p)-Dropout -> Linear(hidden)-LIF ->
+    Linear(classes * votes) -> mean over votes -> mean over T.
+
+    Args:
+        input_shape: channels, height, width of one frame.
+        classes: number of classes, or of regressed values.
+        timesteps: T.
+        channels: c, channels of the first cell; every reduction doubles them.
+        static_input: images (True) or a frame for every timestep (False).
+        stem_stride: stride of the stem.
+        final_pool: p, window and stride of the last pooling.
+        hidden: neurons of the hidden fully connected layer, 0 for none.
+        votes: output neurons for each class.
+        dropout: probability of a zero before the classifier, in training.
+        tau: membrane time constant in timesteps, at least 1.
+        threshold: firing threshold where the operation names none.
+
+    Raises:
+        BadInputError: if a value is out of range or the maps shrink to nothing.
+
+    Source: SNASNet (Kim et al., ECCV 2022), released code.
+
+    >>> Macro(input_shape=(3, 32, 32), classes=10, timesteps=5, channels=128).map_sizes(cells=2)
+    ((32, 32), (16, 16))
+    """
+
+    input_shape: tuple[int, int, int] = (3, 32, 32)
+    classes: int = 10
+    timesteps: int = 5
+    channels: int = 128
+    static_input: bool = True
+    stem_stride: int = 1
+    final_pool: int = 2
+    hidden: int = 1024
+    votes: int = 10
+    dropout: float = 0.5
+    tau: float = 4 / 3
+    threshold: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "input_shape", tuple(self.input_shape))
+        for name in ("classes", "timesteps", "channels", "stem_stride", "final_pool", "hidden", "votes"):
+            minimum = 0 if name == "hidden" else 1
+            if getattr(self, name) < minimum:
+                raise BadInputError(f"macro.{name} is {getattr(self, name)}; give at least {minimum}")
+        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
+            raise BadInputError(f"macro.input_shape is {self.input_shape}; give channels, height, width")
+        if not 0 <= self.dropout < 1:
+            raise BadInputError(f"macro.dropout is {self.dropout}; give a probability from 0 to below 1")
+        if not self.tau >= 1:
+            raise BadInputError(f"macro.tau is {self.tau}; give at least 1 timestep")
+        if not self.threshold > 0:
+            raise BadInputError(f"macro.threshold is {self.threshold}; give a positive threshold")
+
+    def map_sizes(self, cells: int) -> tuple[tuple[int, int], ...]:
+        """Height and width of each cell's maps.
+
+        Raises:
+            BadInputError: if a map, or the one after the last pooling, has no pixel left.
+        """
+        height, width = (1 + (side - 1) // self.stem_stride for side in self.input_shape[1:])
+        sizes = tuple((height >> index, width >> index) for index in range(cells))
+        if min(sizes[-1]) < self.final_pool:
+            raise BadInputError(
+                f"macro.final_pool {self.final_pool} does not fit on the last cell's {sizes[-1]} maps; "
+                "use a smaller window, fewer reductions or a smaller macro.stem_stride"
+            )
+        return sizes
+
+    def cell_channels(self, cells: int) -> tuple[int, ...]:
+        """Channels of each cell."""
+        return tuple(self.channels << index for index in range(cells))
+
+    def classifier_inputs(self, cells: int) -> int:
+        """Values that enter the first fully connected layer."""
+        height, width = self.map_sizes(cells)[-1]
+        return self.cell_channels(cells)[-1] * (height // self.final_pool) * (width // self.final_pool)
+
+    def parameters_without_cells(self, cells: int) -> int:
+        """Trainable parameters of stem, reductions and classifier."""
+        widths = self.cell_channels(cells)
+        stem = 9 * self.input_shape[0] * self.channels + 2 * self.channels
+        reductions = sum(2 * c + 9 * c * 2 * c + 4 * c for c in widths[:-1])
+        outputs = self.classes * self.votes
+        inputs = self.classifier_inputs(cells)
+        last = self.hidden or inputs
+        head = 2 * widths[-1] + inputs * self.hidden + last * outputs + outputs
+        return stem + reductions + head
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, read back by `from_json`."""
+        return {**asdict(self), "input_shape": list(self.input_shape)}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Macro:
+        """A macro from plain data.
+
+        Raises:
+            BadInputError: for unknown keys or values out of range.
+        """
+        known = {item.name for item in fields(Macro)}
+        for key in data:
+            if key not in known:
+                raise BadInputError(f"unknown key 'macro.{key}'{nearest(key, known)}")
+        return Macro(**{**data, "input_shape": tuple(data["input_shape"])})
+
+
+def expand(genotypes: tuple[Genotype, ...], macro: Macro) -> LayerGraph:
+    """The network that is deployed and priced: the live part of each cell inside the macro.
+
+    Raises:
+        BadInputError: if a cell has no path from input to output.
+    """
+    builder = _Builder()
+    value = builder.add("input", Input(macro.static_input), macro.input_shape)
+    sizes, widths = macro.map_sizes(len(genotypes)), macro.cell_channels(len(genotypes))
+    stem = Conv2d(macro.input_shape[0], macro.channels, 3, macro.stem_stride, 1)
+    value = builder.add("stem.conv", stem, (widths[0], *sizes[0]), value)
+    value = builder.add("stem.norm", BatchNorm(widths[0]), (widths[0], *sizes[0]), value)
+    for index, genotype in enumerate(genotypes):
+        shape = (widths[index], *sizes[index])
+        value = _expand_cell(builder, f"cell{index + 1}", genotype, macro, shape, value)
+        if index + 1 < len(genotypes):
+            value = _expand_reduction(builder, f"reduction{index + 1}", macro, shape, value)
+    _expand_head(builder, macro, (widths[-1], *sizes[-1]), value)
+    return LayerGraph(tuple(builder.nodes), tuple(builder.connections), macro.timesteps)
+
+
+@dataclass
+class _Builder:
+    nodes: list[Node] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
+
+    def add(self, name: str, operation: Operation, shape: tuple[int, ...], *sources: str) -> str:
+        self.nodes.append(Node(name, operation, shape))
+        self.connections.extend(Connection(source, name) for source in sources)
+        return name
+
+
+def _expand_cell(
+    builder: _Builder, cell: str, genotype: Genotype, macro: Macro, shape: tuple[int, int, int], cell_input: str
+) -> str:
+    live = genotype.canonical(macro.timesteps)
+    if not live.edges:
+        raise BadInputError(f"{cell} has no path from input to output; connect node 0 to node {genotype.nodes - 1}")
+    forward: dict[int, list[str]] = {0: [cell_input]}
+    awaiting: list[tuple[Edge, str]] = []
+    values: dict[int, str] = {}
+    for number in range(live.nodes):
+        arriving = forward.get(number, [])
+        delayed = any(edge.delay and edge.target == number for edge in live.edges)
+        if not arriving and not delayed:
+            continue
+        if delayed or len(arriving) > 1:
+            values[number] = builder.add(f"{cell}.{number}.sum", Add(), shape, *arriving)
+        else:
+            values[number] = arriving[0]
+        leaving = [edge for edge in live.edges if edge.source == number]
+        spikes = _expand_neurons(builder, f"{cell}.{number}", leaving, macro, (shape, values[number]))
+        for edge in leaving:
+            result = _expand_edge(builder, cell, edge, shape, (values[number], spikes))
+            if edge.delay:
+                awaiting.append((edge, result))
+            else:
+                forward.setdefault(edge.target, []).append(result)
+    for edge, result in awaiting:
+        builder.connections.append(Connection(result, f"{cell}.{edge.target}.sum", delay=1))
+    return values[live.nodes - 1]
+
+
+def _expand_neurons(
+    builder: _Builder, prefix: str, leaving: list[Edge], macro: Macro, value: tuple[tuple[int, ...], str]
+) -> dict[float | None, str]:
+    """One LIF for each threshold among the convolutions that leave a node: equal neurons on equal input are one."""
+    spikes: dict[float | None, str] = {}
+    shape, source = value
+    for edge in leaving:
+        operation = operation_named(edge.operation)
+        if operation.is_conv and operation.threshold not in spikes:
+            own = operation.threshold
+            name = f"{prefix}.lif" if own is None else f"{prefix}.lif_t{str(own).replace('.', '_')}"
+            neuron = LIF(macro.tau, macro.threshold if own is None else own)
+            spikes[own] = builder.add(name, neuron, shape, source)
+    return spikes
+
+
+def _expand_edge(
+    builder: _Builder,
+    cell: str,
+    edge: Edge,
+    shape: tuple[int, int, int],
+    source: tuple[str, dict[float | None, str]],
+) -> str:
+    operation = operation_named(edge.operation)
+    value, spikes = source
+    if operation.name == IDENTITY:
+        return value
+    prefix = f"{cell}.{edge.source}_{edge.target}.{operation.name.replace('.', '_')}"
+    if operation.is_conv:
+        kernel = Conv2d(shape[0], shape[0], operation.kernel_size, 1, operation.padding)
+        conv = builder.add(f"{prefix}.conv", kernel, shape, spikes[operation.threshold])
+        return builder.add(f"{prefix}.norm", BatchNorm(shape[0]), shape, conv)
+    window = AvgPool2d if operation.kind == "avg_pool" else MaxPool2d
+    return builder.add(f"{prefix}.pool", window(operation.kernel_size, 1, operation.padding), shape, value)
+
+
+def _expand_reduction(
+    builder: _Builder, prefix: str, macro: Macro, shape: tuple[int, int, int], value: str
+) -> str:
+    channels, height, width = shape
+    wide = (2 * channels, height, width)
+    value = builder.add(f"{prefix}.norm_in", BatchNorm(channels), shape, value)
+    value = builder.add(f"{prefix}.lif", LIF(macro.tau, macro.threshold), shape, value)
+    value = builder.add(f"{prefix}.conv", Conv2d(channels, 2 * channels, 3, 1, 1), wide, value)
+    value = builder.add(f"{prefix}.norm", BatchNorm(2 * channels), wide, value)
+    return builder.add(f"{prefix}.pool", AvgPool2d(2, 2), (2 * channels, height // 2, width // 2), value)
+
+
+def _expand_head(builder: _Builder, macro: Macro, shape: tuple[int, int, int], value: str) -> None:
+    channels, height, width = shape
+    pooled = (channels, height // macro.final_pool, width // macro.final_pool)
+    features = pooled[0] * pooled[1] * pooled[2]
+    outputs = macro.classes * macro.votes
+    value = builder.add("head.norm", BatchNorm(channels), shape, value)
+    value = builder.add("head.lif", LIF(macro.tau, macro.threshold), shape, value)
+    value = builder.add("head.pool", AvgPool2d(macro.final_pool, macro.final_pool), pooled, value)
+    value = builder.add("head.flatten", Flatten(), (features,), value)
+    value = builder.add("head.dropout", Dropout(macro.dropout), (features,), value)
+    if macro.hidden:
+        value = builder.add("head.hidden", Linear(features, macro.hidden), (macro.hidden,), value)
+        value = builder.add("head.hidden_lif", LIF(macro.tau, macro.threshold), (macro.hidden,), value)
+    last = macro.hidden or features
+    value = builder.add("head.classifier", Linear(last, outputs, bias=True), (outputs,), value)
+    value = builder.add("head.vote", Vote(macro.votes), (macro.classes,), value)
+    builder.add("output", Output(), (macro.classes,), value)
