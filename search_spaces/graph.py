@@ -108,9 +108,7 @@ class Output:
     """Where results leave; the network's answer is their mean over time."""
 
 
-Operation = (
-    Input | Conv2d | Linear | BatchNorm | LIF | AvgPool2d | MaxPool2d | Add | Flatten | Dropout | Vote | Output
-)
+Operation = Input | Conv2d | Linear | BatchNorm | LIF | AvgPool2d | MaxPool2d | Add | Flatten | Dropout | Vote | Output
 OPERATION_TYPES: dict[str, type] = {kind.__name__: kind for kind in Operation.__args__}
 
 

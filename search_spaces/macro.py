@@ -240,9 +240,7 @@ def _expand_edge(
     return builder.add(f"{prefix}.pool", window(operation.kernel_size, 1, operation.padding), shape, value)
 
 
-def _expand_reduction(
-    builder: _Builder, prefix: str, macro: Macro, shape: tuple[int, int, int], value: str
-) -> str:
+def _expand_reduction(builder: _Builder, prefix: str, macro: Macro, shape: tuple[int, int, int], value: str) -> str:
     channels, height, width = shape
     wide = (2 * channels, height, width)
     value = builder.add(f"{prefix}.norm_in", BatchNorm(channels), shape, value)

@@ -150,6 +150,7 @@ class SpikingNetwork(nn.Module):
             for link in self.graph.inputs(name)
             if link.source not in members
         }
+        some = next(iter(outside.values()))
         for step in range(self.graph.timesteps):
             for name in group:
                 arriving = [
@@ -157,7 +158,9 @@ class SpikingNetwork(nn.Module):
                     for link in self.graph.inputs(name)
                     if step >= link.delay
                 ]
-                history[name].append(self._step(self.graph.node(name), arriving))
+                node = self.graph.node(name)
+                silence = [some.new_zeros(some.shape[1], *node.shape)]
+                history[name].append(self._step(node, arriving or silence))
         values.update({name: torch.stack(steps) for name, steps in history.items()})
 
     def _step(self, node: Node, arriving: list[Tensor]) -> Tensor:

@@ -1,0 +1,399 @@
+"""LayerGraph -> Workload for one network; integer codes -> Workload for a population, as arrays.
+
+The two must agree slot by slot: the graph is the oracle that the arrays are tested against.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hasnas.cim_estimator.workload import LayerKind, Workload
+
+from .graph import LIF, Add, AvgPool2d, BatchNorm, Conv2d, Input, LayerGraph, Linear, MaxPool2d, Node, Vote
+from .macro import Macro
+from .snasnet import CellSpace
+from .space import Codes
+
+REAL_BITS = 8
+SPIKE_BITS = 1
+Integers = NDArray[np.int64]
+
+
+def average_bits(window: int, bits: int) -> int:
+    """Bits of the mean over window x window values: window^2 + 1 levels for spikes, unchanged for real values.
+
+    >>> average_bits(2, SPIKE_BITS), average_bits(3, REAL_BITS)
+    (3, 8)
+    """
+    return math.ceil(math.log2(window**2 + 1)) if bits == SPIKE_BITS else bits
+
+
+def lower(graph: LayerGraph, rates: Mapping[str, float] | None = None) -> Workload:
+    """The workload of one network.
+
+    A batch norm that follows a convolution or a fully connected layer alone is folded into it, any other is a layer of
+    its own. Layers without arithmetic (flatten, dropout, a vote of one) disappear.
+
+    Args:
+        graph: the deployed network.
+        rates: measured share of non-zero inputs by the name of a convolution or fully connected layer, as
+            `SpikingNetwork.activity` returns them; unknown ones stay NaN.
+
+    Returns:
+        Arrays of shape `[L]`.
+    """
+    table = _Table()
+    bits: dict[str, int] = {}
+    level: dict[str, int] = {}
+    for node in graph.nodes:
+        links = graph.inputs(node.name)
+        sources = [link.source for link in links if not link.delay]
+        bits[node.name] = _result_bits(node, [bits.get(name, REAL_BITS) for name in sources])
+        level[node.name] = max((level[name] for name in sources), default=0)
+        if _is_folded(graph, node):
+            table.fold(links[0].source, biases=node.shape[0], parameters=node.parameter_count)
+            continue
+        row = _row_of(graph, node)
+        if row is None:
+            continue
+        level[node.name] += 1
+        row.update(
+            evaluations=1 if node.name in graph.static_nodes else graph.timesteps,
+            input_bits=max((bits.get(link.source, REAL_BITS) for link in links), default=REAL_BITS),
+            level=level[node.name],
+        )
+        table.add(node.name, row, (rates or {}).get(node.name, math.nan))
+    return table.workload(graph.timesteps)
+
+
+def _result_bits(node: Node, arriving: list[int]) -> int:
+    match node.operation:
+        case LIF():
+            return SPIKE_BITS
+        case AvgPool2d(window, _, _):
+            return average_bits(window, arriving[0])
+        case Conv2d() | Linear() | BatchNorm() | Add() | Vote() | Input():
+            return REAL_BITS
+    return arriving[0]
+
+
+def _is_folded(graph: LayerGraph, node: Node) -> bool:
+    if not isinstance(node.operation, BatchNorm):
+        return False
+    source = graph.inputs(node.name)[0].source
+    readers = [link for link in graph.connections if link.source == source]
+    return isinstance(graph.node(source).operation, Conv2d | Linear) and len(readers) == 1
+
+
+def _row_of(graph: LayerGraph, node: Node) -> dict[str, int] | None:
+    """Integer fields of a node's slot, or None if it costs nothing."""
+    links = graph.inputs(node.name)
+    channels, height, width = _map(node.shape)
+    match node.operation:
+        case Conv2d(_, _, kernel, stride, _, groups, bias):
+            kind, shape, biases = LayerKind.CONV, (kernel, stride, groups), channels * bias
+        case Linear(_, _, bias):
+            kind, shape, biases = LayerKind.LINEAR, (1, 1, 1), channels * bias
+        case AvgPool2d(kernel, stride, _) | MaxPool2d(kernel, stride, _):
+            kind, shape, biases = LayerKind.POOL, (kernel, stride, 1), 0
+        case Add() | Vote():
+            kind, shape, biases = LayerKind.ADD, (1, 1, 1), 0
+        case LIF():
+            kind, shape, biases = LayerKind.LIF, (1, 1, 1), 0
+        case BatchNorm():
+            kind, shape, biases = LayerKind.SCALE, (1, 1, 1), channels
+        case _:
+            return None
+    if isinstance(node.operation, Vote) and node.operation.group_size == 1:
+        return None
+    in_channels, in_height, in_width = _map(graph.node(links[0].source).shape)
+    summed = len(links) if isinstance(node.operation, Add) else 1
+    return {
+        **_shape_fields((in_channels * summed, in_height, in_width), (channels, height, width), shape),
+        "kind": kind,
+        "biases": biases,
+        "parameters": node.parameter_count,
+        "delay": sum(link.delay for link in links),
+    }
+
+
+def _map(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    return (shape[0], shape[1], shape[2]) if len(shape) == 3 else (shape[0], 1, 1)
+
+
+def _shape_fields(
+    before: tuple[int, int, int], after: tuple[int, int, int], window: tuple[int, int, int] = (1, 1, 1)
+) -> dict[str, int]:
+    return {
+        "in_channels": before[0],
+        "in_height": before[1],
+        "in_width": before[2],
+        "out_channels": after[0],
+        "out_height": after[1],
+        "out_width": after[2],
+        "kernel_size": window[0],
+        "stride": window[1],
+        "groups": window[2],
+    }
+
+
+@dataclass
+class _Table:
+    """Slots in the making: a value, or one for each candidate, for each field."""
+
+    names: list[str] = field(default_factory=list)
+    rows: list[dict[str, int | Integers]] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+
+    def add(self, name: str, row: Mapping[str, int | Integers], rate: float = math.nan) -> None:
+        empty: dict[str, int | Integers] = {"biases": 0, "parameters": 0, "delay": 0, "weight_bits": 0}
+        self.names.append(name)
+        self.rows.append({**empty, **row})
+        self.rates.append(rate)
+
+    def fold(self, name: str, biases: int, parameters: int) -> None:
+        """Let a batch norm disappear into the layer before it: its affine map becomes one bias for each channel."""
+        row = self.rows[self.names.index(name)]
+        row["biases"] = biases
+        row["parameters"] = row["parameters"] + parameters
+
+    def workload(self, timesteps: int) -> Workload:
+        columns = {key: _stack([row[key] for row in self.rows]) for key in self.rows[0]}
+        return Workload(names=tuple(self.names), timesteps=timesteps, input_rate=np.array(self.rates), **columns)
+
+
+def _stack(values: list[int | Integers]) -> Integers:
+    """`[L]` if no candidate differs, else `[N, L]`."""
+    return np.stack(np.broadcast_arrays(*[np.asarray(value, np.int64) for value in values]), axis=-1)
+
+
+def lower_codes(space: CellSpace, codes: Codes) -> Workload:
+    """The workloads of many candidates of a cell space, without an object for each.
+
+    Args:
+        space: the space the codes belong to.
+        codes: shape `[N, genes]`; dead genes are found here and cost nothing.
+
+    Returns:
+        Arrays of shape `[N, L]`, or `[L]` where all candidates agree; slots a candidate lacks are `LayerKind.NONE`.
+        The costs of candidates that are not connected mean nothing.
+    """
+    macro = space.macro
+    canonical, _ = space.canonical(codes)
+    table = _Table()
+    sizes, widths = macro.map_sizes(space.cells), macro.cell_channels(space.cells)
+    stem = _shape_fields(macro.input_shape, (widths[0], *sizes[0]), (3, macro.stem_stride, 1))
+    static = np.full(len(canonical), macro.static_input)
+    level: Integers = np.ones(len(canonical), np.int64)
+    runs = 1 if macro.static_input else macro.timesteps
+    stem = {**stem, **_conv_fields(9 * macro.input_shape[0], widths[0])}
+    table.add("stem.conv", {**stem, "evaluations": runs, "input_bits": REAL_BITS, "level": 1})
+    for index in range(space.cells):
+        start = 0 if space.shared else index * len(space.pairs)
+        part = canonical[:, start : start + len(space.pairs)]
+        cell = _CellColumns(space, f"cell{index + 1}", (widths[index], *sizes[index]), part.astype(np.int64))
+        level, static = cell.write(table, static, level)
+        first = np.where(static, 1, macro.timesteps)
+        if index + 1 < space.cells:
+            name = f"reduction{index + 1}"
+            level = _write_reduction(table, name, macro, (widths[index], *sizes[index]), (level, first))
+            static = np.zeros_like(static)
+    _write_head(table, macro, (widths[-1], *sizes[-1]), (level, first))
+    return table.workload(macro.timesteps)
+
+
+def _conv_fields(fan_in: int, outputs: int) -> dict[str, int]:
+    """A convolution without bias and the batch norm folded into it."""
+    return {"kind": LayerKind.CONV, "biases": outputs, "parameters": fan_in * outputs + 2 * outputs}
+
+
+class _CellColumns:
+    """The slots of one cell for all candidates: a sum, neurons for each threshold, and one slot for each pair."""
+
+    def __init__(self, space: CellSpace, name: str, shape: tuple[int, int, int], codes: Integers) -> None:
+        self.space, self.name, self.shape, self.codes = space, name, shape, codes
+        operations = [space.operation_of(choice) for choice in range(len(space.choices))]
+        backward = np.arange(len(operations)) >= len(space.operations)
+        lookup = {
+            "conv": [item.is_conv for item in operations],
+            "pool": [item.kind.endswith("pool") for item in operations],
+            "kernel": [item.kernel_size for item in operations],
+            "parameters": [item.parameters(shape[0]) for item in operations],
+        }
+        self.table = {key: np.asarray(values, np.int64)[codes] for key, values in lookup.items()}
+        self.live, self.backward = codes > 0, backward[codes] & (codes > 0)
+        self.threshold = np.array([-1 if item.threshold is None else item.threshold for item in operations])[codes]
+        self.thresholds = sorted({-1 if o.threshold is None else o.threshold for o in operations if o.is_conv})
+
+    def write(self, table: _Table, static: NDArray[np.bool_], level: Integers) -> tuple[Integers, NDArray[np.bool_]]:
+        """Add the slots; returns the level of the cell's output and whether it is static."""
+        nodes, zero = self.space.nodes, np.zeros(len(self.codes), np.int64)
+        arrivals = [zero.copy() for _ in range(nodes)]
+        delayed = [zero.copy() for _ in range(nodes)]
+        value_level = [zero.copy() for _ in range(nodes)]
+        value_static = [np.ones(len(self.codes), bool) for _ in range(nodes)]
+        arrivals[0] += 1
+        value_level[0], value_static[0] = level, static.copy()
+        for pair, (low, high) in enumerate(self.space.pairs):
+            arrivals[high] += self.live[:, pair] & ~self.backward[:, pair]
+            delayed[low] += self.backward[:, pair]
+        for node in range(nodes):
+            value_static[node] &= delayed[node] == 0
+            exists = (delayed[node] > 0) | (arrivals[node] > 1)
+            value_level[node] = value_level[node] + exists
+            self._write_sum(table, node, (exists, arrivals[node], delayed[node]), (value_level, value_static))
+            self._write_neurons(table, node, value_level[node])
+            self._spread(node, value_level, value_static)
+        self._write_edges(table, value_level, value_static)
+        return value_level[-1], value_static[-1]
+
+    def _sides(self, pair: int, node: int) -> NDArray[np.bool_]:
+        """Which candidates have a live edge of this pair that leaves `node`."""
+        low, _ = self.space.pairs[pair]
+        runs_backward = self.backward[:, pair]
+        return self.live[:, pair] & (~runs_backward if node == low else runs_backward)
+
+    def _write_sum(
+        self,
+        table: _Table,
+        node: int,
+        counts: tuple[NDArray[np.bool_], Integers, Integers],
+        values: tuple[list[Integers], list[NDArray[np.bool_]]],
+    ) -> None:
+        exists, arrivals, delayed = counts
+        channels, height, width = self.shape
+        row = _shape_fields((0, height, width), self.shape)
+        table.add(
+            f"{self.name}.{node}.sum",
+            {
+                **row,
+                "in_channels": channels * np.maximum(arrivals + delayed, 1),
+                "kind": np.where(exists, LayerKind.ADD, LayerKind.NONE),
+                "delay": delayed,
+                "evaluations": self._evaluations(values[1][node]),
+                "input_bits": REAL_BITS,
+                "level": values[0][node],
+            },
+        )
+
+    def _write_neurons(self, table: _Table, node: int, level: Integers) -> None:
+        leaving = [
+            self._sides(pair, node) & (self.table["conv"][:, pair] > 0)
+            for pair, ends in enumerate(self.space.pairs)
+            if node in ends
+        ]
+        pairs = [pair for pair, ends in enumerate(self.space.pairs) if node in ends]
+        for threshold in self.thresholds:
+            present = np.any(
+                [mask & (self.threshold[:, pair] == threshold) for mask, pair in zip(leaving, pairs, strict=True)],
+                axis=0,
+            )
+            suffix = "lif" if threshold < 0 else f"lif_t{str(threshold).replace('.', '_')}"
+            table.add(
+                f"{self.name}.{node}.{suffix}",
+                {
+                    **_shape_fields(self.shape, self.shape),
+                    "kind": np.where(present, LayerKind.LIF, LayerKind.NONE),
+                    "evaluations": self.space.macro.timesteps,
+                    "input_bits": REAL_BITS,
+                    "level": level + 1,
+                },
+            )
+
+    def _spread(self, node: int, level: list[Integers], static: list[NDArray[np.bool_]]) -> None:
+        """Carry a node's level and staticness along its forward edges."""
+        for pair, (low, high) in enumerate(self.space.pairs):
+            if low != node:
+                continue
+            forward = self._sides(pair, node)
+            conv, pool = self.table["conv"][:, pair], self.table["pool"][:, pair]
+            arriving = level[node] + 2 * conv + pool
+            level[high] = np.where(forward, np.maximum(level[high], arriving), level[high])
+            static[high] &= ~forward | (static[node] & (conv == 0))
+
+    def _write_edges(self, table: _Table, level: list[Integers], static: list[NDArray[np.bool_]]) -> None:
+        channels = self.shape[0]
+        for pair, (low, high) in enumerate(self.space.pairs):
+            conv, pool = self.table["conv"][:, pair] > 0, self.table["pool"][:, pair] > 0
+            source_level = np.where(self.backward[:, pair], level[high], level[low])
+            source_static = np.where(self.backward[:, pair], static[high], static[low])
+            table.add(
+                f"{self.name}.{low}_{high}",
+                {
+                    **_shape_fields(self.shape, self.shape),
+                    "kernel_size": np.where(conv | pool, self.table["kernel"][:, pair], 1),
+                    "kind": np.where(conv, LayerKind.CONV, np.where(pool, LayerKind.POOL, LayerKind.NONE)),
+                    "biases": channels * conv,
+                    "parameters": self.table["parameters"][:, pair],
+                    "evaluations": self._evaluations(source_static & pool),
+                    "input_bits": np.where(conv, SPIKE_BITS, REAL_BITS),
+                    "level": source_level + 1 + conv,
+                },
+            )
+
+    def _evaluations(self, static: NDArray[np.bool_]) -> Integers:
+        return np.where(static, 1, self.space.macro.timesteps)
+
+
+def _write_reduction(
+    table: _Table, name: str, macro: Macro, shape: tuple[int, int, int], entry: tuple[Integers, Integers]
+) -> Integers:
+    """Add a reduction's slots.
+
+    Args:
+        entry: level of its input, and how often the batch norm that reads it runs.
+
+    Returns:
+        The level of its output.
+    """
+    level, first = entry
+    channels, height, width = shape
+    wide, pooled = (2 * channels, height, width), (2 * channels, height // 2, width // 2)
+    scale = {"kind": LayerKind.SCALE, "biases": channels, "parameters": 2 * channels, "input_bits": REAL_BITS}
+    conv = {**_conv_fields(9 * channels, 2 * channels), "input_bits": SPIKE_BITS}
+    always = {"evaluations": macro.timesteps}
+    table.add(f"{name}.norm_in", {**_shape_fields(shape, shape), **scale, "evaluations": first, "level": level + 1})
+    lif = {"kind": LayerKind.LIF, "input_bits": REAL_BITS}
+    table.add(f"{name}.lif", {**_shape_fields(shape, shape), **lif, **always, "level": level + 2})
+    table.add(f"{name}.conv", {**_shape_fields(shape, wide, (3, 1, 1)), **conv, **always, "level": level + 3})
+    pool = {"kind": LayerKind.POOL, "input_bits": REAL_BITS}
+    table.add(f"{name}.pool", {**_shape_fields(wide, pooled, (2, 2, 1)), **pool, **always, "level": level + 4})
+    return level + 4
+
+
+def _write_head(table: _Table, macro: Macro, shape: tuple[int, int, int], entry: tuple[Integers, Integers]) -> None:
+    level, first = entry
+    channels, height, width = shape
+    window = macro.final_pool
+    pooled = (channels, height // window, width // window)
+    features, outputs = pooled[0] * pooled[1] * pooled[2], macro.classes * macro.votes
+    pooled_bits = average_bits(window, SPIKE_BITS)
+    slots: list[tuple[str, dict[str, int | Integers]]] = [
+        ("norm", {**_shape_fields(shape, shape), "kind": LayerKind.SCALE, "biases": channels,
+                  "parameters": 2 * channels, "input_bits": REAL_BITS}),
+        ("lif", {**_shape_fields(shape, shape), "kind": LayerKind.LIF, "input_bits": REAL_BITS}),
+        ("pool", {**_shape_fields(shape, pooled, (window, window, 1)), "kind": LayerKind.POOL,
+                  "input_bits": SPIKE_BITS}),
+    ]  # fmt: skip
+    last, last_bits = features, pooled_bits
+    if macro.hidden:
+        hidden = (macro.hidden, 1, 1)
+        slots.append(("hidden", {**_shape_fields((features, 1, 1), hidden), "kind": LayerKind.LINEAR,
+                                 "parameters": features * macro.hidden, "input_bits": pooled_bits}))  # fmt: skip
+        neurons = {"kind": LayerKind.LIF, "input_bits": REAL_BITS}
+        slots.append(("hidden_lif", {**_shape_fields(hidden, hidden), **neurons}))
+        last, last_bits = macro.hidden, SPIKE_BITS
+    slots.append(("classifier", {**_shape_fields((last, 1, 1), (outputs, 1, 1)), "kind": LayerKind.LINEAR,
+                                 "biases": outputs, "parameters": last * outputs + outputs,
+                                 "input_bits": last_bits}))  # fmt: skip
+    if macro.votes > 1:
+        votes = _shape_fields((outputs, 1, 1), (macro.classes, 1, 1))
+        slots.append(("vote", {**votes, "kind": LayerKind.ADD, "input_bits": REAL_BITS}))
+    for offset, (name, row) in enumerate(slots):
+        runs = first if name == "norm" else macro.timesteps
+        table.add(f"head.{name}", {**row, "evaluations": runs, "level": level + 1 + offset})

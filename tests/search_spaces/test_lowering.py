@@ -1,0 +1,95 @@
+"""Arrays for a population must say what the graph of each member says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hasnas.cim_estimator.workload import LayerKind, Workload
+from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
+from hasnas.search_spaces.lowering import lower, lower_codes
+from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
+from hasnas.search_spaces.space import sample
+from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
+
+SMALL = Macro((1, 8, 8), classes=10, timesteps=4, channels=4, hidden=16, votes=2)
+FRAMES = Macro((2, 8, 8), classes=10, timesteps=3, channels=4, hidden=0, votes=1, static_input=False, final_pool=1)
+SPACES = {
+    "forward": SNASNetSpace(SMALL),
+    "feedback": SNASNetSpace(SMALL, feedback=True),
+    "feedback, few timesteps": SNASNetSpace(Macro((1, 8, 8), timesteps=2, channels=4), feedback=True),
+    "thresholds": SpikeNASBenchSpace(SMALL),
+    "own cells, frames": CellSpace(
+        FRAMES, cells=3, shared=False, feedback=True, operations=("none", "identity", "conv5x5", "maxpool3x3")
+    ),
+}
+FIELDS = (
+    "kind in_channels out_channels kernel_size stride groups in_height in_width out_height out_width evaluations "
+    "input_bits weight_bits biases parameters level delay"
+).split()
+
+
+def slot_name(node: str) -> str:
+    """The population's slot of a graph's layer: pairs carry no operation and run from the lower node."""
+    part = node.split(".")
+    if not part[0].startswith("cell") or "_" not in part[1]:
+        return node
+    low, high = sorted(part[1].split("_"))
+    return f"{part[0]}.{low}_{high}"
+
+
+def rows(workload: Workload, candidate: int | None = None) -> dict[str, tuple[int, ...]]:
+    """Used slots by name."""
+    columns = []
+    for name in FIELDS:
+        array = np.broadcast_to(getattr(workload, name), workload.shape)
+        columns.append(array if candidate is None or array.ndim == 1 else array[candidate])
+    table = {slot_name(name): tuple(int(column[i]) for column in columns) for i, name in enumerate(workload.names)}
+    return {name: row for name, row in table.items() if row[0] != LayerKind.NONE}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_population_equals_graphs(name: str) -> None:
+    space = SPACES[name]
+    codes = sample(space, np.random.default_rng(7), 300)
+    codes = codes[space.canonical(codes)[1]]
+    population = lower_codes(space, codes)
+    for index, code in enumerate(codes):
+        graph = space.decode(code).expand()
+        assert rows(population, index) == rows(lower(graph)), code
+        assert rows(lower(graph)) != {}
+
+
+def test_parameters_of_a_workload_are_those_of_the_network() -> None:
+    space = SPACES["feedback"]
+    for code in sample(space, np.random.default_rng(3), 40):
+        architecture = space.decode(code)
+        if architecture.is_connected:
+            graph = architecture.expand()
+            assert lower(graph).parameters.sum() == graph.parameter_count
+
+
+def test_bits_of_what_a_layer_reads() -> None:
+    cell = Genotype(2, (Edge(0, 1, "conv3x3"),))
+    workload = lower(Architecture((cell, cell), SMALL).expand())
+    bits = dict(zip(workload.names, workload.input_bits, strict=True))
+    assert bits["stem.conv"] == 8, "the stem reads real values"
+    assert bits["cell1.0_1.conv3x3.conv"] == 1, "a convolution of a cell reads spikes"
+    assert bits["head.hidden"] == 3, "a mean over 2 x 2 spikes has five levels"
+    assert bits["head.classifier"] == 1
+
+
+def test_static_layers_run_once() -> None:
+    cell = Genotype(3, (Edge(0, 1, "avgpool3x3"), Edge(1, 2, "conv3x3")))
+    workload = lower(Architecture((cell, cell), SMALL).expand())
+    runs = dict(zip(workload.names, workload.evaluations, strict=True))
+    assert runs["stem.conv"] == runs["cell1.0_1.avgpool3x3.pool"] == 1
+    assert runs["cell2.0_1.avgpool3x3.pool"] == runs["cell1.1_2.conv3x3.conv"] == SMALL.timesteps
+
+
+def test_measured_rates_reach_their_layer() -> None:
+    cell = Genotype(2, (Edge(0, 1, "conv3x3"),))
+    workload = lower(Architecture((cell, cell), SMALL).expand(), {"head.hidden": 0.25})
+    rates = dict(zip(workload.names, workload.input_rate, strict=True))
+    assert rates["head.hidden"] == 0.25
+    assert np.isnan(rates["head.classifier"])
