@@ -1,0 +1,228 @@
+"""One YAML, checked, is one run: reading it, changing single keys, saving it, and telling two runs apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from hasnas.errors import BadInputError, nearest
+from hasnas.files import read_text, sha256_of
+
+from .config_sections import (
+    BudgetSection,
+    DatasetSection,
+    ExportSection,
+    HardwareSection,
+    RetrainSection,
+    ScreenSection,
+    SearchSection,
+    Section,
+    SpaceSection,
+    SupernetSection,
+    expand_hardware,
+)
+from .config_yaml import apply_override, parse_override, parse_yaml
+
+PACKAGES = ("hasnas", "torch", "spikingjelly", "nni", "numpy", "pytorch-lightning")
+
+
+class RunConfig(Section):
+    """Everything that decides the result of a run.
+
+    Args:
+        name: name of the run and of its directory.
+        seed: source of all randomness.
+        dataset, space, hardware, budget, screen, supernet, search, retrain, export: see `config_sections`.
+        versions: packages that a saved config was made with; for the reader, not part of the run's identity.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    dataset: DatasetSection
+    space: SpaceSection = SpaceSection()
+    hardware: Annotated[HardwareSection, BeforeValidator(expand_hardware)]
+    budget: BudgetSection = BudgetSection()
+    screen: ScreenSection = ScreenSection()
+    supernet: SupernetSection = SupernetSection()
+    search: SearchSection = SearchSection()
+    retrain: RetrainSection = RetrainSection()
+    export: ExportSection = ExportSection()
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run's YAML and change single keys.
+
+    Args:
+        path: the YAML file.
+        overrides: texts such as `"budget.energy=2 uJ"` or `"hardware=rram-32nm"`, applied in order.
+
+    Returns:
+        The config; a hardware description given by a path relative to the YAML file has become absolute.
+
+    Raises:
+        BadInputError: in one line with file (or override), dotted key and remedy, for whatever is wrong.
+    """
+    tree = parse_yaml(read_text(path), str(path))
+    if not isinstance(tree, dict):
+        raise BadInputError(f"{path} holds no keys; a config starts with 'name: ...' and 'dataset: ...'")
+    changed: dict[str, str] = {}
+    for text in overrides:
+        key, value = parse_override(text)
+        if key.startswith("hardware."):
+            tree["hardware"] = expand_hardware(tree.get("hardware"))
+        apply_override(tree, key, value)
+        changed[key] = text
+    return resolve_hardware_path(config_from_tree(tree, str(path), changed), Path(path).parent)
+
+
+def config_from_tree(tree: Any, where: str, overrides: dict[str, str] | None = None) -> RunConfig:
+    """A config from plain data.
+
+    Args:
+        tree: nested dicts as the YAML gives them.
+        where: file name for messages.
+        overrides: dotted key -> the command-line text that set it, for messages.
+
+    Raises:
+        BadInputError: for the first thing that is wrong; the number of others is added.
+
+    >>> config_from_tree({"name": "a", "dataset": {"name": "digits"}, "hardware": "rram-32nm", "sead": 1}, "a.yaml")
+    Traceback (most recent call last):
+        ...
+    hasnas.errors.BadInputError: a.yaml: unknown key 'sead'; did you mean 'seed'? Known: budget, dataset, export, \
+hardware, name, retrain, screen, search, seed, space, supernet, versions
+    """
+    try:
+        config = RunConfig.model_validate(tree)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        message = _describe(problems[0], where, overrides or {})
+        raise BadInputError(message + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")) from error
+    _check_names(config, where, overrides or {})
+    return config
+
+
+def resolve_hardware_path(config: RunConfig, directory: Path) -> RunConfig:
+    """The config with the path of its hardware description made absolute; relative ones start at the YAML's folder."""
+    if config.hardware.path is None:
+        return config
+    beside = directory / Path(config.hardware.path).expanduser()
+    absolute = (beside if beside.exists() else Path(config.hardware.path).expanduser()).resolve()
+    return config.model_copy(update={"hardware": config.hardware.model_copy(update={"path": str(absolute)})})
+
+
+def config_identity(config: RunConfig) -> str:
+    """A hash of all that decides the result; runs with equal identities may share a directory.
+
+    Where the dataset's files lie and which packages were installed do not count; the content of a hardware description
+    of one's own does.
+    """
+    tree = config.model_dump(mode="json", exclude={"versions": True, "dataset": {"root"}, "hardware": {"path"}})
+    if config.hardware.path is not None:
+        try:
+            tree["hardware"]["sha256"] = sha256_of(config.hardware.path)
+        except OSError as error:
+            problem = error.strerror or error
+            raise BadInputError(f"hardware.path: cannot read {config.hardware.path}: {problem}") from error
+    return hashlib.blake2b(json.dumps(tree, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def dump_config(config: RunConfig) -> str:
+    """The resolved config as YAML, with the versions of the packages in use; `load_config` reads it back."""
+    tree = config.model_dump(mode="json", exclude_none=True)
+    tree["versions"] = package_versions()
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that decide a result, of Python, and the platform; absent packages are left out."""
+    versions = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
+    """Refuse names that nothing is registered under, without importing what they stand for."""
+    from hasnas.cim_estimator.hardware import hardware_names
+    from hasnas.datasets.source import DATASETS
+    from hasnas.search_spaces.operations import OPERATIONS
+    from hasnas.search_spaces.space import SPACES
+
+    from .strategies.strategy import STRATEGIES
+
+    chosen: list[tuple[str, str | None, Sequence[str]]] = [
+        ("dataset.name", config.dataset.name, DATASETS.names()),
+        ("space.name", config.space.name, SPACES.names()),
+        ("hardware.preset", config.hardware.preset, hardware_names()),
+        ("search.strategy", config.search.strategy, STRATEGIES.names()),
+        *(("space.operations", name, list(OPERATIONS)) for name in config.space.operations or ()),
+    ]
+    for key, name, known in chosen:
+        if name is not None and name not in known:
+            raise BadInputError(f"{_place(key, where, overrides)}: unknown {key} '{name}'{nearest(name, known)}")
+
+
+def _place(key: str, where: str, overrides: dict[str, str]) -> str:
+    """The override that set a key, or the file."""
+    for changed, text in reversed(overrides.items()):
+        if key == changed or key.startswith(changed + ".") or changed.startswith(key + "."):
+            return f"override '{text}'"
+    return where
+
+
+def _describe(problem: Any, where: str, overrides: dict[str, str]) -> str:
+    """One line for one complaint of pydantic."""
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path)
+    place = _place(key, where, overrides)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_beside(path)
+        return f"{place}: unknown key '{key}'{nearest(path[-1], known)}"
+    if problem["type"] == "missing":
+        return f"{place}: '{key}' is missing; add it"
+    value = _shown(problem["input"])
+    if problem["type"] in ("model_type", "model_attributes_type"):
+        return f"{place}: {key} is {value}; it is a section with the keys {', '.join(_keys_beside([*path, '']))}"
+    reason = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if isinstance(problem["input"], dict):
+        return f"{place}: {key}: {reason}"
+    hint = ""
+    if problem["type"] == "literal_error" and isinstance(problem["input"], str):
+        hint = nearest(problem["input"], [word.strip("'") for word in reason.replace(" or ", ", ").split(", ")])
+        return f"{place}: {key} is {value}{hint}"
+    wanted = reason if problem["type"] == "value_error" else f"it must be {_plain_words(reason)}"
+    return f"{place}: {key} is {value}; {wanted}"
+
+
+def _plain_words(reason: str) -> str:
+    words = {"a valid integer": "a whole number", "a valid number": "a number", "a valid string": "text"}
+    words |= {"a valid boolean": "true or false", "a valid tuple": "a list"}
+    return words.get(reason, reason[:1].lower() + reason[1:])
+
+
+def _keys_beside(path: Sequence[str]) -> list[str]:
+    """The keys of the section that `path` ends in."""
+    section: type[BaseModel] = RunConfig
+    for part in path[:-1]:
+        inner = section.model_fields[part].annotation
+        section = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else section
+    return sorted(section.model_fields)
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML shows it, shortened."""
+    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,271 @@
+"""The sections of a run's YAML: every key, its range and its default."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from .budget import Budget, parse_limit
+
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Rate = Annotated[float, Field(gt=0, le=10)]
+Share = Annotated[float, Field(ge=0, le=1)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+
+
+class Section(BaseModel):
+    """A part of a config: unknown keys, wrong types, NaN and infinity are refused, nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class DatasetSection(Section):
+    """Where samples come from.
+
+    Args:
+        name: a registered dataset, see `hasnas data ls`.
+        root: folder that holds the datasets' files, by default the shared one.
+        validation_share: part of the train split that chooses between candidates.
+    """
+
+    name: str
+    root: str | None = None
+    validation_share: OpenShare = 0.2
+
+
+class MacroSection(Section):
+    """What surrounds the cells: the fields of `hasnas.search_spaces.macro.Macro` that the dataset leaves open."""
+
+    channels: Count = 128
+    timesteps: Annotated[int, Field(ge=1, le=10_000)] = 5
+    hidden: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
+    votes: Count = 10
+    stem_stride: Count = 1
+    final_pool: Count = 2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    tau: Annotated[float, Field(ge=1, le=1e6)] = 4 / 3
+    threshold: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+
+
+class SpaceSection(Section):
+    """What may be searched.
+
+    Args:
+        name: a registered search space.
+        feedback: whether pairs of nodes may feed back, one timestep later.
+        cells: number of cells, with a reduction between neighbours.
+        shared: whether all cells have the same genotype.
+        nodes: nodes of a cell.
+        operations: names from the operation table, `none` first; by default those of the space.
+        macro: what surrounds the cells.
+    """
+
+    name: str = "snasnet"
+    feedback: bool = False
+    cells: Annotated[int, Field(ge=1, le=16)] = 2
+    shared: bool = True
+    nodes: Annotated[int, Field(ge=2, le=16)] = 4
+    operations: Names | None = None
+    macro: MacroSection = MacroSection()
+
+
+def _flatten(tree: Any) -> Any:
+    """Nested overrides as dotted keys with text values: `{crossbar: {rows: 64}}` is `{"crossbar.rows": "64"}`."""
+    if not isinstance(tree, dict):
+        return tree
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat.update({f"{key}.{inner}": text for inner, text in _flatten(value).items()})
+        elif value is None or isinstance(value, list) or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError(f"override '{key}' needs a plain value")
+        else:
+            flat[key] = str(value).lower() if isinstance(value, bool) else str(value)
+    return flat
+
+
+class HardwareSection(Section):
+    """The chip: a preset by name or a description by path, and changes to single fields.
+
+    In YAML a plain text is enough: `hardware: rram-32nm`, or `hardware: my_chip.yaml`.
+
+    Args:
+        preset: name of a preset.
+        path: a description in YAML.
+        overrides: dotted field -> value, e.g. `{crossbar.rows: 64}` or nested.
+    """
+
+    preset: str | None = None
+    path: str | None = None
+    overrides: Annotated[dict[str, str], BeforeValidator(_flatten)] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> HardwareSection:
+        if (self.preset is None) == (self.path is None):
+            raise ValueError("give either 'preset' or 'path'")
+        return self
+
+    @property
+    def reference(self) -> str:
+        """The preset's name or the description's path, as `load_hardware` takes it."""
+        return str(self.preset if self.path is None else self.path)
+
+
+def expand_hardware(value: Any) -> Any:
+    """The long form of a hardware section that is a plain text."""
+    if not isinstance(value, str):
+        return value
+    is_path = "/" in value or Path(value).suffix in (".yaml", ".yml")
+    return {"path": value} if is_path else {"preset": value}
+
+
+def _limit(name: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value is not None:
+            parse_limit(name, value)
+        return str(value) if isinstance(value, (int, float)) and name != "parameters" else value
+
+    return BeforeValidator(check)
+
+
+class BudgetSection(Section):
+    """Limits that every proposed network must meet; a limit that is left out is no limit.
+
+    Args:
+        parameters: trainable parameters, a count.
+        memory: stored bits, membranes included, e.g. `"500 kbit"`.
+        area: chip area, e.g. `"0.5 mm^2"`.
+        latency: time per sample over all timesteps, e.g. `"3 ms"`.
+        energy: energy per sample over all timesteps, e.g. `"2 uJ"`.
+    """
+
+    parameters: Annotated[float | None, _limit("parameters")] = None
+    memory: Annotated[str | None, _limit("memory")] = None
+    area: Annotated[str | None, _limit("area")] = None
+    latency: Annotated[str | None, _limit("latency")] = None
+    energy: Annotated[str | None, _limit("energy")] = None
+
+    def limits(self) -> Budget:
+        """The budget in SI units."""
+        return Budget.from_text(
+            {"parameters": self.parameters, "memory": self.memory, "area": self.area}
+            | {"latency": self.latency, "energy": self.energy}
+        )
+
+
+class ScreenSection(Section):
+    """Pricing before any network runs.
+
+    Args:
+        enabled: whether the space is priced up front; proposals are checked against the budget in any case.
+        activity: `"dense"` (every input spikes) or `"assumed"` (the same share of inputs everywhere).
+        rate: that share, for `"assumed"`.
+        sample: candidates to price where the space is larger.
+    """
+
+    enabled: bool = True
+    activity: Literal["dense", "assumed"] = "dense"
+    rate: Share | None = None
+    sample: Annotated[int, Field(ge=1, le=100_000_000)] = 1_000_000
+
+    @model_validator(mode="after")
+    def _rate_where_needed(self) -> ScreenSection:
+        if self.activity == "assumed" and self.rate is None:
+            raise ValueError("activity 'assumed' needs 'rate', the share of inputs that spike, e.g. 0.2")
+        return self
+
+
+class SupernetSection(Section):
+    """Training of the shared weights.
+
+    Args:
+        enabled: whether a supernet is trained; without it the evaluator of the search must not need one.
+        strategy: NNI's one-shot strategy.
+        epochs: passes over the train split.
+        batch_size: samples per step.
+        learning_rate: of the first step; it falls to 0 along a half cosine.
+        weight_decay: L2 penalty.
+    """
+
+    enabled: bool = True
+    strategy: Literal["random_one_shot"] = "random_one_shot"
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 64
+    learning_rate: Rate = 0.01
+    weight_decay: Share = 0.0
+
+
+class SearchSection(Section):
+    """The search over inherited weights.
+
+    Args:
+        enabled: whether candidates are searched for.
+        strategy: a registered search strategy.
+        evaluations: candidates to evaluate.
+        batch: candidates proposed at a time, the same for any number of workers.
+        population: candidates that evolution keeps.
+        sample: candidates in a tournament.
+        mutation: probability that a gene changes.
+        crossover: whether children have two parents.
+        calibration_batches: training batches that set a candidate's batch norm.
+    """
+
+    enabled: bool = True
+    strategy: str = "regularized_evolution"
+    evaluations: Annotated[int, Field(ge=1, le=10_000_000)] = 100
+    batch: Annotated[int, Field(ge=1, le=100_000)] = 8
+    population: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    sample: Annotated[int, Field(ge=1, le=1_000_000)] = 5
+    mutation: Share = 0.2
+    crossover: bool = False
+    calibration_batches: Annotated[int, Field(ge=1, le=100_000)] = 4
+
+    @model_validator(mode="after")
+    def _tournament_within_population(self) -> SearchSection:
+        if self.sample > self.population:
+            raise ValueError(f"sample is {self.sample}, more than the population of {self.population}; lower it")
+        return self
+
+
+class RetrainSection(Section):
+    """Training of the chosen networks from scratch.
+
+    Args:
+        enabled: whether networks are retrained, tested and returned.
+        top: networks to retrain, the best of the front first.
+        epochs: passes over the train split.
+        batch_size: samples per step.
+        optimizer: the update rule.
+        learning_rate: of the first step; it falls to 0 along a half cosine.
+        weight_decay: L2 penalty.
+        label_smoothing: share of the target spread over all classes.
+    """
+
+    enabled: bool = True
+    top: Annotated[int, Field(ge=1, le=10_000)] = 3
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 40
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 64
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    learning_rate: Rate = 0.01
+    weight_decay: Share = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class ExportSection(Section):
+    """Files for other tools.
+
+    Args:
+        enabled: whether the returned network is exported at the end.
+        formats: which files to write.
+    """
+
+    enabled: bool = True
+    formats: Annotated[tuple[Literal["json", "safetensors", "nir"], ...], Field(strict=False, min_length=1)] = (
+        "json",
+        "safetensors",
+        "nir",
+    )

@@ -1,0 +1,93 @@
+"""The seam of executors: a function, tasks, and outcomes in the order of the tasks, however they were run."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from hasnas.errors import BadInputError
+from hasnas.registry import Registry
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Value]):
+    """What became of one task.
+
+    Args:
+        value: what the function returned; `None` if it failed.
+        error: why it failed, one line; empty if it did not.
+        details: the traceback of a failure, for a log.
+        attempts: how often it was started.
+    """
+
+    value: Value | None = None
+    error: str = ""
+    details: str = ""
+    attempts: int = 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no value because something went wrong."""
+        return bool(self.error)
+
+
+class Executor(Protocol):
+    """Runs evaluations. A task that raises is a failed outcome; it never ends the run or touches another task."""
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Result]]:
+        """Outcomes in the order of the tasks, each as soon as it and all before it are there.
+
+        Args:
+            function: a module-level function, so that other processes can find it; runs on one thread.
+            tasks: plain data, one item for each call.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of processes; closing twice is harmless."""
+        ...
+
+
+EXECUTORS: Registry[Callable[[int], Executor]] = Registry(
+    "executor",
+    {
+        "in_process": "hasnas.nas.executors.in_process:InProcess",
+        "process_pool": "hasnas.nas.executors.process_pool:ProcessPool",
+    },
+    "hasnas.executors",
+)
+
+
+def create_executor(workers: int) -> Executor:
+    """This process for one worker, a pool of processes for more.
+
+    Raises:
+        BadInputError: if the number is not from 1 to 1024.
+
+    >>> list(create_executor(workers=1).map(len, ["ab", "c"]))[0].value
+    2
+    """
+    if not 1 <= workers <= 1024:
+        raise BadInputError(f"--workers is {workers}; give a number from 1 to 1024")
+    return EXECUTORS.get("in_process" if workers == 1 else "process_pool")(workers)
+
+
+def attempt(function: Callable[[Any], Any], task: Any) -> Outcome[Any]:
+    """The outcome of one call; only an interrupt gets through."""
+    try:
+        return Outcome(function(task))
+    except Exception as error:
+        return failure(error)
+
+
+def failure(error: BaseException) -> Outcome[Any]:
+    """The outcome of a call that raised."""
+    first_line = (str(error).splitlines() or [""])[0]
+    reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+    return Outcome(error=reason, details="".join(traceback.format_exception(error)))

@@ -1,0 +1,179 @@
+"""An executor of several processes that outlives the death of any of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing import connection, get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from multiprocessing.reduction import ForkingPickler
+from pickle import PicklingError
+from threading import RLock
+from typing import Any
+
+from .executor import Outcome, Result, Task, attempt, failure
+
+ATTEMPTS = 2
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_start_lock = RLock()
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pipe: Connection
+    index: int = -1  # number of the task it works on
+
+
+class ProcessPool:
+    """Runs tasks in spawned processes of one thread each; they stay for the next `map`.
+
+    A worker that dies costs its task one retry in a fresh worker; a task whose worker dies again is failed.
+
+    Args:
+        workers: processes at a time; they start when first needed.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._idle: list[_Worker] = []
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Result]]:
+        """See `Executor.map`. Stopping early (an interrupt, a closed generator) ends the workers that are busy."""
+        waiting = deque(range(len(tasks)))
+        attempts = [0] * len(tasks)
+        outcomes: dict[int, Outcome[Result]] = {}
+        busy: list[_Worker] = []
+        delivered = 0
+        try:
+            while delivered < len(tasks):
+                while waiting and len(busy) < self.workers:
+                    index = waiting.popleft()
+                    attempts[index] += 1
+                    busy.append(self._give(index, function, tasks[index]))
+                for worker in _ready(busy):
+                    busy.remove(worker)
+                    outcome = self._collect(worker)
+                    if outcome is None and attempts[worker.index] < ATTEMPTS:
+                        waiting.appendleft(worker.index)
+                    else:
+                        died = Outcome[Result](error=f"the worker died (exit code {worker.process.exitcode})")
+                        outcomes[worker.index] = replace(outcome or died, attempts=attempts[worker.index])
+                while delivered in outcomes:
+                    yield outcomes.pop(delivered)
+                    delivered += 1
+        finally:
+            for worker in busy:
+                _stop(worker)
+
+    def close(self) -> None:
+        """End the workers."""
+        while self._idle:
+            _stop(self._idle.pop())
+
+    def _give(self, index: int, function: Callable[[Task], Result], task: Task) -> _Worker:
+        worker = self._take()
+        worker.index = index
+        try:
+            worker.pipe.send((function, task))
+        except OSError:  # it died just now; its closed pipe says so when it is collected
+            return worker
+        except BaseException:
+            _stop(worker)
+            raise
+        return worker
+
+    def _take(self) -> _Worker:
+        """An idle worker, or a new one."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.process.is_alive():
+                return worker
+            _stop(worker)
+        return _start()
+
+    def _collect(self, worker: _Worker) -> Outcome[Any] | None:
+        """The outcome of a worker that has answered; `None` if it has died."""
+        try:
+            outcome = worker.pipe.recv()
+        except (EOFError, OSError):
+            _stop(worker)
+            return None
+        self._idle.append(worker)
+        return outcome
+
+
+def _ready(busy: list[_Worker]) -> list[_Worker]:
+    """Workers that have answered or died; waits for at least one."""
+    pipes = connection.wait([worker.pipe for worker in busy])
+    return [worker for worker in busy if worker.pipe in pipes]
+
+
+def _start() -> _Worker:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    with _start_lock, _one_thread_variables(), _interrupts_blocked():
+        process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+def _stop(worker: _Worker) -> None:
+    worker.pipe.close()
+    worker.process.kill()
+    worker.process.join()
+
+
+@contextmanager
+def _one_thread_variables() -> Iterator[None]:
+    """Children start with one thread for each numeric library."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Children inherit the mask: Ctrl-C reaches the parent alone, which then ends them."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(pipe: Connection) -> None:
+    """The life of a worker: receive function and task, send the outcome, until the parent is gone."""
+    with suppress(EOFError, OSError):
+        while True:
+            outcome = _receive_and_run(pipe)
+            try:
+                pipe.send(outcome)
+            except (TypeError, ValueError, AttributeError, PicklingError) as error:
+                pipe.send(failure(error))
+
+
+def _receive_and_run(pipe: Connection) -> Outcome[Any]:
+    message = pipe.recv_bytes()
+    try:
+        function, task = ForkingPickler.loads(message)  # importing the function's module may fail in any way
+    except Exception as error:
+        return failure(error)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+    return attempt(function, task)

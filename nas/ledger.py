@@ -1,0 +1,277 @@
+"""The ledger: the append-only history of a run, one checked line for each record. Everything else is a view of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from hasnas.errors import BadInputError, HasnasError
+from hasnas.files import sync_directory, write_atomic
+
+from .trial import VOLATILE_FIELDS, Trial
+
+if sys.platform != "win32":
+    import fcntl
+
+Record = dict[str, Any]
+
+_LOCK_ATTEMPTS, _LOCK_PAUSE_S = 5, 0.05
+
+
+@dataclass(frozen=True)
+class LedgerContents:
+    """What a ledger holds.
+
+    Args:
+        records: every record up to the first damaged line.
+        good_bytes: length of the lines that hold them.
+        damage: one line about what follows them, or `None` if nothing does.
+    """
+
+    records: tuple[Record, ...]
+    good_bytes: int
+    damage: str | None = None
+
+    @property
+    def trials(self) -> list[Trial]:
+        """The trial records, in the order they were written."""
+        return [Trial.from_record(record) for record in self.records if record.get("kind") == "trial"]
+
+    @property
+    def events(self) -> list[Record]:
+        """The event records, in the order they were written."""
+        return [record for record in self.records if record.get("kind") == "event"]
+
+
+def encode_line(record: Mapping[str, Any]) -> bytes:
+    """A record as the ledger stores it: its checksum, itself, a line feed.
+
+    The checksum is the first 16 hexadecimal digits of BLAKE2b over the record's canonical JSON.
+
+    Raises:
+        BadInputError: if the record is not plain JSON data (NaN and infinity are not).
+
+    >>> encode_line({"kind": "event", "event": "start"})
+    b'{"record":{"event":"start","kind":"event"},"sha":"b928098ad2889ce1"}\\n'
+    """
+    try:
+        canonical = _canonical(record)
+    except (TypeError, ValueError) as error:
+        raise BadInputError(f"a ledger record must be plain JSON data: {error}") from error
+    sha = hashlib.blake2b(canonical.encode()).hexdigest()[:16]
+    return f'{{"record":{canonical},"sha":"{sha}"}}\n'.encode()
+
+
+def decode_line(line: bytes) -> Record | None:
+    """The record of a stored line, or `None` if even one bit of the line is not as it was written."""
+    try:
+        record = json.loads(line)["record"]
+        return record if isinstance(record, dict) and encode_line(record) == line else None
+    except (ValueError, KeyError, TypeError, RecursionError, BadInputError):
+        return None
+
+
+def read_ledger(path: Path | str) -> LedgerContents:
+    """The records of a ledger up to the first damaged line.
+
+    Raises:
+        BadInputError: if the file cannot be read.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise BadInputError(f"cannot read the ledger {path}: {error.strerror or error}; check the path") from error
+    return _parse(data, Path(path))
+
+
+class Ledger:
+    """A ledger open for writing, by one process at a time.
+
+    A damaged tail (a torn last line after a crash, a flipped bit) is set aside as `<name>.damaged-N.jsonl` and cut off,
+    and `damage` says so. Each record is on disk when `append` returns.
+
+    Args:
+        path: the file; made if absent, its directory must exist.
+
+    Raises:
+        BadInputError: if it cannot be opened or another process is writing to it.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "ledger.jsonl")
+    >>> with Ledger(path) as ledger:
+    ...     ledger.append({"kind": "event", "event": "start"})
+    >>> read_ledger(path).records
+    ({'event': 'start', 'kind': 'event'},)
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._file = _open_locked(self.path)
+        self._broken = False
+        try:
+            contents = read_ledger(self.path)
+            self.records: list[Record] = list(contents.records)
+            self.damage = contents.damage and self._set_aside(contents)
+        except BaseException:
+            self.close()
+            raise
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write a record and wait until it is on disk.
+
+        Raises:
+            BadInputError: if the record is not plain JSON data.
+            HasnasError: if the disk refuses; the records before it stay, and nothing more can be appended.
+        """
+        if self._broken:
+            raise HasnasError(f"the ledger {self.path} could not be written before; resume the run to go on")
+        line = encode_line(record)
+        start = os.fstat(self._file).st_size
+        try:
+            _write_all(self._file, line)
+            os.fsync(self._file)
+        except OSError as error:
+            self._broken = True
+            self._cut(start)
+            raise HasnasError(
+                f"cannot write to the ledger {self.path}: {error.strerror or error}; "
+                f"its {len(self.records)} records are safe, make room and resume the run"
+            ) from error
+        except BaseException:  # an interrupt: leave no half record for the ones that may follow
+            self._cut(start)
+            raise
+        self.records.append(json.loads(line)["record"])
+
+    def close(self) -> None:
+        """Let go of the file and its lock; closing twice is harmless."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _cut(self, size: int) -> None:
+        """Back to `size` bytes; where the disk refuses even that, the next reader finds a torn line and cuts it off."""
+        try:
+            os.ftruncate(self._file, size)
+            os.fsync(self._file)
+        except OSError:
+            self._broken = True
+
+    def _set_aside(self, contents: LedgerContents) -> str:
+        """Keep the damaged tail in a file of its own, cut it off, and say so."""
+        tail = self.path.read_bytes()[contents.good_bytes :]
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.stem}.damaged-{number}{self.path.suffix}")).exists():
+            number += 1
+        write_atomic(aside, tail)
+        try:
+            os.ftruncate(self._file, contents.good_bytes)
+            os.fsync(self._file)
+        except OSError as error:
+            problem = error.strerror or error
+            raise HasnasError(f"cannot repair the ledger {self.path}: {problem}; check the disk") from error
+        return f"{contents.damage}; going on from there, the damaged part is kept in {aside.name}"
+
+
+def equal_ledgers(first: Path | str, second: Path | str) -> bool:
+    """Whether two runs have the same history: equal trial records in the order of their ids.
+
+    Time, host and event fields are ignored; a ledger with damage is not equal to any.
+    """
+    contents = read_ledger(first), read_ledger(second)
+    if any(content.damage for content in contents):
+        return False
+    histories = [sorted(_comparable_lines(content)) for content in contents]
+    return histories[0] == histories[1]
+
+
+def is_being_written(path: Path | str) -> bool:
+    """Whether a process holds the ledger open for writing."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not _lock(descriptor, exclusive=False)
+    finally:
+        os.close(descriptor)
+
+
+def _comparable_lines(contents: LedgerContents) -> list[tuple[int, str, str]]:
+    trials = [record for record in contents.records if record.get("kind") == "trial"]
+    stripped = [{name: value for name, value in trial.items() if name not in VOLATILE_FIELDS} for trial in trials]
+    return [(trial["id"], trial["stage"], _canonical(trial)) for trial in stripped]
+
+
+def _parse(data: bytes, path: Path) -> LedgerContents:
+    records: list[Record] = []
+    position = 0
+    while position < len(data):
+        end = data.find(b"\n", position) + 1
+        record = decode_line(data[position:end]) if end else None
+        if record is None:
+            what = "is damaged" if end else "was not written completely"
+            good = len(records)
+            damage = f"line {good + 1} of the ledger {path} {what}; the {good} records before it are good"
+            return LedgerContents(tuple(records), position, damage)
+        records.append(record)
+        position = end
+    return LedgerContents(tuple(records), position)
+
+
+def _canonical(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _open_locked(path: Path) -> int:
+    """A descriptor for appending that no other process has; the lock goes with the process, however it ends."""
+    existed = path.exists()
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise BadInputError(f"cannot write to the ledger {path}: {error.strerror or error}; check the path") from error
+    # A reader that asks whether the ledger is in use holds it for a moment: try again before giving up.
+    for _ in range(_LOCK_ATTEMPTS):
+        if _lock(descriptor, exclusive=True):
+            break
+        time.sleep(_LOCK_PAUSE_S)
+    else:
+        os.close(descriptor)
+        raise BadInputError(
+            f"the ledger {path} is being written by another process; wait for it, or use another run directory"
+        )
+    if not existed:
+        sync_directory(path.parent)
+    return descriptor
+
+
+def _lock(descriptor: int, exclusive: bool) -> bool:
+    """Whether the lock could be had; where the system has none (Windows), it always can."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    written = 0
+    while written < len(data):
+        written += os.write(descriptor, data[written:])

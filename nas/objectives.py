@@ -1,0 +1,40 @@
+"""What a search wants: high accuracy, low costs; and which of its trials are the best compromises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .budget import COST_FIELDS
+from .pareto import non_dominated
+from .trial import Trial
+
+ACCURACY = "validation_accuracy"
+
+
+def objective_values(trials: Sequence[Trial]) -> NDArray[np.float64]:
+    """Accuracy and the five costs of each trial, `[N, 6]`; NaN where one is unknown."""
+    rows = [
+        [trial.metrics.get(ACCURACY, math.nan), *(trial.costs.get(field, math.nan) for field in COST_FIELDS.values())]
+        for trial in trials
+    ]
+    return np.array(rows, float).reshape(len(rows), 1 + len(COST_FIELDS))
+
+
+def front(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that are done, keep to the budget and are beaten by no other, the most accurate first.
+
+    Equal accuracies are ordered by energy, then by id, so that the order is the same in every run.
+    """
+    eligible = [trial for trial in trials if trial.state == "done" and not trial.verdict]
+    mask = non_dominated(objective_values(eligible), (True, *(False for _ in COST_FIELDS)))
+    return sorted((trial for trial, kept in zip(eligible, mask, strict=True) if kept), key=rank)
+
+
+def rank(trial: Trial) -> tuple[float, float, int]:
+    """Sorting key that puts the best trial first; an unknown accuracy comes last."""
+    accuracy = trial.metrics.get(ACCURACY, math.nan)
+    return -accuracy if math.isfinite(accuracy) else math.inf, trial.costs.get("energy_j", math.inf), trial.id

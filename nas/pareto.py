@@ -1,0 +1,91 @@
+"""Pareto fronts: which candidates no other beats, and how much of the objective space they cover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hasnas.errors import BadInputError
+
+
+def non_dominated(values: ArrayLike, maximize: Sequence[bool]) -> NDArray[np.bool_]:
+    """Which points no other point dominates.
+
+    A point dominates another if it is at least as good in every objective and better in one. Equal points do not
+    dominate each other. A point with a NaN is never on the front and dominates nothing.
+
+    Args:
+        values: `[N, M]` objective values.
+        maximize: for each objective whether larger is better.
+
+    Returns:
+        Mask `[N]`.
+
+    >>> non_dominated([[0.9, 5.0], [0.8, 1.0], [0.7, 2.0], [np.nan, 0.0]], maximize=(True, False)).tolist()
+    [True, True, False, False]
+    """
+    costs = _as_costs(values, maximize)
+    mask = np.zeros(len(costs), bool)
+    rows = np.flatnonzero(~np.isnan(costs).any(axis=1))
+    # In lexicographic order nobody is dominated by a later point that differs from it.
+    rows = rows[np.lexsort(costs[rows].T[::-1])]
+    front = np.empty((0, costs.shape[1]))
+    for row in rows:
+        point = costs[row]
+        if not ((front <= point).all(axis=1) & (front < point).any(axis=1)).any():
+            mask[row] = True
+            front = np.vstack([front, point])
+    return mask
+
+
+def hypervolume(values: ArrayLike, reference: Sequence[float], maximize: Sequence[bool]) -> float:
+    """Volume of the objective space that is dominated by the points and better than a reference point, exactly.
+
+    Args:
+        values: `[N, M]` objective values; points with a NaN, and points not better than the reference, add nothing.
+        reference: the worst value of interest for each objective.
+        maximize: for each objective whether larger is better.
+
+    Returns:
+        The volume, in the product of the objectives' units.
+
+    >>> hypervolume([[1.0, 3.0], [2.0, 1.0]], reference=(4.0, 4.0), maximize=(False, False))
+    7.0
+    """
+    costs = _as_costs(values, maximize)
+    corner = _as_costs([list(reference)], maximize)[0]
+    inside = (costs < corner).all(axis=1)
+    return _volume(costs[inside], corner)
+
+
+def _as_costs(values: ArrayLike, maximize: Sequence[bool]) -> NDArray[np.float64]:
+    """Values `[N, M]` with the sign that makes smaller better everywhere."""
+    array = np.asarray(values, float)
+    if array.size == 0:
+        return np.empty((0, len(maximize)))
+    if array.ndim != 2 or array.shape[1] != len(maximize):
+        raise BadInputError(f"objectives of shape {array.shape} but {len(maximize)} directions; give [N, objectives]")
+    return np.where(np.asarray(maximize, bool), -array, array)
+
+
+def _volume(costs: NDArray[np.float64], corner: NDArray[np.float64]) -> float:
+    """Sweep along the last objective: each slab is a volume of one dimension less."""
+    if len(costs) == 0:
+        return 0.0
+    if costs.shape[1] == 1:
+        return float(corner[0] - costs.min())
+    costs = costs[np.argsort(costs[:, -1], kind="stable")]
+    depths = np.diff(np.append(costs[:, -1], corner[-1]))
+    total = 0.0
+    for index, depth in enumerate(depths):
+        if depth > 0:
+            total += depth * _volume(_front(costs[: index + 1, :-1]), corner[:-1])
+    return float(total)
+
+
+def _front(costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The points that matter, each once."""
+    unique = np.unique(costs, axis=0)
+    return unique[non_dominated(unique, (False,) * unique.shape[1])]

@@ -1,0 +1,5 @@
+"""How a search proposes candidates."""
+
+from .strategy import STRATEGIES, SearchProblem, Strategy, create_strategy
+
+__all__ = ["STRATEGIES", "SearchProblem", "Strategy", "create_strategy"]

@@ -1,0 +1,84 @@
+"""The seam of search strategies: ask for candidates, tell what they scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hasnas.registry import Registry
+
+if TYPE_CHECKING:
+    from hasnas.search_spaces.space import Codes, SearchSpace
+
+    from hasnas.nas.config_sections import SearchSection
+
+CodesOfOne = tuple[int, ...]
+
+
+class Strategy(Protocol):
+    """Proposes candidates: a deterministic function of the problem, its seed, and what it was told, in that order.
+
+    That makes a resumed run a replay: asked again and told again, it proposes again what it proposed before.
+    """
+
+    def ask(self, count: int) -> list[CodesOfOne]:
+        """Up to `count` candidates, each feasible, canonical, and never proposed before; fewer mean the end."""
+        ...
+
+    def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
+        """What a proposed candidate scored.
+
+        Args:
+            codes: as proposed.
+            value: larger is better; `None` or NaN if its evaluation failed.
+            costs: fields of `hasnas.nas.budget.COST_FIELDS`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class SearchProblem:
+    """What a strategy searches.
+
+    Args:
+        space: what may be proposed.
+        feasible: canonical, connected codes `[N, genes]` -> which of them keep to the budget, `[N]`.
+        settings: the `search` section of the config.
+        seed: source of all randomness of the strategy.
+    """
+
+    space: SearchSpace
+    feasible: Callable[[Codes], NDArray[np.bool_]]
+    settings: SearchSection
+    seed: int
+
+    def admissible(self, codes: Codes) -> tuple[Codes, NDArray[np.bool_]]:
+        """Canonical codes `[N, genes]`, and which are connected and keep to the budget."""
+        canonical, connected = self.space.canonical(codes)
+        admitted = np.zeros(len(canonical), bool)
+        if connected.any():
+            admitted[connected] = self.feasible(canonical[connected])
+        return canonical, admitted
+
+
+STRATEGIES: Registry[Callable[[SearchProblem], Strategy]] = Registry(
+    "search strategy",
+    {
+        "random": "hasnas.nas.strategies.random_search:RandomSearch",
+        "regularized_evolution": "hasnas.nas.nni_engine.evolution:RegularizedEvolution",
+    },
+    "hasnas.strategies",
+)
+
+
+def create_strategy(name: str, problem: SearchProblem) -> Strategy:
+    """The strategy called `name`, ready to be asked.
+
+    Raises:
+        BadInputError: if there is none; the nearest known one is named.
+    """
+    return STRATEGIES.get(name)(problem)
