@@ -1,0 +1,32 @@
+# Everything runs in .venv, made from the pinned versions in constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One thread for each process: small networks run no faster on more, and results do not depend on the machine.
+export OMP_NUM_THREADS := 1
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/installed
+	$(BIN)/hasnas search experiments/digits.yaml
+
+test: $(VENV)/installed-test lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check hasnas tests experiments
+	$(BIN)/mypy hasnas/cim_estimator hasnas/search_spaces hasnas/datasets hasnas/nas
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python constraints.txt setup.cfg
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV)
