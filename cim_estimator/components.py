@@ -1,0 +1,148 @@
+"""Circuits of a crossbar tile: energy, area and time of each as pure functions of the description.
+
+Digital circuits are counted in minimum-size gates, so that they scale with the node by themselves:
+
+    E_inverter = C_gate * 2F * (1 + r_pmos) * (1 + drain share) * V^2,      A_inverter = a_inverter * F^2
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .spec import AdcSpec, DeviceSpec, GeneralHardware, NodeSpec
+
+FloatArray = NDArray[np.float64]
+
+_MINIMUM_WIDTH_F = 2.0  # width of a minimum-size transistor in feature sizes
+_LN10 = math.log(10.0)
+
+
+def inverter_energy_j(node: NodeSpec) -> float:
+    """Energy to switch a minimum-size inverter that drives its like, `C V^2`."""
+    width_m = _MINIMUM_WIDTH_F * node.feature_size_m * (1.0 + node.pmos_ratio)
+    return node.gate_capacitance_f_per_m * width_m * (1.0 + node.drain_share) * node.supply_v**2
+
+
+def nand_energy_j(node: NodeSpec) -> float:
+    """Energy to switch a two-input NAND gate: its NMOS transistors are twice as wide as an inverter's."""
+    return inverter_energy_j(node) * (2.0 + node.pmos_ratio) / (1.0 + node.pmos_ratio)
+
+
+def inverter_area_m2(node: NodeSpec) -> float:
+    """Area of a minimum-size inverter."""
+    return node.inverter_area_f2 * node.feature_size_m**2
+
+
+def leakage_w_per_m2(node: NodeSpec) -> float:
+    """Static power of a square metre of minimum-size logic, half of whose transistors are off."""
+    width_m = _MINIMUM_WIDTH_F * node.feature_size_m * (1.0 + node.pmos_ratio) / 2.0
+    return node.leakage_a_per_m * width_m * node.supply_v / inverter_area_m2(node)
+
+
+def adder_energy_j(hardware: GeneralHardware, bits: float) -> float:
+    """Energy of one addition of `bits` bits in a ripple-carry adder."""
+    periphery = hardware.periphery
+    return bits * periphery.full_adder_nands * nand_energy_j(hardware.node) * periphery.adder_activity
+
+
+def adder_area_m2(hardware: GeneralHardware, bits: float) -> float:
+    """Area of a ripple-carry adder of `bits` bits."""
+    return bits * hardware.periphery.full_adder_nands * hardware.node.nand_area_f2 * hardware.node.feature_size_m**2
+
+
+def register_energy_j(hardware: GeneralHardware) -> float:
+    """Energy to clock and load one register bit."""
+    periphery = hardware.periphery
+    return periphery.register_inverters * inverter_energy_j(hardware.node) * periphery.register_activity
+
+
+def register_area_m2(hardware: GeneralHardware) -> float:
+    """Area of one register bit."""
+    return hardware.periphery.register_inverters * inverter_area_m2(hardware.node)
+
+
+def sram_area_m2_per_bit(hardware: GeneralHardware) -> float:
+    """Area of an SRAM bit with its share of decoders and sense amplifiers."""
+    return hardware.node.sram_cell_area_f2 * hardware.node.feature_size_m**2 * hardware.buffer.sram_overhead
+
+
+def wire_energy_j_per_m(hardware: GeneralHardware) -> float:
+    """Energy of one bit over one metre of repeated wire."""
+    node, interconnect = hardware.node, hardware.interconnect
+    capacitance = node.wire_capacitance_f_per_m * (1.0 + interconnect.repeater_share)
+    return capacitance * node.supply_v**2 * interconnect.wire_activity * interconnect.energy_factor
+
+
+def cell_area_m2(device: DeviceSpec, node: NodeSpec) -> float:
+    """Area of one memory cell."""
+    return device.cell_width_f * device.cell_height_f * node.feature_size_m**2
+
+
+def mean_conductance_s(device: DeviceSpec) -> float:
+    """Mean conductance of a cell over evenly spread levels, `(1/Ron + 1/Roff) / 2`."""
+    on = 1.0 / device.on_resistance_ohm
+    return 0.5 * (on + on / device.on_off_ratio)
+
+
+@dataclass(frozen=True)
+class Converter:
+    """An ADC of the chosen kind, ready to price.
+
+    The published fits give the power of a converter and of the column that feeds it:
+
+        SAR    P = p*b + q + c*exp(-s*log10 R),    (b + 1) clock periods
+        flash  P = m*(2^b - 1) + d*exp(-s*log10 R), one sensing period
+
+    with R the column's resistance, scaled by 0.5 V / Vread.
+
+    Args:
+        conversion_s: time of one conversion.
+        energy_j: energy of one conversion without the column's current.
+        column_w: power of a column of 1 ohm, c or d.
+        column_exponent: s / ln 10, the power with which the column's conductance enters.
+        area_m2: of one converter.
+
+    Source: DNN+NeuroSim V1.3, `SarADC.cpp` and `MultilevelSenseAmp.cpp` (fits to 65 to 22 nm LSTP circuits).
+    """
+
+    conversion_s: float
+    energy_j: float
+    column_w: float
+    column_exponent: float
+    area_m2: float
+
+    def column_energy_j(self, conductance_s: FloatArray, read_voltage_v: float) -> FloatArray:
+        """Energy that a column's current takes from the supply during one conversion.
+
+        Args:
+            conductance_s: of all active cells of the column together.
+            read_voltage_v: on the wordlines.
+        """
+        scaled = conductance_s * (read_voltage_v / 0.5)
+        return self.column_w * scaled**self.column_exponent * self.conversion_s
+
+
+def converter(adc: AdcSpec, device: DeviceSpec, node: NodeSpec) -> Converter:
+    """Energy, time and area of the description's ADC."""
+    if adc.kind == "fixed":
+        # Joule heat of the column itself, V^2 G: the given energy knows nothing of the array.
+        column_w = 0.5 * device.read_voltage_v
+        return Converter(adc.fixed_conversion_s, adc.fixed_energy_j, column_w, 1.0, adc.fixed_area_m2)
+    if adc.kind == "sar":
+        time_s = (adc.bits + 1) * adc.sar_clock_s
+        power_w = adc.sar_power_per_bit_w * adc.bits + adc.sar_power_offset_w
+        column_w, exponent = adc.sar_column_w, adc.sar_column_exponent
+        inverters = adc.sar_inverters_base + adc.sar_inverters_per_bit * (adc.bits - 1)
+    else:
+        time_s = adc.flash_sense_s
+        power_w = adc.flash_power_per_level_w * (2**adc.bits - 1)
+        column_w, exponent = adc.flash_column_w, adc.flash_column_exponent
+        inverters = adc.flash_inverters_per_level * (2**adc.bits - 1)
+    area_m2 = inverters * inverter_area_m2(node) * adc.area_factor
+    return Converter(
+        time_s, power_w * time_s * adc.energy_factor, column_w * adc.energy_factor, exponent / _LN10, area_m2
+    )

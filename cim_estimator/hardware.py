@@ -1,0 +1,257 @@
+"""Reads hardware descriptions: presets and YAML files, put together from parts, with overrides and sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from hasnas.errors import BadInputError, nearest
+
+from .spec import HARDWARE_CLASSES, MODELS, GeneralHardware, HardwareSpec, check_fields, unit_of
+from .units import parse_quantity
+from .yaml_files import read_yaml
+
+PRESETS = Path(__file__).parent / "presets"
+_PLAIN = ("name", "sources")
+Tree = dict[str, Any]
+
+
+def hardware_names() -> list[str]:
+    """The presets that `load_hardware` knows by name.
+
+    >>> "spikesim-65nm-rram" in hardware_names()
+    True
+    """
+    return sorted(path.stem for path in PRESETS.glob("*.yaml") if "model" in _read(path))
+
+
+def part_names(section: str) -> list[str]:
+    """The ready-made parts of a section, e.g. the devices.
+
+    >>> "22nm" in part_names("node")
+    True
+    """
+    return sorted(path.stem.removeprefix(f"{section}-") for path in PRESETS.glob(f"{section}-*.yaml"))
+
+
+def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> HardwareSpec:
+    """Read a hardware description.
+
+    A section is written out, or names a part (`device: neurosim-rram`: a file `device-neurosim-rram.yaml` among the
+    presets, or a path relative to the description), or does both (`device: {part: neurosim-rram, cell_bits: 1}`). A
+    value is a number, a text with a unit, or `{value: ..., source: ...}`; `source:` beside the values holds for the rest.
+
+    Args:
+        name_or_path: name of a preset, or path of a YAML file.
+        overrides: dotted path -> value, e.g. `{"crossbar.rows": "128", "clock_hz": "500 MHz", "device": "winbond-90nm"}`;
+            `crossbar.size` sets rows and columns.
+
+    Raises:
+        BadInputError: if the name, a key, a unit or a value is wrong; file and key are named.
+
+    >>> load_hardware("spikesim-65nm-rram", {"crossbar.size": "128"}).crossbar.columns
+    128
+    >>> load_hardware("rram-22nm", {"crossbar.rowz": "128"})
+    Traceback (most recent call last):
+        ...
+    hasnas.errors.BadInputError: override: unknown key 'crossbar.rowz'; did you mean 'crossbar.rows'? Known: crossbar.columns, crossbar.columns_per_adc, crossbar.device, crossbar.rows, crossbar.signed, crossbar.size
+    """  # noqa: E501
+    path = _find(name_or_path)
+    tree = _read(path)
+    model = _model(tree, path, overrides or {})
+    hardware_class = HARDWARE_CLASSES[model]
+    values = _Values(hardware_class, path)
+    values.take_file(tree)
+    for key, value in (overrides or {}).items():
+        values.override(key, value)
+    return _consistent(values.build(path.stem))
+
+
+def _find(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    preset = PRESETS / f"{name_or_path}.yaml"
+    if str(name_or_path) not in hardware_names():
+        raise BadInputError(f"unknown hardware '{name_or_path}'{nearest(str(name_or_path), hardware_names())}")
+    return preset
+
+
+def _read(path: Path) -> Tree:
+    return _read_preset(path) if path.parent == PRESETS else read_yaml(path)
+
+
+@lru_cache(maxsize=64)
+def _read_preset(path: Path) -> Tree:
+    return read_yaml(path)
+
+
+def _model(tree: Tree, path: Path, overrides: Mapping[str, Any]) -> str:
+    model = overrides.get("model", _split(tree.get("model"))[0])
+    if model not in MODELS:
+        raise BadInputError(f"{path}: model is {model!r}{nearest(str(model), MODELS)}")
+    return str(model)
+
+
+def _split(entry: Any) -> tuple[Any, str | None]:
+    """Value and source of an entry, which is a value or `{value: ..., source: ...}`."""
+    if isinstance(entry, dict) and "value" in entry:
+        return entry["value"], entry.get("source")
+    return entry, None
+
+
+class _Values:
+    """Collects the values of one description with their sources, in the order file, part, override."""
+
+    def __init__(self, hardware_class: type[HardwareSpec], path: Path) -> None:
+        self.hardware_class, self.path = hardware_class, path
+        hints = get_type_hints(hardware_class)
+        self.top = {entry.name: hints[entry.name] for entry in fields(hardware_class) if entry.name not in _PLAIN}
+        self.sections = {name: kind for name, kind in self.top.items() if hasattr(kind, "__dataclass_fields__")}
+        self.values: dict[str, Any] = {}
+        self.sources: dict[str, str] = {}
+
+    def take_file(self, tree: Tree) -> None:
+        where = str(self.path)
+        source = str(tree.get("source", ""))
+        for key, entry in tree.items():
+            if key in ("source", "description"):
+                continue
+            if key in self.sections:
+                self.take_section(key, entry, source, where)
+            else:
+                self.set(key, entry, source, where)
+
+    def take_section(self, section: str, entry: Any, source: str, where: str) -> None:
+        if isinstance(entry, str):
+            return self.take_part(section, entry)
+        if not isinstance(entry, dict):
+            raise BadInputError(f"{where}: {section} is {entry!r}; give its keys and values, or the name of a part")
+        if "part" in entry:
+            self.take_part(section, str(entry["part"]))
+        own = str(entry.get("source", source))
+        if "size" in entry and ("rows" in entry or "columns" in entry):
+            raise BadInputError(f"{where}: {section}.size contradicts {section}.rows and columns; give one of them")
+        for key, value in entry.items():
+            if key not in ("source", "part", "description"):
+                self.set(f"{section}.{key}", value, own, where)
+
+    def take_part(self, section: str, name: str) -> None:
+        path = self.path.parent / name if name.endswith((".yaml", ".yml")) else PRESETS / f"{section}-{name}.yaml"
+        if path.parent == PRESETS and not path.exists():
+            raise BadInputError(f"{self.path}: unknown {section} '{name}'{nearest(name, part_names(section))}")
+        self.take_section(section, _read(path), "", str(path))
+
+    def override(self, key: str, value: Any) -> None:
+        if key in self.sections:
+            self.take_section(key, value, "override", "override")
+        else:
+            self.set(key, value, "override", "override")
+
+    def set(self, key: str, entry: Any, source: str, where: str) -> None:
+        if key == "crossbar.size":
+            self.set("crossbar.rows", entry, source, where)
+            key = "crossbar.columns"
+        kind = self._kind(key, where)
+        value, own_source = _split(entry)
+        self.values[key] = _converted(value, kind, key, where)
+        self.sources[key] = own_source or source
+
+    def _kind(self, key: str, where: str) -> type:
+        section, dot, name = key.partition(".")
+        if dot and section in self.sections:
+            hints = get_type_hints(self.sections[section])
+            if name in hints:
+                kind: type = hints[name]
+                return kind
+            known = [f"{section}.{each}" for each in hints] + (["crossbar.size"] if section == "crossbar" else [])
+            raise BadInputError(f"{where}: unknown key '{key}'{nearest(key, known)}")
+        if not dot and section in self.top and section not in self.sections:
+            top: type = self.top[section]
+            return top
+        raise BadInputError(f"{where}: unknown key '{key}'{nearest(key, self.top)}")
+
+    def build(self, name: str) -> HardwareSpec:
+        sections = {section: self._build(kind, f"{section}.") for section, kind in self.sections.items()}
+        plain = {key: value for key, value in self.values.items() if "." not in key}
+        self._require(self.hardware_class, plain, "", skip=(*_PLAIN, *self.sections))
+        hardware = self.hardware_class(name=name, sources=dict(self.sources), **plain, **sections)
+        check_fields(hardware, self._called(""))
+        return hardware
+
+    def _build(self, kind: type, prefix: str) -> Any:
+        given = {key.removeprefix(prefix): value for key, value in self.values.items() if key.startswith(prefix)}
+        self._require(kind, given, prefix, skip=())
+        section = kind(**given)
+        check_fields(section, self._called(prefix))
+        return section
+
+    def _require(self, kind: Any, given: Mapping[str, Any], prefix: str, skip: tuple[str, ...]) -> None:
+        for entry in fields(kind):
+            if entry.name in given or entry.name in skip:
+                continue
+            if entry.default is MISSING and entry.default_factory is MISSING:
+                raise BadInputError(f"{self.path}: '{prefix}{entry.name}' is missing; add it")
+
+    def _called(self, prefix: str) -> Any:
+        def called(name: str) -> str:
+            overridden = self.sources.get(prefix + name) == "override"
+            return f"{'override' if overridden else self.path}: {prefix}{name}"
+
+        return called
+
+
+def _converted(value: Any, kind: type, key: str, where: str) -> Any:
+    if kind is str:
+        if not isinstance(value, str):
+            raise BadInputError(f"{where}: {key} is {value!r}; give a word")
+        return value
+    try:
+        number = parse_quantity(value, unit_of(key.rpartition(".")[2]))
+    except BadInputError as error:
+        raise BadInputError(f"{where}: {key}: {error}") from error
+    if kind is int:
+        if not float(number).is_integer():
+            raise BadInputError(f"{where}: {key} is {value!r}; give a whole number")
+        return int(number)
+    return number
+
+
+def _consistent(hardware: HardwareSpec) -> HardwareSpec:
+    """Refuse fields that contradict each other."""
+    if not isinstance(hardware, GeneralHardware):
+        return hardware
+    crossbar, adc, where = hardware.crossbar, hardware.adc, f"hardware '{hardware.name}'"
+    if crossbar.columns_per_adc > crossbar.columns:
+        raise BadInputError(
+            f"{where}: crossbar.columns_per_adc ({crossbar.columns_per_adc}) exceeds crossbar.columns "
+            f"({crossbar.columns}); lower the first or raise the second"
+        )
+    power = {"sar": adc.sar_power_per_bit_w, "flash": adc.flash_power_per_level_w, "fixed": adc.fixed_energy_j}[
+        adc.kind
+    ]
+    needed = {"sar": "sar_power_per_bit_w", "flash": "flash_power_per_level_w", "fixed": "fixed_energy_j"}[adc.kind]
+    if not power:
+        raise BadInputError(f"{where}: adc.kind is '{adc.kind}' but adc.{needed} is zero or missing; give it")
+    if cells_per_weight(hardware) > crossbar.columns:
+        raise BadInputError(
+            f"{where}: one weight of {hardware.precision.weight_bits} bits takes {cells_per_weight(hardware)} cells, "
+            f"more than crossbar.columns ({crossbar.columns}); widen the array or lower precision.weight_bits"
+        )
+    return hardware
+
+
+def cells_per_weight(hardware: GeneralHardware, weight_bits: int | None = None) -> int:
+    """Cells side by side that hold one weight: bit slices, twice as many with differential columns.
+
+    Args:
+        hardware: the description.
+        weight_bits: bits of a weight; unless given, those of the description.
+    """
+    bits = weight_bits or hardware.precision.weight_bits
+    if hardware.crossbar.signed == "differential":
+        return 2 * max(1, -(-(bits - 1) // hardware.device.cell_bits))
+    return -(-bits // hardware.device.cell_bits)

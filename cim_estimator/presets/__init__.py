@@ -1,0 +1,1 @@
+"""Hardware presets and their parts as YAML; every value names its source."""

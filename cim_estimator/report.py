@@ -1,0 +1,144 @@
+"""What a network costs, by layer and component, with warnings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hasnas.errors import BadInputError
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CostReport:
+    """Costs of one network or of many candidates; leading axes `[...]` are the workload's.
+
+    Args:
+        hardware: name of the hardware description.
+        layer_names, layer_kinds: of the L slots.
+        energy_components, area_components: names of the last axis of the breakdowns.
+        parameters: trainable parameters as trained, `[...]`.
+        memory_bits: weights, biases, membranes and delayed values as deployed, `[...]`.
+        area_m2, latency_s, energy_j: totals, `[...]`; energy and latency are of one sample over all timesteps.
+        interval_s: time between two samples of a stream, `[...]`; its inverse is the throughput.
+        operations: synaptic multiply-adds of a sample counted twice, as in TOPS, `[...]`.
+        utilisation: share of the allotted cells that hold weights, `[...]`.
+        energy_by_layer_j, area_by_layer_m2: `[..., L, C]`.
+        latency_by_layer_s: time each layer is busy per sample, `[..., L]`.
+        memory_by_layer_bits, parameters_by_layer, crossbars_by_layer: `[..., L]`.
+        warnings: what the reader should know.
+    """
+
+    hardware: str
+    layer_names: tuple[str, ...]
+    layer_kinds: NDArray[Any]
+    energy_components: tuple[str, ...]
+    area_components: tuple[str, ...]
+    parameters: NDArray[Any]
+    memory_bits: NDArray[Any]
+    area_m2: FloatArray
+    latency_s: FloatArray
+    energy_j: FloatArray
+    interval_s: FloatArray
+    operations: FloatArray
+    utilisation: FloatArray
+    energy_by_layer_j: FloatArray
+    area_by_layer_m2: FloatArray
+    latency_by_layer_s: FloatArray
+    memory_by_layer_bits: NDArray[Any]
+    parameters_by_layer: NDArray[Any]
+    crossbars_by_layer: FloatArray
+    warnings: tuple[str, ...] = ()
+
+    def costs(self) -> dict[str, NDArray[Any]]:
+        """The five totals that a budget limits, by name."""
+        return {
+            "parameters": self.parameters, "memory_bits": self.memory_bits, "area_m2": self.area_m2,
+            "latency_s": self.latency_s, "energy_j": self.energy_j,
+        }  # fmt: skip
+
+    @property
+    def leakage_j(self) -> FloatArray:
+        """Leakage energy of a sample, part of `energy_j`."""
+        if "leakage" not in self.energy_components:
+            return np.zeros_like(self.energy_j)
+        return self.energy_by_layer_j[..., self.energy_components.index("leakage")].sum(axis=-1)
+
+    @property
+    def energy_delay_js(self) -> FloatArray:
+        """Energy-delay product of a sample, in J*s."""
+        return self.energy_j * self.latency_s
+
+    @property
+    def tops_per_watt(self) -> FloatArray:
+        """Dense synaptic operations per energy, in 1e12 operations per joule."""
+        return self.operations / np.maximum(self.energy_j, np.finfo(float).tiny) * 1e-12
+
+    @property
+    def throughput_hz(self) -> FloatArray:
+        """Samples per second in a stream."""
+        return 1.0 / np.maximum(self.interval_s, np.finfo(float).tiny)
+
+    @property
+    def bottleneck(self) -> str:
+        """The layer that is busy longest (one network only)."""
+        self._require_one("bottleneck")
+        return self.layer_names[int(np.argmax(self.latency_by_layer_s))] if self.layer_names else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Totals in SI and the tree of layers and components below them (one network only)."""
+        self._require_one("to_dict")
+        totals = {name: _number(value) for name, value in self.costs().items()}
+        derived = {
+            "leakage_j": self.leakage_j, "energy_delay_js": self.energy_delay_js, "tops_per_watt": self.tops_per_watt,
+            "throughput_hz": self.throughput_hz, "utilisation": self.utilisation, "operations": self.operations,
+        }  # fmt: skip
+        used = [index for index, kind in enumerate(self.layer_kinds) if kind != "none"]
+        return {
+            "hardware": self.hardware,
+            **totals,
+            **{name: _number(value) for name, value in derived.items()},
+            "bottleneck": self.bottleneck,
+            "warnings": list(self.warnings),
+            "components": {
+                "energy_j": _named(self.energy_components, self.energy_by_layer_j.sum(axis=0)),
+                "area_m2": _named(self.area_components, self.area_by_layer_m2.sum(axis=0)),
+            },
+            "layers": [self._layer(index) for index in used],
+        }
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """`to_dict` as JSON text."""
+        return json.dumps(self.to_dict(), indent=indent)
+
+    def _layer(self, index: int) -> dict[str, Any]:
+        return {
+            "name": self.layer_names[index],
+            "kind": str(self.layer_kinds[index]),
+            "parameters": _number(self.parameters_by_layer[index]),
+            "memory_bits": _number(self.memory_by_layer_bits[index]),
+            "area_m2": _number(self.area_by_layer_m2[index].sum()),
+            "latency_s": _number(self.latency_by_layer_s[index]),
+            "energy_j": _number(self.energy_by_layer_j[index].sum()),
+            "crossbars": _number(self.crossbars_by_layer[index]),
+            "energy_by_component_j": _named(self.energy_components, self.energy_by_layer_j[index]),
+            "area_by_component_m2": _named(self.area_components, self.area_by_layer_m2[index]),
+        }
+
+    def _require_one(self, what: str) -> None:
+        if np.ndim(self.energy_j):
+            held = np.shape(self.energy_j)
+            raise BadInputError(f"{what} is for one network, but this report holds {held} candidates")
+
+
+def _number(value: Any) -> float | int:
+    return int(value) if np.issubdtype(np.asarray(value).dtype, np.integer) else float(value)
+
+
+def _named(names: tuple[str, ...], values: FloatArray) -> dict[str, float]:
+    return {name: float(value) for name, value in zip(names, values, strict=True)}

@@ -1,0 +1,305 @@
+"""A hardware description: frozen sections, SI units in the names of their fields.
+
+A field's unit is its suffix: `_j`, `_s`, `_m2`, `_hz` and so on; text such as `"2 pJ"` is converted on reading. The
+published SpikeSim constants keep the units they were published in (`_pj`, `_um2`), so that no bit of them is lost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from hasnas.errors import BadInputError, nearest
+
+from .constants import Constant
+
+MODELS = ("general", "spikesim")
+SUFFIX_UNITS = {
+    "_j": "J", "_s": "s", "_m2": "m2", "_m": "m", "_hz": "Hz", "_w": "W", "_v": "V", "_ohm": "ohm", "_a": "A",
+    "_pj": "pJ", "_um2": "um2", "_nm": "nm", "_j_per_bit": "J/bit", "_f_per_m": "F/m", "_a_per_m": "A/m",
+    "_w_per_m2": "W/m2", "_um2_per_bit": "um2/bit",
+}  # fmt: skip
+
+
+def unit_of(name: str) -> str:
+    """Unit of a field by its suffix; `"1"` for counts, ratios and words.
+
+    >>> unit_of("clock_hz"), unit_of("energy_j_per_bit"), unit_of("rows")
+    ('Hz', 'J/bit', '1')
+    """
+    if name == "bits" or name.endswith("_bits") or name.startswith("bits_"):
+        return "bit"
+    suffixes = [suffix for suffix in SUFFIX_UNITS if name.endswith(suffix)]
+    return SUFFIX_UNITS[max(suffixes, key=len)] if suffixes else "1"
+
+
+def at_least(least: float, *, default: Any = None, choices: tuple[str, ...] = ()) -> Any:
+    """A field with a lower bound (and perhaps a default); the loader checks it."""
+    return _entry({"least": least, "choices": choices}, default)
+
+
+def above(bound: float, *, default: Any = None) -> Any:
+    """A field that must be greater than `bound`."""
+    return _entry({"above": bound}, default)
+
+
+def choice(*names: str, default: str | None = None) -> Any:
+    """A field that is one of a few words."""
+    return _entry({"choices": names}, default)
+
+
+def _entry(metadata: dict[str, Any], default: Any) -> Any:
+    return field(metadata=metadata) if default is None else field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class CrossbarSpec:
+    """One crossbar array: how many wordlines and bitlines, and how weights lie on it."""
+
+    rows: int = at_least(1)
+    columns: int = at_least(1)
+    device: str = choice("rram", "sram", default="rram")
+    columns_per_adc: int = at_least(1, default=8)
+    signed: str = choice("differential", "offset", "unsigned", default="offset")
+
+
+@dataclass(frozen=True)
+class PrecisionSpec:
+    """Bits of what is stored and moved."""
+
+    weight_bits: int = at_least(1)
+    bias_bits: int = at_least(1)
+    membrane_bits: int = at_least(1)
+    value_bits: int = at_least(1)
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """The CMOS node around the arrays; areas of cells in squares of the feature size."""
+
+    feature_size_m: float = above(0)
+    supply_v: float = above(0)
+    gate_capacitance_f_per_m: float = above(0)
+    drain_share: float = at_least(0)
+    pmos_ratio: float = above(0)
+    leakage_a_per_m: float = at_least(0)
+    inverter_area_f2: float = above(0)
+    nand_area_f2: float = above(0)
+    sram_cell_area_f2: float = above(0)
+    sram_access_j_per_bit: float = above(0)
+    wire_pitch_m: float = above(0)
+    wire_capacitance_f_per_m: float = above(0)
+
+
+@dataclass(frozen=True)
+class DeviceSpec:
+    """The memory cell."""
+
+    cell_bits: int = at_least(1)
+    on_resistance_ohm: float = above(0)
+    on_off_ratio: float = above(1)
+    cell_width_f: float = above(0)
+    cell_height_f: float = above(0)
+    read_voltage_v: float = above(0)
+    write_energy_j: float = at_least(0)
+    write_pulse_s: float = at_least(0)
+
+
+@dataclass(frozen=True)
+class AdcSpec:
+    """The converter shared by a few columns; `fixed` takes its energy, time and area as given."""
+
+    kind: str = choice("sar", "flash", "fixed")
+    bits: int = at_least(1)
+    sar_power_per_bit_w: float = at_least(0, default=0.0)
+    sar_power_offset_w: float = at_least(0, default=0.0)
+    sar_column_w: float = at_least(0, default=0.0)
+    sar_column_exponent: float = at_least(0, default=2.303)
+    sar_clock_s: float = at_least(0, default=1e-9)
+    sar_inverters_base: float = at_least(0, default=0.0)
+    sar_inverters_per_bit: float = at_least(0, default=0.0)
+    flash_power_per_level_w: float = at_least(0, default=0.0)
+    flash_column_w: float = at_least(0, default=0.0)
+    flash_column_exponent: float = at_least(0, default=2.303)
+    flash_sense_s: float = at_least(0, default=1e-9)
+    flash_inverters_per_level: float = at_least(0, default=0.0)
+    fixed_energy_j: float = at_least(0, default=0.0)
+    fixed_conversion_s: float = at_least(0, default=0.0)
+    fixed_area_m2: float = at_least(0, default=0.0)
+    area_factor: float = above(0, default=1.0)
+    energy_factor: float = above(0, default=1.0)
+
+
+@dataclass(frozen=True)
+class TileSpec:
+    """How arrays are grouped; `sharing: layers` lets two layers use one tile, as the SpikeSim script does."""
+
+    pes: int = at_least(1)
+    arrays_per_pe: int = at_least(1, default=1)
+    sharing: str = choice("none", "layers", default="none")
+
+
+@dataclass(frozen=True)
+class BufferSpec:
+    """Registers that hold a tile's inputs and outputs; membranes and delayed values lie in SRAM."""
+
+    bits_per_tile: int = at_least(0)
+    sram_overhead: float = at_least(1)
+
+
+@dataclass(frozen=True)
+class InterconnectSpec:
+    """What carries spikes and values between tiles."""
+
+    kind: str = choice("htree", "mesh")
+    bus_bits: int = at_least(1)
+    wire_activity: float = above(0)
+    repeater_share: float = at_least(0)
+    router_registers_per_bit: float = at_least(0)
+    area_factor: float = above(0, default=1.0)
+    energy_factor: float = above(0, default=1.0)
+
+
+@dataclass(frozen=True)
+class PeripherySpec:
+    """Digital periphery in gates, and factors for what layout adds; a fitted factor says so in its source."""
+
+    full_adder_nands: float = above(0)
+    register_inverters: float = above(0)
+    driver_inverters: float = above(0)
+    mux_inverters: float = above(0)
+    adder_activity: float = above(0)
+    register_activity: float = above(0)
+    array_area_factor: float = above(0, default=1.0)
+    accumulate_area_factor: float = above(0, default=1.0)
+    accumulate_energy_factor: float = above(0, default=1.0)
+    other_area_factor: float = above(0, default=1.0)
+    other_energy_factor: float = above(0, default=1.0)
+
+
+@dataclass(frozen=True)
+class NeuronSpec:
+    """LIF circuits and the units that pool, add and scale: lanes that take one value a clock."""
+
+    lanes: int = at_least(1)
+    digital_lanes: int = at_least(1)
+    adders_per_update: float = above(0)
+
+
+@dataclass(frozen=True)
+class ChipSpec:
+    """What one chip holds; `tiles: 0` means as many as the network needs."""
+
+    tiles: int = at_least(0)
+    reload_bus_bits: int = at_least(1)
+    reload_j_per_bit: float = at_least(0)
+
+
+@dataclass(frozen=True)
+class SpikeSimSpec:
+    """Constants of the published SpikeSim script, in its own units."""
+
+    crossbar_rram_pj: float = at_least(0)
+    crossbar_sram_pj: float = at_least(0)
+    adc_pj: float = at_least(0)
+    mux_pj: float = at_least(0)
+    subtract_pj: float = at_least(0)
+    temporary_buffer_pj: float = at_least(0)
+    tile_buffer_pj: float = at_least(0)
+    htree_pj: float = at_least(0)
+    fetch_pj: float = at_least(0)
+    neuron_pj: float = at_least(0)
+    crossbar_rram_um2: float = at_least(0)
+    crossbar_sram_um2: float = at_least(0)
+    adc_um2: float = at_least(0)
+    mux_um2: float = at_least(0)
+    subtract_um2: float = at_least(0)
+    temporary_buffer_um2: float = at_least(0)
+    tile_buffer_um2: float = at_least(0)
+    htree_um2: float = at_least(0)
+    memory_um2_per_bit: float = at_least(0)
+    subtractions_per_column: int = at_least(0)
+    cycles_per_output: int = at_least(1)
+    overlap: float = at_least(0)
+    neuron_memory_layers: int = at_least(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareSpec:
+    """What every hardware description has; read one with `load_hardware`.
+
+    Args:
+        name: of the preset or file.
+        model: `"general"` (physically consistent) or `"spikesim"` (the published script's formulas, generalised).
+        clock_hz: of the digital circuits.
+        readout: `"clocked"` converts every column at every step; `"event"` only those that a spike reached.
+        schedule: `"sequential"` runs layer after layer; `"pipelined"` overlaps layers and timesteps.
+        sources: field path, e.g. `"adc.bits"` -> where its value comes from.
+    """
+
+    name: str
+    model: str = choice(*MODELS)
+    clock_hz: float = above(0)
+    readout: str = choice("clocked", "event", default="clocked")
+    schedule: str = choice("sequential", "pipelined", default="sequential")
+    crossbar: CrossbarSpec
+    precision: PrecisionSpec
+    tile: TileSpec
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def constant(self, path: str) -> Constant:
+        """A value of the description with its unit and source, by its path, e.g. `"adc.bits"`.
+
+        Raises:
+            BadInputError: if there is no such path.
+        """
+        if path not in self.sources:
+            raise BadInputError(f"hardware '{self.name}' has no '{path}'{nearest(path, self.sources)}")
+        *section, name = path.split(".")
+        owner = getattr(self, section[0]) if section else self
+        return Constant(getattr(owner, name), unit_of(name), self.sources[path])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneralHardware(HardwareSpec):
+    """Hardware for the general, physically consistent model."""
+
+    node: NodeSpec
+    device: DeviceSpec
+    adc: AdcSpec
+    buffer: BufferSpec
+    interconnect: InterconnectSpec
+    periphery: PeripherySpec
+    neuron: NeuronSpec
+    chip: ChipSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpikeSimHardware(HardwareSpec):
+    """Hardware for the published SpikeSim formulas."""
+
+    spikesim: SpikeSimSpec
+
+
+HARDWARE_CLASSES: dict[str, type[HardwareSpec]] = {"general": GeneralHardware, "spikesim": SpikeSimHardware}
+
+
+def check_fields(section: Any, where: Callable[[str], str]) -> None:
+    """Refuse values outside the bounds that the fields declare.
+
+    Args:
+        section: an instance of one of the sections.
+        where: name of a field -> how a message calls it.
+    """
+    for entry in fields(section):
+        value, rule = getattr(section, entry.name), entry.metadata
+        if rule.get("choices") and value not in rule["choices"]:
+            raise BadInputError(f"{where(entry.name)}: unknown '{value}'{nearest(str(value), rule['choices'])}")
+        if isinstance(value, (int, float)) and not math.isfinite(value):
+            raise BadInputError(f"{where(entry.name)} is {value}; give a finite number")
+        if "least" in rule and value < rule["least"]:
+            raise BadInputError(f"{where(entry.name)} is {value}; give at least {rule['least']}")
+        if "above" in rule and not value > rule["above"]:
+            raise BadInputError(f"{where(entry.name)} is {value}; give more than {rule['above']}")
