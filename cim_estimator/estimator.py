@@ -65,7 +65,7 @@ def estimate(workload: Workload, hardware: HardwareSpec, activity: Activity = _D
 
 
 def estimate_costs(
-    workload: Workload, hardware: HardwareSpec, activity: Activity = _DENSE, chunk: int = 16384
+    workload: Workload, hardware: HardwareSpec, activity: Activity = _DENSE, chunk: int = 4096
 ) -> dict[str, NDArray[Any]]:
     """The five totals of every candidate, without the breakdown: what a budget screen needs.
 

@@ -207,11 +207,11 @@ def _digital_j(counts: _Counts) -> FloatArray:
     return _digital_operations(counts) * counts.workload.evaluations * active * bits * each
 
 
-def area_parts_m2(counts: _Counts) -> dict[str, FloatArray]:
+def area_parts_m2(counts: _Counts) -> dict[str, NDArray[Any]]:
     """Area of each layer by component; a chip with fewer tiles than the layers need holds `chip.tiles` of them."""
     hardware, workload = counts.hardware, counts.workload
     tiles = counts.placement.tiles * _resident(counts)
-    parts: dict[str, FloatArray] = {name: tiles * value for name, value in tile_parts_m2(hardware).items()}
+    parts: dict[str, NDArray[Any]] = {name: tiles * value for name, value in tile_parts_m2(hardware).items()}
     bits = workload.neurons * hardware.precision.membrane_bits
     delayed = counts.outputs * workload.delay * hardware.precision.value_bits
     sram = circuit.sram_area_m2_per_bit(hardware)
