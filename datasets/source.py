@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +24,19 @@ class RemoteFile:
 
     Args:
         name: file name under the dataset's folder.
-        sha256: SHA-256 of the file in hexadecimal; empty where no published value could be confirmed.
+        sha256: SHA-256 of the file in hexadecimal; empty where its publisher states none and none could be confirmed.
         url: where to download it; empty where a person must fetch it (a form, a login).
         size: length in bytes, 0 if unknown.
+        md5: MD5 of the file, used where only that is published.
+        content_sha256: for a `.gz` file the SHA-256 of what it holds: the same data compressed anew are as good.
     """
 
     name: str
     sha256: str = ""
     url: str = ""
     size: int = 0
+    md5: str = ""
+    content_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,8 @@ class Samples:
     np.float32(1.0)
     """
 
-    inputs: NDArray[np.generic]
-    targets: NDArray[np.generic]
+    inputs: NDArray[Any]
+    targets: NDArray[Any]
     scale: float = field(default=1.0)
 
     def __post_init__(self) -> None:
@@ -149,7 +153,21 @@ class DatasetSource(Protocol):
 DATASETS: Registry[DatasetSource] = Registry(
     "dataset",
     {
+        "arrays": "hasnas.datasets.arrays:ARRAYS",
+        "bragg-peaks": "hasnas.datasets.bragg:BRAGG_PEAKS",
+        "cifar10": "hasnas.datasets.cifar:CIFAR10",
+        "cifar10-dvs": "hasnas.datasets.cifar10_dvs:CIFAR10_DVS",
+        "cifar10-jpeg": "hasnas.datasets.cifar_jpeg:CIFAR10_JPEG",
+        "cifar100": "hasnas.datasets.cifar:CIFAR100",
         "digits": "hasnas.datasets.digits:DIGITS",
+        "dvs128-gesture": "hasnas.datasets.dvs_gesture:DVS128_GESTURE",
+        "fashion-mnist": "hasnas.datasets.mnist:FASHION_MNIST",
+        "image-folder": "hasnas.datasets.image_folder:IMAGE_FOLDER",
+        "mnist": "hasnas.datasets.mnist:MNIST",
+        "nmnist": "hasnas.datasets.nmnist:NMNIST",
+        "nmnist-small": "hasnas.datasets.nmnist:NMNIST_SMALL",
+        "svhn": "hasnas.datasets.svhn:SVHN",
+        "tiny-imagenet": "hasnas.datasets.tiny_imagenet:TINY_IMAGENET",
     },
     "hasnas.datasets",
 )
@@ -173,7 +191,7 @@ def check_split(split: str) -> None:
 
 
 def stratified_split(
-    targets: NDArray[np.generic], share: float, seed: int
+    targets: NDArray[Any], share: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Carve a share of the samples out so that every class keeps its proportion.
 

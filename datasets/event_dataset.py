@@ -1,0 +1,95 @@
+"""What all event-camera datasets share: a list of clips, a parser, and frames in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from .cache import Allocate, Array, cached_arrays, fingerprint_of
+from .event_files import read_bytes
+from .events import Events
+from .frames import Framing, frames
+from .official import check_count, check_labels
+from .source import DatasetCard, Samples, Split, check_split
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled sample: a recording, or the part of it between two times.
+
+    Args:
+        path: the file.
+        label: class index.
+        span_us: (start, end) in microseconds, None for the whole recording.
+    """
+
+    path: Path
+    label: int
+    span_us: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class EventDataset:
+    """A dataset of event-camera recordings, given as frames `[N, T, 2, H, W]`.
+
+    Args:
+        recorded: the card, without the number of frames.
+        list_clips: finds the clips of a split under a data root.
+        parse: turns a file's bytes into events; takes the bytes, the sensor's (height, width) and the path.
+        framing: how recordings become frames.
+    """
+
+    recorded: DatasetCard
+    list_clips: Callable[[DatasetCard, Split, Path | None], Sequence[Clip]]
+    parse: Callable[[bytes, tuple[int, int], Path], Events]
+    framing: Framing = Framing()
+
+    @property
+    def card(self) -> DatasetCard:
+        """What the dataset is, with the number of frames chosen."""
+        return replace(self.recorded, timesteps=self.framing.timesteps)
+
+    def framed(self, framing: Framing) -> EventDataset:
+        """The same dataset with other frames."""
+        return replace(self, framing=framing)
+
+    def recordings(self, split: Split, root: Path | None = None) -> Iterator[tuple[Events, int]]:
+        """The checked events and the label of each clip, one after the other, for work on events themselves.
+
+        Raises:
+            BadInputError: if files are missing or damaged, or hold events this sensor cannot have sent.
+        """
+        check_split(split)
+        yield from self._read(self.list_clips(self.recorded, split, root))
+
+    def load(self, split: Split, root: Path | None = None) -> Samples:
+        """The frames of a split as uint8 counts `[N, T, 2, H, W]`, made once and cached."""
+        check_split(split)
+        clips = self.list_clips(self.recorded, split, root)
+        check_count(self.recorded, split, len(clips), clips[0].path.parent if clips else "no recordings")
+
+        def build(allocate: Allocate) -> tuple[Array, Array]:
+            inputs = allocate((len(clips), self.framing.timesteps, *self.recorded.input_shape), np.uint8)
+            for index, (events, _) in enumerate(self._read(clips)):
+                inputs[index] = frames(events, self.framing)
+            return inputs, np.array([clip.label for clip in clips], np.int64)
+
+        options = {**vars(self.framing), "clips": [(clip.label, clip.span_us) for clip in clips]}
+        fingerprint = fingerprint_of({clip.path for clip in clips}, options)
+        inputs, labels = cached_arrays(self.recorded.name, fingerprint, build)
+        return Samples(inputs, check_labels(labels, self.recorded.classes, self.recorded.name))
+
+    def _read(self, clips: Sequence[Clip]) -> Iterator[tuple[Events, int]]:
+        path, events = None, Events.of([], [], [], [], (0, 0))
+        for clip in clips:
+            if clip.path != path:  # a file with many clips is parsed once
+                path, events = clip.path, self._parse(clip.path)
+            yield (events.between(*clip.span_us) if clip.span_us else events), clip.label
+
+    def _parse(self, path: Path) -> Events:
+        _, height, width = self.recorded.input_shape
+        events = self.parse(read_bytes(path), (height, width), path)
+        return (events.sorted() if self.framing.unsorted == "sort" else events).checked(path)

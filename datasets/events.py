@@ -1,0 +1,127 @@
+"""Recordings of event cameras: the events of one sample, checked where they enter, and their filters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hasnas.errors import BadInputError
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of one recording in the order of time.
+
+    Args:
+        t_us: microseconds, int64 `[N]`, never decreasing.
+        x: column, int64 `[N]`, 0 at the left.
+        y: row, int64 `[N]`, 0 at the top.
+        p: polarity, int64 `[N]`: 1 brighter (ON), 0 darker (OFF).
+        sensor: (height, width) in pixels.
+
+    >>> Events.of([0, 5], [1, 2], [0, 0], [1, 0], (4, 4)).t_us
+    array([0, 5])
+    """
+
+    t_us: NDArray[np.int64]
+    x: NDArray[np.int64]
+    y: NDArray[np.int64]
+    p: NDArray[np.int64]
+    sensor: tuple[int, int]
+
+    @classmethod
+    def of(cls, t_us: Any, x: Any, y: Any, p: Any, sensor: tuple[int, int]) -> Events:
+        """Events from sequences of numbers, as they are: call `checked` on what comes from outside."""
+        columns = [np.asarray(column, np.int64) for column in (t_us, x, y, p)]
+        return cls(columns[0], columns[1], columns[2], columns[3], sensor)
+
+    def __len__(self) -> int:
+        return len(self.t_us)
+
+    def select(self, keep: NDArray[Any]) -> Events:
+        """The events that a mask, a slice's indices or an order picks."""
+        return replace(self, t_us=self.t_us[keep], x=self.x[keep], y=self.y[keep], p=self.p[keep])
+
+    def sorted(self) -> Events:
+        """The events in the order of time; simultaneous ones stay in the order they had."""
+        return self.select(np.argsort(self.t_us, kind="stable"))
+
+    def between(self, start_us: int, end_us: int) -> Events:
+        """The events with start <= t < end."""
+        first, last = np.searchsorted(self.t_us, [start_us, end_us])
+        return self.select(np.arange(first, last))
+
+    def checked(self, where: Path | str) -> Events:
+        """The same events, if they can come from this sensor.
+
+        Raises:
+            BadInputError: if timestamps go back, a coordinate is off the sensor or a polarity is neither 0 nor 1.
+        """
+        height, width = self.sensor
+        off = np.flatnonzero((self.x < 0) | (self.x >= width) | (self.y < 0) | (self.y >= height))
+        if off.size:
+            first = int(off[0])
+            raise BadInputError(
+                f"{where}: event {first} lies at x={self.x[first]}, y={self.y[first]}, off the {width} x {height} "
+                "sensor; the file is damaged or of another camera"
+            )
+        if np.any((self.p != 0) & (self.p != 1)):
+            raise BadInputError(f"{where}: polarities must be 0 or 1; the file is damaged")
+        back = np.flatnonzero(np.diff(self.t_us) < 0)
+        if back.size:
+            first = int(back[0]) + 1
+            raise BadInputError(
+                f"{where}: time goes back at event {first}, from {self.t_us[first - 1]} to {self.t_us[first]} us; "
+                "fetch the file again, or read it with Framing(unsorted='sort') if it is known to be so"
+            )
+        return self
+
+
+def denoise(events: Events, support_us: int) -> Events:
+    """Drop events that no event on one of the eight neighbouring pixels announced shortly before.
+
+    Args:
+        events: sorted events.
+        support_us: how old the neighbour's latest event may be, in microseconds.
+
+    Source: T. Delbruck, Frame-free dynamic digital vision, 2008 (background activity filter).
+
+    >>> pair = Events.of([0, 10, 500], [1, 2, 9], [1, 1, 9], [1, 1, 1], (10, 10))
+    >>> denoise(pair, support_us=100).x
+    array([2])
+    """
+    count = len(events)
+    order = np.arange(count)
+    row = events.sensor[1] + 2  # a border of one pixel, so that neighbours beyond the edge are pixels without events
+    pixel = (events.y + 1) * row + events.x + 1
+    keys = np.sort(pixel * count + order)  # by pixel, then by time
+    supported = np.zeros(count, bool)
+    for offset in (-row - 1, -row, -row + 1, -1, 1, row - 1, row, row + 1):
+        before = np.searchsorted(keys, (pixel + offset) * count + order) - 1
+        candidate = keys[np.maximum(before, 0)]
+        same_pixel = (before >= 0) & (candidate // max(count, 1) == pixel + offset)
+        latest = events.t_us[candidate % max(count, 1)]
+        supported |= same_pixel & (events.t_us - latest <= support_us)
+    return events.select(supported)
+
+
+def drop_hot_pixels(events: Events, factor: float = 10.0) -> Events:
+    """Drop every event of pixels that fire more than `factor` times as often as the mean of the pixels that fire.
+
+    Args:
+        events: events in any order.
+        factor: how many times the mean rate is still believed.
+
+    >>> hot = Events.of(range(12), [0] * 10 + [1, 2], [0] * 12, [1] * 12, (1, 3))
+    >>> drop_hot_pixels(hot, factor=2).x
+    array([1, 2])
+    """
+    pixel = events.y * events.sensor[1] + events.x
+    counts = np.bincount(pixel, minlength=events.sensor[0] * events.sensor[1])
+    active = counts[counts > 0]
+    hot = counts > factor * (active.mean() if active.size else 0)
+    return events.select(~hot[pixel])
