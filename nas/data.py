@@ -1,0 +1,159 @@
+"""A dataset as a search sees it: train, validation and test splits as tensors, and their batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hasnas.datasets.source import DATASETS, Samples, stratified_split
+from hasnas.errors import BadInputError
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples with their targets.
+
+    Args:
+        inputs: float32, `[N, C, H, W]` static samples or `[N, T, C, H, W]` sequences.
+        targets: class indices `[N]`, int64.
+
+    Raises:
+        BadInputError: if the shapes do not belong together.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __post_init__(self) -> None:
+        if self.inputs.ndim not in (4, 5) or self.targets.ndim != 1 or len(self.inputs) != len(self.targets):
+            raise BadInputError(
+                f"a split has inputs {list(self.inputs.shape)} and targets {list(self.targets.shape)}; "
+                "give [N, C, H, W] or [N, T, C, H, W] and [N]"
+            )
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def is_static(self) -> bool:
+        """Whether a sample is one image shown at every timestep."""
+        return self.inputs.ndim == 4
+
+    def take(self, indices: Tensor) -> Split:
+        """The samples at `indices`, in that order."""
+        return Split(self.inputs[indices], self.targets[indices])
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per-channel map (x - mean) / deviation, computed on training samples alone.
+
+    >>> image = torch.tensor([[[[0.0, 2.0]]]])
+    >>> Normalisation((1.0,), (2.0,)).apply(image).tolist()
+    [[[[-0.5, 0.5]]]]
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def apply(self, inputs: Tensor) -> Tensor:
+        """Normalised `inputs [..., C, H, W]`, a new tensor."""
+        shape = (len(self.mean), 1, 1)
+        mean = torch.tensor(self.mean, dtype=inputs.dtype).reshape(shape)
+        deviation = torch.tensor(self.deviation, dtype=inputs.dtype).reshape(shape)
+        return (inputs - mean) / deviation
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """What a run learns from, chooses by, and is judged on once at its end.
+
+    Args:
+        train: samples to learn from.
+        validation: samples that choose between candidates and epochs.
+        test: samples nobody touches before the final evaluation.
+        normalisation: the map that was applied to all three.
+        classes: number of classes.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    normalisation: Normalisation
+    classes: int
+
+
+def load_splits(name: str, root: Path | None, validation_share: float, seed: int) -> Splits:
+    """A dataset as normalised tensors.
+
+    The test split is the dataset's own and the same for every seed; validation samples are drawn from its train split
+    so that every class keeps its proportion. Static samples are standardised per channel with the mean and deviation
+    of the training samples; sequences (event counts) stay as they are, so that no event stays zero.
+
+    Args:
+        name: name of the dataset, e.g. `"digits"`.
+        root: folder that holds the datasets' files, `None` for the default one.
+        validation_share: part of the dataset's train split held out, 0 to 1, both excluded.
+        seed: seed of the draw.
+
+    Raises:
+        BadInputError: for an unknown dataset, damaged files, a task without classes or a share out of range.
+
+    >>> splits = load_splits("digits", None, validation_share=0.2, seed=0)
+    >>> [len(split) for split in (splits.train, splits.validation, splits.test)]
+    [1150, 288, 359]
+    """
+    source = DATASETS.get(name)
+    if source.card.task != "classification":
+        raise BadInputError(f"dataset '{name}' is a {source.card.task} task; choose one with classes")
+    train, test = source.load("train", root), source.load("test", root)
+    kept, held = stratified_split(np.asarray(train.targets), validation_share, seed)
+    parts = _tensors(train, kept), _tensors(train, held), _tensors(test, None)
+    normalisation = training_normalisation(parts[0])
+    fitting, choosing, judging = (Split(normalisation.apply(part.inputs), part.targets) for part in parts)
+    return Splits(fitting, choosing, judging, normalisation, source.card.outputs)
+
+
+def training_normalisation(train: Split) -> Normalisation:
+    """Mean and deviation per channel of static samples; the identity for sequences."""
+    channels = train.inputs.shape[-3]
+    if not train.is_static:
+        return Normalisation((0.0,) * channels, (1.0,) * channels)
+    values = train.inputs.double()
+    mean, deviation = values.mean((0, 2, 3)), values.std((0, 2, 3))
+    deviation[deviation == 0] = 1.0
+    return Normalisation(tuple(mean.tolist()), tuple(deviation.tolist()))
+
+
+def batches(split: Split, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches as a network takes them, in an order that only the generator decides.
+
+    Args:
+        split: the samples.
+        batch_size: samples per batch; the last batch may hold fewer.
+        generator: shuffles; `None` keeps the order of the split.
+
+    Yields:
+        Inputs `[B, C, H, W]` or `[T, B, C, H, W]`, and targets `[B]`.
+
+    >>> split = Split(torch.zeros(5, 3, 1, 2, 2), torch.arange(5))
+    >>> [(list(x.shape), y.tolist()) for x, y in batches(split, 3)]
+    [([3, 3, 1, 2, 2], [0, 1, 2]), ([3, 2, 1, 2, 2], [3, 4])]
+    """
+    if batch_size < 1:
+        raise BadInputError(f"batch_size is {batch_size}; give at least 1")
+    order = torch.arange(len(split)) if generator is None else torch.randperm(len(split), generator=generator)
+    for indices in order.split(batch_size):
+        part = split.take(indices)
+        yield (part.inputs if part.is_static else part.inputs.transpose(0, 1).contiguous()), part.targets
+
+
+def _tensors(samples: Samples, indices: np.ndarray | None) -> Split:
+    chosen = samples.targets if indices is None else samples.targets[indices]
+    inputs = torch.from_numpy(np.array(samples.floats(indices), np.float32))
+    return Split(inputs, torch.from_numpy(np.array(chosen, np.int64)))

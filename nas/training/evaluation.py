@@ -1,0 +1,116 @@
+"""What a trained network does: its accuracy, how busy its layers are, and its batch norm on given data."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from hasnas.errors import BadInputError
+from hasnas.nas.data import Split, batches
+from hasnas.search_spaces.graph import LIF, LayerGraph
+from hasnas.search_spaces.network import SpikingNetwork
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode without gradients, put back into its own mode afterwards."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(training)
+
+
+def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
+    """Share of samples whose class has the largest output.
+
+    Args:
+        network: gives `[B, classes]`; left in the mode it was in.
+        split: the samples.
+        batch_size: samples at a time; the result does not depend on it beyond rounding.
+
+    Raises:
+        BadInputError: if there is no sample.
+    """
+    if not len(split):
+        raise BadInputError("there is no sample to evaluate on; choose a larger share of the data")
+    device = _device_of(network)
+    with evaluating(network):
+        right = sum(
+            int((network(inputs.to(device)).argmax(1) == targets.to(device)).sum())
+            for inputs, targets in batches(split, batch_size)
+        )
+    return right / len(split)
+
+
+def measure_activity(network: SpikingNetwork, split: Split, batch_size: int = 256) -> dict[str, float]:
+    """How busy each layer is, averaged over samples and timesteps.
+
+    Args:
+        network: left in the mode it was in.
+        split: the samples.
+        batch_size: samples at a time.
+
+    Returns:
+        For every convolution and fully connected layer the share of its input values that are not zero per evaluation,
+        as `hasnas.search_spaces.lowering.lower` takes it; for every LIF its spikes per neuron and timestep.
+
+    Raises:
+        BadInputError: if there is no sample.
+    """
+    if not len(split):
+        raise BadInputError("there is no sample to measure activity on; choose a larger share of the data")
+    device, totals = _device_of(network), dict[str, float]()
+    with evaluating(network):
+        for inputs, targets in batches(split, batch_size):
+            for name, rate in network.activity(inputs.to(device)).items():
+                totals[name] = totals.get(name, 0.0) + rate * len(targets)
+    return {name: total / len(split) for name, total in totals.items()}
+
+
+def firing_rates(graph: LayerGraph, activity: Mapping[str, float]) -> dict[str, float]:
+    """The part of `measure_activity`'s result that belongs to neurons, in the order of the layers."""
+    neurons = [node.name for node in graph.nodes if isinstance(node.operation, LIF)]
+    return {name: activity[name] for name in neurons if name in activity}
+
+
+def recalibrate_batch_norm(network: SpikingNetwork, fixed_batches: Iterable[Tensor]) -> SpikingNetwork:
+    """A copy whose batch norm has the mean and variance of given batches, each batch with equal weight.
+
+    Weights that were trained in other company (a supernet's) need the statistics of the path they are used on. Only
+    the statistics change; dropout stays off.
+
+    Args:
+        network: left as it is.
+        fixed_batches: inputs `[B, C, H, W]` or `[T, B, C, H, W]`.
+
+    Raises:
+        BadInputError: if there is no batch.
+    """
+    calibrated = copy.deepcopy(network).eval()
+    norms = [module for module in calibrated.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    count, device = 0, _device_of(network)
+    with torch.no_grad():
+        for inputs in fixed_batches:
+            calibrated(inputs.to(device))
+            count += 1
+    if not count:
+        raise BadInputError("there is no batch to calibrate batch norm on; give at least one")
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return calibrated.eval()
+
+
+def _device_of(network: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))

@@ -1,0 +1,235 @@
+"""Retraining from scratch: architecture, data and seed give a trained network; killed at any moment, it resumes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hasnas.errors import BadInputError
+from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from hasnas.nas.data import Splits, load_splits
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.network import SpikingNetwork, build_network
+
+from .evaluation import evaluate, measure_activity
+from .loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop
+from .settings import RetrainSettings
+from .state import BEST, MODEL, load_tensors, optimizer_tensors, restore_optimizer, with_prefix, without_prefix
+
+LAST_FILE, BEST_FILE = "last.safetensors", "best.safetensors"
+
+Progress = Callable[[int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class RetrainResult:
+    """A trained network and how it came about.
+
+    Args:
+        state_dict: parameters and buffers after the best epoch.
+        history: one record for each epoch.
+        best_epoch: the epoch with the highest validation accuracy, from 1; the later of equals.
+        validation_accuracy: that accuracy.
+        checkpoint: the file that holds `state_dict`.
+    """
+
+    state_dict: dict[str, Tensor]
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    validation_accuracy: float
+    checkpoint: Path
+
+    def network(self, architecture: Mapping[str, Any]) -> SpikingNetwork:
+        """The trained network, in evaluation mode."""
+        with torch.random.fork_rng():
+            trained = SpikingNetwork(Architecture.from_json(architecture).expand())
+        load_tensors(trained, self.state_dict, str(self.checkpoint))
+        return trained.eval()
+
+
+def retrain(
+    architecture: Mapping[str, Any],
+    splits: Splits,
+    settings: RetrainSettings,
+    seed: int,
+    checkpoint_directory: Path,
+    progress: Progress | None = None,
+) -> RetrainResult:
+    """Train an architecture from freshly drawn weights.
+
+    The state is stored after every epoch; called again with the same arguments, it goes on where it stopped and ends
+    bit for bit where the undisturbed training ends.
+
+    Args:
+        architecture: its JSON form.
+        splits: the data; the test split is not touched.
+        settings: how to train.
+        seed: decides weights, order and dropout.
+        checkpoint_directory: made if absent; `last.safetensors` is the state, `best.safetensors` the result.
+        progress: called after every epoch, also those restored, with its number from 1 and its metrics.
+
+    Raises:
+        BadInputError: if the directory holds another training, or nothing sound.
+        TrainingDivergedError: if a loss or gradient is no longer finite; the last good state stays stored.
+    """
+    with torch.random.fork_rng():  # torch's own initialisation draws from the global generator; ours comes after it
+        network = build_network(Architecture.from_json(architecture).expand(), seed)
+    training = _Training(network, dict(architecture), settings, seed, Path(checkpoint_directory))
+    training.directory.mkdir(parents=True, exist_ok=True)
+    optimizer_state = training.restore()
+    for record in training.history:
+        if progress:
+            progress(record.epoch, record.metrics())
+
+    def after_epoch(record: EpochRecord) -> None:
+        training.finish_epoch(record, optimizer_tensors(loop.optimizer, network))
+        if progress:
+            progress(record.epoch, record.metrics())
+
+    done = len(training.history)
+    loop = TrainingLoop(network, splits, settings, seed, done, after_epoch)
+    restore_optimizer(loop.optimizer, network, optimizer_state)
+    if done < settings.epochs:
+        try:
+            run_loop(loop, settings.epochs - done)
+        except TrainingDivergedError as error:
+            kept = f"the state after epoch {len(training.history)} is in {training.directory / LAST_FILE}"
+            raise TrainingDivergedError(f"{error}; {kept if training.history else 'no epoch was finished'}") from error
+    return training.result()
+
+
+@dataclass
+class _Training:
+    """The state of a training between epochs, in memory and on disk."""
+
+    network: SpikingNetwork
+    architecture: dict[str, Any]
+    settings: RetrainSettings
+    seed: int
+    directory: Path
+    history: list[EpochRecord] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+
+    def identity(self) -> dict[str, Any]:
+        """What a stored state must agree with."""
+        plain = {"architecture": self.architecture, "settings": asdict(self.settings), "seed": self.seed}
+        return json.loads(json.dumps(plain))
+
+    def restore(self) -> dict[str, Tensor]:
+        """Load the stored state, if there is one; returns the optimizer's part."""
+        path = self.directory / LAST_FILE
+        if not has_checkpoint(path):
+            return {}
+        tensors, meta = load_checkpoint(path)
+        for name, value in self.identity().items():
+            if meta.get(name) != value:
+                raise BadInputError(
+                    f"{path} belongs to a training with another {name}; use another directory or delete this one"
+                )
+        load_tensors(self.network, without_prefix(MODEL, tensors), str(path))
+        self.history = [EpochRecord(**record) for record in meta["history"]]
+        self.best, self.best_epoch = without_prefix(BEST, tensors), meta["best_epoch"]
+        return tensors
+
+    def finish_epoch(self, record: EpochRecord, optimizer_state: dict[str, Tensor]) -> None:
+        """Note an epoch and store everything; the best state travels along, so that one file is the whole truth."""
+        self.history.append(record)
+        state = {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+        if not self.best or record.validation_accuracy >= self._accuracy(self.best_epoch):
+            self.best, self.best_epoch = state, record.epoch
+        tensors = {**with_prefix(MODEL, state), **with_prefix(BEST, self.best), **optimizer_state}
+        meta = {**self.identity(), "history": [asdict(item) for item in self.history], "best_epoch": self.best_epoch}
+        save_checkpoint(self.directory / LAST_FILE, tensors, meta)
+
+    def result(self) -> RetrainResult:
+        """Store the best state by itself and hand it over."""
+        accuracy, path = self._accuracy(self.best_epoch), self.directory / BEST_FILE
+        meta = {"architecture": self.architecture, "seed": self.seed, "epoch": self.best_epoch}
+        save_checkpoint(path, self.best, {**meta, "validation_accuracy": accuracy})
+        return RetrainResult(self.best, tuple(self.history), self.best_epoch, accuracy, path)
+
+    def _accuracy(self, epoch: int) -> float:
+        return self.history[epoch - 1].validation_accuracy
+
+
+def retrain_directory(run_directory: Path | str, key: str, seed: int) -> Path:
+    """Where a run keeps the training of an architecture: `checkpoints/retrain/<key>-<seed>`.
+
+    >>> str(retrain_directory("runs/digits", "ab12", 3))
+    'runs/digits/checkpoints/retrain/ab12-3'
+    """
+    return Path(run_directory) / "checkpoints" / "retrain" / f"{key}-{seed}"
+
+
+@dataclass(frozen=True)
+class RetrainTask:
+    """A training as plain data, to send to another process.
+
+    Args:
+        architecture: its JSON form.
+        dataset: name of the dataset.
+        root: folder that holds the datasets' files, `None` for the default one.
+        validation_share: part of the train split held out.
+        split_seed: seed of that draw.
+        settings: how to train.
+        seed: decides weights, order and dropout.
+        checkpoint_directory: see `retrain`.
+    """
+
+    architecture: Mapping[str, Any]
+    dataset: str
+    root: str | None
+    validation_share: float
+    split_seed: int
+    settings: RetrainSettings
+    seed: int
+    checkpoint_directory: str
+
+
+@dataclass(frozen=True)
+class RetrainOutcome:
+    """What a training gave, as plain data.
+
+    Args:
+        validation_accuracy: of the best epoch.
+        test_accuracy: of the same weights, on samples that decided nothing.
+        best_epoch: number of that epoch, from 1.
+        activity: `measure_activity` on the validation split.
+        history: one record for each epoch.
+        checkpoint: file with the weights.
+    """
+
+    validation_accuracy: float
+    test_accuracy: float
+    best_epoch: int
+    activity: dict[str, float]
+    history: tuple[EpochRecord, ...]
+    checkpoint: str
+
+
+def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> RetrainOutcome:
+    """Load the data, train, and evaluate once on the test split; takes and gives plain data.
+
+    Raises:
+        BadInputError, TrainingDivergedError: as `load_splits` and `retrain`.
+    """
+    root = None if task.root is None else Path(task.root)
+    splits = load_splits(task.dataset, root, task.validation_share, task.split_seed)
+    directory = Path(task.checkpoint_directory)
+    result = retrain(task.architecture, splits, task.settings, task.seed, directory, progress)
+    network = result.network(task.architecture)
+    return RetrainOutcome(
+        result.validation_accuracy,
+        evaluate(network, splits.test),
+        result.best_epoch,
+        measure_activity(network, splits.validation),
+        result.history,
+        str(result.checkpoint),
+    )
