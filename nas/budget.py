@@ -45,7 +45,7 @@ def parse_limit(name: str, value: Any) -> float:
     """
     if name not in LIMITS:
         raise BadInputError(f"unknown limit '{name}'{nearest(name, LIMITS)}")
-    if name not in ("parameters", "memory") and _is_plain(value):
+    if isinstance(value, bool) or (name not in ("parameters", "memory") and _is_plain(value)):
         raise BadInputError(f"give a number with a unit, e.g. {_EXAMPLES[name]}")
     number = parse_quantity(value, UNITS[name])
     if not (math.isfinite(number) and number > 0):
@@ -232,7 +232,7 @@ def _is_plain(value: Any) -> bool:
         float(value)
     except (TypeError, ValueError):
         return False
-    return not isinstance(value, bool)
+    return True
 
 
 def _length(costs: Mapping[str, ArrayLike]) -> int:

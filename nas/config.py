@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from hasnas.errors import BadInputError, nearest
 from hasnas.files import read_text, sha256_of
@@ -29,9 +29,15 @@ from .config_sections import (
     SupernetSection,
     expand_hardware,
 )
-from .config_yaml import apply_override, parse_override, parse_yaml
+from .config_yaml import apply_override, parse_override, parse_yaml, to_yaml
 
 PACKAGES = ("hasnas", "torch", "spikingjelly", "nni", "numpy", "pytorch-lightning")
+
+
+def _directory_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError("a name is letters, digits, '.', '_' and '-', at most 100 of them")
+    return name
 
 
 class RunConfig(Section):
@@ -44,7 +50,7 @@ class RunConfig(Section):
         versions: packages that a saved config was made with; for the reader, not part of the run's identity.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    name: Annotated[str, AfterValidator(_directory_name)]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     dataset: DatasetSection
     space: SpaceSection = SpaceSection()
@@ -140,7 +146,7 @@ def dump_config(config: RunConfig) -> str:
     """The resolved config as YAML, with the versions of the packages in use; `load_config` reads it back."""
     tree = config.model_dump(mode="json", exclude_none=True)
     tree["versions"] = package_versions()
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+    return to_yaml(tree)
 
 
 def package_versions() -> dict[str, str]:

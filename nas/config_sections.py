@@ -125,9 +125,10 @@ def expand_hardware(value: Any) -> Any:
 
 def _limit(name: str) -> BeforeValidator:
     def check(value: Any) -> Any:
-        if value is not None:
-            parse_limit(name, value)
-        return str(value) if isinstance(value, (int, float)) and name != "parameters" else value
+        if value is None:
+            return None
+        number = parse_limit(name, value)
+        return int(number) if name == "parameters" else str(value)
 
     return BeforeValidator(check)
 
@@ -143,7 +144,7 @@ class BudgetSection(Section):
         energy: energy per sample over all timesteps, e.g. `"2 uJ"`.
     """
 
-    parameters: Annotated[float | None, _limit("parameters")] = None
+    parameters: Annotated[int | None, _limit("parameters")] = None
     memory: Annotated[str | None, _limit("memory")] = None
     area: Annotated[str | None, _limit("area")] = None
     latency: Annotated[str | None, _limit("latency")] = None
@@ -212,6 +213,7 @@ class SearchSection(Section):
         mutation: probability that a gene changes.
         crossover: whether children have two parents.
         calibration_batches: training batches that set a candidate's batch norm.
+        brief_epochs: epochs that each candidate is trained for where there is no supernet.
     """
 
     enabled: bool = True
@@ -223,6 +225,7 @@ class SearchSection(Section):
     mutation: Share = 0.2
     crossover: bool = False
     calibration_batches: Annotated[int, Field(ge=1, le=100_000)] = 4
+    brief_epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
 
     @model_validator(mode="after")
     def _tournament_within_population(self) -> SearchSection:

@@ -47,10 +47,15 @@ class _CoreLoader(yaml.SafeLoader):
         return node
 
 
-_CoreLoader.yaml_implicit_resolvers = {}
+class _CoreDumper(yaml.SafeDumper):
+    """Puts quotes around text that the core schema would read as something else."""
+
+
+_CoreLoader.yaml_implicit_resolvers, _CoreDumper.yaml_implicit_resolvers = {}, {}
 for _tag, _pattern, _first, _ in _SCHEMA:
     if _first:
-        _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})$"), _first)
+        for _user in (_CoreLoader, _CoreDumper):
+            _user.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})$"), _first)
 
 
 def parse_yaml(text: str, where: str) -> Any:
@@ -82,6 +87,15 @@ def parse_yaml(text: str, where: str) -> Any:
         raise BadInputError(f"{where}{line} is not valid YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise BadInputError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def to_yaml(tree: Any) -> str:
+    """Plain values as YAML, keys in the order given; `parse_yaml` reads the same values back.
+
+    >>> to_yaml({"rate": "1e-3", "on": True})
+    "rate: '1e-3'\\non: true\\n"
+    """
+    return yaml.dump(tree, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True)
 
 
 def parse_override(text: str) -> tuple[str, Any]:

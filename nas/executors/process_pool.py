@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
@@ -93,7 +93,7 @@ class ProcessPool:
         """An idle worker, or a new one."""
         while self._idle:
             worker = self._idle.pop()
-            if worker.process.is_alive():
+            if not worker.pipe.poll():  # who has nothing to do has nothing to say, except that it is gone
                 return worker
             _stop(worker)
         return _start()
@@ -119,6 +119,7 @@ def _start() -> _Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    resource_tracker.ensure_running()  # its own start would let interrupts through again
     with _start_lock, _one_thread_variables(), _interrupts_blocked():
         process.start()
     theirs.close()
@@ -158,6 +159,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 def _serve(pipe: Connection) -> None:
     """The life of a worker: receive function and task, send the outcome, until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, OSError):
         while True:
             outcome = _receive_and_run(pipe)

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from hasnas.registry import Registry
 
 if TYPE_CHECKING:
-    from hasnas.search_spaces.space import Codes, SearchSpace
-
     from hasnas.nas.config_sections import SearchSection
+    from hasnas.search_spaces.space import Codes, SearchSpace
 
 CodesOfOne = tuple[int, ...]
 

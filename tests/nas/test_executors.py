@@ -1,0 +1,161 @@
+"""Worker processes die, hang on to nothing, and leave the run alone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from hasnas.errors import BadInputError
+from hasnas.nas.executors import Outcome, create_executor
+from hasnas.nas.executors.in_process import InProcess
+from hasnas.nas.executors.process_pool import ProcessPool
+
+
+@pytest.fixture
+def pool() -> Iterator[ProcessPool]:
+    pool = ProcessPool(2)
+    yield pool
+    pool.close()
+
+
+def test_a_worker_that_dies_once_costs_one_retry(pool: ProcessPool, tmp_path: Path):
+    marker = str(tmp_path / "died")
+    dies_once = f"__import__('os').path.exists({marker!r}) or (open({marker!r}, 'w'), __import__('os')._exit(9))"
+    first, second, third = pool.map(eval, ["1", dies_once, "3"])
+    assert (first, third) == (Outcome(1), Outcome(3))
+    assert second == Outcome(True, attempts=2)
+
+
+def test_a_task_whose_worker_always_dies_is_failed_and_the_others_are_not(pool: ProcessPool):
+    outcomes = list(pool.map(eval, ["1", "__import__('os')._exit(9)", "3", "4"]))
+    assert [outcome.value for outcome in outcomes] == [1, None, 3, 4]
+    assert (outcomes[1].error, outcomes[1].attempts) == ("the worker died (exit code 9)", 2)
+
+
+def test_a_worker_that_is_killed_while_idle_costs_nothing(pool: ProcessPool):
+    (first,) = pool.map(eval, ["__import__('os').getpid()"])
+    os.kill(first.value, signal.SIGKILL)
+    while psutil.Process(first.value).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    (second,) = pool.map(eval, ["__import__('os').getpid()"])
+    assert second.attempts == 1
+    assert second.value != first.value
+
+
+def test_workers_stay_for_the_next_tasks(pool: ProcessPool):
+    pids = {outcome.value for _ in range(3) for outcome in pool.map(eval, ["__import__('os').getpid()"] * 3)}
+    assert len(pids) <= 2
+    assert os.getpid() not in pids
+
+
+def test_workers_start_with_one_thread_for_each_library(pool: ProcessPool):
+    before = dict(os.environ)
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    outcomes = pool.map(eval, [f"__import__('os').environ[{name!r}]" for name in names])
+    assert [outcome.value for outcome in outcomes] == ["1"] * len(names)
+    assert dict(os.environ) == before
+
+
+def test_a_function_or_value_that_cannot_travel_fails_its_task_only(pool: ProcessPool):
+    outcome, other = pool.map(eval, ["(n for n in [1])", "2"])
+    assert "cannot pickle" in outcome.error
+    assert other.value == 2
+    with pytest.raises(Exception, match=r"(?i)pickle|local object"):
+        list(pool.map(lambda task: task, [1]))
+    assert [outcome.value for outcome in pool.map(eval, ["1"])] == [1]
+
+
+def test_stopping_early_ends_the_busy_workers(pool: ProcessPool):
+    outcomes = pool.map(eval, ["__import__('os').getpid()", "__import__('time').sleep(600)"])
+    next(outcomes)
+    busy = [child.pid for child in psutil.Process().children() if child.pid]
+    outcomes.close()
+    pool.close()
+    assert not any(psutil.pid_exists(pid) and "spawn_main" in " ".join(_command(pid)) for pid in busy)
+
+
+def _command(pid: int) -> list[str]:
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_in_process_gives_the_threads_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert [outcome.value for outcome in InProcess().map(eval, ["__import__('torch').get_num_threads()"])] == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_one_worker_is_this_process_and_more_are_a_pool():
+    assert isinstance(create_executor(1), InProcess)
+    assert isinstance(create_executor(2), ProcessPool)
+    for workers in (0, -1, 5000):
+        with pytest.raises(BadInputError, match=f"--workers is {workers}"):
+            create_executor(workers)
+
+
+SCRIPT = """
+import sys
+from hasnas.nas.executors import create_executor
+
+if __name__ == "__main__":
+    executor = create_executor(2)
+    try:
+        for outcome in executor.map(eval, ["1", "__import__('time').sleep(600)", "__import__('time').sleep(600)"]):
+            print(outcome.value, flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    finally:
+        executor.close()
+"""
+
+
+def start(tmp_path: Path) -> subprocess.Popen[str]:
+    """A run with two workers that are busy for ten minutes, in a process group of its own."""
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    run = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline() == "1\n"
+    return run
+
+
+def test_an_interrupt_of_the_whole_group_ends_everything_without_a_traceback(tmp_path: Path):
+    run = start(tmp_path)
+    children = psutil.Process(run.pid).children(recursive=True)
+    os.killpg(run.pid, signal.SIGINT)
+    output, errors = run.communicate(timeout=30)
+    assert (output, errors, run.returncode) == ("interrupted\n", "", 0)
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+def test_idle_workers_of_a_killed_run_end_by_themselves(tmp_path: Path):
+    script = tmp_path / "run.py"
+    waits_for_input = SCRIPT.replace("sleep(600)", "sleep(0)").replace("executor.close()", "input()")
+    script.write_text(waits_for_input)
+    run = subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert run.stdout is not None
+    for _ in range(3):
+        run.stdout.readline()
+    time.sleep(0.1)
+    children = psutil.Process(run.pid).children(recursive=True)
+    assert children
+    run.kill()
+    run.communicate(timeout=30)
+    assert psutil.wait_procs(children, timeout=10)[1] == []
