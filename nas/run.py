@@ -1,0 +1,108 @@
+"""One YAML -> one run directory: the composition root. A run that was stopped at any moment goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from hasnas.errors import BadInputError
+from hasnas.files import write_atomic
+
+from .config import RunConfig, config_identity, dump_config, load_config
+from .executors import create_executor
+from .ledger import Ledger
+from .stages.context import STAGES, RunContext
+from .stages.exporting import run_export
+from .stages.progress import Console
+from .stages.screen import run_screen
+from .stages.search import run_search
+from .stages.supernet import run_supernet
+from .stages.training import run_retrain
+from .tracking import create_tracker
+from .trial import Trial
+
+CONFIG_FILE, LEDGER_FILE = "config.yaml", "ledger.jsonl"
+RUNS = Path("runs")
+RUNNERS: dict[str, Callable[[RunContext], None]] = dict(
+    zip(STAGES, (run_screen, run_supernet, run_search, run_retrain, run_export), strict=True)
+)
+
+
+def start_run(
+    config_path: Path, overrides: Sequence[str] = (), run_directory: Path | None = None, workers: int = 1
+) -> Path:
+    """Run a config from the start, or go on if its directory holds the same run.
+
+    Args:
+        config_path: the YAML.
+        overrides: dotted changes, `"budget.energy=2 uJ"`.
+        run_directory: where everything goes; by default `runs/<name>`.
+        workers: processes that evaluate candidates; the result does not depend on it.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        BadInputError: for anything wrong in the config or about the directory.
+        NothingFitsError: if the budget leaves nothing.
+    """
+    config = load_config(config_path, overrides)
+    directory = run_directory or RUNS / config.name
+    _claim(directory, config)
+    return _run(config, directory, workers)
+
+
+def resume_run(run_directory: Path, workers: int = 1) -> Path:
+    """Go on with a run that was stopped; a finished one is checked and left as it is.
+
+    Raises:
+        BadInputError: if the directory holds no run, or another process works on it.
+    """
+    path = run_directory / CONFIG_FILE
+    if not path.exists():
+        raise BadInputError(f"{run_directory} holds no run (no {CONFIG_FILE}); start one with: hasnas search CONFIG")
+    return _run(load_config(path), run_directory, workers)
+
+
+def _claim(directory: Path, config: RunConfig) -> None:
+    """Make the run directory, or make sure that it belongs to this config."""
+    path = directory / CONFIG_FILE
+    if path.exists():
+        if config_identity(load_config(path)) != config_identity(config):
+            raise BadInputError(
+                f"{directory} belongs to a run with another config; give another --run-dir or name, "
+                f"or go on with the old one: hasnas search --resume {directory}"
+            )
+        return
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        foreign = [item.name for item in directory.iterdir() if not item.name.startswith(".")]
+    except OSError as error:
+        raise BadInputError(
+            f"cannot use the run directory {directory}: {error.strerror or error}; give another --run-dir"
+        ) from error
+    if foreign:
+        raise BadInputError(f"{directory} holds other files ({foreign[0]}, ...); give an empty or new --run-dir")
+    write_atomic(path, dump_config(config))
+
+
+def _run(config: RunConfig, directory: Path, workers: int) -> Path:
+    console = Console()
+    with ExitStack() as stack:
+        ledger = stack.enter_context(Ledger(directory / LEDGER_FILE))
+        if ledger.damage:
+            console.say(f"ledger: {ledger.damage}")
+        executor = create_executor(workers)
+        stack.callback(executor.close)
+        trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]
+        tracker = create_tracker(directory, config, trials)
+        stack.callback(tracker.close)
+        context = RunContext(config, directory, ledger, executor, tracker, console, trials=trials)
+        context.event("resume" if ledger.records else "start", "run", {"workers": workers})
+        for stage in STAGES:
+            context.event("stage_begin", stage)
+            RUNNERS[stage](context)
+            context.event("stage_end", stage)
+        context.event("end", "run")
+    return directory

@@ -1,0 +1,1 @@
+"""The stages of a run, in order: screen, supernet, search, retrain, export."""

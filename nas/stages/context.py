@@ -1,0 +1,149 @@
+"""What all stages of a run share: the config resolved into objects, the run directory and its ledger."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hasnas.cim_estimator import Activity, HardwareSpec, load_hardware
+from hasnas.datasets.source import DATASETS, DatasetCard
+from hasnas.errors import BadInputError
+from hasnas.nas.budget import COST_FIELDS, Budget
+from hasnas.nas.config import RunConfig
+from hasnas.nas.executors import Executor
+from hasnas.nas.ledger import Ledger
+from hasnas.nas.pricing import Pricer
+from hasnas.nas.region import FeasibleRegion
+from hasnas.nas.tracking import Tracker
+from hasnas.nas.training.settings import RetrainSettings
+from hasnas.nas.trial import Trial
+from hasnas.search_spaces.macro import Macro
+from hasnas.search_spaces.snasnet import CellSpace
+from hasnas.search_spaces.space import SPACES
+
+from .progress import Console
+
+STAGES = ("screen", "supernet", "search", "retrain", "export")
+
+
+@dataclass
+class RunContext:
+    """One run while it goes on.
+
+    Args:
+        config: the resolved config.
+        directory: the run directory.
+        ledger: open for writing; its trials are the history so far.
+        executor: runs evaluations.
+        tracker: TensorBoard and other views.
+        console: progress bars and lines for the person who waits.
+    """
+
+    config: RunConfig
+    directory: Path
+    ledger: Ledger
+    executor: Executor
+    tracker: Tracker
+    console: Console
+    region: FeasibleRegion | None = None
+    trials: list[Trial] = field(default_factory=list)
+
+    @cached_property
+    def card(self) -> DatasetCard:
+        """The dataset's card."""
+        return DATASETS.get(self.config.dataset.name).card
+
+    @cached_property
+    def space(self) -> CellSpace:
+        """The search space around the dataset's shapes."""
+        return build_space(self.config, self.card)
+
+    @cached_property
+    def hardware(self) -> HardwareSpec:
+        """The chip."""
+        return load_hardware(self.config.hardware.reference, self.config.hardware.overrides)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The limits."""
+        return self.config.budget.limits()
+
+    @cached_property
+    def pricer(self) -> Pricer:
+        """Costs of candidates before they run."""
+        return Pricer(self.space, self.hardware, assumed_activity(self.config))
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where stages keep what cannot be rebuilt quickly."""
+        folder = self.directory / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def feasible_region(self) -> FeasibleRegion:
+        """The region that the screen left.
+
+        Raises:
+            BadInputError: if no stage has set it.
+        """
+        if self.region is None:
+            raise BadInputError("the feasible region is not known; run the screen first")
+        return self.region
+
+    def event(self, name: str, stage: str, details: Mapping[str, Any] | None = None) -> None:
+        """Note in the ledger that something happened."""
+        record = {"kind": "event", "event": name, "stage": stage, "details": dict(details or {})}
+        self.ledger.append({**record, "time": time.time(), "host": socket.gethostname()})
+
+    def known(self, trial_id: int) -> Trial | None:
+        """The trial that the ledger already holds under this number."""
+        return self.trials[trial_id] if trial_id < len(self.trials) else None
+
+    def record(self, trial: Trial) -> None:
+        """Add a trial to the history: ledger first, views afterwards."""
+        self.ledger.append(trial.to_record())
+        self.trials.append(trial)
+        self.tracker.on_trial(trial)
+
+
+def build_space(config: RunConfig, card: DatasetCard) -> CellSpace:
+    """The space of a config, its macro filled with the dataset's shapes.
+
+    Raises:
+        BadInputError: if macro and images do not fit together.
+    """
+    section = config.space
+    macro = Macro(
+        input_shape=card.input_shape,
+        classes=card.outputs,
+        static_input=card.timesteps is None,
+        **section.macro.model_dump(),
+    )
+    kind = SPACES.get(section.name)
+    options: dict[str, Any] = {"feedback": section.feedback, "cells": section.cells, "shared": section.shared}
+    if section.operations is not None:
+        options["operations"] = section.operations
+    return kind(macro, nodes=section.nodes, **options)
+
+
+def assumed_activity(config: RunConfig) -> Activity:
+    """The assumption about spikes that the screen prices with."""
+    screen = config.screen
+    return Activity.dense() if screen.activity == "dense" or screen.rate is None else Activity.assumed(screen.rate)
+
+
+def cost_row(costs: Mapping[str, np.ndarray], index: int = 0) -> dict[str, float]:
+    """One candidate's costs as plain numbers."""
+    return {field: float(costs[field][index]) for field in COST_FIELDS.values()}
+
+
+def retrain_settings(context: RunContext) -> RetrainSettings:
+    """The `retrain` section without what is not about one training."""
+    return RetrainSettings(**context.config.retrain.model_dump(exclude={"enabled", "top"}))

@@ -1,0 +1,21 @@
+"""Stage 5: the returned networks as files that other tools open, and the report."""
+
+from __future__ import annotations
+
+from .context import RunContext
+
+
+def run_export(context: RunContext) -> None:
+    """Write the export and the report of what the ledger holds."""
+    from hasnas.nas.export import export_run
+    from hasnas.nas.tracking import write_views
+
+    write_views(context.directory)
+    if not context.config.export.enabled:
+        context.console.say("export: switched off")
+        return
+    if not any(trial.stage == "retrain" and trial.state == "done" for trial in context.trials):
+        context.console.say("export: no retrained network to export")
+        return
+    files = export_run(context.directory)
+    context.console.say(f"export: {len(files)} files in {context.directory / 'export'}")

@@ -1,0 +1,186 @@
+"""Stage 1: price the space before any forward pass; what is left is the feasible region."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hasnas.errors import NothingFitsError
+from hasnas.files import write_atomic
+from hasnas.nas.budget import COST_FIELDS, LIMITS, Verdicts
+from hasnas.nas.region import FeasibleRegion, admission, draw_inside
+from hasnas.search_spaces.space import Codes, all_codes, sample, space_size
+
+from .context import RunContext
+
+SCREEN_FILE = "screen.npz"
+CHUNK = 16_384
+KNOWN_CODES = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class ScreenResult:
+    """Every priced architecture, as drawn, with its verdict.
+
+    Args:
+        codes: `[N, genes]` as drawn.
+        connected: `[N]`, whether there is a path from input to output.
+        costs: `[N, 5]` in SI units, in the order of `LIMITS`; NaN where not connected.
+        verdicts: `[N]`; an architecture that is not connected is not feasible.
+        complete: whether these are all architectures of the space.
+    """
+
+    codes: Codes
+    connected: NDArray[np.bool_]
+    costs: NDArray[np.float64]
+    verdicts: Verdicts
+    complete: bool
+
+    @property
+    def feasible(self) -> NDArray[np.bool_]:
+        """`[N]`, connected and within every limit."""
+        return self.connected & self.verdicts.feasible
+
+    @property
+    def rejected_share(self) -> dict[str, float]:
+        """Limit -> share of the connected architectures that break it."""
+        inside = Verdicts(self.verdicts.feasible[self.connected], self.verdicts.ratio[self.connected])
+        return inside.rejected_share if len(inside) else {}
+
+    def summary(self) -> dict[str, float | int | bool]:
+        """Counts and shares for the ledger and for people."""
+        connected = max(int(self.connected.sum()), 1)
+        rejected = {f"rejected_by_{name}": share for name, share in self.rejected_share.items()}
+        return {
+            "priced": len(self.codes),
+            "complete": self.complete,
+            "connected": int(self.connected.sum()),
+            "feasible": int(self.feasible.sum()),
+            "feasible_share": float(self.feasible.sum() / connected),
+            **rejected,
+        }
+
+
+def run_screen(context: RunContext) -> None:
+    """Price the space, write `screen.npz`, and set the feasible region.
+
+    Raises:
+        NothingFitsError: if no priced architecture is feasible; the message names the nearest miss for each limit.
+    """
+    admits = admission(context.pricer, context.budget)
+    if not context.config.screen.enabled:
+        rng = np.random.default_rng([context.config.seed, 1])
+        found = draw_inside(context.space, admits, rng, KNOWN_CODES)
+        if not len(found):
+            raise NothingFitsError(f"no architecture within the budget was found ({context.budget.describe()})")
+        context.region = FeasibleRegion(context.space, admits, found, complete=False)
+        return
+    path = context.directory / SCREEN_FILE
+    result = read_screen(context, path) or _price_all(context)
+    if not path.exists():
+        write_atomic(path, _encode(result))
+    check_feasible(context, result)
+    canonical, _ = context.space.canonical(result.codes[result.feasible])
+    context.region = FeasibleRegion(context.space, admits, np.unique(canonical, axis=0), result.complete)
+    summary = result.summary()
+    rejected = ", ".join(f"{name} {share:.0%}" for name, share in result.rejected_share.items()) or "none"
+    context.console.say(
+        f"screen: {summary['feasible']:,} of {summary['connected']:,} connected architectures fit "
+        f"({summary['feasible_share']:.1%}), {len(context.region.codes):,} of them distinct; "
+        f"rejected by limit: {rejected}"
+    )
+
+
+def check_feasible(context: RunContext, result: ScreenResult) -> None:
+    """End the run if nothing fits.
+
+    Raises:
+        NothingFitsError: naming the nearest miss for each limit.
+    """
+    if result.feasible.any():
+        return
+    costs = {field: result.costs[result.connected, i] for i, field in enumerate(COST_FIELDS.values())}
+    raise NothingFitsError(
+        f"no architecture fits the budget. {context.budget.nearest_miss(costs)}; loosen those limits, "
+        "or make the macro smaller"
+    )
+
+
+def price(context: RunContext, codes: Codes) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which drawn architectures are connected, and their costs `[N, 5]`; equal ones are priced once."""
+    canonical, connected = context.space.canonical(codes)
+    costs = np.full((len(codes), len(LIMITS)), np.nan)
+    if connected.any():
+        distinct, place = np.unique(canonical[connected], axis=0, return_inverse=True)
+        priced = context.pricer.costs(distinct)
+        table = np.stack([priced[field] for field in COST_FIELDS.values()], axis=1)
+        costs[connected] = table[place.reshape(-1)]
+    return connected, costs
+
+
+def _price_all(context: RunContext) -> ScreenResult:
+    codes: list[Codes] = []
+    connected: list[NDArray[np.bool_]] = []
+    costs: list[NDArray[np.float64]] = []
+    count = min(space_size(context.space), context.config.screen.sample)
+    with context.console.bar("screen", count, "arch") as bar:
+        for chunk in _candidates(context, count):
+            alive, priced = price(context, chunk)
+            codes.append(chunk)
+            connected.append(alive)
+            costs.append(priced)
+            bar.update(len(chunk))
+    table = np.concatenate(costs)
+    complete = count == space_size(context.space)
+    verdicts = _verdicts(context, table)
+    return ScreenResult(np.concatenate(codes), np.concatenate(connected), table, verdicts, complete)
+
+
+def _candidates(context: RunContext, count: int) -> Iterator[Codes]:
+    if count == space_size(context.space):
+        yield from all_codes(context.space, CHUNK)
+        return
+    rng = np.random.default_rng([context.config.seed, 0])
+    for start in range(0, count, CHUNK):
+        yield sample(context.space, rng, min(CHUNK, count - start))
+
+
+def _verdicts(context: RunContext, costs: NDArray[np.float64]) -> Verdicts:
+    columns = {field: costs[:, index] for index, field in enumerate(COST_FIELDS.values())}
+    return context.budget.check(columns)
+
+
+def _encode(result: ScreenResult) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        codes=result.codes,
+        connected=result.connected,
+        feasible=result.feasible,
+        costs=result.costs,
+        cost_over_limit=result.verdicts.ratio,
+        columns=np.array(LIMITS),
+        complete=np.array(result.complete),
+    )
+    return buffer.getvalue()
+
+
+def read_screen(context: RunContext, path: Path) -> ScreenResult | None:
+    """The screen of an earlier start of this run; None if there is none or it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            parts = {name: file[name] for name in ("codes", "connected", "costs", "complete")}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        context.console.say(f"screen: {path} is damaged; pricing the space again")
+        path.unlink()
+        return None
+    verdicts = _verdicts(context, parts["costs"])
+    return ScreenResult(parts["codes"], parts["connected"], parts["costs"], verdicts, bool(parts["complete"]))

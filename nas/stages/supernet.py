@@ -1,0 +1,68 @@
+"""Stage 2: weights that all candidates share, trained along paths of the feasible region."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from hasnas.nas.nni_engine.settings import SUPERNET_TRAINERS, SupernetSettings, TrainingProgress
+from hasnas.nas.nni_engine.sharing import live_options, supernet_report
+
+from .context import RunContext
+from .evaluation import DataReference, splits_of
+
+WEIGHTS_FILE = "supernet-weights.safetensors"
+
+
+def data_reference(context: RunContext) -> DataReference:
+    """The samples of this run."""
+    section = context.config.dataset
+    return DataReference(section.name, section.root, section.validation_share, context.config.seed)
+
+
+def weights_path(context: RunContext) -> Path:
+    """The file with the trained weights."""
+    return context.checkpoints / WEIGHTS_FILE
+
+
+def run_supernet(context: RunContext) -> None:
+    """Train the shared weights, or find them trained."""
+    if not context.config.supernet.enabled:
+        context.console.say("supernet: switched off; candidates are trained by themselves")
+        return
+    region, section = context.feasible_region(), context.config.supernet
+    options = live_options(context.space, region.codes)
+    report = supernet_report(context.space, options)
+    context.console.say(f"supernet: {report} after removing what no feasible architecture uses")
+    if has_checkpoint(weights_path(context)):
+        load_checkpoint(weights_path(context))
+        return
+    settings = SupernetSettings(
+        epochs=section.epochs,
+        batch_size=section.batch_size,
+        learning_rate=section.learning_rate,
+        weight_decay=section.weight_decay,
+        options=options,
+    )
+    train = splits_of(data_reference(context)).train
+    steps = -(-len(train) // section.batch_size) * section.epochs
+    with context.console.bar("supernet", steps, "step") as bar:
+
+        def progress(state: TrainingProgress) -> None:
+            bar.update((state.epoch - 1) * state.batches + state.batch - bar.n)
+            bar.set_postfix(epoch=f"{state.epoch}/{state.epochs}", loss=f"{state.loss:.3f}", refresh=False)
+            if state.batch == state.batches:
+                context.tracker.on_epoch("supernet", state.epoch, {"loss": state.loss})
+
+        weights = SUPERNET_TRAINERS.get(section.strategy)().train(
+            context.space,
+            region.draw,
+            train,
+            settings=settings,
+            seed=context.config.seed,
+            checkpoint_directory=context.checkpoints,
+            progress=progress,
+        )
+    save_checkpoint(weights_path(context), weights, {"report": asdict(report)})
+    context.event("report", "supernet", asdict(report))

@@ -1,0 +1,128 @@
+"""Stage 4: the chosen networks, trained from scratch, tested once, and priced with their measured activity."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from hasnas.cim_estimator import Activity, estimate
+from hasnas.nas.budget import COST_FIELDS
+from hasnas.nas.executors import Outcome
+from hasnas.nas.pareto import non_dominated
+from hasnas.nas.region import draw_inside
+from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, retrain_directory, run_retrain_task
+from hasnas.nas.training.settings import RetrainSettings
+from hasnas.nas.trial import Trial
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.network import SpikingNetwork
+
+from .context import RunContext, retrain_settings
+from .evaluation import rate_metrics
+from .supernet import data_reference
+
+FRONT_OBJECTIVES = ("validation_accuracy", *COST_FIELDS.values())
+
+
+def front_of(trials: list[Trial]) -> list[Trial]:
+    """The candidates that no other beats in accuracy and all costs, the most accurate first."""
+    done = [trial for trial in trials if trial.state == "done" and not trial.verdict]
+    if not done:
+        return []
+    values = [
+        [trial.metrics[FRONT_OBJECTIVES[0]], *(trial.costs[name] for name in FRONT_OBJECTIVES[1:])] for trial in done
+    ]
+    mask = non_dominated(values, maximize=(True,) + (False,) * len(COST_FIELDS))
+    front = [trial for trial, kept in zip(done, mask, strict=True) if kept]
+    return sorted(front, key=lambda trial: (-trial.metrics["validation_accuracy"], trial.id))
+
+
+def candidates(context: RunContext) -> list[tuple[int, ...]]:
+    """The networks to retrain: the best of the front, then the best of the rest; drawn ones if nothing was searched."""
+    top = context.config.retrain.top
+    searched = [trial for trial in context.trials if trial.stage == "search"]
+    if not searched:
+        rng = np.random.default_rng([context.config.seed, 2])
+        drawn = draw_inside(context.space, context.feasible_region().admits, rng, top)
+        return [tuple(row) for row in drawn.tolist()]
+    front = front_of(searched)
+    chosen = {trial.id for trial in front}
+    rest = [trial for trial in searched if trial.state == "done" and not trial.verdict and trial.id not in chosen]
+    rest.sort(key=lambda trial: (-trial.metrics["validation_accuracy"], trial.id))
+    return [trial.codes for trial in (front + rest)[:top]]
+
+
+def run_retrain(context: RunContext) -> None:
+    """Train the candidates that the ledger does not hold as retrained yet, in parallel, and record them in order."""
+    if not context.config.retrain.enabled:
+        context.console.say("retrain: switched off; no network is returned")
+        return
+    chosen = candidates(context)
+    first = sum(trial.stage == "search" for trial in context.trials)
+    missing = chosen[len(context.trials) - first :]
+    tasks = [_task(context, context.space.decode(codes), retrain_settings(context)) for codes in missing]
+    with context.console.bar("retrain", len(chosen), "net") as bar:
+        bar.update(len(chosen) - len(missing))
+        for codes, outcome in zip(missing, context.executor.map(run_retrain_task, tasks), strict=True):
+            trial = _trial(context, codes, outcome)
+            if outcome.value is not None:
+                for record in outcome.value.history:
+                    context.tracker.on_epoch(f"retrain/{trial.key}", record.epoch, record.metrics())
+            context.record(trial)
+            bar.update()
+            bar.set_postfix(best=f"{trial.metrics.get('validation_accuracy', 0):.1%}", refresh=False)
+
+
+def _task(context: RunContext, architecture: Architecture, settings: RetrainSettings) -> RetrainTask:
+    data, seed = data_reference(context), context.config.seed
+    directory = retrain_directory(context.directory, architecture.key, seed)
+    return RetrainTask(
+        architecture.to_json(),
+        data.dataset,
+        data.root,
+        data.validation_share,
+        data.seed,
+        settings,
+        seed,
+        str(directory),
+    )
+
+
+def measured_costs(context: RunContext, architecture: Architecture, activity: Mapping[str, float]) -> dict[str, float]:
+    """Costs with the activity that was measured on the trained network."""
+    report = estimate(lower(architecture.expand(), activity), context.hardware, Activity.measured())
+    costs = report.costs()
+    return {field: float(costs[field]) for field in COST_FIELDS.values()}
+
+
+def _trial(context: RunContext, codes: tuple[int, ...], outcome: Outcome[RetrainOutcome]) -> Trial:
+    architecture = context.space.decode(codes)
+    trial = Trial(
+        id=len(context.trials),
+        stage="retrain",
+        key=architecture.key,
+        codes=codes,
+        architecture=architecture.to_json(),
+        seed=context.config.seed,
+        state="failed",
+        message=outcome.error,
+        time=time.time(),
+        host=socket.gethostname(),
+    )
+    if outcome.value is None:
+        return trial
+    result = outcome.value
+    network = SpikingNetwork(architecture.expand())
+    metrics = {
+        "validation_accuracy": result.validation_accuracy,
+        "test_accuracy": result.test_accuracy,
+        "best_epoch": float(result.best_epoch),
+        **rate_metrics(network, result.activity),
+    }
+    costs = measured_costs(context, architecture, result.activity)
+    broken = context.budget.verdict(costs).violations
+    return replace(trial, state="infeasible" if broken else "done", metrics=metrics, costs=costs, verdict=broken)

@@ -1,0 +1,83 @@
+"""The plan of the house: who may import whom, what is packaged, and that every public thing is documented."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = {"hasnas.errors", "hasnas.registry", "hasnas.files"}
+ALLOWED = {
+    "datasets": {"hasnas.datasets"},
+    "cim_estimator": {"hasnas.cim_estimator"},
+    "search_spaces": {"hasnas.search_spaces", "hasnas.cim_estimator"},
+    "nas": {"hasnas.nas", "hasnas.search_spaces", "hasnas.cim_estimator", "hasnas.datasets", "hasnas"},
+}
+SOURCES = [path for folder in ALLOWED for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imported(path: Path) -> set[str]:
+    """Absolute module names that a file imports; relative ones resolved."""
+    package = ["hasnas", *path.relative_to(ROOT).parts[:-1]]
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            names.add(".".join([*base, *filter(None, [node.module])]))
+    return names
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_follow_the_arrows(path: Path) -> None:
+    folder = path.relative_to(ROOT).parts[0]
+    for name in imported(path):
+        top = name.split(".")[0]
+        assert top not in ALLOWED, f"'{name}' would be another package; import hasnas.{name}"
+        if top == "hasnas":
+            inside = name in SHARED or name in ALLOWED[folder] or any(name.startswith(f"{a}.") for a in ALLOWED[folder])
+            assert inside, f"{folder} must not import {name}"
+        if top == "nni":
+            assert path.is_relative_to(ROOT / "nas" / "nni_engine"), "only nas/nni_engine imports nni"
+        if top == "torch":
+            assert folder in ("search_spaces", "nas"), f"{folder} must work without torch"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_public_names_are_documented_and_typed(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), "the file does not say what it is"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+        if isinstance(node, ast.FunctionDef):
+            assert node.args.kwarg is None, f"{node.name} hides its interface behind **kwargs"
+            assert node.returns is not None, f"{node.name} does not say what it returns"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_reads_a_pickle(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("torch.load", "pickle.load", "pickle.loads", "joblib.load"), called
+            if called in ("np.load", "numpy.load"):
+                assert any(k.arg == "allow_pickle" and ast.unparse(k.value) == "False" for k in node.keywords)
+
+
+def test_links_of_the_package_lead_to_the_folders() -> None:
+    for folder in (*ALLOWED, "experiments"):
+        assert (ROOT / "hasnas" / folder).resolve() == ROOT / folder
+
+
+def test_every_example_config_is_valid() -> None:
+    from hasnas.nas.config import load_config
+
+    configs = sorted((ROOT / "experiments").glob("*.yaml"))
+    assert configs
+    for path in configs:
+        load_config(path)
