@@ -144,7 +144,7 @@ def config_identity(config: RunConfig) -> str:
 
 def dump_config(config: RunConfig) -> str:
     """The resolved config as YAML, with the versions of the packages in use; `load_config` reads it back."""
-    tree = config.model_dump(mode="json", exclude_none=True)
+    tree = config.model_dump(mode="json")
     tree["versions"] = package_versions()
     return to_yaml(tree)
 

@@ -184,7 +184,7 @@ class SupernetSection(Section):
     """Training of the shared weights.
 
     Args:
-        enabled: whether a supernet is trained; without it the evaluator of the search must not need one.
+        enabled: whether a supernet is trained; without it each candidate is trained briefly by itself.
         strategy: NNI's one-shot strategy.
         epochs: passes over the train split.
         batch_size: samples per step.
@@ -243,19 +243,23 @@ class RetrainSection(Section):
         epochs: passes over the train split.
         batch_size: samples per step.
         optimizer: the update rule.
-        learning_rate: of the first step; it falls to 0 along a half cosine.
-        weight_decay: L2 penalty.
+        learning_rate: the largest step size; it rises, then falls along a half cosine.
+        weight_decay: pull on kernels and matrices.
         label_smoothing: share of the target spread over all classes.
+        warmup_epochs: epochs in which the step size rises; may be a fraction.
+        gradient_clip: largest norm of all gradients together; null leaves them as they are.
     """
 
     enabled: bool = True
     top: Annotated[int, Field(ge=1, le=10_000)] = 3
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 40
-    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 64
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 25
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 32
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
-    learning_rate: Rate = 0.01
-    weight_decay: Share = 0.0
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    learning_rate: Rate = 4e-3
+    weight_decay: Share = 2e-2
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    warmup_epochs: Annotated[float, Field(ge=0, le=100_000)] = 1.0
+    gradient_clip: Annotated[float, Field(gt=0, le=1e9)] | None = 5.0
 
 
 class ExportSection(Section):

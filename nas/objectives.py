@@ -27,14 +27,14 @@ def objective_values(trials: Sequence[Trial]) -> NDArray[np.float64]:
 def front(trials: Sequence[Trial]) -> list[Trial]:
     """The trials that are done, keep to the budget and are beaten by no other, the most accurate first.
 
-    Equal accuracies are ordered by energy, then by id, so that the order is the same in every run.
+    Equal accuracies are ordered by id, so that the order is the same in every run.
     """
     eligible = [trial for trial in trials if trial.state == "done" and not trial.verdict]
     mask = non_dominated(objective_values(eligible), (True, *(False for _ in COST_FIELDS)))
     return sorted((trial for trial, kept in zip(eligible, mask, strict=True) if kept), key=rank)
 
 
-def rank(trial: Trial) -> tuple[float, float, int]:
+def rank(trial: Trial) -> tuple[float, int]:
     """Sorting key that puts the best trial first; an unknown accuracy comes last."""
     accuracy = trial.metrics.get(ACCURACY, math.nan)
-    return -accuracy if math.isfinite(accuracy) else math.inf, trial.costs.get("energy_j", math.inf), trial.id
+    return -accuracy if math.isfinite(accuracy) else math.inf, trial.id

@@ -211,7 +211,7 @@ FULL_TREE = config_from_tree(TREE, "test").model_dump(mode="json")
 @RELAXED
 @given(st.sampled_from(_places(FULL_TREE)), PLAIN)
 def test_no_value_anywhere_ends_in_anything_but_a_config_or_one_line(place: tuple[str, ...], value: object):
-    tree = config_from_tree(TREE, "test").model_dump(mode="json", exclude_none=True)
+    tree = config_from_tree(TREE, "test").model_dump(mode="json")
     section = tree
     for part in place[:-1]:
         section = section.setdefault(part, {})
