@@ -1,0 +1,1 @@
+"""Devices as YAML: every value with its source."""
