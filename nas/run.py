@@ -12,8 +12,9 @@ from hasnas.files import write_atomic
 from .config import RunConfig, config_identity, dump_config, load_config
 from .executors import create_executor
 from .ledger import Ledger
-from .stages.context import STAGES, RunContext
+from .stages.context import STAGES, RunContext, Setup
 from .stages.exporting import run_export
+from .stages.forecast import Forecast, forecast
 from .stages.progress import Console
 from .stages.screen import run_screen
 from .stages.search import run_search
@@ -98,7 +99,7 @@ def _run(config: RunConfig, directory: Path, workers: int) -> Path:
         trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]
         tracker = create_tracker(directory, config, trials)
         stack.callback(tracker.close)
-        context = RunContext(config, directory, ledger, executor, tracker, console, trials=trials)
+        context = RunContext(config, console, directory, ledger, executor, tracker, trials)
         context.event("resume" if ledger.records else "start", "run", {"workers": workers})
         for stage in STAGES:
             context.event("stage_begin", stage)
@@ -106,3 +107,13 @@ def _run(config: RunConfig, directory: Path, workers: int) -> Path:
             context.event("stage_end", stage)
         context.event("end", "run")
     return directory
+
+
+def dry_run(config_path: Path, overrides: Sequence[str] = ()) -> Forecast:
+    """What `start_run` would do: size of the space, share that fits the budget, estimated time. Writes nothing.
+
+    Raises:
+        BadInputError: for anything wrong in the config.
+        NothingFitsError: if the budget leaves nothing.
+    """
+    return forecast(Setup(load_config(config_path, overrides), Console()))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from hasnas.nas.executors import Executor
 from hasnas.nas.ledger import Ledger
 from hasnas.nas.pricing import Pricer
 from hasnas.nas.region import FeasibleRegion
-from hasnas.nas.tracking import Tracker
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.macro import Macro
@@ -30,30 +29,23 @@ from hasnas.search_spaces.space import SPACES
 
 from .progress import Console
 
+if TYPE_CHECKING:
+    from hasnas.nas.tracking import Tracker
+
 STAGES = ("screen", "supernet", "search", "retrain", "export")
 
 
 @dataclass
-class RunContext:
-    """One run while it goes on.
+class Setup:
+    """A config resolved into objects; nothing is written.
 
     Args:
         config: the resolved config.
-        directory: the run directory.
-        ledger: open for writing; its trials are the history so far.
-        executor: runs evaluations.
-        tracker: TensorBoard and other views.
         console: progress bars and lines for the person who waits.
     """
 
     config: RunConfig
-    directory: Path
-    ledger: Ledger
-    executor: Executor
-    tracker: Tracker
     console: Console
-    region: FeasibleRegion | None = None
-    trials: list[Trial] = field(default_factory=list)
 
     @cached_property
     def card(self) -> DatasetCard:
@@ -79,6 +71,32 @@ class RunContext:
     def pricer(self) -> Pricer:
         """Costs of candidates before they run."""
         return Pricer(self.space, self.hardware, assumed_activity(self.config))
+
+    @property
+    def retrain_settings(self) -> RetrainSettings:
+        """The `retrain` section without what is not about one training."""
+        return RetrainSettings(**self.config.retrain.model_dump(exclude={"enabled", "top"}))
+
+
+@dataclass
+class RunContext(Setup):
+    """One run while it goes on.
+
+    Args:
+        directory: the run directory.
+        ledger: open for writing; its trials are the history so far.
+        executor: runs evaluations.
+        tracker: TensorBoard and other views.
+        trials: the history.
+        region: what the screen left of the space.
+    """
+
+    directory: Path
+    ledger: Ledger
+    executor: Executor
+    tracker: Tracker
+    trials: list[Trial] = field(default_factory=list)
+    region: FeasibleRegion | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -142,8 +160,3 @@ def assumed_activity(config: RunConfig) -> Activity:
 def cost_row(costs: Mapping[str, np.ndarray], index: int = 0) -> dict[str, float]:
     """One candidate's costs as plain numbers."""
     return {field: float(costs[field][index]) for field in COST_FIELDS.values()}
-
-
-def retrain_settings(context: RunContext) -> RetrainSettings:
-    """The `retrain` section without what is not about one training."""
-    return RetrainSettings(**context.config.retrain.model_dump(exclude={"enabled", "top"}))

@@ -17,7 +17,7 @@ from hasnas.nas.budget import COST_FIELDS, LIMITS, Verdicts
 from hasnas.nas.region import FeasibleRegion, admission, draw_inside
 from hasnas.search_spaces.space import Codes, all_codes, sample, space_size
 
-from .context import RunContext
+from .context import RunContext, Setup
 
 SCREEN_FILE = "screen.npz"
 CHUNK = 16_384
@@ -82,7 +82,7 @@ def run_screen(context: RunContext) -> None:
         context.region = FeasibleRegion(context.space, admits, found, complete=False)
         return
     path = context.directory / SCREEN_FILE
-    result = read_screen(context, path) or _price_all(context)
+    result = read_screen(context, path) or price_space(context)
     if not path.exists():
         write_atomic(path, _encode(result))
     check_feasible(context, result)
@@ -97,7 +97,7 @@ def run_screen(context: RunContext) -> None:
     )
 
 
-def check_feasible(context: RunContext, result: ScreenResult) -> None:
+def check_feasible(context: Setup, result: ScreenResult) -> None:
     """End the run if nothing fits.
 
     Raises:
@@ -112,7 +112,7 @@ def check_feasible(context: RunContext, result: ScreenResult) -> None:
     )
 
 
-def price(context: RunContext, codes: Codes) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def price(context: Setup, codes: Codes) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Which drawn architectures are connected, and their costs `[N, 5]`; equal ones are priced once."""
     canonical, connected = context.space.canonical(codes)
     costs = np.full((len(codes), len(LIMITS)), np.nan)
@@ -124,7 +124,8 @@ def price(context: RunContext, codes: Codes) -> tuple[NDArray[np.bool_], NDArray
     return connected, costs
 
 
-def _price_all(context: RunContext) -> ScreenResult:
+def price_space(context: Setup) -> ScreenResult:
+    """Price every architecture of the space, or a sample of the size the config names."""
     codes: list[Codes] = []
     connected: list[NDArray[np.bool_]] = []
     costs: list[NDArray[np.float64]] = []
@@ -142,7 +143,7 @@ def _price_all(context: RunContext) -> ScreenResult:
     return ScreenResult(np.concatenate(codes), np.concatenate(connected), table, verdicts, complete)
 
 
-def _candidates(context: RunContext, count: int) -> Iterator[Codes]:
+def _candidates(context: Setup, count: int) -> Iterator[Codes]:
     if count == space_size(context.space):
         yield from all_codes(context.space, CHUNK)
         return
@@ -151,7 +152,7 @@ def _candidates(context: RunContext, count: int) -> Iterator[Codes]:
         yield sample(context.space, rng, min(CHUNK, count - start))
 
 
-def _verdicts(context: RunContext, costs: NDArray[np.float64]) -> Verdicts:
+def _verdicts(context: Setup, costs: NDArray[np.float64]) -> Verdicts:
     columns = {field: costs[:, index] for index, field in enumerate(COST_FIELDS.values())}
     return context.budget.check(columns)
 
@@ -171,7 +172,7 @@ def _encode(result: ScreenResult) -> bytes:
     return buffer.getvalue()
 
 
-def read_screen(context: RunContext, path: Path) -> ScreenResult | None:
+def read_screen(context: Setup, path: Path) -> ScreenResult | None:
     """The screen of an earlier start of this run; None if there is none or it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:

@@ -15,7 +15,7 @@ from hasnas.nas.executors import Outcome
 from hasnas.nas.strategies.strategy import SearchProblem, create_strategy
 from hasnas.nas.trial import Trial
 
-from .context import RunContext, cost_row, retrain_settings
+from .context import RunContext, cost_row
 from .evaluation import BriefTask, InheritedTask, evaluate_briefly, evaluate_inherited
 from .supernet import data_reference, weights_path
 
@@ -85,7 +85,7 @@ def evaluation_tasks(context: RunContext, codes: Sequence[tuple[int, ...]]) -> t
     architectures = [context.space.decode(one) for one in codes]
     config, data = context.config, data_reference(context)
     if not config.supernet.enabled:
-        settings = replace(retrain_settings(context), epochs=config.search.brief_epochs)
+        settings = replace(context.retrain_settings, epochs=config.search.brief_epochs)
         folders = [context.checkpoints / "brief" / item.key for item in architectures]
         return evaluate_briefly, [
             BriefTask(item.to_json(), data, settings, config.seed, str(folder))

@@ -21,7 +21,7 @@ from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.network import SpikingNetwork
 
-from .context import RunContext, retrain_settings
+from .context import RunContext
 from .evaluation import rate_metrics
 from .supernet import data_reference
 
@@ -64,7 +64,7 @@ def run_retrain(context: RunContext) -> None:
     chosen = candidates(context)
     first = sum(trial.stage == "search" for trial in context.trials)
     missing = chosen[len(context.trials) - first :]
-    tasks = [_task(context, context.space.decode(codes), retrain_settings(context)) for codes in missing]
+    tasks = [_task(context, context.space.decode(codes), context.retrain_settings) for codes in missing]
     with context.console.bar("retrain", len(chosen), "net") as bar:
         bar.update(len(chosen) - len(missing))
         for codes, outcome in zip(missing, context.executor.map(run_retrain_task, tasks), strict=True):

@@ -1,0 +1,122 @@
+"""What a run would do, without doing it: size of the space, share that fits, estimated time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from hasnas.search_spaces.space import space_size
+
+from .context import Setup
+from .screen import ScreenResult, check_feasible, price_space
+
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A dry run's answer.
+
+    Args:
+        space_size: architectures as drawn.
+        priced: how many of them were priced.
+        feasible_share: share of the connected ones that fit the budget.
+        rejected_share: limit -> share that it alone rejects.
+        seconds: stage -> estimated time on this machine, one worker.
+    """
+
+    space_size: int
+    priced: int
+    feasible_share: float
+    rejected_share: dict[str, float]
+    seconds: dict[str, float]
+
+    def to_json(self) -> dict[str, object]:
+        """Plain data."""
+        return {**asdict(self), "total_seconds": sum(self.seconds.values())}
+
+    def describe(self) -> str:
+        """The forecast for people."""
+        rejected = ", ".join(f"{name} {share:.1%}" for name, share in self.rejected_share.items()) or "no limit"
+        stages = ", ".join(f"{name} {value:.0f} s" for name, value in self.seconds.items())
+        return (
+            f"space: {self.space_size:,} architectures as drawn, {self.priced:,} priced\n"
+            f"fit the budget: {self.feasible_share:.1%} of the connected ones; rejected by each limit: {rejected}\n"
+            f"estimated time with one worker: {sum(self.seconds.values()):.0f} s ({stages})"
+        )
+
+
+def forecast(setup: Setup) -> Forecast:
+    """Price the space and time a typical network's steps.
+
+    Raises:
+        NothingFitsError: if no priced architecture fits the budget.
+    """
+    start = time.perf_counter()
+    result = price_space(setup)
+    screen_s = time.perf_counter() - start
+    check_feasible(setup, result)
+    summary = result.summary()
+    return Forecast(
+        space_size=space_size(setup.space),
+        priced=len(result.codes),
+        feasible_share=float(summary["feasible_share"]),
+        rejected_share=result.rejected_share,
+        seconds={"screen": screen_s, **_stage_seconds(setup, result)},
+    )
+
+
+def _stage_seconds(setup: Setup, result: ScreenResult) -> dict[str, float]:
+    """Estimates from the steps of the feasible network with the median parameter count."""
+    config = setup.config
+    total = setup.card.splits.get("train", 0)
+    validation = config.dataset.validation_share * total
+    train = total - validation
+    per_sample, per_sample_trained = _sample_seconds(setup, result, config.supernet.batch_size)
+    calibration = config.search.calibration_batches * config.supernet.batch_size
+    evaluation = (calibration + 2 * validation) * per_sample
+    retrain_epoch = train * per_sample_trained + validation * per_sample
+    if not config.supernet.enabled:
+        evaluation = config.search.brief_epochs * retrain_epoch
+    seconds = {
+        "supernet": config.supernet.enabled * config.supernet.epochs * train * per_sample_trained,
+        "search": config.search.enabled * config.search.evaluations * evaluation,
+        "retrain": config.retrain.enabled * config.retrain.top * config.retrain.epochs * retrain_epoch,
+    }
+    return {name: value for name, value in seconds.items() if value}
+
+
+def _sample_seconds(setup: Setup, result: ScreenResult, batch_size: int) -> tuple[float, float]:
+    """Seconds a sample takes forward, and forward with backward, on one thread."""
+    import torch
+
+    from hasnas.search_spaces.network import build_network
+
+    feasible = np.flatnonzero(result.feasible)
+    middle = feasible[np.argsort(result.costs[feasible, 0], kind="stable")[len(feasible) // 2]]
+    network = build_network(setup.space.decode(result.codes[middle]).expand(), seed=0)
+    macro = setup.space.macro
+    batch = (batch_size, *macro.input_shape)
+    inputs = torch.rand(batch if macro.static_input else (macro.timesteps, *batch))
+
+    def forward() -> None:
+        with torch.no_grad():
+            network(inputs)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _seconds(forward) / batch_size, _seconds(lambda: network(inputs).sum().backward()) / batch_size
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _seconds(step: Callable[[], object]) -> float:
+    step()
+    start = time.perf_counter()
+    for _ in range(REPEATS):
+        step()
+    return (time.perf_counter() - start) / REPEATS

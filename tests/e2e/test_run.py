@@ -1,0 +1,188 @@
+"""Whole runs: what they leave behind, and that nothing about how they ran changes what they find."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hasnas.errors import BadInputError, NothingFitsError
+from hasnas.nas.ledger import equal_ledgers, read_ledger
+from hasnas.nas.run import resume_run, start_run
+
+HASNAS = [sys.executable, "-m", "hasnas.nas.cli"]
+
+
+@pytest.fixture(scope="module")
+def straight(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed run with one worker."""
+    return start_run(tiny_config, run_directory=tmp_path_factory.mktemp("runs") / "straight")
+
+
+def trials(directory: Path, stage: str) -> list[dict]:
+    records = read_ledger(directory / "ledger.jsonl").records
+    return [record for record in records if record["kind"] == "trial" and record["stage"] == stage]
+
+
+def test_a_run_leaves_everything_behind(straight: Path) -> None:
+    for name in ("config.yaml", "ledger.jsonl", "screen.npz", "pareto.csv", "report.html"):
+        assert (straight / name).stat().st_size > 0, name
+    assert list((straight / "tensorboard").rglob("events.out.tfevents.*"))
+    for trial in trials(straight, "retrain"):
+        folder = straight / "export" / trial["key"]
+        for name in ("architecture.json", "weights.safetensors", "network.nir"):
+            assert (folder / name).stat().st_size > 0, name
+
+
+def test_the_search_used_its_evaluations_on_distinct_feasible_networks(straight: Path) -> None:
+    searched = trials(straight, "search")
+    assert [trial["id"] for trial in searched] == list(range(6))
+    assert len({trial["key"] for trial in searched}) == 6
+    assert all(trial["costs"]["parameters"] <= 1900 and not trial["verdict"] for trial in searched)
+    assert all(0 <= trial["metrics"]["validation_accuracy"] <= 1 for trial in searched)
+
+
+def test_returned_networks_fit_and_carry_measured_costs(straight: Path) -> None:
+    searched = {trial["key"]: trial for trial in trials(straight, "search")}
+    returned = trials(straight, "retrain")
+    assert len(returned) == 2
+    for trial in returned:
+        before = searched[trial["key"]]["costs"]
+        assert trial["state"] == "done"
+        assert not trial["verdict"]
+        assert trial["costs"]["parameters"] == before["parameters"]
+        assert trial["costs"]["energy_j"] <= before["energy_j"], "dense activity is an upper bound"
+        assert 0 <= trial["metrics"]["test_accuracy"] <= 1
+
+
+def test_the_screen_holds_a_verdict_for_the_whole_space(straight: Path) -> None:
+    with np.load(straight / "screen.npz", allow_pickle=False) as screen:
+        assert screen["codes"].shape == (15_625, 6)
+        assert screen["complete"]
+        broken = screen["cost_over_limit"][:, 0] > 1
+        np.testing.assert_array_equal(screen["feasible"], screen["connected"] & ~broken)
+        assert screen["connected"].sum() == 15_284
+        assert 0 < screen["feasible"].sum() < 15_284
+
+
+def test_two_workers_write_the_same_history(tiny_config: Path, straight: Path, tmp_path: Path) -> None:
+    start_run(tiny_config, run_directory=tmp_path / "two", workers=2)
+    assert equal_ledgers(straight / "ledger.jsonl", tmp_path / "two" / "ledger.jsonl")
+
+
+def test_another_seed_writes_another_history(tiny_config: Path, straight: Path, tmp_path: Path) -> None:
+    small = ["seed=4", "search.strategy=random", "retrain.enabled=false", "supernet.epochs=1", "search.evaluations=4"]
+    other = start_run(tiny_config, small, run_directory=tmp_path / "other")
+    assert not equal_ledgers(straight / "ledger.jsonl", other / "ledger.jsonl")
+    assert len(trials(other, "search")) == 4
+    assert not (other / "export").exists()
+
+
+@pytest.mark.parametrize("stage", ["supernet", "search", "retrain"])
+def test_a_killed_run_resumes_to_the_same_history(
+    tiny_config: Path, straight: Path, tmp_path: Path, stage: str
+) -> None:
+    directory = tmp_path / "killed"
+    process = subprocess.Popen(
+        [*HASNAS, "search", str(tiny_config), "--run-dir", str(directory)],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+    )
+    begun = f'"stage":"{stage}"'.encode()
+    while process.poll() is None:
+        ledger = directory / "ledger.jsonl"
+        if ledger.exists() and begun in ledger.read_bytes():
+            time.sleep(0.3)
+            os.killpg(process.pid, signal.SIGKILL)
+            break
+        time.sleep(0.01)
+    _, errors = process.communicate()
+    assert process.returncode == -signal.SIGKILL, errors.decode()
+    resume_run(directory)
+    assert equal_ledgers(straight / "ledger.jsonl", directory / "ledger.jsonl")
+
+
+def test_a_torn_ledger_is_mended_from_its_last_good_record(
+    straight: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "torn"
+    subprocess.run(["cp", "-r", str(straight), str(copy)], check=True)
+    ledger = copy / "ledger.jsonl"
+    ledger.write_bytes(ledger.read_bytes()[: -len(ledger.read_bytes()) // 3])
+    resume_run(copy)
+    assert "records before it are good" in capfd.readouterr().err
+    assert equal_ledgers(straight / "ledger.jsonl", ledger)
+    assert list(copy.glob("ledger.damaged-*.jsonl"))
+
+
+def test_a_finished_run_stays_as_it_is(straight: Path) -> None:
+    before = trials(straight, "search") + trials(straight, "retrain")
+    resume_run(straight)
+    assert trials(straight, "search") + trials(straight, "retrain") == before
+
+
+def test_nothing_fits(tiny_config: Path, tmp_path: Path) -> None:
+    with pytest.raises(NothingFitsError, match=r"parameters: least .*limit 10 .*loosen"):
+        start_run(tiny_config, ["budget.parameters=10"], run_directory=tmp_path / "none")
+    assert not trials(tmp_path / "none", "search")
+
+
+def test_exit_code_when_nothing_fits(tiny_config: Path, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [*HASNAS, "search", str(tiny_config), "budget.energy=1 pJ", "--run-dir", str(tmp_path / "none")],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 3
+    assert "Traceback" not in result.stderr
+    assert "energy: least" in result.stderr
+
+
+def test_a_directory_of_another_config_is_refused(tiny_config: Path, straight: Path) -> None:
+    with pytest.raises(BadInputError, match="belongs to a run with another config"):
+        start_run(tiny_config, ["seed=99"], run_directory=straight)
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tiny_config: Path) -> None:
+    with pytest.raises(BadInputError, match="cannot use the run directory"):
+        start_run(tiny_config, run_directory=tiny_config / "inside-a-file")
+
+
+def test_a_directory_with_other_files_is_refused(tiny_config: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("important")
+    with pytest.raises(BadInputError, match="holds other files"):
+        start_run(tiny_config, run_directory=tmp_path)
+
+
+def test_stages_can_be_switched_off(tiny_config: Path, tmp_path: Path) -> None:
+    off = [
+        "screen.enabled=false",
+        "supernet.enabled=false",
+        "search.enabled=false",
+        "retrain.top=1",
+        "export.enabled=false",
+    ]
+    directory = start_run(tiny_config, off, run_directory=tmp_path / "off")
+    assert not (directory / "screen.npz").exists()
+    assert len(trials(directory, "retrain")) == 1
+
+
+def test_a_search_without_a_supernet_trains_each_candidate_briefly(tiny_config: Path, tmp_path: Path) -> None:
+    brief = ["supernet.enabled=false", "search.strategy=random", "search.evaluations=2", "search.brief_epochs=1"]
+    directory = start_run(tiny_config, [*brief, "retrain.enabled=false"], run_directory=tmp_path / "brief")
+    assert len(trials(directory, "search")) == 2
+
+
+def test_status_tells_the_whole_story(straight: Path) -> None:
+    result = subprocess.run([*HASNAS, "status", str(straight), "--json"], capture_output=True, text=True, check=True)
+    status = json.loads(result.stdout)
+    assert {"stages", "trials", "feasible_share", "front", "returned"} <= status.keys()
+    assert len(status["returned"]) == 2
+    assert all("test_accuracy" in network for network in status["returned"])
