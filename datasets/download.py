@@ -158,7 +158,7 @@ def _copy(
         if total and done > total:
             raise BadInputError(f"{name}: the server sends more than the {total} bytes announced; try another mirror")
     if done < total:
-        raise http.client.IncompleteRead(b"", total - done)
+        raise ConnectionError(f"the connection broke off after {done} of {total} bytes")
 
 
 def _accept(file: RemoteFile, part: Path, target: Path) -> None:

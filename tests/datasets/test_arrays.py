@@ -1,0 +1,108 @@
+"""A user's arrays, and .npz files that attack or are damaged."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hasnas.datasets.arrays import UserArrays, read_npz
+from hasnas.errors import BadInputError
+
+
+def write(path: Path, count: int = 10, **changed: np.ndarray) -> None:
+    arrays = {"inputs": np.arange(count * 4, dtype=np.uint8).reshape(count, 1, 2, 2), "targets": np.arange(count) % 2}
+    np.savez_compressed(path, **(arrays | changed))
+
+
+def test_one_file_is_split_once_and_for_all(tmp_path: Path):
+    write(tmp_path / "mine.npz")
+    source = UserArrays().located(tmp_path / "mine.npz")
+    train, test = source.load("train"), source.load("test")
+    assert (len(train), len(test)) == (8, 2)
+    assert sorted([*train.inputs[:, 0, 0, 0], *test.inputs[:, 0, 0, 0]]) == list(range(0, 40, 4))
+    assert (source.card.task, source.card.input_shape, source.card.classes) == ("classification", (1, 2, 2), 2)
+    assert train.scale == 1 / 255
+
+
+def test_a_folder_with_a_test_file_is_taken_as_it_is(tmp_path: Path):
+    write(tmp_path / "train.npz", 6)
+    write(tmp_path / "test.npz", 3)
+    assert dict(UserArrays(tmp_path).card.splits) == {"train": 6, "test": 3}
+
+
+def test_floats_are_a_regression_and_five_axes_a_sequence(tmp_path: Path):
+    write(tmp_path / "a.npz", inputs=np.zeros((10, 3, 1, 2, 2)), targets=np.linspace(0, 1, 20).reshape(10, 2))
+    card = UserArrays(tmp_path / "a.npz").card
+    assert (card.task, card.outputs, card.timesteps, card.input_shape) == ("regression", 2, 3, (1, 2, 2))
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"inputs": np.zeros((10, 2, 2), np.float32)}, "shape"),
+        ({"inputs": np.zeros((9, 1, 2, 2), np.float32)}, "9 samples but 10 targets"),
+        ({"inputs": np.zeros((10, 1, 2, 2), np.int64)}, "float32 or uint8"),
+        ({"inputs": np.full((10, 1, 2, 2), np.nan, np.float32)}, "NaN"),
+        ({"targets": np.full(10, np.inf)}, "NaN or infinity"),
+        ({"targets": np.arange(10) - 1}, "label -1 of sample 0"),
+        ({"targets": np.array(["a"] * 10)}, "give integers"),
+        ({"targets": np.array([{}] * 10)}, "not a readable .npz"),
+    ],
+)
+def test_arrays_that_cannot_be_used_are_refused(changed: dict, message: str, tmp_path: Path):
+    path = tmp_path / "a.npz"
+    write(path, **changed)
+    with pytest.raises(BadInputError, match=message) as caught:
+        UserArrays(path).load("train")
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_array_is_named_with_the_nearest(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", input=np.zeros(3))
+    with pytest.raises(BadInputError, match="no array 'inputs'; did you mean 'input'"):
+        read_npz(tmp_path / "a.npz", ["inputs"])
+
+
+def test_a_bomb_is_refused(tmp_path: Path):
+    np.savez_compressed(tmp_path / "a.npz", inputs=np.zeros(8 << 20, np.uint8))
+    with pytest.raises(BadInputError, match="far more than the file's size allows"):
+        read_npz(tmp_path / "a.npz", ["inputs"])
+
+
+def test_a_header_that_promises_too_much_is_refused(tmp_path: Path):
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": (1 << 50,)})
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("inputs.npy", buffer.getvalue() + bytes(10))
+    with pytest.raises(BadInputError, match="promises 1125899906842624 bytes"):
+        read_npz(tmp_path / "a.npz", ["inputs"])
+
+
+def test_damage_is_found_or_harmless(tmp_path: Path):
+    path = tmp_path / "a.npz"
+    write(path)
+    sound, whole = read_npz(path, ["inputs", "targets"]), path.read_bytes()
+    rng = np.random.default_rng(0)
+    damaged_files = [whole[:cut] for cut in (0, 50, len(whole) - 1)]
+    for bit in rng.choice(8 * len(whole), 150, replace=False):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        damaged_files.append(bytes(damaged))
+    refused = 0
+    for content in damaged_files:
+        path.write_bytes(content)
+        try:
+            found = read_npz(path, ["inputs", "targets"])
+        except BadInputError:
+            refused += 1
+            continue
+        for name, values in sound.items():
+            np.testing.assert_array_equal(found[name], values)
+    assert refused > 50
+
+
+def test_a_missing_file_is_reported(tmp_path: Path):
+    with pytest.raises(BadInputError, match=r"nothing.npz"):
+        UserArrays(tmp_path / "nothing.npz").load("train")

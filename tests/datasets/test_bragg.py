@@ -1,0 +1,101 @@
+"""Bragg peaks: the two HDF5 files, the choice of peaks, patches at the border, damage."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hasnas.datasets.bragg import BRAGG_PEAKS, FRAMES_FILE, crop_patch, read_peaks
+from hasnas.errors import BadInputError
+
+SMALL = replace(BRAGG_PEAKS, base=replace(BRAGG_PEAKS.base, splits={}), patch=5)
+PEAKS = {
+    "peak_fidx": [0, 0, 1, 1, 1, 2, 2, 2, 2, 2],
+    "peak_row": [8.25, 9.0, 10.5, 1.0, 12.0, 8.0, 8.0, 8.0, 9.75, 10.0],
+    "peak_col": [9.5, 9.0, 11.0, 15.0, 12.0, 8.0, 8.0, 8.0, 12.0, 7.0],
+    "npeaks": [1, 2, 1, 1, 1, 1, 1, 1, 1, 1],
+    "deviations": [0.0, 0.1, 0.9, 0.5, -1.0, 1.0, 0.2, 0.3, 0.4, 3.0],
+}
+
+
+def write(root: Path, **changed: list) -> None:
+    with h5py.File(root / "peaks-exp4train-psz5.hdf5", "w") as file:
+        for name, values in (PEAKS | changed).items():
+            file[name] = np.array(values)
+    with h5py.File(root / FRAMES_FILE, "w") as file:
+        file["frames"] = np.random.default_rng(0).random((3, 20, 16), np.float32)
+
+
+def test_usable_peaks_of_each_split_are_chosen(tmp_path: Path):
+    write(tmp_path)
+    train, test = (read_peaks(tmp_path / "peaks-exp4train-psz5.hdf5", split) for split in ("train", "test"))
+    assert train.row.tolist() == [8.25, 10.5, 1.0, 8.0, 8.0]
+    assert test.row.tolist() == [9.75]
+
+
+def test_patches_and_centres_belong_together(tmp_path: Path):
+    write(tmp_path)
+    samples = SMALL.load("train", tmp_path)
+    assert samples.inputs.shape == (5, 1, 5, 5)
+    assert samples.inputs.min(axis=(1, 2, 3)).tolist() == [0] * 5
+    assert samples.inputs.max(axis=(1, 2, 3)).tolist() == [1] * 5
+    np.testing.assert_allclose(samples.targets[0], [2.5 / 5, 2.25 / 5])
+    assert SMALL.card.input_shape == (1, 5, 5)
+
+
+@given(st.integers(0, 19), st.integers(0, 15), st.sampled_from([3, 5, 7, 8]))
+def test_the_centre_points_at_the_brightest_pixel_away_from_the_border(row: int, column: int, patch: int):
+    image = np.zeros((20, 16))
+    image[row, column] = 1
+    cropped, (x, y) = crop_patch(image, row, column, patch)
+    assert cropped.sum() == 1
+    half = patch // 2
+    if half <= row < 20 - half and half <= column < 16 - half:
+        assert cropped[round(y * patch), round(x * patch)] == 1
+
+
+def test_a_flat_patch_stays_flat():
+    assert crop_patch(np.full((9, 9), 3.0), 4, 4, 3)[0].tolist() == np.zeros((3, 3)).tolist()
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"peak_row": [50.0] * 10}, "lies at row 50.0, but there are 20"),
+        ({"peak_col": [float("nan")] * 10}, "lies at column nan"),
+        ({"peak_fidx": [7] * 10}, "lies at frame 7"),
+        ({"npeaks": [1]}, "differ in length"),
+    ],
+)
+def test_files_that_do_not_belong_together_are_refused(changed: dict, message: str, tmp_path: Path):
+    write(tmp_path, **changed)
+    with pytest.raises(BadInputError, match=message):
+        SMALL.load("train", tmp_path)
+
+
+def test_missing_arrays_and_damage_are_refused(tmp_path: Path):
+    write(tmp_path)
+    with h5py.File(tmp_path / "peaks-exp4train-psz5.hdf5", "a") as file:
+        del file["npeaks"]
+    with pytest.raises(BadInputError, match="no array 'npeaks'"):
+        SMALL.load("train", tmp_path)
+    (tmp_path / FRAMES_FILE).write_bytes(b"no HDF5")
+    write_peaks_only = tmp_path / "peaks-exp4train-psz5.hdf5"
+    write_peaks_only.unlink()
+    with h5py.File(write_peaks_only, "w") as file:
+        for name, values in PEAKS.items():
+            file[name] = np.array(values)
+    with pytest.raises(BadInputError, match="not a readable HDF5 file"):
+        SMALL.load("train", tmp_path)
+
+
+def test_without_h5py_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    write(tmp_path)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(BadInputError, match=r"pip install hasnas\[hdf5\]"):
+        SMALL.load("train", tmp_path)

@@ -1,0 +1,73 @@
+"""The cache of decoded arrays: made once, checked, made anew, never half there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hasnas.datasets.cache import Allocate, cached_arrays, fingerprint_of
+from hasnas.errors import BadInputError
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def build(self, allocate: Allocate) -> tuple[np.ndarray, np.ndarray]:
+        self.calls += 1
+        inputs = allocate((3, 2), np.uint8)
+        inputs[:] = 7
+        return inputs, np.arange(3)
+
+
+def test_arrays_are_decoded_once_and_mapped_read_only():
+    counter = Counter()
+    for _ in range(2):
+        inputs, targets = cached_arrays("set", "1", counter.build)
+    assert counter.calls == 1
+    assert isinstance(inputs, np.memmap)
+    assert inputs.tolist() == [[7, 7]] * 3
+    assert targets.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="read-only"):
+        inputs[0] = 1
+
+
+@pytest.mark.parametrize("file", ["inputs.npy", "targets.npy", "digests.json"])
+def test_a_damaged_cache_is_made_anew(private_cache: Path, file: str):
+    counter = Counter()
+    cached_arrays("set", "1", counter.build)
+    path = private_cache / "set" / "1" / file
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match=r"decoding again"):
+        inputs, _ = cached_arrays("set", "1", counter.build)
+    assert counter.calls == 2
+    assert (inputs == 7).all()
+
+
+def test_a_failed_build_leaves_nothing(private_cache: Path):
+    def build(allocate: Allocate) -> tuple[np.ndarray, np.ndarray]:
+        allocate((3, 2), np.uint8)
+        raise BadInputError("image 2 is damaged")
+
+    with pytest.raises(BadInputError, match="image 2"):
+        cached_arrays("set", "1", build)
+    assert list((private_cache / "set").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("HASNAS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(BadInputError, match="HASNAS_CACHE"):
+        cached_arrays("set", "1", Counter().build)
+
+
+def test_the_fingerprint_follows_files_and_options(tmp_path: Path):
+    file = tmp_path / "a"
+    file.write_bytes(b"1")
+    first = fingerprint_of([file], {"size": 3})
+    assert fingerprint_of([file], {"size": 3}) == first
+    assert fingerprint_of([file], {"size": 4}) != first
+    file.write_bytes(b"12")
+    assert fingerprint_of([file], {"size": 3}) != first

@@ -1,0 +1,163 @@
+"""Event-camera datasets in their official layouts: N-MNIST, CIFAR10-DVS, DVS128 Gesture."""
+
+import struct
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hasnas.datasets.cifar10_dvs import CIFAR10_DVS
+from hasnas.datasets.dvs_gesture import DVS128_GESTURE
+from hasnas.datasets.event_dataset import EventDataset
+from hasnas.datasets.frames import Framing
+from hasnas.datasets.nmnist import NMNIST, NMNIST_SMALL
+from hasnas.datasets.source import RemoteFile
+from hasnas.errors import BadInputError
+
+
+def small(source: EventDataset) -> EventDataset:
+    files = tuple(RemoteFile(file.name) for file in source.recorded.files)
+    return replace(source, recorded=replace(source.recorded, splits={}, files=files), framing=Framing(timesteps=2))
+
+
+def atis(times: list[int], x: int, y: int = 0) -> bytes:
+    return b"".join(bytes([x, y, 0x80, t >> 8, t & 255]) for t in times)
+
+
+def write_nmnist(root: Path) -> None:
+    for digit, ident in ((7, "00002"), (3, "00001"), (7, "00003")):
+        folder = root / "Train" / str(digit)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{ident}.bin").write_bytes(atis([0, 10, 20, 30], x=int(ident)))
+
+
+def test_nmnist_comes_in_the_order_of_its_ids(tmp_path: Path):
+    write_nmnist(tmp_path)
+    samples = small(NMNIST).load("train", tmp_path)
+    assert samples.targets.tolist() == [3, 7, 7]
+    assert samples.inputs.shape == (3, 2, 2, 34, 34)
+    assert samples.inputs[:, :, 1, 0, 1:4].tolist() == [[[2 * (a == b) for b in range(3)]] * 2 for a in range(3)]
+
+
+def test_nmnist_is_read_from_its_archive(tmp_path: Path, private_cache: Path):
+    write_nmnist(tmp_path / "unpacked")
+    with zipfile.ZipFile(tmp_path / "Train.zip", "w") as file:
+        for path in (tmp_path / "unpacked").rglob("*.bin"):
+            file.write(path, path.relative_to(tmp_path / "unpacked"))
+    loaded = small(NMNIST).load("train", tmp_path)
+    np.testing.assert_array_equal(loaded.inputs, small(NMNIST).load("train", tmp_path / "unpacked").inputs)
+
+
+def test_the_framing_is_part_of_the_cache(tmp_path: Path):
+    write_nmnist(tmp_path)
+    source = small(NMNIST)
+    assert source.load("train", tmp_path).inputs.shape[1] == 2
+    other = source.framed(Framing(timesteps=4, by="count"))
+    assert other.card.timesteps == 4
+    assert other.load("train", tmp_path).inputs.shape[1] == 4
+
+
+def test_recordings_give_the_events_themselves(tmp_path: Path):
+    write_nmnist(tmp_path)
+    events, label = next(small(NMNIST).recordings("train", tmp_path))
+    assert label == 3
+    assert events.t_us.tolist() == [0, 10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (atis([5, 3], x=1), "time goes back at event 1"),
+        (atis([5], x=34), "off the 34 x 34 sensor"),
+        (atis([5], x=1)[:-1], "truncated"),
+    ],
+)
+def test_bad_recordings_are_named_and_not_cached(content: bytes, message: str, tmp_path: Path, private_cache: Path):
+    write_nmnist(tmp_path)
+    bad = tmp_path / "Train" / "7" / "00003.bin"
+    bad.write_bytes(content)
+    with pytest.raises(BadInputError, match=rf"{bad}.*{message}"):
+        small(NMNIST).load("train", tmp_path)
+    assert list(private_cache.rglob("inputs.npy")) == []
+
+
+def test_a_known_disorder_can_be_sorted(tmp_path: Path):
+    write_nmnist(tmp_path)
+    (tmp_path / "Train" / "7" / "00003.bin").write_bytes(atis([5, 3], x=1))
+    source = small(NMNIST).framed(Framing(timesteps=2, unsorted="sort"))
+    assert source.load("train", tmp_path).inputs.sum() == 10
+
+
+def test_a_label_that_is_no_digit_is_refused(tmp_path: Path):
+    (tmp_path / "Train" / "ten").mkdir(parents=True)
+    (tmp_path / "Train" / "ten" / "1.bin").touch()
+    with pytest.raises(BadInputError, match="label 'ten' is outside 0 to 9"):
+        NMNIST.load("train", tmp_path)
+
+
+@pytest.mark.parametrize("source", [NMNIST, NMNIST_SMALL])
+def test_an_incomplete_copy_is_refused(source: EventDataset, tmp_path: Path):
+    write_nmnist(tmp_path / source.recorded.name)
+    with pytest.raises(BadInputError, match="3 samples in the train split"):
+        source.load("train", tmp_path)
+
+
+def test_cifar10_dvs_holds_out_the_last_hundred_of_a_class(tmp_path: Path):
+    for name in CIFAR10_DVS.recorded.class_names:
+        folder = tmp_path / "cifar10-dvs" / name
+        folder.mkdir(parents=True)
+        for number in (0, 10, 9, 900):
+            events = struct.pack(">II", 0, 7) + struct.pack(">II", (number % 7) << 8, 9)
+            (folder / f"cifar10_{name}_{number}.aedat").write_bytes(b"#!AER-DAT2.0\r\n" + events)
+    train, test = (small(CIFAR10_DVS).load(split, tmp_path) for split in ("train", "test"))
+    assert train.targets.tolist() == [label for label in range(10) for _ in range(3)]
+    assert test.targets.tolist() == list(range(10))
+    rightmost = train.inputs[:3, 1, 1, 127].argmax(-1)  # numbers 0, 9, 10 in the second frame
+    assert rightmost.tolist() == [127, 127 - 2, 127 - 3]
+
+
+def test_cifar10_dvs_needs_the_official_names(tmp_path: Path):
+    (tmp_path / "airplane").mkdir()
+    (tmp_path / "airplane" / "one.aedat").touch()
+    with pytest.raises(BadInputError, match="does not end in a number"):
+        CIFAR10_DVS.load("train", tmp_path)
+
+
+GESTURES = "class,startTime_usec,endTime_usec\n1,100,200\n11,200,301\n"
+
+
+def write_gestures(root: Path, table: str = GESTURES) -> Path:
+    folder = root / "DvsGesture"
+    folder.mkdir(parents=True)
+    words = b"".join(struct.pack("<II", x << 17 | 3, t) for t, x in ((50, 9), (100, 1), (199, 2), (200, 3), (300, 4)))
+    content = b"#!AER-DAT3.1\r\n#!END-HEADER\r\n" + struct.pack("<HHIIIIII", 1, 1, 8, 4, 0, 5, 5, 5) + words
+    (folder / "user01_led.aedat").write_bytes(content)
+    (folder / "user01_led_labels.csv").write_text(table)
+    (folder / "trials_to_train.txt").write_text("user01_led.aedat\n")
+    return folder
+
+
+def test_gestures_are_cut_out_by_their_times(tmp_path: Path):
+    write_gestures(tmp_path)
+    samples = small(DVS128_GESTURE).load("train", tmp_path)
+    assert samples.targets.tolist() == [0, 10]
+    assert samples.inputs[0, :, 1, 0, :5].tolist() == [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0]]
+    assert samples.inputs[1, :, 1, 0, :5].tolist() == [[0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    "row, message",
+    [("12,1,2", "line 2: label 12"), ("0,1,2", "label 0"), ("1,5,5", "before it starts"), ("1;2;3", "is not class")],
+)
+def test_damaged_tables_of_gestures_are_refused(row: str, message: str, tmp_path: Path):
+    write_gestures(tmp_path, f"class,start,end\n{row}\n")
+    with pytest.raises(BadInputError, match=message):
+        DVS128_GESTURE.load("train", tmp_path)
+
+
+def test_a_missing_recording_of_gestures_is_refused(tmp_path: Path):
+    (write_gestures(tmp_path) / "user01_led.aedat").unlink()
+    with pytest.raises(BadInputError, match=r"user01_led.aedat is missing"):
+        DVS128_GESTURE.load("train", tmp_path)

@@ -1,0 +1,75 @@
+"""Events: what a sensor cannot have sent is refused; filters keep what belongs together."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hasnas.datasets.events import Events, denoise, drop_hot_pixels
+from hasnas.errors import BadInputError
+
+SENSOR = (6, 5)
+
+
+@st.composite
+def recordings(draw: st.DrawFn) -> Events:
+    count = draw(st.integers(0, 40))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    t_us = np.sort(rng.integers(0, 300, count))
+    return Events.of(t_us, rng.integers(0, 5, count), rng.integers(0, 6, count), rng.integers(0, 2, count), SENSOR)
+
+
+@given(recordings())
+def test_what_a_sensor_may_send_passes(events: Events):
+    assert events.checked("file") is events
+
+
+@pytest.mark.parametrize(
+    "t_us, x, y, p, message",
+    [
+        ([0, 5, 3], [0, 0, 0], [0, 0, 0], [0, 1, 0], "time goes back at event 2, from 5 to 3 us"),
+        ([0, 5], [0, 5], [0, 0], [0, 1], "event 1 lies at x=5, y=0, off the 5 x 6 sensor"),
+        ([0, 5], [0, 0], [6, 0], [0, 1], "event 0 lies at x=0, y=6"),
+        ([0], [-1], [0], [1], "event 0 lies at x=-1"),
+        ([0], [0], [0], [2], "polarities must be 0 or 1"),
+    ],
+)
+def test_what_it_cannot_send_is_refused(t_us, x, y, p, message: str):
+    with pytest.raises(BadInputError, match=f"file: {message}"):
+        Events.of(t_us, x, y, p, SENSOR).checked("file")
+
+
+def test_sorting_keeps_the_order_of_simultaneous_events():
+    events = Events.of([5, 3, 5, 3], [0, 1, 2, 3], [0] * 4, [0] * 4, SENSOR).sorted()
+    assert events.t_us.tolist() == [3, 3, 5, 5]
+    assert events.x.tolist() == [1, 3, 0, 2]
+
+
+def test_a_span_holds_its_start_and_not_its_end():
+    events = Events.of([1, 2, 2, 3, 4], range(5), [0] * 5, [0] * 5, SENSOR)
+    assert events.between(2, 4).x.tolist() == [1, 2, 3]
+
+
+@given(recordings(), st.integers(0, 100))
+def test_denoising_keeps_what_a_plain_loop_keeps(events: Events, support_us: int):
+    expected = []
+    for index in range(len(events)):
+        latest: dict[tuple[int, int], int] = {}
+        for earlier in range(index):
+            latest[int(events.x[earlier]), int(events.y[earlier])] = int(events.t_us[earlier])
+        near = [
+            time
+            for (x, y), time in latest.items()
+            if max(abs(x - events.x[index]), abs(y - events.y[index])) == 1
+        ]
+        expected.append(any(events.t_us[index] - time <= support_us for time in near))
+    np.testing.assert_array_equal(denoise(events, support_us).t_us, events.t_us[np.array(expected, bool)])
+
+
+@given(recordings(), st.floats(1, 4))
+def test_hot_pixels_are_dropped_whole(events: Events, factor: float):
+    kept = drop_hot_pixels(events, factor)
+    pixels, counts = np.unique(events.y * 5 + events.x, return_counts=True)
+    expected = counts[counts <= factor * counts.mean()].sum() if len(events) else 0
+    assert len(kept) == expected
+    assert set((kept.y * 5 + kept.x).tolist()) <= set(pixels.tolist())

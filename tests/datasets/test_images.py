@@ -1,0 +1,62 @@
+"""Decoding images: sizes, colours, damage, bombs."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hasnas.datasets.images import decode_all, decode_image, image_files
+from hasnas.errors import BadInputError
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+
+
+def test_colours_become_channels():
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    np.testing.assert_array_equal(decode_image(png(pixels), 3, None, "a"), pixels.transpose(2, 0, 1))
+    assert decode_image(png(pixels), 1, None, "a").shape == (1, 5, 7)
+
+
+def test_the_wanted_size_is_covered_and_cropped_at_the_centre():
+    pixels = np.zeros((10, 30), np.uint8)
+    pixels[:, 10:20] = 200
+    assert (decode_image(png(pixels), 1, (10, 10), "a") == 200).all()
+    assert decode_image(png(pixels), 3, (20, 8), "a").shape == (3, 20, 8)
+
+
+CUT = png(np.zeros((9, 9), np.uint8))[:40]
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", CUT, png_header(60_000, 60_000)])
+def test_damage_and_bombs_are_refused(content: bytes):
+    with pytest.raises(BadInputError, match="image 3 is not a readable image"):
+        decode_image(content, 3, None, "image 3")
+
+
+def test_all_places_are_filled_and_the_first_fault_is_told():
+    out = np.zeros((600, 1, 1, 1), np.uint8)
+    decode_all(lambda index: np.full((1, 1, 1), index % 256, np.uint8), out)
+    assert out.ravel().tolist() == [index % 256 for index in range(600)]
+    with pytest.raises(BadInputError, match="a is not"):
+        decode_all(lambda index: decode_image(b"x", 1, None, "a"), out)
+
+
+def test_files_are_found_by_their_ending_and_sorted(tmp_path: Path):
+    for name in ("b.png", "a.JPEG", "c.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "d.jpg").touch()
+    assert [path.name for path in image_files(tmp_path)] == ["a.JPEG", "b.png", "d.jpg"]

@@ -1,0 +1,48 @@
+"""Preview sheets: pictures of images, of events, of regression targets."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hasnas.datasets.digits import DIGITS
+from hasnas.datasets.preview import picture, write_sheet
+from hasnas.datasets.source import Samples
+from hasnas.errors import BadInputError
+
+
+def test_colours_grey_and_events_become_pictures():
+    assert picture(np.ones((3, 2, 4), np.float32), events=False).shape == (2, 4, 3)
+    grey = picture(np.array([0.0, 0.5], np.float32).reshape(1, 1, 2), events=False)
+    assert grey.tolist() == [[[0, 0, 0], [0.5, 0.5, 0.5]]]
+    both = np.zeros((2, 1, 3), np.float32)
+    both[0, 0, 0], both[1, 0, 1] = 2, 2
+    assert picture(both, events=True)[0].tolist() == [[0, 0, 1], [1, 0, 0], [1, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    "shape, targets, task",
+    [
+        ((40, 1, 8, 8), np.arange(40) % 10, "classification"),
+        ((3, 3, 8, 8), np.arange(3), "classification"),
+        ((9, 20, 2, 8, 8), np.arange(9), "classification"),
+        ((9, 1, 8, 8), np.full((9, 2), 0.5, np.float32), "regression"),
+    ],
+)
+def test_a_sheet_is_a_png_that_the_seed_decides(shape: tuple[int, ...], targets: np.ndarray, task, tmp_path: Path):
+    inputs = np.random.default_rng(0).integers(0, 9, shape, np.uint8)
+    samples = Samples(inputs, targets, scale=1 / 255 if len(shape) == 4 else 1.0)
+    card = replace(DIGITS.card, task=task)
+    for name in ("a.png", "b.png"):
+        write_sheet(card, samples, tmp_path / name, seed=3)
+    content = (tmp_path / "a.png").read_bytes()
+    assert content == (tmp_path / "b.png").read_bytes()
+    assert Image.open(io.BytesIO(content)).format == "PNG"
+
+
+def test_a_sheet_that_cannot_be_written_is_reported(tmp_path: Path):
+    with pytest.raises(BadInputError, match="cannot write"):
+        write_sheet(DIGITS.card, DIGITS.load("test"), tmp_path / "nowhere" / "a.png", count=1)
