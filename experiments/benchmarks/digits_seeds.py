@@ -19,16 +19,16 @@ def run(config: str, directory: Path, seed: int, strategy: str, workers: int) ->
     """One run; its returned network's figures."""
     overrides = [f"seed={seed}", f"search.strategy={strategy}"]
     arguments = ["search", config, *overrides, "--run-dir", str(directory), "--workers", str(workers)]
-    subprocess.run([sys.executable, "-m", "hasnas.nas.cli", *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "hasnas", *arguments], check=True, stdout=subprocess.DEVNULL)
     text = subprocess.run(
-        [sys.executable, "-m", "hasnas.nas.cli", "status", str(directory), "--json"],
+        [sys.executable, "-m", "hasnas", "status", str(directory), "--json"],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
     status = json.loads(text)
     best = max(status["returned"], key=lambda network: network["validation_accuracy"])
-    everything_fits = all(not network["verdict"] for network in status["returned"])
+    everything_fits = all(network["fits"] for network in status["returned"])
     searched = max(member["validation_accuracy"] for member in status["front"])
     return {
         "test_accuracy": best["test_accuracy"],

@@ -55,7 +55,7 @@ main()
 def command(*arguments: str, torn: tuple[str, int] | None = None) -> list[str]:
     """A `hasnas` command line, with a torn write if wanted."""
     if torn is None:
-        return [sys.executable, "-m", "hasnas.nas.cli", *arguments]
+        return [sys.executable, "-m", "hasnas", *arguments]
     return [sys.executable, "-c", TORN_WRITE, torn[0], str(torn[1]), *arguments]
 
 

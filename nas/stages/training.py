@@ -12,7 +12,7 @@ import numpy as np
 from hasnas.cim_estimator import Activity, estimate
 from hasnas.nas.budget import COST_FIELDS
 from hasnas.nas.executors import Outcome
-from hasnas.nas.pareto import non_dominated
+from hasnas.nas.objectives import front, rank
 from hasnas.nas.region import draw_inside
 from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, retrain_directory, run_retrain_task
 from hasnas.nas.training.settings import RetrainSettings
@@ -25,21 +25,6 @@ from .context import RunContext
 from .evaluation import rate_metrics
 from .supernet import data_reference
 
-FRONT_OBJECTIVES = ("validation_accuracy", *COST_FIELDS.values())
-
-
-def front_of(trials: list[Trial]) -> list[Trial]:
-    """The candidates that no other beats in accuracy and all costs, the most accurate first."""
-    done = [trial for trial in trials if trial.state == "done" and not trial.verdict]
-    if not done:
-        return []
-    values = [
-        [trial.metrics[FRONT_OBJECTIVES[0]], *(trial.costs[name] for name in FRONT_OBJECTIVES[1:])] for trial in done
-    ]
-    mask = non_dominated(values, maximize=(True,) + (False,) * len(COST_FIELDS))
-    front = [trial for trial, kept in zip(done, mask, strict=True) if kept]
-    return sorted(front, key=lambda trial: (-trial.metrics["validation_accuracy"], trial.id))
-
 
 def candidates(context: RunContext) -> list[tuple[int, ...]]:
     """The networks to retrain: the best of the front, then the best of the rest; drawn ones if nothing was searched."""
@@ -49,11 +34,23 @@ def candidates(context: RunContext) -> list[tuple[int, ...]]:
         rng = np.random.default_rng([context.config.seed, 2])
         drawn = draw_inside(context.space, context.feasible_region().admits, rng, top)
         return [tuple(row) for row in drawn.tolist()]
-    front = front_of(searched)
-    chosen = {trial.id for trial in front}
+    best = front(searched)
+    chosen = {trial.id for trial in best}
     rest = [trial for trial in searched if trial.state == "done" and not trial.verdict and trial.id not in chosen]
-    rest.sort(key=lambda trial: (-trial.metrics["validation_accuracy"], trial.id))
-    return [trial.codes for trial in (front + rest)[:top]]
+    return _distinct_networks(context, [trial.codes for trial in best + sorted(rest, key=rank)], top)
+
+
+def _distinct_networks(context: RunContext, ranked: list[tuple[int, ...]], count: int) -> list[tuple[int, ...]]:
+    """The first `count` whose deployed layers differ: identity edges can draw one network in several ways."""
+    seen: set[tuple[object, ...]] = set()
+    kept: list[tuple[int, ...]] = []
+    for codes in ranked:
+        graph = context.space.decode(codes).expand()
+        layers = (graph.nodes, tuple(sorted(graph.connections, key=str)))
+        if layers not in seen and len(kept) < count:
+            seen.add(layers)
+            kept.append(codes)
+    return kept
 
 
 def run_retrain(context: RunContext) -> None:

@@ -17,7 +17,7 @@ from hasnas.errors import BadInputError, NothingFitsError
 from hasnas.nas.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import resume_run, start_run
 
-HASNAS = [sys.executable, "-m", "hasnas.nas.cli"]
+HASNAS = [sys.executable, "-m", "hasnas"]
 
 
 @pytest.fixture(scope="module")
