@@ -80,7 +80,8 @@ def retrain(
     """
     with torch.random.fork_rng():  # torch's own initialisation draws from the global generator; ours comes after it
         network = build_network(Architecture.from_json(architecture).expand(), seed)
-    training = _Training(network, dict(architecture), settings, seed, Path(checkpoint_directory))
+    normalisation = asdict(splits.normalisation)
+    training = _Training(network, dict(architecture), settings, seed, Path(checkpoint_directory), normalisation)
     training.directory.mkdir(parents=True, exist_ok=True)
     optimizer_state = training.restore()
     for record in training.history:
@@ -113,6 +114,7 @@ class _Training:
     settings: RetrainSettings
     seed: int
     directory: Path
+    normalisation: dict[str, Any]
     history: list[EpochRecord] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
@@ -151,8 +153,8 @@ class _Training:
     def result(self) -> RetrainResult:
         """Store the best state by itself and hand it over."""
         accuracy, path = self._accuracy(self.best_epoch), self.directory / BEST_FILE
-        meta = {"architecture": self.architecture, "seed": self.seed, "epoch": self.best_epoch}
-        save_checkpoint(path, self.best, {**meta, "validation_accuracy": accuracy})
+        meta = {**self.identity(), "epoch": self.best_epoch, "validation_accuracy": accuracy}
+        save_checkpoint(path, self.best, {**meta, "normalisation": self.normalisation})
         return RetrainResult(self.best, tuple(self.history), self.best_epoch, accuracy, path)
 
     def _accuracy(self, epoch: int) -> float:

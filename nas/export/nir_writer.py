@@ -1,0 +1,231 @@
+"""A deployed network as a file in the Neuromorphic Intermediate Representation (NIR).
+
+How this project's networks are written down, so that other tools compute the same spikes:
+
+- One timestep is `TIMESTEP_S`. A LIF has r = 1 and tau in seconds; its discrete form is v <- v + (x - v) dt / tau.
+- Sums are average pools over 1 x 1 windows with several incoming edges: NIR adds what arrives at a node, and every
+  reader knows this primitive. A value that is added twice passes through a second such node.
+- Grouped convolutions (a stand-alone batch norm is one) are written densely, as readers refuse groups.
+- A feedback edge is a plain edge that closes a loop; in discrete time it acts one timestep later, with zero before.
+  Readers built on nirtorch cut a loop where a node meets an input that is not computed yet; nodes are therefore stored
+  in the order of execution. Where a delayed edge closes no loop, or is all that reaches its target, that would not be
+  understood, and a `Delay` node says it explicitly.
+- The answer of the network is the mean of the output over its timesteps; a static input is repeated at each.
+
+Source: Pedersen et al., Neuromorphic Intermediate Representation, Nature Communications 2024; package nir 1.0.8.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hasnas import __version__
+from hasnas.errors import BadInputError
+from hasnas.files import write_atomic
+from hasnas.search_spaces.graph import (
+    LIF,
+    Add,
+    AvgPool2d,
+    Connection,
+    Conv2d,
+    Flatten,
+    Input,
+    LayerGraph,
+    Linear,
+    Node,
+    Output,
+)
+
+from .deploy import Deployed
+
+if TYPE_CHECKING:
+    import nir
+
+TIMESTEP_S = 1e-4  # what SpikingJelly and snnTorch assume when they read a file
+
+
+def write_nir(path: Path | str, deployed: Deployed) -> None:
+    """Write a network as a NIR file.
+
+    Raises:
+        BadInputError: if it holds a layer that NIR has no word for, or the file cannot be written.
+    """
+    import nir
+
+    buffer = io.BytesIO()
+    with _ordered_groups():
+        nir.write(buffer, to_nir(deployed))
+    write_atomic(path, buffer.getvalue())
+
+
+def to_nir(deployed: Deployed) -> nir.NIRGraph:
+    """A network as NIR's graph object, nodes in the order of execution.
+
+    Raises:
+        BadInputError: if it holds a layer that NIR has no word for.
+    """
+    import nir
+
+    graph = deployed.graph
+    nodes: dict[str, Any] = {}
+    edges: list[tuple[str, str]] = []
+    recurrent: list[tuple[str, str]] = []
+    for node in graph.nodes:
+        nodes[node.name] = _primitive(node, deployed, _shape_before(graph, node))
+    for link in graph.connections:
+        route = _route(link, graph, nodes, edges)
+        edges.extend(route)
+        if link.delay and _is_understood_as_recurrent(link, graph):
+            recurrent.append(route[-1])
+    static = any(isinstance(node.operation, Input) and node.operation.static for node in graph.nodes)
+    metadata = {
+        "generator": f"hasnas {__version__}",
+        "timestep_s": TIMESTEP_S,
+        "timesteps": graph.timesteps,
+        "static_input": static,
+        "readout": "mean of the output over all timesteps",
+        "recurrent_edges": json.dumps(recurrent),
+        "recurrent_edge_semantics": "the source's value of the timestep before; zero at the first timestep",
+    }
+    return nir.NIRGraph(_in_order(nodes, edges), edges, metadata=metadata)
+
+
+def _route(
+    link: Connection, graph: LayerGraph, nodes: dict[str, Any], edges: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """The edges that stand for a connection; what has to lie between its ends is added to `nodes`."""
+    import nir
+
+    source = graph.node(link.source)
+    if link.delay and not _is_understood_as_recurrent(link, graph):
+        between: Any = nir.Delay(np.full(source.shape, TIMESTEP_S))
+    elif (link.source, link.target) in edges or link.source == link.target:
+        between = _sum_of(source)
+    else:
+        return [(link.source, link.target)]
+    number = 1
+    while (name := f"{link.source}.to.{link.target}.{number}") in nodes:
+        number += 1
+    nodes[name] = between
+    return [(link.source, name), (name, link.target)]
+
+
+def _in_order(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> dict[str, Any]:
+    """The nodes in the order of execution: those between two layers, which come last, right behind their sources."""
+    order = list(nodes)
+    for name in [name for name in order if ".to." in name]:
+        source = next(source for source, target in edges if target == name)
+        order.remove(name)
+        order.insert(order.index(source) + 1, name)
+    return {name: nodes[name] for name in order}
+
+
+def _is_understood_as_recurrent(link: Connection, graph: LayerGraph) -> bool:
+    """Whether a reader that cuts loops at values not computed yet delays exactly this connection."""
+    has_other = any(not other.delay for other in graph.inputs(link.target))
+    return has_other and _reaches(graph, link.target, link.source)
+
+
+def _reaches(graph: LayerGraph, start: str, goal: str) -> bool:
+    """Whether a value passes from `start` to `goal` within a timestep."""
+    reached = {start}
+    for node in graph.nodes:
+        if any(not link.delay and link.source in reached for link in graph.inputs(node.name)):
+            reached.add(node.name)
+    return goal in reached
+
+
+def _primitive(node: Node, deployed: Deployed, before: tuple[int, ...]) -> Any:
+    """The NIR primitive of a layer."""
+    import nir
+
+    match node.operation:
+        case Input():
+            return nir.Input(np.array(node.shape))
+        case Output():
+            return nir.Output(np.array(node.shape))
+        case Conv2d(_, _, _, stride, padding, groups, _):
+            weight = dense_kernel(deployed.tensors[f"{node.name}.weight"], groups)
+            bias = _bias_of(node, deployed, len(weight))
+            return nir.Conv2d((before[1], before[2]), weight.numpy(), stride, padding, 1, 1, bias)
+        case Linear(bias=bias):
+            matrix = deployed.tensors[f"{node.name}.weight"].numpy()
+            return nir.Affine(matrix, _bias_of(node, deployed, len(matrix))) if bias else nir.Linear(matrix)
+        case LIF(tau, threshold, reset):
+            values = (tau * TIMESTEP_S, 1.0, reset, threshold, reset)
+            return nir.LIF(*(np.full(node.shape, value) for value in values))
+        case AvgPool2d(kernel, stride, padding):
+            return nir.AvgPool2d(*(np.array([side, side]) for side in (kernel, stride, padding)))
+        case Flatten():
+            # Counted from the end, so that readers agree whether or not they carry a batch axis.
+            return nir.Flatten(np.array(before), -len(before), -1)
+        case Add():
+            return _sum_of(node)
+    kind = type(node.operation).__name__
+    raise BadInputError(f"layer '{node.name}': NIR has no word for {kind}; export as json and safetensors instead")
+
+
+def _sum_of(node: Node) -> Any:
+    """A primitive that hands on the sum of what arrives."""
+    import nir
+
+    if len(node.shape) == 1:
+        return nir.Linear(np.eye(node.shape[0]))
+    return nir.AvgPool2d(np.array([1, 1]), np.array([1, 1]), np.array([0, 0]))
+
+
+def _bias_of(node: Node, deployed: Deployed, outputs: int) -> NDArray[np.float64]:
+    bias = deployed.tensors.get(f"{node.name}.bias")
+    return np.zeros(outputs) if bias is None else bias.numpy()
+
+
+def _shape_before(graph: LayerGraph, node: Node) -> tuple[int, ...]:
+    links = graph.inputs(node.name)
+    return graph.node(links[0].source).shape if links else node.shape
+
+
+def dense_kernel(weight: Tensor, groups: int) -> Tensor:
+    """The kernel of an ungrouped convolution that computes the same.
+
+    Args:
+        weight: `[C_out, C_in / groups, k, k]`.
+        groups: number of groups.
+
+    Returns:
+        `[C_out, C_in, k, k]`, zero between groups.
+
+    >>> import torch
+    >>> dense_kernel(torch.tensor([2.0, 3.0]).reshape(2, 1, 1, 1), groups=2)[:, :, 0, 0].tolist()
+    [[2.0, 0.0], [0.0, 3.0]]
+    """
+    if groups == 1:
+        return weight
+    outputs, inputs, *window = weight.shape
+    dense = weight.new_zeros(outputs, inputs * groups, *window)
+    for group in range(groups):
+        rows = slice(group * outputs // groups, (group + 1) * outputs // groups)
+        dense[rows, group * inputs : (group + 1) * inputs] = weight[rows]
+    return dense
+
+
+@contextmanager
+def _ordered_groups() -> Iterator[None]:
+    """HDF5 groups that keep the order in which their members were made; otherwise readers see them sorted by name."""
+    import h5py
+
+    settings = h5py.get_config()
+    before = settings.track_order
+    settings.track_order = True
+    try:
+        yield
+    finally:
+        settings.track_order = before

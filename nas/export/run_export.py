@@ -1,0 +1,188 @@
+"""Export of a run: each network it returned, as files for other tools, with a card that says what it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hasnas import __version__
+from hasnas.errors import BadInputError, nearest
+from hasnas.files import sha256_of, write_atomic
+from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint
+from hasnas.nas.ledger import read_ledger
+from hasnas.nas.training.retrain import BEST_FILE, retrain_directory
+from hasnas.nas.training.state import load_tensors
+from hasnas.nas.trial import Trial
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.graph import Input
+from hasnas.search_spaces.network import SpikingNetwork
+
+from .deploy import deploy
+from .nir_reader import read_nir
+from .nir_writer import TIMESTEP_S, write_nir
+from .saved_network import ARCHITECTURE_FILE, CARD_FILE, NIR_FILE, WEIGHTS_FILE, load_network, save_weights
+
+FORMATS = ("json", "safetensors", "nir")
+CHECKED_SAMPLES = 16
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network with what is known of it.
+
+    Args:
+        architecture: what it is.
+        network: with its weights, in evaluation mode.
+        facts: plain data for the card: metrics, costs, normalisation of the inputs, ...
+    """
+
+    architecture: Architecture
+    network: SpikingNetwork
+    facts: dict[str, Any]
+
+
+def export_run(run_directory: Path | str, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Write `export/<key>/` for each network that a run has retrained.
+
+    Where an architecture was retrained from several seeds, the one with the best validation accuracy is written.
+
+    Args:
+        run_directory: holds `ledger.jsonl` and `checkpoints/`.
+        formats: of `"json"`, `"safetensors"`, `"nir"`; the card is always written.
+
+    Returns:
+        The directories, best validation accuracy first.
+
+    Raises:
+        BadInputError: if there is no ledger, nothing was retrained, a checkpoint is damaged, or a format is unknown.
+    """
+    directory = Path(run_directory)
+    written = []
+    for trial in returned_trials(directory):
+        target = directory / "export" / trial.key
+        export_network(load_trained(directory, trial), target, formats)
+        written.append(target)
+    return written
+
+
+def returned_trials(run_directory: Path | str) -> list[Trial]:
+    """The finished retrainings of a run, one for each architecture, best validation accuracy first.
+
+    Raises:
+        BadInputError: if there is no ledger or nothing was retrained.
+    """
+    best: dict[str, Trial] = {}
+    for trial in read_ledger(Path(run_directory) / "ledger.jsonl").trials:
+        finished = trial.stage == "retrain" and trial.state == "done"
+        if finished and (trial.key not in best or _accuracy(trial) > _accuracy(best[trial.key])):
+            best[trial.key] = trial
+    if not best:
+        raise BadInputError(f"no network of {run_directory} was retrained; finish it with 'hasnas search --resume'")
+    return sorted(best.values(), key=lambda trial: (-_accuracy(trial), trial.id))
+
+
+def load_trained(run_directory: Path | str, trial: Trial) -> TrainedNetwork:
+    """The network of a finished retraining.
+
+    Raises:
+        BadInputError: if its checkpoint is missing, damaged or of another architecture.
+    """
+    path = retrain_directory(run_directory, trial.key, trial.seed) / BEST_FILE
+    if not has_checkpoint(path):
+        raise BadInputError(f"{path} is missing, which holds the weights of network {trial.key}; resume the run")
+    tensors, meta = load_checkpoint(path)
+    architecture = Architecture.from_json(trial.architecture)
+    with torch.random.fork_rng():
+        network = SpikingNetwork(architecture.expand())
+    load_tensors(network, tensors, str(path))
+    facts = {
+        "trial": trial.id,
+        "seed": trial.seed,
+        "metrics": dict(trial.metrics),
+        "costs": dict(trial.costs),
+        "normalisation": meta.get("normalisation"),
+    }
+    return TrainedNetwork(architecture, network.eval(), facts)
+
+
+def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequence[str] = FORMATS) -> None:
+    """Write a network into a directory, which is made if absent, and check what was written against the network.
+
+    Raises:
+        BadInputError: for an unknown format, a layer that a format cannot hold, or a directory that is not writable.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise BadInputError(f"unknown export format '{name}'{nearest(name, FORMATS)}")
+    target = Path(directory)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"cannot make {target}: {error.strerror or error}; check the path") from error
+    if "json" in formats:
+        trained.architecture.save(target / ARCHITECTURE_FILE)
+    if "safetensors" in formats:
+        save_weights(target / WEIGHTS_FILE, trained.network.state_dict(), trained.architecture)
+    if "nir" in formats:
+        write_nir(target / NIR_FILE, deploy(trained.network.graph, trained.network.state_dict()))
+    write_atomic(target / CARD_FILE, json.dumps(_card(trained, target, formats), indent=1) + "\n")
+
+
+def _card(trained: TrainedNetwork, target: Path, formats: Sequence[str]) -> dict[str, Any]:
+    macro, graph = trained.architecture.macro, trained.network.graph
+    names = {"json": ARCHITECTURE_FILE, "safetensors": WEIGHTS_FILE, "nir": NIR_FILE}
+    return {
+        "generator": f"hasnas {__version__}",
+        "key": trained.architecture.key,
+        **trained.facts,
+        "input": {"shape": list(macro.input_shape), "static": macro.static_input},
+        "classes": macro.classes,
+        "timesteps": macro.timesteps,
+        "timestep_s": TIMESTEP_S,
+        "parameters": graph.parameter_count,
+        "files": {names[name]: sha256_of(target / names[name]) for name in FORMATS if name in formats},
+        "check": _check(trained, target, formats),
+    }
+
+
+def _check(trained: TrainedNetwork, target: Path, formats: Sequence[str]) -> dict[str, float]:
+    """Largest differences between the network's outputs and those of the files, on seeded random samples."""
+    inputs = probe(trained.network, CHECKED_SAMPLES)
+    differences: dict[str, float] = {"samples": CHECKED_SAMPLES}
+    with torch.no_grad():
+        expected = trained.network(inputs)
+        if "json" in formats and "safetensors" in formats:
+            reloaded = load_network(target)(inputs)
+            differences["safetensors_max_difference"] = float((reloaded - expected).abs().max())
+        if "nir" in formats:
+            single = read_nir(target / NIR_FILE)(inputs)
+            differences["nir_max_difference_float32"] = float((single - expected).abs().max())
+            double = read_nir(target / NIR_FILE, torch.float64)(inputs.double())
+            exact = load_double(trained.network)(inputs.double())
+            differences["nir_max_difference_float64"] = float((double - exact).abs().max())
+    return differences
+
+
+def probe(network: SpikingNetwork, samples: int, seed: int = 0) -> torch.Tensor:
+    """Normal random inputs in the shape a network takes."""
+    entry = next(node for node in network.graph.nodes if isinstance(node.operation, Input))
+    static = isinstance(entry.operation, Input) and entry.operation.static
+    shape = (samples, *entry.shape) if static else (network.graph.timesteps, samples, *entry.shape)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def load_double(network: SpikingNetwork) -> SpikingNetwork:
+    """A copy that computes in double precision, in evaluation mode."""
+    with torch.random.fork_rng():
+        copy = SpikingNetwork(network.graph).double()
+    copy.load_state_dict(network.state_dict())
+    return copy.eval()
+
+
+def _accuracy(trial: Trial) -> float:
+    return trial.metrics.get("validation_accuracy", float("-inf"))

@@ -1,0 +1,68 @@
+"""Networks of random cells whose batch norm does something."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.cells import Edge, Genotype
+from hasnas.search_spaces.macro import Macro
+from hasnas.search_spaces.network import SpikingNetwork, build_network
+
+OPERATIONS = ("identity", "conv1x1", "conv3x3", "avgpool3x3", "none")
+
+
+def draw_cell(rng: random.Random, feedback: bool) -> Genotype:
+    edges = []
+    for low in range(4):
+        for high in range(low + 1, 4):
+            ends = (high, low) if feedback and rng.random() < 0.4 else (low, high)
+            edges.append(Edge(*ends, rng.choice(OPERATIONS)))
+    return Genotype(4, tuple(edges))
+
+
+def draw_architecture(seed: int, feedback: bool) -> Architecture:
+    """A connected architecture; seeds also vary the classifier and whether the input is an image or a sequence."""
+    rng = random.Random(f"{seed}/{feedback}")
+    macro = Macro(
+        (2, 8, 8),
+        classes=3,
+        timesteps=3,
+        channels=4,
+        hidden=6 * (seed % 3 > 0),
+        votes=1 + seed % 3,
+        dropout=0.1,
+        static_input=seed % 4 > 0,
+    )
+    while True:
+        architecture = Architecture((draw_cell(rng, feedback), draw_cell(rng, feedback)), macro)
+        if architecture.is_connected:
+            return architecture
+
+
+def train_a_little(network: SpikingNetwork, seed: int) -> SpikingNetwork:
+    """Give weights and batch norm values as a training might leave them."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in network.state_dict().items():
+        if name.endswith(("norm.running_var", "norm_in.running_var", "norm.weight", "norm_in.weight")):
+            tensor.uniform_(0.5, 2.0, generator=generator)
+        elif name.endswith(("running_mean", "bias")):
+            tensor.normal_(0, 0.3, generator=generator)
+        elif tensor.ndim > 1:
+            tensor.mul_(2)
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def trained() -> Callable[[int, bool], tuple[Architecture, SpikingNetwork]]:
+    """Makes the network of a seed, with or without feedback."""
+
+    def make(seed: int, feedback: bool) -> tuple[Architecture, SpikingNetwork]:
+        architecture = draw_architecture(seed, feedback)
+        return architecture, train_a_little(build_network(architecture.expand(), seed), seed)
+
+    return make

@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from hasnas.errors import BadInputError
+from hasnas.nas.export.deploy import deploy
+from hasnas.nas.export.run_export import load_double, probe
+from hasnas.search_spaces.graph import (
+    LIF,
+    Add,
+    AvgPool2d,
+    BatchNorm,
+    Connection,
+    Conv2d,
+    Flatten,
+    Input,
+    LayerGraph,
+    Linear,
+    Node,
+    Output,
+)
+
+
+@pytest.mark.parametrize("feedback", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+@torch.no_grad()
+def test_the_deployed_network_computes_the_same(trained, seed: int, feedback: bool):
+    _, network = trained(seed, feedback)
+    inputs = probe(network, 3).double()
+    deployed = deploy(network.graph, network.state_dict())
+    torch.testing.assert_close(
+        deployed.network(torch.float64).steps(inputs), load_double(network).steps(inputs), atol=1e-9, rtol=0
+    )
+    kinds = {type(node.operation) for node in deployed.graph.nodes}
+    assert kinds <= {Input, Conv2d, Linear, LIF, AvgPool2d, Add, Flatten, Output}
+
+
+def test_folding_by_hand():
+    shape = (1, 1, 1)
+    graph = LayerGraph(
+        (
+            Node("input", Input(), shape),
+            Node("conv", Conv2d(1, 1, 1), shape),
+            Node("norm", BatchNorm(1), shape),
+            Node("output", Output(), shape),
+        ),
+        (Connection("input", "conv"), Connection("conv", "norm"), Connection("norm", "output")),
+        timesteps=1,
+    )
+    values = {"weight": 3.0, "bias": 0.5, "running_mean": 2.0, "running_var": 4.0 - 1e-5}
+    state = {f"norm.{name}": torch.tensor([value], dtype=torch.float64) for name, value in values.items()}
+    state["conv.weight"] = torch.full((1, 1, 1, 1), 8.0)
+    deployed = deploy(graph, state)
+    assert [node.name for node in deployed.graph.nodes] == ["input", "conv", "output"]
+    assert deployed.tensors["conv.weight"].item() == pytest.approx(8 * 3 / 2)
+    assert deployed.tensors["conv.bias"].item() == pytest.approx(0.5 - 2 * 3 / 2)
+
+
+def test_a_layer_with_other_readers_keeps_its_batch_norm_apart():
+    shape = (1, 2, 2)
+    graph = LayerGraph(
+        (
+            Node("input", Input(), shape),
+            Node("conv", Conv2d(1, 1, 1), shape),
+            Node("norm", BatchNorm(1), shape),
+            Node("sum", Add(), shape),
+            Node("output", Output(), shape),
+        ),
+        (
+            Connection("input", "conv"),
+            Connection("conv", "norm"),
+            Connection("conv", "sum"),
+            Connection("norm", "sum"),
+            Connection("sum", "output"),
+        ),
+        timesteps=1,
+    )
+    state = {f"norm.{name}": torch.full((1,), 2.0) for name in ("weight", "bias", "running_mean", "running_var")}
+    deployed = deploy(graph, {**state, "conv.weight": torch.ones(1, 1, 1, 1)})
+    assert deployed.graph.node("norm").operation == Conv2d(1, 1, 1, groups=1, bias=True)
+    assert deployed.tensors["conv.weight"].item() == 1.0
+
+
+def test_weights_of_another_network_are_refused(trained):
+    _, network = trained(0, False)
+    state = network.state_dict()
+    del state["stem.norm.running_mean"]
+    with pytest.raises(BadInputError, match=r"lack tensor 'stem.norm.running_mean'"):
+        deploy(network.graph, state)

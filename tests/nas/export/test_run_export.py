@@ -1,0 +1,100 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from hasnas.errors import BadInputError
+from hasnas.files import sha256_of
+from hasnas.nas.data import Split, Splits, training_normalisation
+from hasnas.nas.export.run_export import export_run, probe, returned_trials
+from hasnas.nas.export.saved_network import load_network
+from hasnas.nas.ledger import Ledger
+from hasnas.nas.training.retrain import retrain, retrain_directory
+from hasnas.nas.training.settings import RetrainSettings
+from hasnas.nas.trial import Trial
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.cells import Edge, Genotype
+from hasnas.search_spaces.macro import Macro
+
+
+def make_trial(number: int, architecture: Architecture, seed: int, accuracy: float, stage: str = "retrain") -> Trial:
+    metrics, costs = {"validation_accuracy": accuracy, "test_accuracy": 0.5}, {"energy_j": 1e-6}
+    key, data = architecture.key, architecture.to_json()
+    return Trial(number, stage, key, (), data, seed, "done", metrics=metrics, costs=costs)
+
+
+def write_ledger(run: Path, trials: list[Trial]) -> None:
+    run.mkdir(exist_ok=True)
+    with Ledger(run / "ledger.jsonl") as ledger:
+        for trial in trials:
+            ledger.append(trial.to_record())
+
+
+@pytest.fixture(scope="module")
+def architectures() -> list[Architecture]:
+    macro = Macro((1, 4, 4), classes=2, timesteps=2, channels=2, hidden=0, votes=1)
+    return [
+        Architecture((cell, cell), macro)
+        for cell in (Genotype(2, (Edge(0, 1, "conv1x1"),)), Genotype(2, (Edge(0, 1, "identity"),)))
+    ]
+
+
+@pytest.fixture(scope="module")
+def run(architectures: list[Architecture], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with two networks, the first retrained from two seeds."""
+    directory = tmp_path_factory.mktemp("runs") / "small"
+    generator = torch.Generator().manual_seed(0)
+    split = Split(torch.randn(12, 1, 4, 4, generator=generator), torch.arange(12) % 2)
+    splits = Splits(split, split, split, training_normalisation(split), classes=2)
+    trials = []
+    for number, (index, seed, accuracy) in enumerate([(0, 5, 0.6), (0, 6, 0.8), (1, 5, 0.7)]):
+        trial = make_trial(number, architectures[index], seed, accuracy)
+        settings = RetrainSettings(epochs=1, batch_size=4)
+        retrain(trial.architecture, splits, settings, seed, retrain_directory(directory, trial.key, seed))
+        trials.append(trial)
+    write_ledger(directory, [make_trial(0, architectures[0], 0, 0.9, stage="search"), *trials])
+    return directory
+
+
+def test_each_network_is_exported_with_its_best_seed(run: Path, architectures: list[Architecture]):
+    directories = export_run(run)
+    assert directories == [run / "export" / architecture.key for architecture in architectures]
+    card = json.loads((directories[0] / "card.json").read_text())
+    assert card["seed"] == 6
+    assert card["metrics"] == {"validation_accuracy": 0.8, "test_accuracy": 0.5}
+    assert card["costs"] == {"energy_j": 1e-6}
+    assert len(card["normalisation"]["mean"]) == 1
+    assert card["check"]["safetensors_max_difference"] == 0
+    assert card["check"]["nir_max_difference_float64"] < 1e-9
+    assert card["files"] == {
+        name: sha256_of(directories[0] / name) for name in ("architecture.json", "weights.safetensors", "network.nir")
+    }
+    network = load_network(directories[0])
+    assert network(probe(network, 2)).shape == (2, 2)
+
+
+def test_exporting_again_writes_the_same(run: Path):
+    first = {path: path.read_bytes() for directory in export_run(run) for path in directory.iterdir()}
+    second = {path: path.read_bytes() for directory in export_run(run) for path in directory.iterdir()}
+    assert first == second
+
+
+def test_formats_can_be_chosen(run: Path, tmp_path: Path):
+    for path in (run / "export").glob("*/*"):
+        path.unlink()
+    (directory, _) = export_run(run, ["json"])
+    assert sorted(path.name for path in directory.iterdir()) == ["architecture.json", "card.json"]
+    with pytest.raises(BadInputError, match="unknown export format 'nri'; did you mean 'nir'"):
+        export_run(run, ["nri"])
+
+
+def test_a_run_without_networks_says_so(architectures: list[Architecture], tmp_path: Path):
+    with pytest.raises(BadInputError, match=r"cannot read the ledger .*ledger.jsonl"):
+        export_run(tmp_path / "absent")
+    write_ledger(tmp_path / "searched", [make_trial(0, architectures[0], 0, 0.9, stage="search")])
+    with pytest.raises(BadInputError, match=r"no network of .*searched was retrained"):
+        returned_trials(tmp_path / "searched")
+    write_ledger(tmp_path / "lost", [make_trial(0, architectures[0], 0, 0.9)])
+    with pytest.raises(BadInputError, match=r"best.safetensors is missing"):
+        export_run(tmp_path / "lost")

@@ -1,0 +1,86 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from hasnas.errors import BadInputError
+from hasnas.nas.export.deploy import deploy
+from hasnas.nas.export.nir_writer import write_nir
+from hasnas.nas.export.run_export import load_double, probe
+from hasnas.nas.export.saved_network import load_network, save_weights
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.network import SpikingNetwork
+
+IN_ANOTHER_PROCESS = """
+import sys, numpy, torch
+from hasnas.nas.export.nir_reader import read_nir
+from hasnas.nas.export.saved_network import load_network
+torch.set_num_threads(1)
+directory = sys.argv[1]
+inputs = torch.from_numpy(numpy.load(directory + "/inputs.npy"))
+with torch.no_grad():
+    numpy.save(directory + "/reloaded.npy", load_network(directory)(inputs).numpy())
+    numpy.save(directory + "/nir.npy", read_nir(directory + "/network.nir")(inputs).numpy())
+    double = read_nir(directory + "/network.nir", torch.float64)
+    numpy.save(directory + "/nir_double.npy", double(inputs.double()).numpy())
+"""
+
+
+@pytest.fixture
+def saved(trained, tmp_path: Path) -> tuple[Path, Architecture, SpikingNetwork]:
+    architecture, network = trained(1, True)
+    architecture.save(tmp_path / "architecture.json")
+    save_weights(tmp_path / "weights.safetensors", network.state_dict(), architecture)
+    return tmp_path, architecture, network
+
+
+@torch.no_grad()
+def test_another_process_computes_the_same(saved: tuple[Path, Architecture, SpikingNetwork]):
+    directory, _, network = saved
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    write_nir(directory / "network.nir", deploy(network.graph, network.state_dict()))
+    inputs = probe(network, 8)
+    np.save(directory / "inputs.npy", inputs.numpy())
+    subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, str(directory)], check=True, capture_output=True)
+    expected, exact = network(inputs).numpy(), load_double(network)(inputs.double()).numpy()
+    torch.set_num_threads(before)
+    assert (np.load(directory / "reloaded.npy") == expected).all()
+    assert np.abs(np.load(directory / "nir.npy") - expected).max() < 1e-5
+    assert np.abs(np.load(directory / "nir_double.npy") - exact).max() < 1e-9
+
+
+def test_loading_leaves_the_global_generator_alone(saved: tuple[Path, Architecture, SpikingNetwork]):
+    directory, _, network = saved
+    before = torch.random.get_rng_state()
+    loaded = load_network(directory)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert not loaded.training
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in loaded.state_dict().items())
+
+
+def test_the_weights_carry_the_architecture_s_key(saved: tuple[Path, Architecture, SpikingNetwork]):
+    directory, architecture, _ = saved
+    with safe_open(directory / "weights.safetensors", "pt") as file:
+        assert file.metadata()["architecture"] == architecture.key
+
+
+def test_damaged_or_foreign_files_are_named(saved: tuple[Path, Architecture, SpikingNetwork], trained):
+    directory, architecture, _ = saved
+    weights = directory / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-9])
+    with pytest.raises(BadInputError, match=r"weights.safetensors is not a whole safetensors file"):
+        load_network(directory)
+    weights.write_bytes(whole)
+    trained(2, False)[0].save(directory / "architecture.json")
+    with pytest.raises(BadInputError, match=r"weights.safetensors.*belongs to another architecture"):
+        load_network(directory)
+    weights.unlink()
+    architecture.save(directory / "architecture.json")
+    with pytest.raises(BadInputError, match=r"cannot read .*weights.safetensors"):
+        load_network(directory)
