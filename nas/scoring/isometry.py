@@ -1,0 +1,131 @@
+"""Depth that gradients can use: each convolution counts as much as it keeps the size of the gradients that pass it.
+
+Training a deep network needs layers that neither shrink nor blow up gradients (dynamical isometry). Going backward
+through neurons, convolution and batch norm, the mean square of a gradient is multiplied by
+
+    chi = k E[g'(v - threshold)^2] / (p (1 - p))
+
+- Batch norm divides by the standard deviation of the convolution's output, whose variance is the weights' times that of
+  the spikes, p (1 - p); the convolution itself multiplies by the same weight variance, which cancels.
+- g' is the surrogate derivative 1 / (1 + (pi u)^2) (arctangent), averaged over the membrane v ~ N(0, s^2).
+- k is what reaches an input through the membrane's memory. With decay a = 1 - 1/tau, and memory lost where a spike
+  resets it (a share p of the neurons): for gradients that are independent from one timestep to the next
+  k = tau^-2 / (1 - a^2 (1 - p)), for gradients that are the same at all timesteps k = tau^-2 / (1 - a (1 - p))^2. The
+  share c of the value that is fixed over time weighs the two.
+- s^2 = sigma^2 (c m + (1 - c) / (2 tau - 1)): inputs that change are averaged by the membrane, fixed ones are followed
+  up to a start-up, m = mean over t of (1 - a^t)^2.
+
+A convolution then counts min(chi, 1 / chi): 1 at isometry, less the more it shrinks or blows up gradients, and a
+path counts the sum of its convolutions. No constant of these rules is fitted.
+
+Source: mean-field theory of signal propagation (Schoenholz et al., ICLR 2017; Yang et al., "A mean field theory of
+batch normalization", ICLR 2019), carried over to leaky integrate-and-fire neurons here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from hasnas.search_spaces.macro import Macro
+from hasnas.search_spaces.space import Codes
+
+from .counters import Counts, longest_path
+from .mean_field import CellField, NetworkField, propagate
+from .rate_balance import balance_and_edges_ranks
+from .score import ScoreResult, ScoringTask, reject_disconnected
+
+FloatArray = NDArray[np.float64]
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(240)
+STANDARD_DEVIATIONS = 6.0
+GAIN_RANGE = (1e-3, 1e3)
+
+
+def surrogate_power(deviation: FloatArray, threshold: FloatArray) -> FloatArray:
+    """E[g'(v - threshold)^2] for v ~ N(0, deviation^2) and g'(u) = 1 / (1 + (pi u)^2).
+
+    >>> surrogate_power(np.array([1e-9]), np.array([1.0])).round(5).tolist()   # (1 + pi^2)^-2
+    [0.00846]
+    """
+    normal = STANDARD_DEVIATIONS * NODES
+    density = WEIGHTS * norm.pdf(normal)
+    distance = deviation[..., None] * normal - threshold[..., None]
+    return ((density / density.sum()) / (1 + (np.pi * distance) ** 2) ** 2).sum(axis=-1)
+
+
+def gradient_gains(cell: CellField, macro: Macro) -> FloatArray:
+    """chi of every convolution, `[N, nodes, nodes]`, NaN where there is none."""
+    conv = np.nonzero(cell.arrays.conv)
+    candidate, source = conv[0], conv[1]
+    rate, threshold = cell.rate[conv], cell.arrays.threshold[conv]
+    variance, fixed = cell.variance[candidate, source], cell.static_share[candidate, source]
+    # Candidates share most combinations of statistics; each is integrated once.
+    rows = np.round(np.stack([rate, threshold, variance, fixed], axis=1), 4)
+    distinct, where = np.unique(rows, axis=0, return_inverse=True)
+    gains = np.full(cell.rate.shape, np.nan)
+    gains[conv] = _gain(np.asarray(distinct, np.float64), macro)[where.ravel()]
+    return gains
+
+
+def _gain(statistics: FloatArray, macro: Macro) -> FloatArray:
+    """chi from rate, threshold, variance of the node and its share that is fixed over time, the columns given."""
+    rate, threshold, variance, fixed = statistics.T
+    decay = 1 - 1 / macro.tau
+    start_up = np.mean((1 - decay ** np.arange(1, macro.timesteps + 1)) ** 2)
+    deviation = np.sqrt(variance * (fixed * start_up + (1 - fixed) / (2 * macro.tau - 1)))
+    memory = decay * (1 - rate)
+    independent = macro.tau**-2 / (1 - decay * memory)
+    same = macro.tau**-2 / (1 - memory) ** 2
+    through_membrane = fixed * same + (1 - fixed) * independent
+    power = surrogate_power(deviation, threshold)
+    return np.clip(through_membrane * power / np.maximum(rate * (1 - rate), 1e-12), *GAIN_RANGE)
+
+
+def isometric_depth(field: NetworkField, macro: Macro) -> FloatArray:
+    """Longest path counted in convolutions that keep gradients, in the weakest cell, `[N]`."""
+    depths = []
+    for cell in field.cells:
+        gain = np.nan_to_num(gradient_gains(cell, macro), nan=0.0)
+        keeps = np.where(cell.arrays.conv, np.minimum(gain, 1 / np.maximum(gain, GAIN_RANGE[0])), 0.0)
+        depths.append(longest_path(cell.arrays, keeps))
+    return np.min(depths, axis=0)
+
+
+class IsometricDepth:
+    """Longest path of convolutions, each weighted by how well it keeps gradients.
+
+    >>> from hasnas.search_spaces import Macro
+    >>> from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
+    >>> task = ScoringTask(SpikeNASBenchSpace(Macro()))
+    >>> low, high = IsometricDepth()(task, np.array([[0, 0, 2, 0, 0, 0], [0, 0, 4, 0, 0, 0]])).total
+    >>> bool(1 > low > high > 0)   # a threshold of 1.5 silences neurons on the weak input of the second cell
+    True
+    """
+
+    def __call__(self, task: ScoringTask, codes: Codes) -> ScoreResult:
+        """See `Score`."""
+        field = propagate(task.space, codes)
+        value = isometric_depth(field, task.space.macro)
+        return ScoreResult(reject_disconnected(value, field.connected), {"isometric_depth": value})
+
+
+class Trainability:
+    """Isometric depth, with balance of rates and live edges between candidates that it does not tell apart.
+
+        isometric depth + 0.5 rank(balance) + 0.5 rank(live edges)
+
+    The two ranks together never outweigh one convolution that keeps its gradients.
+    """
+
+    def __call__(self, task: ScoringTask, codes: Codes) -> ScoreResult:
+        """See `Score`."""
+        field, counts = propagate(task.space, codes), Counts(task.space, np.asarray(codes))
+        by_balance, by_edges = balance_and_edges_ranks(task.space, field, counts.live_edges)
+        parts = {
+            "isometric_depth": isometric_depth(field, task.space.macro),
+            "balance": by_balance,
+            "live_edges": by_edges,
+        }
+        total = parts["isometric_depth"] + 0.5 * by_balance + 0.5 * by_edges
+        return ScoreResult(reject_disconnected(total, counts.connected), parts)

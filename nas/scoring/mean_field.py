@@ -1,0 +1,354 @@
+"""Mean-field propagation: variance and firing rate at every node of every candidate, without a forward pass.
+
+Values are Gaussian over samples, places and channels, with random weights. The rules, each with its reason:
+
+1. Convolution + batch norm: variance 1 (the norm), and independent of every other value (weights are drawn
+   independently with mean 0). If its neurons are silent the norm's epsilon wins: variance q / (q + eps), q = rate / 3
+   (kernels uniform within 1 / sqrt(fan in) have weight variance 1 / (3 fan in)).
+2. Convolution keeps correlations: E[y y'] = sum over taps of Var(w) E[s s'], so outputs at two timesteps or two places
+   are as correlated as the spikes they come from.
+3. Identities add coherently: a value that arrives by a paths counts a^2, independent ones add their variances.
+4. A value has a share c of variance that is fixed over time; at different times it is correlated by c, so that copies
+   at several lags d with coefficients a_d add up to c (sum a_d)^2 + (1 - c) sum a_d^2. Feedback sets its
+   coefficients at lag 1; node values are followed over the timesteps.
+5. Neurons turn (variance, c) into (rate, c'): `spiking_statistics`.
+6. Places: neighbours are correlated by r, places further away by r q^(distance - 1); the part of a value that changes
+   over time is independent between places. A k x k mean keeps the share g = (sum over pairs of places of
+   correlation) / k^4 of the variance; its covariance with the value at its centre is beta; what is not
+   explained by that value is a new one with variance g - beta^2, alike between neighbours as windows overlap.
+7. Maximum over n equal neighbours with mean correlation m: mean E_n sqrt(1 - m), variance m + V_n (1 - m), covariance
+   with the centre m + (1 - m) / n (a shift of all inputs shifts the maximum), E_9 = 1.485, V_9 = 0.357 for normal
+   values (Teichroew, 1956).
+8. Reduction: batch norm -> variance 1 -> neurons -> convolution, norm -> 2 x 2 mean, rules 5, 1 and 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hasnas.search_spaces.macro import Macro
+from hasnas.search_spaces.snasnet import CellSpace
+from hasnas.search_spaces.space import Codes
+
+from .cell_arrays import CellArrays, cell_arrays
+from .spiking_statistics import RATE_FLOOR, spike_correlation, spike_statistics
+
+FloatArray = NDArray[np.float64]
+MAXIMUM_MEAN, MAXIMUM_VARIANCE = 1.485, 0.357  # of 9 standard normal values
+NORM_EPSILON = 1e-5
+FOLLOWED_TIMESTEPS = 12
+SWEEPS = 4
+
+
+@dataclass(frozen=True)
+class InputStatistics:
+    """What is known about the samples after the stem.
+
+    Args:
+        neighbour_correlation: correlation of the stem's output at neighbouring places, 0 for white noise.
+        decay: q, by which correlation falls with each further place.
+        static_share: share of the variance that is fixed over time; 1 for images.
+
+    The defaults were measured on natural images of 32 x 32 pixels (CIFAR-10) after a random 3 x 3 stem.
+    """
+
+    neighbour_correlation: float = 0.85
+    decay: float = 0.8
+    static_share: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class FieldValue:
+    """A value's statistics, each `[N]`: variance, share fixed over time, correlation of neighbours, mean."""
+
+    variance: FloatArray
+    static_share: FloatArray
+    correlation: FloatArray
+    mean: FloatArray
+
+    @staticmethod
+    def constant(count: int, variance: float, static_share: float, correlation: float) -> FieldValue:
+        """The same statistics for all candidates."""
+        return FieldValue(*(np.full(count, number, float) for number in (variance, static_share, correlation, 0.0)))
+
+
+@dataclass(frozen=True, eq=False)
+class CellField:
+    """A cell of N candidates.
+
+    Args:
+        arrays: its edges.
+        rate: firing rate of the neurons before each convolution, `[N, nodes, nodes]`, NaN where there is none.
+        variance: of each node, `[N, nodes]`.
+        static_share: share of each node's variance that is fixed over time, `[N, nodes]`.
+        output: the last node.
+    """
+
+    arrays: CellArrays
+    rate: FloatArray
+    variance: FloatArray
+    static_share: FloatArray
+    output: FieldValue
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkField:
+    """All cells of N candidates.
+
+    Args:
+        cells: one for each cell.
+        reduction_rates: firing rate before each reduction's convolution, `[N, cells - 1]`.
+        head_rate: firing rate of the neurons before the classifier, `[N]`.
+        connected: `[N]`; the other statistics of disconnected candidates mean nothing.
+    """
+
+    cells: tuple[CellField, ...]
+    reduction_rates: FloatArray
+    head_rate: FloatArray
+    connected: NDArray[np.bool_]
+
+
+def propagate(space: CellSpace, codes: Codes, inputs: InputStatistics | None = None) -> NetworkField:
+    """Variances and firing rates of every candidate by mean field.
+
+    Args:
+        space: cells on the macro.
+        codes: `[N, genes]`.
+        inputs: statistics after the stem; natural images unless given.
+
+    >>> from hasnas.search_spaces.space import all_codes
+    >>> space = CellSpace(Macro(timesteps=5))
+    >>> field = propagate(space, np.array([[0, 0, 3, 0, 0, 0]]))
+    >>> np.round(field.cells[0].rate[0, 0, 3], 2), np.round(field.cells[1].rate[0, 0, 3], 2)
+    (np.float64(0.11), np.float64(0.04))
+    """
+    statistics = inputs or InputStatistics()
+    arrays, connected = cell_arrays(space, codes)
+    macro = space.macro
+    start = statistics.static_share if macro.static_input else 0.0
+    value = FieldValue.constant(len(connected), 1.0, start, min(statistics.neighbour_correlation, 1.0))
+    cells: list[CellField] = []
+    reductions: list[FloatArray] = []
+    for index, cell in enumerate(arrays):
+        result = _Propagation(cell, macro, statistics.decay, value).run()
+        cells.append(result)
+        spikes, rate = _neurons(_normalised(result.output), macro.threshold, macro)
+        if index + 1 < len(arrays):
+            reductions.append(rate)
+            value = _halved(_convolved(spikes, rate), statistics.decay)
+    empty = np.zeros((len(connected), 0))
+    return NetworkField(tuple(cells), np.stack(reductions, axis=1) if reductions else empty, rate, connected)
+
+
+def _neurons(value: FieldValue, threshold: float | FloatArray, macro: Macro) -> tuple[FieldValue, FloatArray]:
+    """Rules 5 and 6: statistics of the spikes (as shares and correlations) and their rate."""
+    sigma = np.sqrt(np.maximum(value.variance, 1e-12))
+    mean = value.mean / sigma if value.mean.any() else None
+    spikes = spike_statistics(threshold / sigma, value.static_share, macro.tau, macro.timesteps, mean)
+    correlation = spike_correlation(spikes.rate, value.correlation)
+    variance = spikes.rate * (1 - spikes.rate)
+    return FieldValue(variance, spikes.static_share, correlation, spikes.rate), spikes.rate
+
+
+def _convolved(spikes: FieldValue, rate: FloatArray) -> FieldValue:
+    """Rules 1 and 2."""
+    power = np.where(rate > 1.01 * RATE_FLOOR, rate, 0.0) / 3
+    return FieldValue(
+        power / (power + NORM_EPSILON), spikes.static_share, spikes.correlation, np.zeros_like(spikes.mean)
+    )
+
+
+def _normalised(value: FieldValue) -> FieldValue:
+    variance = value.variance / (value.variance + NORM_EPSILON)
+    return FieldValue(variance, value.static_share, value.correlation, np.zeros_like(value.mean))
+
+
+def window_share(correlation: FloatArray, decay: float, window: int) -> FloatArray:
+    """g of rule 6: the variance of a window's mean over that of one value.
+
+    >>> float(window_share(np.array(0.0), 0.8, 2)), float(window_share(np.array(1.0), 1.0, 3))
+    (0.25, 1.0)
+    """
+    distance = np.abs(np.subtract.outer(np.arange(window), np.arange(window))).ravel()
+    both = np.add.outer(distance, distance)
+    far = both > 0
+    weight = np.sum(decay ** (both[far] - 1.0)) / window**4
+    return np.minimum(1 / window**2 + correlation * weight, 1.0)
+
+
+def _shifted_share(correlation: FloatArray, decay: float) -> FloatArray:
+    """Covariance of the means over two 3 x 3 windows one place apart, over the variance of one value."""
+    across = np.abs(np.subtract.outer(np.arange(3), np.arange(1, 4))).ravel()
+    along = np.abs(np.subtract.outer(np.arange(3), np.arange(3))).ravel()
+    both = np.add.outer(across, along)
+    return (np.sum(both == 0) + correlation * np.sum(decay ** (both[both > 0] - 1.0))) / 81
+
+
+def _split_share(value: FieldValue, decay: float, window: int) -> tuple[FloatArray, FloatArray]:
+    """Shares of the variance that a window's mean keeps of the fixed part and of the part that changes."""
+    within = np.clip(value.correlation / np.maximum(value.static_share, 1e-9), 0, 1)
+    return value.static_share * window_share(within, decay, window), (1 - value.static_share) / window**2
+
+
+def _halved(value: FieldValue, decay: float) -> FieldValue:
+    """Rule 8: mean over 2 x 2 places, stride 2."""
+    fixed, changing = _split_share(value, decay, 2)
+    total = fixed + changing
+    # Neighbours after the pooling are two places apart: 16 pairs of places at distances 1 to 4.
+    apart = np.array([[1, 2], [2, 3]])
+    pairs = [decay ** (column + abs(row) - 1) for column in apart.ravel() for row in (-1, 0, 0, 1)]
+    correlation = value.correlation * np.mean(pairs) / total
+    return FieldValue(value.variance * total, fixed / total, np.clip(correlation, 0, 1), np.zeros_like(total))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pooled:
+    """A pooled value: coefficient of the value at the centre, deviation and neighbour correlation of the rest, mean."""
+
+    centre: FloatArray
+    residual: FloatArray
+    correlation: FloatArray
+    peak: FloatArray
+
+
+@dataclass
+class _Propagation:
+    """One cell, followed over time as coefficients of independent sources: the cell's input and one for each edge.
+
+    `coefficients[n]` is `[N, sources, lags]`: how often node n holds each source's value of `lag` timesteps ago.
+    """
+
+    arrays: CellArrays
+    macro: Macro
+    decay: float
+    entry: FieldValue
+    share: FloatArray = field(init=False)
+    correlation: FloatArray = field(init=False)
+    strength: FloatArray = field(init=False)
+    rate: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        cell, count = self.arrays, len(self.arrays)
+        self.steps = min(self.macro.timesteps, FOLLOWED_TIMESTEPS) if cell.has_feedback else 1
+        self.edges = [tuple(pair) for pair in np.argwhere(cell.live.any(axis=0))]
+        shape = (count, 1 + len(self.edges))
+        self.share, self.correlation, self.strength = np.full(shape, 0.4), np.full(shape, 0.3), np.ones(shape)
+        self.share[:, 0], self.correlation[:, 0] = self.entry.static_share, self.entry.correlation
+        self.strength[:, 0] = self.entry.variance
+        self.rate = np.full((count, cell.nodes, cell.nodes), np.nan)
+
+    def run(self) -> CellField:
+        """Sweep until the shares and correlations of fed-back values agree; without feedback once is enough."""
+        for _ in range(SWEEPS if self.arrays.has_feedback else 1):
+            values = self._sweep()
+        variance = np.stack([value.variance for value in values], axis=1)
+        share = np.stack([value.static_share for value in values], axis=1)
+        return CellField(self.arrays, self.rate, variance, share, values[-1])
+
+    def _sweep(self) -> list[FieldValue]:
+        """Node statistics averaged over the followed timesteps, from current source statistics."""
+        count, nodes = len(self.arrays), self.arrays.nodes
+        zero = np.zeros((count, self.strength.shape[1], self.steps))
+        before = [zero] * nodes
+        means_before = [np.zeros(count)] * nodes
+        collected: list[list[FieldValue]] = [[] for _ in range(nodes)]
+        for step in range(self.steps):
+            now: list[FloatArray] = []
+            means: list[FloatArray] = []
+            for node in range(nodes):
+                total, mean = zero.copy(), np.zeros(count)
+                if node == 0:
+                    total[:, 0, 0] = 1.0
+                for index, (source, target) in enumerate(self.edges, start=1):
+                    if target != node or (source > target and step == 0):
+                        continue
+                    delayed = source > target
+                    arriving = before[source] if delayed else now[source]
+                    level = means_before[source] if delayed else means[source]
+                    part, shift = self._edge(index, (source, target), arriving, level)
+                    total += np.roll(_without_last(part), 1, axis=2) if delayed else part
+                    mean += shift
+                now.append(total)
+                means.append(mean)
+                collected[node].append(self._statistics(total, mean))
+                if step == self.steps - 1:
+                    self._fire(node, _average(collected[node]))
+            before, means_before = now, means
+        return [_average(values) for values in collected]
+
+    def _edge(
+        self, index: int, pair: tuple[int, int], arriving: FloatArray, mean: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """What an edge adds to its target: coefficients and mean."""
+        source, target = pair
+        cell = self.arrays
+        identity, conv = cell.identity[:, source, target], cell.conv[:, source, target]
+        average, maximum = cell.average_pool[:, source, target], cell.max_pool[:, source, target]
+        part = arriving * identity[:, None, None]
+        part[:, index, 0] += conv
+        shift = mean * (identity | average | maximum)
+        if average.any() or maximum.any():
+            value = self._statistics(arriving, mean)
+            pooled = self._pooled(value, maximum)
+            either = average | maximum
+            part += arriving * (pooled.centre * either)[:, None, None]
+            part[:, index, 0] += pooled.residual * either
+            self.share[:, index] = np.where(either, value.static_share, self.share[:, index])
+            self.correlation[:, index] = np.where(either, pooled.correlation, self.correlation[:, index])
+            shift = shift + pooled.peak * maximum
+        return part, shift
+
+    def _pooled(self, value: FieldValue, maximum: NDArray[np.bool_]) -> _Pooled:
+        """Rules 6 and 7 for a 3 x 3 window."""
+        fixed, changing = _split_share(value, self.decay, 3)
+        kept = fixed + changing
+        alike = np.clip((81 * kept - 9) / 72, 0, 1)
+        centre = np.where(maximum, alike + (1 - alike) / 9, (1 + 4 * value.correlation * (1 + self.decay)) / 9)
+        share = np.where(maximum, alike + MAXIMUM_VARIANCE * (1 - alike), kept)
+        rest = np.maximum(share - centre**2, 1e-9)
+        within = np.clip(value.correlation / np.maximum(value.static_share, 1e-9), 0, 1)
+        overlap = value.static_share * _shifted_share(within, self.decay) + (1 - value.static_share) * 6 / 81
+        neighbours = share * overlap / kept
+        correlation = np.clip((neighbours - centre**2 * value.correlation) / rest, 0, 1)
+        deviation = np.sqrt(value.variance)
+        peak = MAXIMUM_MEAN * np.sqrt(1 - alike) * deviation
+        return _Pooled(centre, deviation * np.sqrt(rest), correlation, peak)
+
+    def _statistics(self, coefficients: FloatArray, mean: FloatArray) -> FieldValue:
+        """Rules 3 and 4."""
+        together = coefficients.sum(axis=2) ** 2
+        fixed = self.strength * self.share * together
+        changing = self.strength * (1 - self.share) * (coefficients**2).sum(axis=2)
+        alike = self.strength * self.correlation * together
+        variance = fixed.sum(axis=1) + changing.sum(axis=1)
+        scale = np.maximum(variance, 1e-12)
+        correlation = np.minimum(alike.sum(axis=1) / scale, 1.0)
+        return FieldValue(variance, fixed.sum(axis=1) / scale, correlation, mean)
+
+    def _fire(self, node: int, value: FieldValue) -> None:
+        """Set rate and output statistics of every convolution that leaves a node."""
+        for index, (source, target) in enumerate(self.edges, start=1):
+            conv = self.arrays.conv[:, source, target]
+            if source != node or not conv.any():
+                continue
+            threshold = np.where(conv, self.arrays.threshold[:, source, target], 1.0)
+            spikes, rate = _neurons(value, threshold, self.macro)
+            output = _convolved(spikes, rate)
+            self.rate[:, source, target] = np.where(conv, rate, np.nan)
+            self.strength[:, index] = np.where(conv, output.variance, self.strength[:, index])
+            self.share[:, index] = np.where(conv, output.static_share, self.share[:, index])
+            self.correlation[:, index] = np.where(conv, output.correlation, self.correlation[:, index])
+
+
+def _without_last(coefficients: FloatArray) -> FloatArray:
+    """Values older than the followed timesteps are forgotten before the lags move on by one."""
+    kept = coefficients.copy()
+    kept[:, :, -1] = 0.0
+    return kept
+
+
+def _average(values: list[FieldValue]) -> FieldValue:
+    return FieldValue(*(np.mean([getattr(v, name) for v in values], axis=0) for name in FieldValue.__annotations__))

@@ -1,0 +1,137 @@
+"""Each rule of the mean field against what a network with random weights does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hasnas.nas.scoring.mean_field import InputStatistics, propagate, window_share
+from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
+from hasnas.search_spaces.network import build_network
+from hasnas.search_spaces.snasnet import CellSpace
+
+MACRO = Macro((3, 24, 24), classes=4, timesteps=5, channels=24, hidden=0, votes=1, final_pool=4)
+OPERATIONS = ("none", "identity", "conv3x3", "avgpool3x3", "maxpool3x3", "conv3x3_t0.5", "conv3x3_t1.5", "conv1x1")
+SPACE = CellSpace(MACRO, feedback=True, operations=OPERATIONS)
+NOISE = InputStatistics(neighbour_correlation=0.0)
+CELLS = {
+    "one convolution": (Edge(0, 3, "conv3x3"),),
+    "low threshold": (Edge(0, 3, "conv3x3_t0.5"),),
+    "high threshold": (Edge(0, 1, "conv3x3"), Edge(1, 3, "conv3x3_t1.5")),
+    "chain": (Edge(0, 1, "conv3x3"), Edge(1, 2, "conv1x1"), Edge(2, 3, "conv3x3")),
+    "sum of convolutions": (Edge(0, 1, "conv3x3"), Edge(0, 2, "conv3x3"), Edge(1, 2, "conv3x3"), Edge(2, 3, "conv3x3")),
+    "identity twice": (Edge(0, 1, "identity"), Edge(0, 2, "identity"), Edge(1, 2, "identity"), Edge(2, 3, "conv3x3")),
+    "identity and convolution": (Edge(0, 1, "conv3x3"), Edge(0, 2, "identity"), Edge(1, 2, "identity"),
+                                 Edge(2, 3, "conv3x3")),
+    "average": (Edge(0, 1, "avgpool3x3"), Edge(1, 3, "conv3x3_t0.5")),
+    "average beside its input": (Edge(0, 1, "avgpool3x3"), Edge(0, 2, "identity"), Edge(1, 2, "identity"),
+                                 Edge(2, 3, "conv3x3")),
+    "maximum": (Edge(0, 1, "maxpool3x3"), Edge(1, 3, "conv3x3")),
+    "feedback convolution": (Edge(0, 1, "conv3x3"), Edge(1, 3, "conv3x3"), Edge(3, 0, "conv3x3")),
+    "feedback identity": (Edge(0, 1, "conv3x3"), Edge(1, 2, "identity"), Edge(2, 3, "conv3x3"), Edge(3, 1, "identity")),
+}  # fmt: skip
+
+
+def measured(architecture: Architecture, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    network = build_network(architecture.expand(), seed=3).train()
+    with torch.no_grad():
+        return network.run(inputs)
+
+
+def noise(batch: int = 16) -> torch.Tensor:
+    return torch.randn(batch, *MACRO.input_shape, generator=torch.Generator().manual_seed(1))
+
+
+def neuron(cell: int, edge: Edge) -> str:
+    suffix = edge.operation.partition("_t")[2]
+    return f"cell{cell}.{edge.source}.lif" + (f"_t{suffix.replace('.', '_')}" if suffix else "")
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_rates_of_white_noise(name: str) -> None:
+    genotype = Genotype(4, CELLS[name])
+    architecture = Architecture((genotype, genotype), MACRO)
+    field = propagate(SPACE, np.array([SPACE.encode(architecture)]), NOISE)
+    values = measured(architecture, noise())
+    rates = []
+    for number, cell in enumerate(field.cells, start=1):
+        for edge in genotype.edges:
+            if edge.operation.startswith("conv"):
+                rates.append(float(values[neuron(number, edge)].mean()))
+                predicted = float(cell.rate[0, edge.source, edge.target])
+                assert predicted == pytest.approx(rates[-1], rel=0.35, abs=0.025), (number, edge)
+    assert float(field.reduction_rates[0, 0]) == pytest.approx(float(values["reduction1.lif"].mean()), rel=0.25)
+    if min(rates) > 0.02:  # sums of rarer spikes are no longer Gaussian
+        assert float(field.head_rate[0]) == pytest.approx(float(values["head.lif"].mean()), rel=0.3)
+
+
+def test_values_add_up_by_how_they_arrive() -> None:
+    genotype = Genotype(4, CELLS["identity and convolution"])
+    architecture = Architecture((genotype, genotype), MACRO)
+    field = propagate(SPACE, np.array([SPACE.encode(architecture)]), NOISE)
+    np.testing.assert_allclose(field.cells[0].variance[0], [1, 1, 2, 1], rtol=2e-3)
+    values = measured(architecture, noise())
+    assert float(values["cell1.2.sum"].var()) == pytest.approx(2.0, rel=0.05)
+    twice = Genotype(4, CELLS["identity twice"])
+    codes = np.array([SPACE.encode(Architecture((twice, twice), MACRO))])
+    np.testing.assert_allclose(propagate(SPACE, codes, NOISE).cells[0].variance[0, 2], 4.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("operation, tolerance", [("avgpool3x3", 0.15), ("maxpool3x3", 0.15)])
+def test_variance_after_pools_of_noise(operation: str, tolerance: float) -> None:
+    beside = (Edge(0, 2, "identity"), Edge(1, 2, "identity"), Edge(2, 3, "conv3x3"))
+    genotype = Genotype(4, (Edge(0, 1, operation), *beside))
+    architecture = Architecture((genotype, genotype), MACRO)
+    field = propagate(SPACE, np.array([SPACE.encode(architecture)]), NOISE)
+    values = measured(architecture, noise())
+    inner = values["cell1.2.sum"][..., 2:-2, 2:-2]
+    pooled = values[f"cell1.0_1.{operation}.pool"][..., 2:-2, 2:-2]
+    assert field.cells[0].variance[0, 1] == pytest.approx(float(pooled.var()), rel=tolerance)
+    assert field.cells[0].variance[0, 2] == pytest.approx(float(inner.var()), rel=tolerance)
+
+
+def test_reduction_of_smooth_inputs() -> None:
+    smooth = torch.nn.functional.avg_pool2d(noise(32), 5, 1, 2)
+    genotype = Genotype(4, CELLS["one convolution"])
+    architecture = Architecture((genotype, genotype), MACRO)
+    values = measured(architecture, smooth / smooth.std())
+    stem = values["stem.norm"]
+    neighbours = float((stem[..., 1:] * stem[..., :-1]).mean() / stem.var())
+    codes = np.array([SPACE.encode(architecture)])
+    field = propagate(SPACE, codes, InputStatistics(neighbours, decay=0.75))
+    assert field.cells[1].variance[0, 0] == pytest.approx(float(values["reduction1.pool"].var()), rel=0.15)
+    assert field.cells[1].rate[0, 0, 3] == pytest.approx(float(values["cell2.0.lif"].mean()), rel=0.3)
+    plain = propagate(SPACE, codes, NOISE)
+    assert plain.cells[1].variance[0, 0] == pytest.approx(0.25, rel=0.02), "a mean of four independent values"
+    assert field.cells[1].variance[0, 0] > plain.cells[1].variance[0, 0], "smooth values survive a mean"
+
+
+def test_other_leaks_and_frames() -> None:
+    macro = Macro((2, 24, 24), 4, 4, 24, static_input=False, hidden=0, votes=1, final_pool=4, tau=2.0, threshold=0.7)
+    genotype = Genotype(4, CELLS["chain"])
+    architecture = Architecture((genotype, genotype), macro)
+    space = CellSpace(macro, operations=OPERATIONS)
+    field = propagate(space, np.array([space.encode(architecture)]), NOISE)
+    frames = torch.randn(4, 16, 2, 24, 24, generator=torch.Generator().manual_seed(2))
+    values = measured(architecture, frames)
+    for node in (0, 1, 2):
+        rate = float(values[f"cell1.{node}.lif"].mean())
+        assert field.cells[0].rate[0, node, node + 1] == pytest.approx(rate, rel=0.3, abs=0.01)
+
+
+def test_a_population_is_its_members() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, [len(gene.choices) for gene in SPACE.genes], size=(20, len(SPACE.genes)))
+    together = propagate(SPACE, codes)
+    for index in np.flatnonzero(together.connected)[:6]:
+        alone = propagate(SPACE, codes[index : index + 1])
+        for one, many in zip(alone.cells, together.cells, strict=True):
+            np.testing.assert_allclose(one.rate[0], many.rate[index], rtol=0.05)
+
+
+def test_window_share_counts_pairs() -> None:
+    places = [(x, y) for x in range(3) for y in range(3)]
+    pairs = [abs(a - c) + abs(b - d) for a, b in places for c, d in places]
+    expected = np.mean([1.0 if distance == 0 else 0.3 * 0.8 ** (distance - 1) for distance in pairs])
+    assert float(window_share(np.array(0.3), 0.8, 3)) == pytest.approx(expected)

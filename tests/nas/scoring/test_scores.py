@@ -1,0 +1,128 @@
+"""What every score must do, and the values that can be worked out by hand."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from hasnas.errors import BadInputError
+from hasnas.nas.scoring import BASELINES, DEFAULT_SCORE, SCORES, ScoreResult, ScoringTask
+from hasnas.nas.scoring.cell_arrays import cell_arrays
+from hasnas.nas.scoring.counters import Counts, longest_path, path_counts
+from hasnas.nas.scoring.isometry import gradient_gains
+from hasnas.nas.scoring.mean_field import InputStatistics, propagate
+from hasnas.nas.scoring.score import share_below
+from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
+from hasnas.search_spaces.network import build_network
+from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
+from hasnas.search_spaces.space import sample
+from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
+
+MACRO = Macro((3, 8, 8), classes=3, timesteps=4, channels=4, hidden=8, votes=1)
+SPACES = {
+    "thresholds": SpikeNASBenchSpace(MACRO),
+    "feedback": SNASNetSpace(MACRO, feedback=True),
+    "own cells": CellSpace(MACRO, shared=False, cells=3, operations=("none", "identity", "conv5x5", "maxpool3x3")),
+}
+INPUTS = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+TARGETS = torch.arange(8) % 3
+
+
+def task(space: str) -> ScoringTask:
+    return ScoringTask(SPACES[space], INPUTS, TARGETS, seed=1)
+
+
+def codes_of(space: str, count: int = 12) -> np.ndarray:
+    return sample(SPACES[space], np.random.default_rng(4), count)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("name", SCORES.names())
+class TestEveryScore:
+    def test_path_test_first(self, name: str, space: str) -> None:
+        codes = codes_of(space)
+        result = SCORES.get(name)()(task(space), codes)
+        connected = SPACES[space].canonical(codes)[1]
+        assert result.total.shape == (len(codes),)
+        assert (result.total[~connected] == -np.inf).all()
+        assert not np.isnan(result.total[connected]).any()
+        assert result.components
+        assert all(len(part) == len(codes) for part in result.components.values())
+
+    def test_dead_edges_do_not_count(self, name: str, space: str) -> None:
+        codes = codes_of(space, 6)
+        canonical = SPACES[space].canonical(codes)[0]
+        score = SCORES.get(name)()
+        before, after = score(task(space), codes).total, score(task(space), canonical).total
+        np.testing.assert_allclose(before, after)
+
+    def test_a_population_is_its_members(self, name: str, space: str) -> None:
+        codes = codes_of(space, 6)
+        score = SCORES.get(name)()
+        together = score(task(space), codes).total
+        alone = [float(score(task(space), row[None]).total[0]) for row in codes]
+        np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-3)
+
+
+def test_baselines_and_default_are_registered() -> None:
+    assert {*BASELINES, DEFAULT_SCORE} <= set(SCORES.names())
+    with pytest.raises(BadInputError, match="did you mean 'depth'"):
+        SCORES.get("dept")
+
+
+def test_order_puts_nan_and_infinite_scores_last() -> None:
+    total = np.array([np.nan, 1.0, -np.inf, 3.0, 1.0])
+    assert ScoreResult(total).order().tolist() == [3, 1, 4, 2, 0]
+
+
+def test_counts_against_all_paths_one_by_one() -> None:
+    space = SPACES["thresholds"]
+    codes = sample(space, np.random.default_rng(1), 200)
+    cells, _ = cell_arrays(space, codes)
+    counts = Counts(space, codes)
+    inner = [path for size in range(3) for path in product((1, 2), repeat=size) if path in ((), (1,), (2,), (1, 2))]
+    for index, row in enumerate(codes):
+        edges = dict(zip(space.pairs, space.canonical(row[None])[0][0], strict=True))
+        ways = [list(zip((0, *path), (*path, 3), strict=True)) for path in inner]
+        convs = [sum(edges[pair] > 1 for pair in way) for way in ways if all(edges[pair] for pair in way)]
+        assert counts.paths[index] == len(convs)
+        assert counts.depth[index] == max(convs, default=-1)
+        assert counts.mean_path_depth[index] == pytest.approx(np.mean(convs) if convs else 0.0)
+    np.testing.assert_array_equal(path_counts(cells[0]).sum(axis=1), counts.paths)
+    np.testing.assert_array_equal(longest_path(cells[0], cells[0].conv.astype(float)), counts.depth)
+
+
+def test_parameters_are_those_of_the_network() -> None:
+    space = SPACES["feedback"]
+    codes = codes_of("feedback")
+    counted = Counts(space, codes).parameters
+    for row, count, alive in zip(codes, counted, space.canonical(codes)[1], strict=True):
+        if alive:
+            assert count == space.decode(row).expand().parameter_count
+
+
+def test_shares_of_a_reference_set() -> None:
+    reference = np.array([0.0, 1.0, 1.0, 2.0])
+    np.testing.assert_allclose(share_below(np.array([-1.0, 1.0, 5.0]), reference), [0, 0.5, 1])
+
+
+@pytest.mark.parametrize("operation", ["conv3x3_t0.5", "conv3x3_t1.0", "conv3x3_t1.5"])
+def test_gradient_gain_against_backpropagation(operation: str) -> None:
+    """Random gradients at a cell's output, independent over time and place, go back through its only convolution."""
+    macro = Macro((3, 16, 16), classes=2, timesteps=5, channels=24, hidden=0, votes=1, static_input=False)
+    genotype = Genotype(2, (Edge(0, 1, operation),))
+    space = CellSpace(macro, cells=2, nodes=2, operations=("none", operation))
+    architecture = Architecture((genotype, genotype), macro)
+    field = propagate(space, np.array([[1]]), InputStatistics(0.0, static_share=0.0))
+    frames = torch.randn(5, 12, 3, 16, 16, generator=torch.Generator().manual_seed(3))
+    network = build_network(architecture.expand(), seed=0).train()
+    values = network.run(frames)
+    edge = f"cell1.0_1.{operation.replace('.', '_')}.norm"
+    values["stem.norm"].retain_grad()
+    gradient = torch.randn(values[edge].shape, generator=torch.Generator().manual_seed(5))
+    values[edge].backward(gradient)
+    measured = float(values["stem.norm"].grad.square().mean() / gradient.square().mean())
+    assert float(gradient_gains(field.cells[0], macro)[0, 0, 1]) == pytest.approx(measured, rel=0.2)

@@ -1,0 +1,54 @@
+"""Spiking statistics against closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from hasnas.nas.scoring.spiking_statistics import RATE_FLOOR, spike_correlation, spike_statistics
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_memoryless_neurons_fire_where_the_input_exceeds_the_threshold(share: float) -> None:
+    ratio = np.array([0.5, 1.0, 1.5, 2.0])
+    rate = spike_statistics(ratio, share, tau=1.0, timesteps=5).rate
+    np.testing.assert_allclose(rate, norm.sf(ratio), rtol=0.04)
+
+
+def test_fixed_input_fires_every_few_timesteps() -> None:
+    # tau 4/3: x (1 - 4^-k) reaches 1 in k = 1 timestep from 4/3 on, in 2 from 16/15 on, in 3 from 64/63 on, ...
+    bounds = 1 / (1 - 0.25 ** np.arange(1, 6))
+    share = norm.sf(bounds)
+    every = np.array([5, 2, 1, 1, 1]) / 5
+    expected = share[0] * every[0] + np.sum(np.diff(share) * every[1:])
+    rate = spike_statistics(1.0, 1.0, tau=4 / 3, timesteps=5).rate
+    np.testing.assert_allclose(rate, expected, rtol=0.03)
+
+
+def test_mean_moves_the_threshold_of_a_memoryless_neuron() -> None:
+    ratio, mean = np.array([1.0, 1.0, 2.0]), np.array([0.0, 1.0, 1.5])
+    rate = spike_statistics(ratio, 0.5, tau=1.0, timesteps=4, mean=mean).rate
+    np.testing.assert_allclose(rate, norm.sf(ratio - mean), rtol=0.05)
+
+
+def test_static_share_of_memoryless_neurons() -> None:
+    assert spike_statistics(1.0, 1.0, tau=1.0, timesteps=5).static_share == pytest.approx(1.0, abs=1e-6)
+    assert spike_statistics(1.0, 0.0, tau=1.0, timesteps=5).static_share == pytest.approx(0.0, abs=0.02)
+    between = spike_statistics(1.0, 0.5, tau=1.0, timesteps=5).static_share
+    assert between == pytest.approx(float(spike_correlation(norm.sf(1.0), 0.5)), abs=0.02)
+
+
+def test_rate_falls_with_the_threshold_and_stays_above_the_floor() -> None:
+    rate = spike_statistics(np.linspace(0.1, 20, 50), 0.3, tau=2.0, timesteps=6).rate
+    assert (np.diff(rate) <= 1e-12).all()
+    assert rate[-1] == pytest.approx(RATE_FLOOR)
+
+
+def test_spike_correlation_between_its_limits() -> None:
+    rate = np.array([0.5, 0.2, 0.05])
+    np.testing.assert_array_equal(spike_correlation(rate, 0.0), 0.0)
+    r = np.array([0.1, 0.5, 0.9])
+    np.testing.assert_allclose(spike_correlation(0.5, r), 2 / np.pi * np.arcsin(r), atol=0.01)
+    assert (spike_correlation(rate, 0.6) < 0.6).all(), "a threshold never makes values more alike"
+    assert (np.diff(spike_correlation(rate, 0.6)) < 0).all(), "rare spikes coincide less"
