@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing import connection, get_context, resource_tracker
+from multiprocessing import connection, get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
 from pickle import PicklingError
-from threading import RLock
+from threading import RLock, Thread
 from typing import Any
 
 from .executor import Outcome, Result, Task, attempt, failure
@@ -160,6 +160,7 @@ def _interrupts_blocked() -> Iterator[None]:
 def _serve(pipe: Connection) -> None:
     """The life of a worker: receive function and task, send the outcome, until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):
         while True:
             outcome = _receive_and_run(pipe)
@@ -167,6 +168,14 @@ def _serve(pipe: Connection) -> None:
                 pipe.send(outcome)
             except (TypeError, ValueError, AttributeError, PicklingError) as error:
                 pipe.send(failure(error))
+
+
+def _end_with_parent() -> None:
+    """A task may take minutes: do not go on with it for a run that was killed."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _receive_and_run(pipe: Connection) -> Outcome[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from hasnas.search_spaces.space import Codes, SearchSpace
 
 CodesOfOne = tuple[int, ...]
+
+# Evolution proposes neighbours again and again; pricing one takes milliseconds, remembering it microseconds.
+REMEMBERED = 1 << 17
 
 
 class Strategy(Protocol):
@@ -55,13 +58,19 @@ class SearchProblem:
     settings: SearchSection
     seed: int
 
+    _known: dict[CodesOfOne, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+
     def admissible(self, codes: Codes) -> tuple[Codes, NDArray[np.bool_]]:
-        """Canonical codes `[N, genes]`, and which are connected and keep to the budget."""
+        """Canonical codes `[N, genes]`, and which are connected and keep to the budget; verdicts are remembered."""
         canonical, connected = self.space.canonical(codes)
-        admitted = np.zeros(len(canonical), bool)
-        if connected.any():
-            admitted[connected] = self.feasible(canonical[connected])
-        return canonical, admitted
+        rows = [tuple(row) if alive else () for row, alive in zip(canonical.tolist(), connected, strict=True)]
+        if len(self._known) > REMEMBERED:
+            self._known.clear()
+        asked = list(dict.fromkeys(row for row in rows if row and row not in self._known))
+        if asked:
+            verdicts = self.feasible(np.array(asked, canonical.dtype))
+            self._known.update(zip(asked, verdicts.tolist(), strict=True))
+        return canonical, np.array([bool(row) and self._known[row] for row in rows], bool)
 
 
 STRATEGIES: Registry[Callable[[SearchProblem], Strategy]] = Registry(

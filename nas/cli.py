@@ -1,0 +1,244 @@
+"""The command line. Nothing heavy is imported before a command needs it: `hasnas --help` stays fast.
+
+Exit codes: 0 done, 2 bad input, 3 nothing fits the budget, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from hasnas import __version__
+from hasnas.errors import BadInputError, HasnasError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Hardware-aware search for spiking neural networks on ReRAM compute-in-memory crossbars.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # importing rich takes as long as everything else
+)
+configs_app = typer.Typer(help="The example configs that come with hasnas.")
+data_app = typer.Typer(help="The datasets.")
+app.add_typer(configs_app, name="configs")
+app.add_typer(data_app, name="data")
+
+CONFIG = typer.Argument(..., metavar="CONFIG", help="The run as YAML; examples: hasnas configs ls.")
+OVERRIDES = typer.Argument(None, metavar="[KEY=VALUE]...", help="Changes, e.g. budget.energy='2 uJ' seed=1.")
+RUN = typer.Argument(..., metavar="RUN", help="A run directory.")
+AS_JSON = typer.Option(False, "--json", help="Print JSON.")
+ROOT = typer.Option(None, "--root", help="The folder that holds the datasets' files.")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hasnas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+@app.command()
+def search(
+    config: Path | None = typer.Argument(None, metavar="CONFIG", help="The run as YAML; examples: hasnas configs ls."),
+    overrides: list[str] | None = OVERRIDES,
+    run_dir: Path | None = typer.Option(None, "--run-dir", help="Where everything goes; by default runs/<name>."),
+    resume: Path | None = typer.Option(None, "--resume", metavar="RUN", help="Go on with a run that was stopped."),
+    workers: int = typer.Option(1, "--workers", help="Processes that evaluate; they do not change the result."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only say how large the space is and what fits."),
+) -> None:
+    """Search a space within a budget, retrain the best, export."""
+    from hasnas.nas import run
+
+    if resume is not None:
+        if config is not None or run_dir is not None or dry_run:
+            raise BadInputError("--resume takes the config of the run; leave out CONFIG, --run-dir and --dry-run")
+        directory = run.resume_run(resume, workers)
+    elif config is None:
+        raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
+    elif dry_run:
+        typer.echo(run.dry_run(config, overrides or []).describe())
+        return
+    else:
+        directory = run.start_run(config, overrides or [], run_dir, workers)
+    _print_status(directory, as_json=False)
+
+
+@app.command()
+def validate(config: Path = CONFIG, overrides: list[str] | None = OVERRIDES) -> None:
+    """Check a config and all that it names; run nothing."""
+    from hasnas.nas.commands.configs import validate_config
+
+    typer.echo(validate_config(config, overrides or []))
+
+
+@app.command()
+def estimate(
+    source: Path = typer.Argument(..., metavar="X", help="ARCHITECTURE.json, LAYERS.yaml, NETWORK.nir or a run."),
+    hardware: str | None = typer.Option(None, "--hardware", help="Preset or YAML file; a run brings its own."),
+    settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
+    sweeps: list[str] = typer.Option([], "--sweep", metavar="FIELD=A,B,C", help="Try several values."),
+    activity: str | None = typer.Option(None, "--activity", help="dense, a rate such as 0.2, or measured (a run)."),
+    timesteps: int | None = typer.Option(None, "--timesteps", min=1, help="T, for NIR files that do not say."),
+    as_json: bool = AS_JSON,
+    csv: Path | None = typer.Option(None, "--csv", metavar="FILE", help="Write a line for each layer to a file."),
+) -> None:
+    """Price a network on a chip, by layer and in total."""
+    from hasnas.files import write_atomic
+    from hasnas.nas.commands.estimate import Question, answer, to_csv, to_json, to_text
+
+    variants = answer(Question(source, hardware, settings, sweeps, activity, timesteps))
+    if csv is not None:
+        write_atomic(csv, to_csv(variants))
+    typer.echo(to_json(variants) if as_json else to_text(variants))
+
+
+@app.command()
+def export(run: Path = RUN) -> None:
+    """Write the returned networks for other tools."""
+    from hasnas.nas.export import export_run
+
+    for path in export_run(run):
+        typer.echo(path)
+
+
+@app.command()
+def status(run: Path = RUN, as_json: bool = AS_JSON) -> None:
+    """Show stages, trials, front and returned networks."""
+    _print_status(run, as_json)
+
+
+@app.command("ls")
+def list_runs_command(
+    directory: Path = typer.Argument(Path("runs"), metavar="[DIR]", help="Where the runs are."), as_json: bool = AS_JSON
+) -> None:
+    """List the runs in a directory."""
+    from hasnas.nas.status import describe_runs, list_runs
+
+    runs = list_runs(directory)
+    typer.echo(json.dumps(runs, indent=2) if as_json else describe_runs(runs))
+
+
+@app.command("hardware")
+def list_hardware() -> None:
+    """List the hardware presets."""
+    from hasnas.cim_estimator import hardware_names
+
+    typer.echo("\n".join(hardware_names()))
+
+
+@configs_app.command("ls")
+def list_configs_command() -> None:
+    """List the example configs."""
+    from hasnas.nas.commands.configs import list_configs
+    from hasnas.nas.status import align
+
+    typer.echo(align(list_configs()))
+
+
+@configs_app.command("cp")
+def copy_config_command(
+    name: str = typer.Argument(..., metavar="NAME"),
+    target: Path = typer.Argument(Path("."), metavar="[TARGET]", help="A file or a directory."),
+) -> None:
+    """Copy an example config, to be changed."""
+    from hasnas.nas.commands.configs import copy_config
+
+    typer.echo(copy_config(name, target))
+
+
+@data_app.command("ls")
+def list_data_command(root: Path | None = ROOT) -> None:
+    """List the datasets and whether their files are there."""
+    from hasnas.datasets.commands import list_datasets
+    from hasnas.nas.status import align
+
+    rows = [("NAME", "STATE", "INPUT", "CLASSES", "TITLE")]
+    for row in list_datasets(root):
+        card = row.card
+        frames = [card.timesteps] if card.timesteps else []
+        shape = "x".join(str(length or "?") for length in (*frames, *card.input_shape))
+        rows.append((card.name, row.state, shape, str(card.outputs or "?"), card.title))
+    typer.echo(align(rows))
+
+
+@data_app.command("prepare")
+def prepare_data_command(name: str, root: Path | None = ROOT) -> None:
+    """Download what is missing of a dataset, check it, and read it once."""
+    from hasnas.datasets.commands import prepare
+
+    counts = prepare(name, root)
+    typer.echo(f"{name}: " + ", ".join(f"{count:,} {split} samples" for split, count in counts.items()))
+
+
+@data_app.command("check")
+def check_data_command(name: str, root: Path | None = ROOT) -> None:
+    """Compare a dataset's files with their published checksums, and read both splits."""
+    from hasnas.datasets.commands import check
+    from hasnas.nas.status import align
+
+    findings = check(name, root)
+    typer.echo(align([("ok" if finding.good else "BAD", finding.what, finding.detail) for finding in findings]))
+    if not all(finding.good for finding in findings):
+        raise BadInputError(f"dataset '{name}' is not sound; see the lines marked BAD")
+
+
+@data_app.command("preview")
+def preview_data_command(name: str, path: Path, root: Path | None = ROOT) -> None:
+    """Write a PNG sheet of samples of a dataset."""
+    from hasnas.datasets.commands import preview
+
+    preview(name, path, root)
+    typer.echo(path)
+
+
+def _print_status(run: Path, as_json: bool) -> None:
+    from hasnas.nas.status import describe_status, run_status
+
+    found = run_status(run)
+    typer.echo(json.dumps(found, indent=2) if as_json else describe_status(found))
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit code.
+
+    Errors meant for the user become one line on the error stream; anything else is a bug and keeps its traceback.
+    """
+    try:
+        result = app(list(arguments) or ["--help"], prog_name="hasnas", standalone_mode=False)
+    except HasnasError as error:
+        return _complain(" ".join(str(error).split("\n")), error.exit_code)
+    except KeyboardInterrupt:
+        return _complain("interrupted; a search goes on with: hasnas search --resume RUN", INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has enough, e.g. `hasnas ls | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        # typer's own errors (an unknown option, a missing argument); their classes moved between its versions.
+        format_message = getattr(error, "format_message", None)
+        if format_message is None:
+            raise
+        message = str(format_message()).rstrip(".")
+        return _complain(f"{message}; see: hasnas --help", 2)
+    return result if isinstance(result, int) else 0
+
+
+def _complain(message: str, exit_code: int) -> int:
+    typer.echo(f"hasnas: error: {message}", err=True)
+    return exit_code
+
+
+def main() -> None:
+    """Entry point of the `hasnas` command."""
+    sys.exit(run_command(sys.argv[1:]))

@@ -1,0 +1,212 @@
+"""What a network costs: from an architecture, a layer list, a NIR file or a run; once, or along a sweep."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hasnas.cim_estimator import Activity, CostReport, Workload, estimate, load_hardware, read_layers
+from hasnas.errors import BadInputError
+from hasnas.nas.budget import COST_FIELDS, LIMITS, format_cost
+from hasnas.nas.ledger import read_ledger
+from hasnas.nas.status import align, load_run_config, returned_networks
+from hasnas.nas.trial import Trial
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.lowering import lower
+
+MEASURED = "measured"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A report and the sweep's values that led to it."""
+
+    values: Mapping[str, str]
+    report: CostReport
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to estimate.
+
+    Args:
+        source: architecture (`.json`), layer list (`.yaml`), NIR file (`.nir`) or run directory.
+        hardware: preset or path; only a run brings its own.
+        settings: texts `field=value` that change the hardware.
+        sweeps: texts `field=a,b,c`; several of them are combined.
+        activity: `"dense"`, a rate such as `"0.2"`, or `"measured"` (a run only); by default `"measured"` for a run,
+            `"dense"` for anything else.
+        timesteps: T of a sample, for NIR files that do not say.
+    """
+
+    source: Path
+    hardware: str | None = None
+    settings: Sequence[str] = ()
+    sweeps: Sequence[str] = ()
+    activity: str | None = None
+    timesteps: int | None = None
+
+
+def answer(question: Question) -> list[Variant]:
+    """One report for each combination of the sweeps' values, a single one without sweeps.
+
+    Raises:
+        BadInputError: if the source, the hardware, a setting or the activity cannot be used.
+    """
+    is_run = question.source.is_dir()
+    activity = read_activity(question.activity or (MEASURED if is_run else "dense"))
+    if activity.kind == MEASURED and not is_run:
+        raise BadInputError(f"--activity measured needs a run; {question.source} has no trained network, give a rate")
+    workload = read_workload(question.source, activity.kind == MEASURED, question.timesteps)
+    reference, settings = question.hardware, {}
+    if reference is None:
+        if not is_run:
+            raise BadInputError(f"give --hardware for {question.source}; list the presets with: hasnas hardware")
+        section = load_run_config(question.source).hardware
+        reference, settings = section.reference, dict(section.overrides)
+    settings |= dict(_pair(text, "--set") for text in question.settings)
+    swept = [_values(text) for text in question.sweeps]
+    variants = []
+    for values in product(*([(key, value) for value in choices] for key, choices in swept)):
+        hardware = load_hardware(reference, {**settings, **dict(values)})
+        variants.append(Variant(dict(values), estimate(workload, hardware, activity)))
+    return variants
+
+
+def read_activity(text: str) -> Activity:
+    """The activity that `--activity` names.
+
+    >>> read_activity("0.2").rate
+    0.2
+    """
+    if text in ("dense", MEASURED):
+        return Activity(text)
+    try:
+        return Activity.assumed(float(text))
+    except BadInputError:
+        raise
+    except ValueError as error:
+        raise BadInputError(f"--activity is '{text}'; give dense, measured, or a rate from 0 to 1") from error
+
+
+def read_workload(source: Path, measured: bool = False, timesteps: int | None = None) -> Workload:
+    """The layers of a network in any of the forms that `estimate` takes.
+
+    Args:
+        source: see `Question`.
+        measured: whether to measure the spike activity of a run's returned network, on its validation samples.
+        timesteps: see `Question`.
+
+    Raises:
+        BadInputError: if the file is missing, of no known kind, or not what its name says.
+    """
+    if source.is_dir():
+        winner = returned_network(source)
+        graph = Architecture.from_json(winner.architecture).expand()
+        return lower(graph, _measured_rates(source, winner) if measured else None)
+    if source.suffix == ".json":
+        return lower(Architecture.load(source).expand())
+    if source.suffix in (".yaml", ".yml"):
+        return read_layers(source)
+    if source.suffix == ".nir":
+        from hasnas.nas.export.nir_reader import read_deployed
+
+        return lower(read_deployed(source, timesteps).graph)
+    if not source.exists():
+        raise BadInputError(f"cannot read {source}: there is no such file or directory; check the path")
+    raise BadInputError(f"{source} is of no known kind; give a file ending in .json, .yaml or .nir, or a run directory")
+
+
+def returned_network(run_directory: Path) -> Trial:
+    """The network that a run returned: the most accurate retrained one that keeps to the budget.
+
+    Raises:
+        BadInputError: if the directory holds no run, or the run has returned nothing yet.
+    """
+    load_run_config(run_directory)
+    networks = returned_networks(read_ledger(run_directory / "ledger.jsonl").trials)
+    if not networks:
+        raise BadInputError(
+            f"{run_directory} has returned no network yet; go on with: hasnas search --resume {run_directory}"
+        )
+    return networks[0]
+
+
+def _measured_rates(run_directory: Path, trial: Trial) -> dict[str, float]:
+    from hasnas.nas.checkpoint import load_checkpoint
+    from hasnas.nas.data import load_splits
+    from hasnas.nas.training.evaluation import measure_activity
+    from hasnas.nas.training.retrain import BEST_FILE, retrain_directory
+    from hasnas.nas.training.state import load_tensors
+    from hasnas.search_spaces.network import build_network
+
+    config = load_run_config(run_directory)
+    path = retrain_directory(run_directory, trial.key, trial.seed) / BEST_FILE
+    network = build_network(Architecture.from_json(trial.architecture).expand(), seed=trial.seed)
+    load_tensors(network, load_checkpoint(path)[0], str(path))
+    root = None if config.dataset.root is None else Path(config.dataset.root)
+    splits = load_splits(config.dataset.name, root, config.dataset.validation_share, config.seed)
+    return measure_activity(network.eval(), splits.validation)
+
+
+def to_json(variants: Sequence[Variant]) -> str:
+    """A report as JSON: totals in SI and the tree below them; a sweep is a list of them, each with what was `set`."""
+    trees: list[dict[str, Any]] = [variant.report.to_dict() for variant in variants]
+    if len(variants) == 1 and not variants[0].values:
+        return json.dumps(trees[0], indent=2)
+    return json.dumps(
+        [{"set": dict(variant.values), **tree} for variant, tree in zip(variants, trees, strict=True)], indent=2
+    )
+
+
+def to_csv(variants: Sequence[Variant]) -> str:
+    """Comma-separated values in SI units: a line for each layer, and in a sweep for each combination of values."""
+    keys = list(variants[0].values)
+    columns = ("name", "kind", "parameters", "memory_bits", "area_m2", "latency_s", "energy_j", "crossbars")
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*keys, "layer", *columns[1:]])
+    for variant in variants:
+        for layer in variant.report.to_dict()["layers"]:
+            writer.writerow([*variant.values.values(), *(layer[column] for column in columns)])
+    return buffer.getvalue()
+
+
+def to_text(variants: Sequence[Variant]) -> str:
+    """A table for people: the layers of one report, or the totals along a sweep; then the warnings."""
+    if variants[0].values:
+        keys = list(variants[0].values)
+        rows = [(*(key.upper() for key in keys), *(name.upper() for name in LIMITS))]
+        rows += [(*variant.values.values(), *_shown(variant.report.to_dict())) for variant in variants]
+    else:
+        tree = variants[0].report.to_dict()
+        rows = [("LAYER", "KIND", *(name.upper() for name in LIMITS))]
+        rows += [(layer["name"], layer["kind"], *_shown(layer)) for layer in tree["layers"]]
+        rows.append(("total", "", *_shown(tree)))
+    warnings = dict.fromkeys(warning for variant in variants for warning in variant.report.warnings)
+    return "\n".join([align(rows), *(f"warning: {warning}" for warning in warnings)])
+
+
+def _shown(tree: Mapping[str, Any]) -> list[str]:
+    return [format_cost(name, tree[field]) for name, field in COST_FIELDS.items()]
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip() or not value.strip():
+        raise BadInputError(f"{option} '{text}' is not field=value; write for example crossbar.rows=128")
+    return key.strip(), value.strip()
+
+
+def _values(text: str) -> tuple[str, list[str]]:
+    key, values = _pair(text, "--sweep")
+    choices = [value.strip() for value in values.split(",")]
+    if not all(choices):
+        raise BadInputError(f"--sweep '{text}' has an empty value; write for example adc.bits=4,5,6")
+    return key, choices

@@ -1,0 +1,217 @@
+"""What a run has done so far, read from its directory; nothing is written, and a live run may be looked at."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hasnas.errors import BadInputError
+
+from .budget import COST_FIELDS, LIMITS, format_cost
+from .config import RunConfig, load_config
+from .ledger import LedgerContents, Record, is_being_written, read_ledger
+from .objectives import ACCURACY, front, rank
+from .trial import Trial
+
+STAGES = ("screen", "supernet", "search", "retrain", "export")
+TEST_ACCURACY = "test_accuracy"
+
+
+def run_status(run_directory: Path) -> dict[str, Any]:
+    """The state of a run as plain data.
+
+    Args:
+        run_directory: as `hasnas search` made it.
+
+    Returns:
+        `run`, `name`, `seed`, `dataset`, `space`, `hardware`; `budget` (limit -> SI value); `state` (`"running"`,
+        `"finished"` or `"stopped"`); `stages` (name, state, seconds); `trials` (counts by state); `screen` (what the
+        budget left of the space, `None` before the screen); `feasible_share` of the connected architectures; `front`
+        and `returned` (networks with accuracies and costs, the best first); `damage` (one line, or `None`).
+
+    Raises:
+        BadInputError: if the directory holds no run.
+    """
+    config = load_run_config(run_directory)
+    ledger = run_directory / "ledger.jsonl"
+    contents = read_ledger(ledger) if ledger.exists() else LedgerContents((), 0)
+    running = is_being_written(ledger)
+    trials, screen = contents.trials, _screen(run_directory / "screen.npz")
+    searched = [trial for trial in trials if trial.stage == "search"]
+    return {
+        "run": str(run_directory),
+        "name": config.name,
+        "seed": config.seed,
+        "dataset": config.dataset.name,
+        "space": config.space.name,
+        "hardware": config.hardware.reference,
+        "budget": config.budget.limits().limits,
+        "state": "running" if running else _end_state(contents.events),
+        "stages": [_stage(stage, config, contents.events, running) for stage in STAGES],
+        "trials": _counts(searched),
+        "screen": screen,
+        "feasible_share": screen["feasible_share"] if screen else None,
+        "front": [_network(trial, config) for trial in front(searched)],
+        "returned": [_network(trial, config) for trial in returned_networks(trials)],
+        # The last line of a live run may be half written at this very moment.
+        "damage": None if running else contents.damage,
+    }
+
+
+def load_run_config(run_directory: Path) -> RunConfig:
+    """The resolved config of a run.
+
+    Raises:
+        BadInputError: if the directory holds no run.
+    """
+    path = run_directory / "config.yaml"
+    if not path.is_file():
+        raise BadInputError(f"{run_directory} holds no run (no config.yaml); list runs with: hasnas ls")
+    return load_config(path)
+
+
+def returned_networks(trials: Sequence[Trial]) -> list[Trial]:
+    """Retrained networks that keep to the budget, the winner (the highest validation accuracy) first."""
+    return sorted((trial for trial in trials if trial.stage == "retrain" and trial.state == "done"), key=rank)
+
+
+def list_runs(directory: Path) -> list[dict[str, Any]]:
+    """The status of every run directly below a directory, in the order of their names."""
+    return [run_status(path.parent) for path in sorted(directory.glob("*/config.yaml"))]
+
+
+def _counts(trials: Sequence[Trial]) -> dict[str, int]:
+    states = [trial.state for trial in trials]
+    return {"total": len(trials)} | {state: states.count(state) for state in ("done", "infeasible", "failed")}
+
+
+def _network(trial: Trial, config: RunConfig) -> dict[str, Any]:
+    accuracies = {name: trial.metrics.get(name) for name in (ACCURACY, TEST_ACCURACY) if name in trial.metrics}
+    return {
+        "id": trial.id,
+        "key": trial.key,
+        "codes": list(trial.codes),
+        **accuracies,
+        **{field: trial.costs.get(field) for field in COST_FIELDS.values()},
+        "fits": config.budget.limits().verdict(trial.costs).feasible if trial.costs else False,
+    }
+
+
+def _end_state(events: Sequence[Record]) -> str:
+    ends = [event for event in events if event.get("stage") == "run"]
+    return "finished" if ends and ends[-1].get("event") == "end" else "stopped"
+
+
+def _stage(stage: str, config: RunConfig, events: Sequence[Record], running: bool) -> dict[str, Any]:
+    """Name, state and working time of a stage; a resumed stage adds up."""
+    seconds, begun = 0.0, None
+    last = ""
+    for event in events:
+        if event.get("stage") == stage and event["event"] in ("stage_begin", "stage_end"):
+            last = event["event"]
+            if last == "stage_begin":
+                begun = event.get("time", 0.0)
+            elif begun is not None:
+                seconds += event.get("time", begun) - begun
+    states = {"": "pending", "stage_end": "done", "stage_begin": "running" if running else "stopped"}
+    state = states[last] if getattr(config, stage).enabled else "off"
+    return {"stage": stage, "state": state, "seconds": round(seconds, 3)}
+
+
+def _screen(path: Path) -> dict[str, Any] | None:
+    """How much of the space the budget left; `None` if that is not known."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            connected, feasible, ratio = file["connected"], file["feasible"], file["cost_over_limit"]
+            complete = bool(file["complete"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    count = max(int(connected.sum()), 1)
+    broken = (ratio[connected] > 1).sum(axis=0) / count
+    limited = ~np.isnan(ratio[connected]).all(axis=0)
+    return {
+        "priced": len(connected),
+        "complete": complete,
+        "connected": int(connected.sum()),
+        "feasible": int(feasible.sum()),
+        "feasible_share": int(feasible.sum()) / count,
+        "rejected_share": {name: float(broken[i]) for i, name in enumerate(LIMITS) if limited[i]},
+    }
+
+
+def describe_status(status: Mapping[str, Any]) -> str:
+    """The state of a run as text for people."""
+    limits = ", ".join(f"{name} {format_cost(name, value)}" for name, value in status["budget"].items()) or "no limit"
+    trials = status["trials"]
+    counts = f"{trials['done']} done, {trials['infeasible']} over budget, {trials['failed']} failed"
+    lines = [
+        f"{status['run']}: {status['state']}",
+        f"  {status['dataset']}, space {status['space']}, {status['hardware']}, seed {status['seed']}",
+        f"  budget: {limits}",
+        "  stages: " + ", ".join(_describe_stage(stage) for stage in status["stages"]),
+        f"  trials: {trials['total']} ({counts})",
+        *([f"  space:  {_describe_screen(status['screen'])}"] if status["screen"] else []),
+        *_describe_networks("front, with inherited weights", status["front"]),
+        *_describe_networks("returned, retrained and with measured activity", status["returned"]),
+        *([f"  damage: {status['damage']}"] if status["damage"] else []),
+    ]
+    return "\n".join(lines)
+
+
+def describe_runs(runs: Sequence[Mapping[str, Any]]) -> str:
+    """One line for each run."""
+    rows = [("RUN", "STATE", "TRIALS", "FEASIBLE", "TEST", "ENERGY")]
+    for run in runs:
+        best = run["returned"][0] if run["returned"] else {}
+        share = "" if run["feasible_share"] is None else f"{run['feasible_share']:.1%}"
+        energy = format_cost("energy", best["energy_j"]) if best else ""
+        rows.append(
+            (run["run"], run["state"], str(run["trials"]["total"]), share, _percent(best.get(TEST_ACCURACY)), energy)
+        )
+    return align(rows)
+
+
+def align(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as columns of text.
+
+    >>> print(align([("a", "bcd"), ("ef", "g")]))
+    a   bcd
+    ef  g
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _describe_stage(stage: Mapping[str, Any]) -> str:
+    return f"{stage['stage']} {stage['state']}" + (f" ({stage['seconds']:.1f} s)" if stage["seconds"] else "")
+
+
+def _describe_screen(screen: Mapping[str, Any]) -> str:
+    rejected = ", ".join(f"{name} {share:.1%}" for name, share in screen["rejected_share"].items())
+    priced = "priced completely" if screen["complete"] else f"sampled ({screen['priced']:,})"
+    fits = f"{screen['feasible_share']:.1%} of {screen['connected']:,} connected architectures fit"
+    return f"{priced}; {fits}" + (f"; rejected by: {rejected}" if rejected else "")
+
+
+def _describe_networks(title: str, networks: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not networks:
+        return []
+    rows = [("KEY", "VALIDATION", "TEST", *(name.upper() for name in LIMITS), "FITS")]
+    for network in networks:
+        costs = [network[field] for field in COST_FIELDS.values()]
+        shown = [
+            "" if cost is None else format_cost(name, cost) for name, cost in zip(LIMITS, costs, strict=True)
+        ]
+        accuracies = _percent(network.get(ACCURACY)), _percent(network.get(TEST_ACCURACY))
+        rows.append((network["key"], *accuracies, *shown, "yes" if network["fits"] else "no"))
+    return [f"  {title}:", *("    " + line for line in align(rows).splitlines())]
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
