@@ -106,10 +106,18 @@ class TonicDataset:
         """The checked events and the label of each recording."""
         check_split(split)
         _, height, width = self.card.input_shape
-        samples = self._class(save_to=str(data_root(root)), train=split == "train")
+        samples = self._samples(split, data_root(root))
         for index in range(len(samples)):
             recording, label = samples[index]
             yield events_of(recording, (height, width), f"{self.card.name}, sample {index}"), int(label)
+
+    def _samples(self, split: Split, root: Path) -> Any:
+        try:
+            return self._class(save_to=str(root), train=split == "train")
+        except Exception as error:  # tonic downloads here, and raises whatever comes in between
+            raise BadInputError(
+                f"tonic cannot provide {self.dataset} under {root} ({error}); put its files there, or choose another"
+            ) from error
 
     def load(self, split: Split, root: Path | None = None) -> Samples:
         """The frames of a split as uint8 counts `[N, T, 2, H, W]`."""

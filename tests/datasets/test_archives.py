@@ -33,6 +33,18 @@ def write_archive(path: Path, content: dict[str, bytes]) -> Path:
     return path
 
 
+def test_folders_among_the_entries_are_passed_over(tmp_path: Path):
+    with tarfile.open(tmp_path / "x.tar", "w") as tar, zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        folder = tarfile.TarInfo("folder")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+        tar.addfile(tarfile.TarInfo("folder/a"))
+        file.mkdir("folder")
+        file.writestr("folder/a", b"")
+    for name in ("x.tar", "x.zip"):
+        assert [str(path) for path, _ in entries(tmp_path / name)] == ["folder/a"]
+
+
 def write_special(path: Path, kind: bytes) -> Path:
     with tarfile.open(path, "w:gz") as tar:
         info = tarfile.TarInfo("trap")
