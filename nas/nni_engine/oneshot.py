@@ -189,20 +189,21 @@ class RandomOneShotTrainer:
         """
         if len(data) < 2:
             raise BadInputError(f"supernet training got {len(data)} samples; give at least 2")
-        supernet = build_supernet(space, settings.options, seed)
         recipe = _Recipe(_EpochBatches(data, settings.batch_size, seed), settings, seed, progress)
-        if checkpoint_directory is not None:
-            recipe.checkpoint = Path(checkpoint_directory) / CHECKPOINT_NAME
-            _restore(recipe, supernet)
-        if recipe.done < settings.epochs:
-            _fit(supernet, recipe, SeededRandomOneShot(sampler, seed))
+        with torch.random.fork_rng(devices=[]):
+            supernet = build_supernet(space, settings.options, seed)
+            if checkpoint_directory is not None:
+                recipe.checkpoint = Path(checkpoint_directory) / CHECKPOINT_NAME
+                _restore(recipe, supernet)
+            if recipe.done < settings.epochs:
+                _fit(supernet, recipe, SeededRandomOneShot(sampler, seed))
         return {name: tensor.detach().cpu().clone() for name, tensor in supernet.state_dict().items()}
 
 
 def _fit(supernet: Supernet, recipe: _Recipe, strategy: SeededRandomOneShot) -> None:
     recipe.strategy = strategy
     supernet.train()
-    with _silence(), _interruptible(), torch.random.fork_rng(devices=[]):
+    with _silence(), _interruptible():
         trainer = Trainer(
             max_epochs=recipe.settings.epochs - recipe.done,
             accelerator="cpu",

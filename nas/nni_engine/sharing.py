@@ -24,27 +24,6 @@ Options = Mapping[str, Sequence[str]]
 _DRAWS = (64, 4096)
 
 
-@dataclass(frozen=True, eq=False)
-class UniformPaths:
-    """A `PathSampler` over a list of architectures, each as likely as the others.
-
-    Args:
-        codes: the feasible architectures, `[N, genes]`, N at least 1.
-
-    >>> UniformPaths(np.array([[0, 0, 1, 0, 0, 0]]))(np.random.default_rng(0))
-    (0, 0, 1, 0, 0, 0)
-    """
-
-    codes: Codes
-
-    def __post_init__(self) -> None:
-        if self.codes.ndim != 2 or not len(self.codes):
-            raise BadInputError("no feasible architecture to draw paths from; loosen the budget")
-
-    def __call__(self, rng: np.random.Generator) -> tuple[int, ...]:
-        return tuple(int(code) for code in self.codes[rng.integers(len(self.codes))])
-
-
 @dataclass(frozen=True)
 class SupernetReport:
     """How much a supernet shrinks when options that no feasible architecture uses are left out.
