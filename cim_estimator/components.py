@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .spec import AdcSpec, DeviceSpec, GeneralHardware, NodeSpec
+from .spec import DeviceSpec, GeneralHardware, NodeSpec
 
 FloatArray = NDArray[np.float64]
 
@@ -37,10 +37,11 @@ def inverter_area_m2(node: NodeSpec) -> float:
     return node.inverter_area_f2 * node.feature_size_m**2
 
 
-def leakage_w_per_m2(node: NodeSpec) -> float:
+def leakage_w_per_m2(hardware: GeneralHardware) -> float:
     """Static power of a square metre of minimum-size logic, half of whose transistors are off."""
+    node = hardware.node
     width_m = _MINIMUM_WIDTH_F * node.feature_size_m * (1.0 + node.pmos_ratio) / 2.0
-    return node.leakage_a_per_m * width_m * node.supply_v / inverter_area_m2(node)
+    return node.leakage_a_per_m * width_m * node.supply_v / inverter_area_m2(node) * hardware.periphery.leakage_factor
 
 
 def adder_energy_j(hardware: GeneralHardware, bits: float) -> float:
@@ -77,6 +78,20 @@ def wire_energy_j_per_m(hardware: GeneralHardware) -> float:
     return capacitance * node.supply_v**2 * interconnect.wire_activity * interconnect.energy_factor
 
 
+def wordline_energy_j(hardware: GeneralHardware) -> float:
+    """Energy to drive one row: its wire and the gates of its cells' access transistors."""
+    node, device = hardware.node, hardware.device
+    wire_f = device.cell_width_f * node.feature_size_m * node.wire_capacitance_f_per_m
+    gate_f = device.access_width_f * node.feature_size_m * node.gate_capacitance_f_per_m
+    return hardware.crossbar.columns * (wire_f + gate_f) * node.supply_v**2
+
+
+def bitline_energy_j(hardware: GeneralHardware) -> float:
+    """Energy to charge one column's wire to the read voltage."""
+    length_m = hardware.crossbar.rows * hardware.device.cell_height_f * hardware.node.feature_size_m
+    return length_m * hardware.node.wire_capacitance_f_per_m * hardware.device.read_voltage_v**2
+
+
 def cell_area_m2(device: DeviceSpec, node: NodeSpec) -> float:
     """Area of one memory cell."""
     return device.cell_width_f * device.cell_height_f * node.feature_size_m**2
@@ -97,7 +112,8 @@ class Converter:
         SAR    P = p*b + q + c*exp(-s*log10 R),    (b + 1) clock periods
         flash  P = m*(2^b - 1) + d*exp(-s*log10 R), one sensing period
 
-    with R the column's resistance, scaled by 0.5 V / Vread.
+    with R the column's resistance, scaled by 0.5 V / Vread. The sensing period grows with the resistance that the
+    converter must tell apart, the middle of the reference ladder `Roff / (2 rows)`: `offset + slope*ln(R / 1 kohm)`.
 
     Args:
         conversion_s: time of one conversion.
@@ -120,29 +136,35 @@ class Converter:
 
         Args:
             conductance_s: of all active cells of the column together.
-            read_voltage_v: on the wordlines.
+            read_voltage_v: on the bitlines.
         """
         scaled = conductance_s * (read_voltage_v / 0.5)
         return self.column_w * scaled**self.column_exponent * self.conversion_s
 
 
-def converter(adc: AdcSpec, device: DeviceSpec, node: NodeSpec) -> Converter:
+def converter(hardware: GeneralHardware) -> Converter:
     """Energy, time and area of the description's ADC."""
+    adc, node = hardware.adc, hardware.node
     if adc.kind == "fixed":
         # Joule heat of the column itself, V^2 G: the given energy knows nothing of the array.
-        column_w = 0.5 * device.read_voltage_v
+        column_w = 0.5 * hardware.device.read_voltage_v
         return Converter(adc.fixed_conversion_s, adc.fixed_energy_j, column_w, 1.0, adc.fixed_area_m2)
     if adc.kind == "sar":
         time_s = (adc.bits + 1) * adc.sar_clock_s
         power_w = adc.sar_power_per_bit_w * adc.bits + adc.sar_power_offset_w
-        column_w, exponent = adc.sar_column_w, adc.sar_column_exponent
-        inverters = adc.sar_inverters_base + adc.sar_inverters_per_bit * (adc.bits - 1)
-    else:
-        time_s = adc.flash_sense_s
-        power_w = adc.flash_power_per_level_w * (2**adc.bits - 1)
-        column_w, exponent = adc.flash_column_w, adc.flash_column_exponent
-        inverters = adc.flash_inverters_per_level * (2**adc.bits - 1)
-    area_m2 = inverters * inverter_area_m2(node) * adc.area_factor
-    return Converter(
-        time_s, power_w * time_s * adc.energy_factor, column_w * adc.energy_factor, exponent / _LN10, area_m2
-    )
+        area_m2 = (adc.sar_inverters_base + adc.sar_inverters_per_bit * (adc.bits - 1)) * inverter_area_m2(node)
+        return Converter(time_s, power_w * time_s, adc.sar_column_w, adc.sar_column_exponent / _LN10, area_m2)
+    levels = 2**adc.bits - 1
+    time_s = flash_sense_s(hardware)
+    gates_j = (levels + 1 + adc.bits) * (inverter_energy_j(node) + nand_energy_j(node))
+    energy_j = adc.flash_power_per_level_w * levels * time_s + gates_j * hardware.periphery.control_activity
+    area_m2 = adc.flash_inverters_per_level * levels * inverter_area_m2(node)
+    return Converter(time_s, energy_j, adc.flash_column_w, adc.flash_column_exponent / _LN10, area_m2)
+
+
+def flash_sense_s(hardware: GeneralHardware) -> float:
+    """Sensing period of a flash converter, set by the middle of its reference ladder, 1 to 10 times the shortest."""
+    adc, device = hardware.adc, hardware.device
+    middle_ohm = device.on_resistance_ohm * device.on_off_ratio / (2.0 * hardware.crossbar.rows)
+    time_s = adc.flash_sense_offset_s + adc.flash_sense_slope_s * math.log(middle_ohm / 1000.0)
+    return min(max(time_s, adc.flash_sense_least_s), 10.0 * adc.flash_sense_least_s)

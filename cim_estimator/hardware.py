@@ -54,11 +54,12 @@ def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None 
 
     >>> load_hardware("spikesim-65nm-rram", {"crossbar.size": "128"}).crossbar.columns
     128
-    >>> load_hardware("rram-22nm", {"crossbar.rowz": "128"})
+    >>> load_hardware("rram-22nm", {"tile.pez": "4"})
     Traceback (most recent call last):
         ...
-    hasnas.errors.BadInputError: override: unknown key 'crossbar.rowz'; did you mean 'crossbar.rows'? Known: crossbar.columns, crossbar.columns_per_adc, crossbar.device, crossbar.rows, crossbar.signed, crossbar.size
-    """  # noqa: E501
+    hasnas.errors.BadInputError: override: unknown key 'tile.pez'; did you mean 'tile.pes'? Known: tile.arrays_per_pe, \
+tile.copies, tile.pes, tile.sharing
+    """
     path = _find(name_or_path)
     tree = _read(path)
     model = _model(tree, path, overrides or {})

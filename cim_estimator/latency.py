@@ -1,12 +1,16 @@
-"""From the time each layer is busy to the latency of a sample and the interval between samples."""
+"""How long each layer is busy, and from there the latency of a sample and the interval between samples."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .counts import Counts
+from .floorplan import bus_bits
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.integer[Any]]
@@ -71,3 +75,27 @@ def _sum_of_level_maxima(busy: FloatArray, level: IntArray) -> FloatArray:
     for value in range(int(level.min()), int(level.max()) + 1):
         total = total + np.where(level == value, busy, 0.0).max(axis=-1)
     return total
+
+
+def layer_time_s(counts: Counts) -> FloatArray:
+    """Time each layer is busy per sample.
+
+    A read takes the conversions that share a converter, one clock to drive the rows and one to accumulate. Moving the
+    inputs overlaps with reading; the slower of the two counts. Other layers take one value per lane and clock.
+    """
+    hardware, workload, placement = counts.hardware, counts.workload, counts.placement
+    clock_s = 1.0 / hardware.clock_hz
+    shared = min(hardware.crossbar.columns_per_adc, hardware.crossbar.columns)
+    read_s = _whole_clocks(shared * counts.converter.conversion_s, clock_s) + 2 * clock_s
+    reading = counts.reads * read_s
+    if hardware.tile.copies == "fill":
+        reading = reading / np.maximum(placement.allotted // np.maximum(placement.arrays, 1), 1)
+    moving = counts.inputs * workload.input_bits * workload.evaluations * (clock_s / bus_bits(hardware))
+    crossbar = np.where(workload.on_crossbar, np.maximum(reading, moving), 0.0)
+    neurons = np.ceil(workload.neurons / hardware.neuron.lanes)
+    digital = np.ceil(counts.digital_operations / hardware.neuron.digital_lanes)
+    return crossbar + (neurons + digital) * workload.evaluations * clock_s
+
+
+def _whole_clocks(time_s: float, clock_s: float) -> float:
+    return math.ceil(time_s / clock_s * (1.0 - 1e-12)) * clock_s

@@ -63,6 +63,7 @@ class CrossbarSpec:
     device: str = choice("rram", "sram", default="rram")
     columns_per_adc: int = at_least(1, default=8)
     signed: str = choice("differential", "offset", "unsigned", default="offset")
+    unrolling: str = choice("rows", "kernel", default="rows")
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class DeviceSpec:
     cell_width_f: float = above(0)
     cell_height_f: float = above(0)
     read_voltage_v: float = above(0)
+    access_width_f: float = above(0)
+    write_voltage_v: float = above(0)
     write_energy_j: float = at_least(0)
     write_pulse_s: float = at_least(0)
 
@@ -123,22 +126,26 @@ class AdcSpec:
     flash_power_per_level_w: float = at_least(0, default=0.0)
     flash_column_w: float = at_least(0, default=0.0)
     flash_column_exponent: float = at_least(0, default=2.303)
-    flash_sense_s: float = at_least(0, default=1e-9)
+    flash_sense_least_s: float = at_least(0, default=1e-9)
+    flash_sense_offset_s: float = at_least(0, default=0.0)
+    flash_sense_slope_s: float = at_least(0, default=0.0)
     flash_inverters_per_level: float = at_least(0, default=0.0)
     fixed_energy_j: float = at_least(0, default=0.0)
     fixed_conversion_s: float = at_least(0, default=0.0)
     fixed_area_m2: float = at_least(0, default=0.0)
-    area_factor: float = above(0, default=1.0)
-    energy_factor: float = above(0, default=1.0)
 
 
 @dataclass(frozen=True)
 class TileSpec:
-    """How arrays are grouped; `sharing: layers` lets two layers use one tile, as the SpikeSim script does."""
+    """How arrays are grouped; `sharing: layers` lets two layers use one tile, as the SpikeSim script does.
+
+    `copies: fill` repeats a layer's weights in the arrays of its tiles that would lie idle and reads them side by side.
+    """
 
     pes: int = at_least(1)
     arrays_per_pe: int = at_least(1, default=1)
     sharing: str = choice("none", "layers", default="none")
+    copies: str = choice("one", "fill", default="one")
 
 
 @dataclass(frozen=True)
@@ -151,15 +158,15 @@ class BufferSpec:
 
 @dataclass(frozen=True)
 class InterconnectSpec:
-    """What carries spikes and values between tiles."""
+    """What carries spikes and values within and between tiles; `bus_bits: 0` means as many as an array has rows."""
 
     kind: str = choice("htree", "mesh")
-    bus_bits: int = at_least(1)
+    bus_bits: int = at_least(0)
     wire_activity: float = above(0)
     repeater_share: float = at_least(0)
     router_registers_per_bit: float = at_least(0)
-    area_factor: float = above(0, default=1.0)
-    energy_factor: float = above(0, default=1.0)
+    area_factor: float = above(0)
+    energy_factor: float = above(0)
 
 
 @dataclass(frozen=True)
@@ -170,13 +177,15 @@ class PeripherySpec:
     register_inverters: float = above(0)
     driver_inverters: float = above(0)
     mux_inverters: float = above(0)
+    level_shifter_inverters: float = at_least(0)
     adder_activity: float = above(0)
     register_activity: float = above(0)
-    array_area_factor: float = above(0, default=1.0)
-    accumulate_area_factor: float = above(0, default=1.0)
-    accumulate_energy_factor: float = above(0, default=1.0)
-    other_area_factor: float = above(0, default=1.0)
-    other_energy_factor: float = above(0, default=1.0)
+    control_activity: float = above(0)
+    accumulate_area_factor: float = above(0)
+    accumulate_energy_factor: float = above(0)
+    other_area_factor: float = above(0)
+    other_energy_factor: float = above(0)
+    leakage_factor: float = above(0)
 
 
 @dataclass(frozen=True)

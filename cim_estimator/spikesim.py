@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .counts import any_active
 from .pricing import Price
 from .spec import SpikeSimHardware
 from .tally import Tally
@@ -180,15 +181,6 @@ def _activity_factors(workload: Workload, hardware: SpikeSimHardware, rates: Flo
     patch = any_active(rates, inputs)
     site = any_active(rates, workload.fan_in)
     return {"crossbar": rates, "control": patch, "neuron": site}
-
-
-def any_active(rates: FloatArray, inputs: NDArray[Any]) -> FloatArray:
-    """Probability that at least one of `inputs` independent inputs is active, `1 - (1 - rate)^inputs`.
-
-    >>> any_active(np.array([0.5]), np.array([2]))
-    array([0.75])
-    """
-    return 1.0 - (1.0 - rates) ** inputs
 
 
 def _warnings(workload: Workload) -> list[str]:
