@@ -59,20 +59,32 @@ def search(
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say how large the space is and what fits."),
 ) -> None:
     """Search a space within a budget, retrain the best, export."""
-    from hasnas.nas import run
+    from hasnas.nas.config import load_config
+    from hasnas.nas.status import load_run_config
 
+    # Whatever is wrong with the config is said before anything heavy is imported.
     if resume is not None:
         if config is not None or run_dir is not None or dry_run:
             raise BadInputError("--resume takes the config of the run; leave out CONFIG, --run-dir and --dry-run")
-        directory = run.resume_run(resume, workers)
+        load_run_config(resume)
     elif config is None:
         raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
-    elif dry_run:
-        typer.echo(run.dry_run(config, overrides or []).describe())
-        return
     else:
-        directory = run.start_run(config, overrides or [], run_dir, workers)
-    _print_status(directory, as_json=False)
+        load_config(config, overrides or [])
+    _search(config, overrides or [], run_dir, resume, workers, dry_run)
+
+
+def _search(
+    config: Path | None, overrides: list[str], run_dir: Path | None, resume: Path | None, workers: int, dry_run: bool
+) -> None:
+    from hasnas.nas import run
+
+    if resume is not None:
+        _print_status(run.resume_run(resume, workers), as_json=False)
+    elif config is not None and dry_run:
+        typer.echo(run.dry_run(config, overrides).describe())
+    elif config is not None:
+        _print_status(run.start_run(config, overrides, run_dir, workers), as_json=False)
 
 
 @app.command()
@@ -107,7 +119,7 @@ def estimate(
 @app.command()
 def export(run: Path = RUN) -> None:
     """Write the returned networks for other tools."""
-    from hasnas.nas.export import export_run
+    from hasnas.nas.export.run_export import export_run
 
     for path in export_run(run):
         typer.echo(path)
@@ -220,7 +232,7 @@ def run_command(arguments: Sequence[str]) -> int:
     except HasnasError as error:
         return _complain(" ".join(str(error).split("\n")), error.exit_code)
     except KeyboardInterrupt:
-        return _complain("interrupted; a search goes on with: hasnas search --resume RUN", INTERRUPTED)
+        result = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has enough, e.g. `hasnas ls | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -231,6 +243,8 @@ def run_command(arguments: Sequence[str]) -> int:
             raise
         message = str(format_message()).rstrip(".")
         return _complain(f"{message}; see: hasnas --help", 2)
+    if result == INTERRUPTED:  # newer versions of typer turn the interrupt into this number
+        return _complain("interrupted; a search goes on with: hasnas search --resume RUN", INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from collections.abc import Mapping
 
 import torch
-from spikingjelly.activation_based import neuron, surrogate
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -29,6 +29,11 @@ from .graph import (
     Operation,
     Vote,
 )
+
+# SpikingJelly registers its GPU kernels on import, and torch warns on every machine that has no Triton to run them.
+logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
+
+from spikingjelly.activation_based import neuron, surrogate  # noqa: E402
 
 
 class SpikingNetwork(nn.Module):

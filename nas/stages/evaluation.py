@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -89,7 +88,6 @@ def evaluate_inherited(task: InheritedTask) -> dict[str, float]:
     Returns:
         `validation_accuracy`, `firing_rate` (mean over neurons' layers) and one `firing_rate/<layer>` each.
     """
-    logging.getLogger("spikingjelly").setLevel(logging.ERROR)
     network = inherit(_supernet_state(task.supernet), Architecture.from_json(task.architecture))
     inputs = _calibration_inputs(task.data, task.calibration_batches, task.batch_size, task.seed)
     return score(recalibrate_batch_norm(network, inputs), splits_of(task.data))

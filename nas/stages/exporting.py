@@ -7,7 +7,7 @@ from .context import RunContext
 
 def run_export(context: RunContext) -> None:
     """Write the export and the report of what the ledger holds."""
-    from hasnas.nas.export import export_run
+    from hasnas.nas.export.run_export import export_run
     from hasnas.nas.tracking import write_views
 
     write_views(context.directory)
@@ -17,5 +17,5 @@ def run_export(context: RunContext) -> None:
     if not any(trial.stage == "retrain" and trial.state == "done" for trial in context.trials):
         context.console.say("export: no retrained network to export")
         return
-    files = export_run(context.directory)
-    context.console.say(f"export: {len(files)} files in {context.directory / 'export'}")
+    folders = export_run(context.directory, context.config.export.formats)
+    context.console.say(f"export: {len(folders)} networks in {context.directory / 'export'}")
