@@ -62,10 +62,14 @@ def validate_config(path: Path, overrides: list[str]) -> str:
     from hasnas.search_spaces.space import space_size
 
     setup = Setup(load_config(path, overrides), Console(quiet=True))
-    space = f"{setup.config.space.name} with {space_size(setup.space):,} architectures"
+    try:
+        space = f"{setup.config.space.name} with {space_size(setup.space):,} architectures"
+        hardware = setup.hardware.name
+    except BadInputError as error:
+        raise BadInputError(f"{path}: {error}") from error
     return (
-        f"{path} is valid: run {setup.config.name}, dataset {setup.card.name}, space {space}, "
-        f"hardware {setup.hardware.name}, budget: {setup.budget.describe()}"
+        f"{path} is valid: run {setup.config.name}, dataset {setup.card.name}, space {space}, hardware {hardware}, "
+        f"budget: {setup.budget.describe()}"
     )
 
 

@@ -1,0 +1,248 @@
+"""The command line: light to start, one line and exit code 2 for whatever a user gets wrong."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hasnas.nas.cli import run_command
+from hasnas.nas.config import load_config
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.cells import Edge, Genotype
+from hasnas.search_spaces.macro import Macro
+
+CONFIG = """
+name: small
+dataset: {name: digits}
+space: {macro: {channels: 4, timesteps: 2, hidden: 0, votes: 1}}
+hardware: spikesim-65nm-rram
+"""
+LAYERS = """
+timesteps: 5
+layers:
+  - {kind: conv, in_channels: 3, out_channels: 64, kernel_size: 3, in_size: 32, out_size: 32}
+  - {kind: linear, in_channels: 64, out_channels: 10}
+"""
+HARDWARE = ("--hardware", "spikesim-65nm-rram")
+TOTALS = ("parameters", "memory_bits", "area_m2", "latency_s", "energy_j")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a config, a layer list and an architecture."""
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(CONFIG)
+    Path("layers.yaml").write_text(LAYERS)
+    cell = Genotype(4, (Edge(0, 3, "conv3x3"), Edge(0, 1, "identity"), Edge(1, 3, "conv1x1")))
+    Architecture((cell, cell), Macro((1, 8, 8), timesteps=2, channels=4, hidden=0, votes=1)).save("cell.json")
+    return tmp_path
+
+
+def heavy_modules_after(*arguments: str) -> list[str]:
+    script = """
+import contextlib, io, sys
+from hasnas.nas.cli import run_command
+with contextlib.redirect_stdout(io.StringIO()):
+    assert run_command(sys.argv[1:]) == 0
+heavy = ("torch", "torchvision", "nni", "lightning", "pytorch_lightning", "spikingjelly", "tensorboard", "matplotlib")
+heavy += ("pydantic", "numpy", "scipy", "numba", "sklearn", "rich", "yaml", "nir")
+print([name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1].replace("'", '"'))
+
+
+def test_help_imports_nothing_heavy():
+    assert heavy_modules_after("--help") == []
+    # The command line's own library reads options with pydantic where it finds it.
+    assert set(heavy_modules_after("search", "--help")) <= {"pydantic"}
+    assert set(heavy_modules_after("--version")) <= {"pydantic"}
+
+
+def test_checking_and_listing_never_import_torch(here: Path):
+    for arguments in (["configs", "ls"], ["ls"], ["hardware"], ["estimate", "layers.yaml", *HARDWARE]):
+        assert not {"torch", "nni", "lightning"} & set(heavy_modules_after(*arguments))
+
+
+@pytest.mark.parametrize(
+    "command", ["search", "validate", "estimate", "export", "status", "ls", "hardware", "configs", "data", "data ls"]
+)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
+    assert run_command([*command.split(), "--help"]) == 0
+    assert "Usage: hasnas" in capsys.readouterr().out
+
+
+def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]):
+    assert run_command([]) == 0
+    assert "Commands:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("foo", "No such command 'foo'"),
+        ("search", "give a CONFIG, or --resume RUN"),
+        ("search --bar", "No such option: --bar"),
+        ("search small.yaml --workers two", "Invalid value for '--workers'"),
+        ("search small.yaml --resume runs/small", "--resume takes the config of the run"),
+        ("search --resume absent", "absent holds no run"),
+        ("search absent.yaml", "cannot read absent.yaml"),
+        ("search small.yaml sead=1", "unknown key 'sead'; did you mean 'seed'?"),
+        ("search small.yaml budget.energy=2_parsec", "budget.energy is '2_parsec'"),
+        ("search small.yaml budget.energy=-2uJ", "a limit is positive and finite"),
+        ("search small.yaml budget.parameters=.nan", "a limit is positive and finite"),
+        ("search small.yaml dataset.name=digit", "did you mean 'digits'?"),
+        ("search small.yaml space.name=snasnett", "did you mean 'snasnet'?"),
+        ("search small.yaml hardware=rram-23nm", "unknown hardware.preset 'rram-23nm'; did you mean 'rram-"),
+        ("search small.yaml seed", "override 'seed' is not key=value"),
+        ("validate small.yaml space.macro.final_pool=9", "small.yaml: macro.final_pool 9 does not fit"),
+        ("validate small.yaml hardware.overrides.crossbar.rowz=9", "unknown key 'crossbar.rowz'"),
+        ("validate small.yaml hardware=absent.yaml", "absent.yaml"),
+        ("validate small.yaml space.operations=[identity,none]", "begin with 'none'"),
+        ("status .", "holds no run"),
+        ("export .", "."),
+        ("configs", "Missing command"),
+        ("configs cp digit", "unknown config 'digit'; did you mean 'digits'?"),
+        ("configs cp digits small.yaml", "small.yaml exists"),
+        ("configs cp digits absent/a.yaml", "cannot write absent/a.yaml"),
+        ("estimate layers.yaml", "give --hardware for layers.yaml"),
+        ("estimate layers.yaml --hardware rram-33nm", "unknown hardware 'rram-33nm'; did you mean"),
+        ("estimate layers.yaml --hardware spikesim-65nm-rram --set crossbar.rows", "--set 'crossbar.rows' is not"),
+        ("estimate layers.yaml --hardware spikesim-65nm-rram --set crossbar.rowz=1", "unknown key 'crossbar.rowz'"),
+        ("estimate layers.yaml --hardware spikesim-65nm-rram --sweep tile.pes=1,,2", "has an empty value"),
+        ("estimate layers.yaml --hardware spikesim-65nm-rram --activity 2", "activity rate is 2.0"),
+        ("estimate layers.yaml --hardware spikesim-65nm-rram --activity hot", "--activity is 'hot'"),
+        ("estimate layers.yaml --hardware spikesim-65nm-rram --activity measured", "--activity measured needs a run"),
+        ("estimate layers.yaml --hardware spikesim-65nm-rram --timesteps 0", "Invalid value for '--timesteps'"),
+        ("estimate small.yaml --hardware spikesim-65nm-rram", "small.yaml: unknown key"),
+        ("estimate absent --hardware spikesim-65nm-rram", "cannot read absent"),
+        ("estimate absent.json --hardware spikesim-65nm-rram", "cannot read absent.json"),
+        ("estimate absent.nir --hardware spikesim-65nm-rram", "cannot read absent.nir"),
+        ("estimate . --hardware spikesim-65nm-rram", "holds no run"),
+        ("estimate torn.json --hardware spikesim-65nm-rram", "torn.json is not valid JSON"),
+        ("estimate other.txt --hardware spikesim-65nm-rram", "other.txt is of no known kind"),
+        ("data check mnists", "did you mean 'mnist'?"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_exit_code_2(
+    here: Path, capfd: pytest.CaptureFixture[str], line: str, message: str
+):
+    Path("torn.json").write_text(Path("cell.json").read_text()[:-20])
+    Path("other.txt").touch()
+    assert run_command(line.split()) == 2
+    error = capfd.readouterr().err
+    assert error.startswith("hasnas: error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_bad_config_is_refused_by_the_real_command_without_a_traceback(here: Path):
+    command = [sys.executable, "-m", "hasnas", "search", "small.yaml", "seed=x"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "hasnas: error: override 'seed=x': seed is 'x'; it must be a whole number\n"
+    assert not Path("runs").exists()
+
+
+def test_a_bug_keeps_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hasnas.nas.status.list_runs", lambda directory: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_command(["ls"])
+
+
+def test_an_interrupt_is_told_how_to_go_on(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def interrupted(directory: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hasnas.nas.status.list_runs", interrupted)
+    assert run_command(["ls"]) == 130
+    assert "hasnas search --resume RUN" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly(here: Path):
+    script = f"{sys.executable} -m hasnas estimate layers.yaml --hardware spikesim-65nm-rram --json"
+    done = subprocess.run(["bash", "-c", f"{script} | true"], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_example_configs_are_listed_and_copied(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert run_command(["configs", "ls"]) == 0
+    assert "digits  scikit-learn's digits" in capsys.readouterr().out
+    assert run_command(["configs", "cp", "digits"]) == 0
+    assert run_command(["configs", "cp", "digits.yaml", "own.yaml"]) == 0
+    assert capsys.readouterr().out.split() == ["digits.yaml", "own.yaml"]
+    assert load_config(Path("own.yaml")) == load_config(Path("digits.yaml"))
+
+
+def test_a_config_is_validated(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert run_command(["validate", "small.yaml", "budget.energy=2 uJ"]) == 0
+    told = capsys.readouterr().out
+    assert "small.yaml is valid" in told
+    assert "15,625 architectures" in told
+    assert "energy 2 uJ" in told
+
+
+def test_datasets_and_hardware_are_listed(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert run_command(["data", "ls"]) == 0
+    assert "digits" in capsys.readouterr().out
+    assert run_command(["data", "check", "digits"]) == 0
+    assert "ok" in capsys.readouterr().out
+    assert run_command(["data", "prepare", "digits"]) == 0
+    assert "1,438 train samples, 359 test samples" in capsys.readouterr().out
+    assert run_command(["hardware"]) == 0
+    assert "spikesim-65nm-rram" in capsys.readouterr().out.split()
+
+
+def test_no_runs_are_an_empty_list(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert run_command(["ls", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("source", ["layers.yaml", "cell.json"])
+def test_an_estimate_is_json_table_and_csv_of_the_same_numbers(
+    here: Path, capsys: pytest.CaptureFixture[str], source: str
+):
+    assert run_command(["estimate", source, *HARDWARE, "--json", "--csv", "layers.csv"]) == 0
+    tree = json.loads(capsys.readouterr().out)
+    assert all(tree[name] > 0 for name in TOTALS)
+    with open("layers.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["layer"] for row in rows] == [layer["name"] for layer in tree["layers"]]
+    assert sum(float(row["energy_j"]) for row in rows) == pytest.approx(tree["energy_j"])
+    assert sum(int(row["parameters"]) for row in rows) == tree["parameters"]
+    assert run_command(["estimate", source, *HARDWARE]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split() == ["LAYER", "KIND", "PARAMETERS", "MEMORY", "AREA", "LATENCY", "ENERGY"]
+    assert table[len(rows) + 1].startswith("total")
+
+
+def test_an_architecture_costs_what_its_network_has(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert run_command(["estimate", "cell.json", *HARDWARE, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parameters"] == Architecture.load("cell.json").expand().parameter_count
+
+
+def test_settings_change_the_hardware_and_sweeps_are_combined(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert run_command(["estimate", "layers.yaml", *HARDWARE, "--set", "crossbar.size=128", "--json"]) == 0
+    large = json.loads(capsys.readouterr().out)
+    sweep = ["--sweep", "crossbar.size=64,128", "--sweep", "tile.pes=4,8"]
+    assert run_command(["estimate", "layers.yaml", *HARDWARE, *sweep, "--json", "--csv", "sweep.csv"]) == 0
+    swept = json.loads(capsys.readouterr().out)
+    assert [tuple(one["set"].values()) for one in swept] == [("64", "4"), ("64", "8"), ("128", "4"), ("128", "8")]
+    assert {one["energy_j"] for one in swept} >= {large["energy_j"]}
+    assert Path("sweep.csv").read_text().splitlines()[0].startswith("crossbar.size,tile.pes,layer,kind")
+    assert run_command(["estimate", "layers.yaml", *HARDWARE, *sweep]) == 0
+    assert capsys.readouterr().out.splitlines()[0].startswith("CROSSBAR.SIZE  TILE.PES  PARAMETERS")
+
+
+def test_less_activity_costs_no_more_energy(here: Path, capsys: pytest.CaptureFixture[str]):
+    energies = []
+    for activity in ("0", "0.2", "dense"):
+        command = ["estimate", "layers.yaml", "--hardware", "rram-32nm", "--activity", activity, "--json"]
+        assert run_command(command) == 0
+        energies.append(json.loads(capsys.readouterr().out)["energy_j"])
+    assert energies[0] < energies[1] < energies[2]
