@@ -72,10 +72,10 @@ def sram_area_m2_per_bit(hardware: GeneralHardware) -> float:
 
 
 def wire_energy_j_per_m(hardware: GeneralHardware) -> float:
-    """Energy of one bit over one metre of repeated wire."""
+    """Energy to charge one metre of repeated wire."""
     node, interconnect = hardware.node, hardware.interconnect
     capacitance = node.wire_capacitance_f_per_m * (1.0 + interconnect.repeater_share)
-    return capacitance * node.supply_v**2 * interconnect.wire_activity * interconnect.energy_factor
+    return capacitance * node.supply_v**2 * interconnect.energy_factor
 
 
 def wordline_energy_j(hardware: GeneralHardware) -> float:

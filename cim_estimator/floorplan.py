@@ -62,7 +62,7 @@ def _accumulator_m2(hardware: GeneralHardware) -> float:
     input_bits = hardware.adc.bits + hardware.precision.weight_bits
     widths = (slice_bits, input_bits, input_bits + 2)
     adders = sum(circuit.adder_area_m2(hardware, bits) for bits in widths)
-    registers = sum(bits + 1 for bits in widths) * circuit.register_area_m2(hardware)
+    registers = (slice_bits + 1 + input_bits + 1) * circuit.register_area_m2(hardware)
     return (adders + registers) * hardware.periphery.accumulate_area_factor
 
 

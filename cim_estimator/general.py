@@ -69,13 +69,13 @@ def energy_parts_j(counts: Counts, chip_area_m2: FloatArray) -> dict[str, NDArra
     """
     hardware, workload = counts.hardware, counts.workload
     other = hardware.periphery.other_energy_factor
-    inverter = circuit.inverter_energy_j(hardware.node)
+    switch_j = hardware.periphery.mux_inverters * circuit.inverter_energy_j(hardware.node)
     membrane_j = 2 * hardware.precision.membrane_bits * hardware.node.sram_access_j_per_bit
     delay_j = 2 * hardware.precision.value_bits * hardware.node.sram_access_j_per_bit
     return {
         "crossbar": _crossbar_j(counts),
         "adc": counts.conversions * counts.converter.energy_j,
-        "mux": counts.conversions * (hardware.periphery.mux_inverters * inverter * other),
+        "mux": counts.conversions * (switch_j * hardware.periphery.control_activity * other),
         "wordline": _row_cycles(counts) * (circuit.register_energy_j(hardware) * other),
         "accumulate": _accumulate_j(counts),
         "buffer": _buffered_bits(counts) * (2 * circuit.register_energy_j(hardware) * other),
@@ -108,13 +108,14 @@ def _row_cycles(counts: Counts) -> NDArray[Any]:
 
 
 def _accumulate_j(counts: Counts) -> NDArray[Any]:
-    """Shift-and-add of bit slices, of input bits, and the tree that adds the arrays of one output."""
+    """Shift-and-add of bit slices and of input bits, and the adder tree over the arrays of one output."""
     hardware, workload, placement = counts.hardware, counts.workload, counts.placement
     slice_bits, input_bits, sum_bits = accumulator_widths(hardware)
     by_slice = counts.conversions * _add_and_store_j(hardware, slice_bits)
     by_input = counts.conversions / placement.cells_per_weight * (workload.input_bits > 1)
     summed = workload.positions * workload.evaluations * workload.out_channels * placement.row_blocks * counts.converted
-    total = by_slice + by_input * _add_and_store_j(hardware, input_bits) + summed * _add_and_store_j(hardware, sum_bits)
+    registered = by_slice + by_input * _add_and_store_j(hardware, input_bits)
+    total = registered + summed * circuit.adder_energy_j(hardware, sum_bits)
     return total * hardware.periphery.accumulate_energy_factor
 
 

@@ -16,12 +16,13 @@ FloatArray = NDArray[np.float64]
 
 
 def moved_bit_meters(counts: Counts, chip_area_m2: FloatArray) -> NDArray[Any]:
-    """Bits times metres that each layer moves per sample.
+    """Bits times metres by which each layer charges wires per sample.
 
-    Inputs travel over the chip to each column of tiles, then through the tile into each column of PEs. Sums travel the
-    same way back, once per evaluation. Spikes cost by their number in either readout mode; sums move for every output
-    that was converted. On the chip a tree's path is half as long as the chip is wide; on a mesh it leads across the
-    layer's own tiles and one more, and every hop passes a router, whose energy is counted as wire.
+    Every patch of the input is sent anew over the chip, then through the tile to each column of tiles and of PEs; a spike
+    is a pulse and charges the wire once, no spike costs nothing. Sums leave each row of PEs and each row of tiles, once
+    per evaluation for every output that was converted; one of their bits in `1 / wire_activity` charges the wire. On the
+    chip a tree's path is half as long as the chip is wide; on a mesh it leads across the layer's own tiles and one more,
+    and every hop passes a router, whose energy is counted as wire.
 
     Args:
         counts: how often each layer does what.
@@ -29,14 +30,13 @@ def moved_bit_meters(counts: Counts, chip_area_m2: FloatArray) -> NDArray[Any]:
     """
     hardware, workload, placement = counts.hardware, counts.workload, counts.placement
     sum_bits = hardware.adc.bits + hardware.precision.weight_bits + 2
-    taken = counts.reads * counts.rates * workload.fan_in
-    given = workload.positions * workload.evaluations * workload.out_channels * sum_bits * counts.converted
+    spikes = counts.reads * counts.rates * workload.fan_in
+    outputs = workload.positions * workload.evaluations * workload.out_channels * counts.converted
+    charging = outputs * (sum_bits * hardware.interconnect.wire_activity)
     pe_m = math.sqrt(hardware.tile.arrays_per_pe * sum(array_parts_m2(hardware).values()))
     tile_m = tile_side_m(hardware)
-    inside = taken * (placement.pe_columns * pe_m + placement.tile_columns * tile_m)
-    inside = inside + given * (placement.pe_rows * pe_m + placement.tile_rows * tile_m)
-    spikes = counts.inputs * workload.input_bits * workload.evaluations * counts.rates
-    return inside + spikes * _path_m(counts, chip_area_m2, tile_m)
+    into = placement.pe_columns * pe_m + placement.tile_columns * tile_m + _path_m(counts, chip_area_m2, tile_m)
+    return spikes * into + charging * (placement.pe_rows * pe_m + placement.tile_rows * tile_m)
 
 
 def _path_m(counts: Counts, chip_area_m2: FloatArray, tile_m: float) -> NDArray[Any]:
