@@ -117,11 +117,17 @@ def estimate(
 
 
 @app.command()
-def export(run: Path = RUN) -> None:
+def export(
+    run: Path = RUN,
+    formats: list[str] = typer.Option([], "--format", help="json, safetensors or nir; by default those of the config."),
+) -> None:
     """Write the returned networks for other tools."""
+    from hasnas.nas.status import load_run_config
+
+    chosen = formats or load_run_config(run).export.formats
     from hasnas.nas.export.run_export import export_run
 
-    for path in export_run(run):
+    for path in export_run(run, chosen):
         typer.echo(path)
 
 
@@ -139,7 +145,7 @@ def list_runs_command(
     from hasnas.nas.status import describe_runs, list_runs
 
     runs = list_runs(directory)
-    typer.echo(json.dumps(runs, indent=2) if as_json else describe_runs(runs))
+    typer.echo(json.dumps(runs, indent=2) if as_json else describe_runs(runs) or f"no run in {directory}")
 
 
 @app.command("hardware")

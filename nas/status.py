@@ -80,8 +80,15 @@ def returned_networks(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def list_runs(directory: Path) -> list[dict[str, Any]]:
-    """The status of every run directly below a directory, in the order of their names."""
-    return [run_status(path.parent) for path in sorted(directory.glob("*/config.yaml"))]
+    """The status of every run directly below a directory, by name; of one that cannot be read only why."""
+    return [_status_or_problem(path.parent) for path in sorted(directory.glob("*/config.yaml"))]
+
+
+def _status_or_problem(run_directory: Path) -> dict[str, Any]:
+    try:
+        return run_status(run_directory)
+    except BadInputError as error:
+        return {"run": str(run_directory), "state": "unreadable", "damage": str(error)}
 
 
 def _counts(trials: Sequence[Trial]) -> dict[str, int]:
@@ -163,16 +170,18 @@ def describe_status(status: Mapping[str, Any]) -> str:
 
 
 def describe_runs(runs: Sequence[Mapping[str, Any]]) -> str:
-    """One line for each run."""
-    rows = [("RUN", "STATE", "TRIALS", "FEASIBLE", "TEST", "ENERGY")]
-    for run in runs:
-        best = run["returned"][0] if run["returned"] else {}
-        share = "" if run["feasible_share"] is None else f"{run['feasible_share']:.1%}"
-        energy = format_cost("energy", best["energy_j"]) if best else ""
-        rows.append(
-            (run["run"], run["state"], str(run["trials"]["total"]), share, _percent(best.get(TEST_ACCURACY)), energy)
-        )
-    return align(rows)
+    """One line for each run; nothing if there is none."""
+    header = ("RUN", "STATE", "TRIALS", "FEASIBLE", "TEST", "ENERGY")
+    return align([header, *(_describe_run(run) for run in runs)]) if runs else ""
+
+
+def _describe_run(run: Mapping[str, Any]) -> tuple[str, ...]:
+    if run["state"] == "unreadable":
+        return run["run"], run["state"], "", "", "", ""
+    best = run["returned"][0] if run["returned"] else {}
+    share = "" if run["feasible_share"] is None else f"{run['feasible_share']:.1%}"
+    energy = format_cost("energy", best["energy_j"]) if best else ""
+    return run["run"], run["state"], str(run["trials"]["total"]), share, _percent(best.get(TEST_ACCURACY)), energy
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:

@@ -17,7 +17,7 @@ from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, previous_chec
 
 META = {"epoch": 3, "note": '"sha256":"' + "0" * 64 + '"', "losses": [0.5, 0.25]}
 ON_TMP_PATH = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 

@@ -103,7 +103,7 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
         ("validate small.yaml hardware=absent.yaml", "absent.yaml"),
         ("validate small.yaml space.operations=[identity,none]", "begin with 'none'"),
         ("status .", "holds no run"),
-        ("export .", "."),
+        ("export .", ". holds no run"),
         ("configs", "Missing command"),
         ("configs cp digit", "unknown config 'digit'; did you mean 'digits'?"),
         ("configs cp digits small.yaml", "small.yaml exists"),
@@ -201,6 +201,8 @@ def test_datasets_and_hardware_are_listed(here: Path, capsys: pytest.CaptureFixt
 def test_no_runs_are_an_empty_list(here: Path, capsys: pytest.CaptureFixture[str]):
     assert run_command(["ls", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
+    assert run_command(["ls"]) == 0
+    assert capsys.readouterr().out == "no run in runs\n"
 
 
 @pytest.mark.parametrize("source", ["layers.yaml", "cell.json"])

@@ -175,7 +175,7 @@ def test_yaml_follows_the_core_schema():
     }  # fmt: skip
 
 
-RELAXED = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXT = st.text("abcenostuyENX019.+-:_ ~'\"#&*!|>%@`{}[],?é\n\t", max_size=8)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT
 PLAIN = st.recursive(

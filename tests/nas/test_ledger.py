@@ -20,7 +20,7 @@ RECORDS = [{"kind": "event", "event": "start", "time": 1.5}] + [
 ]
 WHOLE = b"".join(encode_line(record) for record in RECORDS)
 ON_TMP_PATH = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 

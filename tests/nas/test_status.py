@@ -132,7 +132,17 @@ def test_runs_are_listed(run: Path):
     header, line = describe_runs(runs).splitlines()
     assert header.split() == ["RUN", "STATE", "TRIALS", "FEASIBLE", "TEST", "ENERGY"]
     assert line.split()[1:] == ["stopped", "4", "33.3%", "60.00%", "1", "uJ"]
-    assert list_runs(run.parent / "absent") == []
+    assert describe_runs(list_runs(run.parent / "absent")) == ""
+
+
+def test_one_unreadable_run_does_not_hide_the_others(run: Path):
+    broken = run.parent / "broken"
+    broken.mkdir()
+    (broken / "config.yaml").write_text("name: [")
+    runs = list_runs(run.parent)
+    assert [one["state"] for one in runs] == ["unreadable", "stopped"]
+    assert "not valid YAML" in runs[0]["damage"]
+    assert "unreadable" in describe_runs(runs)
 
 
 def test_a_directory_without_a_run_is_refused(tmp_path: Path):
