@@ -1,1 +1,5 @@
-"""A trained network as files that other tools open. Nothing is imported before it is asked for."""
+"""A trained network as files that other tools open."""
+
+from .nir_reader import read_nir as read_nir
+from .run_export import export_run as export_run
+from .saved_network import load_network as load_network

@@ -14,8 +14,9 @@ from hasnas import __version__
 from hasnas.errors import BadInputError, nearest
 from hasnas.files import sha256_of, write_atomic
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint
+from hasnas.nas.config import load_config
 from hasnas.nas.ledger import read_ledger
-from hasnas.nas.training.retrain import BEST_FILE, retrain_directory
+from hasnas.nas.training.retrain import BEST_FILE, read_activity, retrain_directory
 from hasnas.nas.training.state import load_tensors
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
@@ -27,7 +28,8 @@ from .nir_reader import read_nir
 from .nir_writer import TIMESTEP_S, write_nir
 from .saved_network import ARCHITECTURE_FILE, CARD_FILE, NIR_FILE, WEIGHTS_FILE, load_network, save_weights
 
-FORMATS = ("json", "safetensors", "nir")
+FILES = {"json": ARCHITECTURE_FILE, "safetensors": WEIGHTS_FILE, "nir": NIR_FILE}
+FORMATS = tuple(FILES)
 CHECKED_SAMPLES = 16
 
 
@@ -46,28 +48,28 @@ class TrainedNetwork:
     facts: dict[str, Any]
 
 
-def export_run(run_directory: Path | str, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Write `export/<key>/` for each network that a run has retrained.
+def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) -> list[Path]:
+    """Write `export/<key>/` for each network that a run returned.
 
     Where an architecture was retrained from several seeds, the one with the best validation accuracy is written.
 
     Args:
-        run_directory: holds `ledger.jsonl` and `checkpoints/`.
-        formats: of `"json"`, `"safetensors"`, `"nir"`; the card is always written.
+        run_directory: holds `ledger.jsonl`, `checkpoints/` and, unless formats are given, `config.yaml`.
+        formats: of `"json"`, `"safetensors"`, `"nir"`; by default those of the config. The card is always written.
 
     Returns:
-        The directories, best validation accuracy first.
+        The files, those of the network with the best validation accuracy first.
 
     Raises:
         BadInputError: if there is no ledger, nothing was retrained, a checkpoint is damaged, or a format is unknown.
     """
     directory = Path(run_directory)
-    written = []
-    for trial in returned_trials(directory):
-        target = directory / "export" / trial.key
-        export_network(load_trained(directory, trial), target, formats)
-        written.append(target)
-    return written
+    returned = returned_trials(directory)
+    chosen = load_config(directory / "config.yaml").export.formats if formats is None else formats
+    files: list[Path] = []
+    for trial in returned:
+        files += export_network(load_trained(directory, trial), directory / "export" / trial.key, chosen)
+    return files
 
 
 def returned_trials(run_directory: Path | str) -> list[Trial]:
@@ -106,12 +108,16 @@ def load_trained(run_directory: Path | str, trial: Trial) -> TrainedNetwork:
         "metrics": dict(trial.metrics),
         "costs": dict(trial.costs),
         "normalisation": meta.get("normalisation"),
+        "activity": read_activity(path.parent),
     }
     return TrainedNetwork(architecture, network.eval(), facts)
 
 
-def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequence[str] = FORMATS) -> None:
+def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write a network into a directory, which is made if absent, and check what was written against the network.
+
+    Returns:
+        The files.
 
     Raises:
         BadInputError: for an unknown format, a layer that a format cannot hold, or a directory that is not writable.
@@ -131,11 +137,11 @@ def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequ
     if "nir" in formats:
         write_nir(target / NIR_FILE, deploy(trained.network.graph, trained.network.state_dict()))
     write_atomic(target / CARD_FILE, json.dumps(_card(trained, target, formats), indent=1) + "\n")
+    return [target / FILES[name] for name in FORMATS if name in formats] + [target / CARD_FILE]
 
 
 def _card(trained: TrainedNetwork, target: Path, formats: Sequence[str]) -> dict[str, Any]:
     macro, graph = trained.architecture.macro, trained.network.graph
-    names = {"json": ARCHITECTURE_FILE, "safetensors": WEIGHTS_FILE, "nir": NIR_FILE}
     return {
         "generator": f"hasnas {__version__}",
         "key": trained.architecture.key,
@@ -145,7 +151,7 @@ def _card(trained: TrainedNetwork, target: Path, formats: Sequence[str]) -> dict
         "timesteps": macro.timesteps,
         "timestep_s": TIMESTEP_S,
         "parameters": graph.parameter_count,
-        "files": {names[name]: sha256_of(target / names[name]) for name in FORMATS if name in formats},
+        "files": {FILES[name]: sha256_of(target / FILES[name]) for name in FORMATS if name in formats},
         "check": _check(trained, target, formats),
     }
 

@@ -32,7 +32,8 @@ def save_weights(path: Path | str, state: Mapping[str, Tensor], architecture: Ar
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    write_atomic(path, save(plain, metadata={"format": "pt", "architecture": architecture.key}))
+    # One key only: safetensors writes several in an order that changes from call to call.
+    write_atomic(path, save(plain, metadata={"architecture": architecture.key}))
 
 
 def load_network(directory: Path | str) -> SpikingNetwork:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from hasnas.errors import BadInputError
+from hasnas.files import read_json, write_atomic
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.nas.data import Splits, load_splits
 from hasnas.search_spaces.architecture import Architecture
@@ -22,7 +23,7 @@ from .loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop
 from .settings import RetrainSettings
 from .state import BEST, MODEL, load_tensors, optimizer_tensors, restore_optimizer, with_prefix, without_prefix
 
-LAST_FILE, BEST_FILE = "last.safetensors", "best.safetensors"
+LAST_FILE, BEST_FILE, ACTIVITY_FILE = "last.safetensors", "best.safetensors", "activity.json"
 
 Progress = Callable[[int, Mapping[str, float]], None]
 
@@ -219,6 +220,8 @@ class RetrainOutcome:
 def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> RetrainOutcome:
     """Load the data, train, and evaluate once on the test split; takes and gives plain data.
 
+    The measured activity is also written beside the checkpoints, as `activity.json`.
+
     Raises:
         BadInputError, TrainingDivergedError: as `load_splits` and `retrain`.
     """
@@ -227,11 +230,23 @@ def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> Ret
     directory = Path(task.checkpoint_directory)
     result = retrain(task.architecture, splits, task.settings, task.seed, directory, progress)
     network = result.network(task.architecture)
+    activity = measure_activity(network, splits.validation)
+    write_atomic(directory / ACTIVITY_FILE, json.dumps(activity, indent=1) + "\n")
     return RetrainOutcome(
         result.validation_accuracy,
         evaluate(network, splits.test),
         result.best_epoch,
-        measure_activity(network, splits.validation),
+        activity,
         result.history,
         str(result.checkpoint),
     )
+
+
+def read_activity(checkpoint_directory: Path | str) -> dict[str, float]:
+    """The activity that `run_retrain_task` measured; empty if it has not got that far.
+
+    Raises:
+        BadInputError: if the file is damaged.
+    """
+    path = Path(checkpoint_directory) / ACTIVITY_FILE
+    return {name: float(rate) for name, rate in read_json(path).items()} if path.exists() else {}

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from hasnas.errors import BadInputError
 from hasnas.files import sha256_of
 from hasnas.nas.data import Split, Splits, training_normalisation
-from hasnas.nas.export.run_export import export_run, probe, returned_trials
+from hasnas.nas.export.run_export import FORMATS, export_run, probe, returned_trials
 from hasnas.nas.export.saved_network import load_network
 from hasnas.nas.ledger import Ledger
 from hasnas.nas.training.retrain import retrain, retrain_directory
@@ -58,8 +59,10 @@ def run(architectures: list[Architecture], tmp_path_factory: pytest.TempPathFact
 
 
 def test_each_network_is_exported_with_its_best_seed(run: Path, architectures: list[Architecture]):
-    directories = export_run(run)
-    assert directories == [run / "export" / architecture.key for architecture in architectures]
+    files = export_run(run, FORMATS)
+    directories = [run / "export" / architecture.key for architecture in architectures]
+    names = ("architecture.json", "weights.safetensors", "network.nir", "card.json")
+    assert files == [directory / name for directory in directories for name in names]
     card = json.loads((directories[0] / "card.json").read_text())
     assert card["seed"] == 6
     assert card["metrics"] == {"validation_accuracy": 0.8, "test_accuracy": 0.5}
@@ -75,16 +78,15 @@ def test_each_network_is_exported_with_its_best_seed(run: Path, architectures: l
 
 
 def test_exporting_again_writes_the_same(run: Path):
-    first = {path: path.read_bytes() for directory in export_run(run) for path in directory.iterdir()}
-    second = {path: path.read_bytes() for directory in export_run(run) for path in directory.iterdir()}
-    assert first == second
+    first = {path: path.read_bytes() for path in export_run(run, FORMATS)}
+    assert {path: path.read_bytes() for path in export_run(run, FORMATS)} == first
 
 
-def test_formats_can_be_chosen(run: Path, tmp_path: Path):
-    for path in (run / "export").glob("*/*"):
-        path.unlink()
-    (directory, _) = export_run(run, ["json"])
-    assert sorted(path.name for path in directory.iterdir()) == ["architecture.json", "card.json"]
+def test_formats_can_be_chosen(run: Path):
+    assert [path.name for path in export_run(run, ["json"])] == ["architecture.json", "card.json"] * 2
+    config = {"name": "small", "dataset": {"name": "digits"}, "hardware": "rram-32nm"}
+    (run / "config.yaml").write_text(yaml.safe_dump({**config, "export": {"formats": ["safetensors"]}}))
+    assert [path.name for path in export_run(run)] == ["weights.safetensors", "card.json"] * 2
     with pytest.raises(BadInputError, match="unknown export format 'nri'; did you mean 'nir'"):
         export_run(run, ["nri"])
 
@@ -97,4 +99,4 @@ def test_a_run_without_networks_says_so(architectures: list[Architecture], tmp_p
         returned_trials(tmp_path / "searched")
     write_ledger(tmp_path / "lost", [make_trial(0, architectures[0], 0, 0.9)])
     with pytest.raises(BadInputError, match=r"best.safetensors is missing"):
-        export_run(tmp_path / "lost")
+        export_run(tmp_path / "lost", FORMATS)

@@ -13,7 +13,14 @@ from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.data import Splits
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.loop import TrainingDivergedError, steps_per_epoch
-from hasnas.nas.training.retrain import RetrainResult, RetrainTask, retrain, retrain_directory, run_retrain_task
+from hasnas.nas.training.retrain import (
+    RetrainResult,
+    RetrainTask,
+    read_activity,
+    retrain,
+    retrain_directory,
+    run_retrain_task,
+)
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
@@ -148,5 +155,7 @@ def test_killed_in_another_process_it_ends_the_same(architecture, tmp_path: Path
     undisturbed = run_retrain_task(replace(task, checkpoint_directory=str(tmp_path / "whole")))
     assert replace(resumed, checkpoint="") == replace(undisturbed, checkpoint="")
     assert 0 <= resumed.test_accuracy <= 1
+    assert read_activity(tmp_path / "killed") == resumed.activity
+    assert read_activity(tmp_path) == {}
     first, second = (load_checkpoint(outcome.checkpoint)[0] for outcome in (resumed, undisturbed))
     assert all(torch.equal(value, second[name]) for name, value in first.items())
