@@ -100,7 +100,7 @@ def read_workload(source: Path, measured: bool = False, timesteps: int | None = 
 
     Args:
         source: see `Question`.
-        measured: whether to measure the spike activity of a run's returned network, on its validation samples.
+        measured: whether to use the spike activity that a run measured on its returned network.
         timesteps: see `Question`.
 
     Raises:
@@ -139,20 +139,14 @@ def returned_network(run_directory: Path) -> Trial:
 
 
 def _measured_rates(run_directory: Path, trial: Trial) -> dict[str, float]:
-    from hasnas.nas.checkpoint import load_checkpoint
-    from hasnas.nas.data import load_splits
-    from hasnas.nas.training.evaluation import measure_activity
-    from hasnas.nas.training.retrain import BEST_FILE, retrain_directory
-    from hasnas.nas.training.state import load_tensors
-    from hasnas.search_spaces.network import build_network
+    """The activity that was measured when the network was retrained."""
+    from hasnas.nas.training.retrain import read_activity, retrain_directory
 
-    config = load_run_config(run_directory)
-    path = retrain_directory(run_directory, trial.key, trial.seed) / BEST_FILE
-    network = build_network(Architecture.from_json(trial.architecture).expand(), seed=trial.seed)
-    load_tensors(network, load_checkpoint(path)[0], str(path))
-    root = None if config.dataset.root is None else Path(config.dataset.root)
-    splits = load_splits(config.dataset.name, root, config.dataset.validation_share, config.seed)
-    return measure_activity(network.eval(), splits.validation)
+    directory = retrain_directory(run_directory, trial.key, trial.seed)
+    rates = read_activity(directory)
+    if not rates:
+        raise BadInputError(f"{directory} holds no measured activity; give --activity dense or a rate")
+    return rates
 
 
 def to_json(variants: Sequence[Variant]) -> str:
