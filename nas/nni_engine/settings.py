@@ -34,7 +34,7 @@ class SupernetSettings:
 
     epochs: int = 20
     batch_size: int = 64
-    learning_rate: float = 0.01
+    learning_rate: float = 0.02
     weight_decay: float = 0.0
     options: Options | None = None
 
