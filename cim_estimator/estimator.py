@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, nearest
 
 from . import general, spikesim
 from .activity import Activity
+from .memory import memory_by_layer_bits, present
 from .pricing import Price
 from .report import CostReport
 from .spec import GeneralHardware, HardwareSpec, SpikeSimHardware
@@ -19,6 +20,9 @@ from .workload import LayerKind, Workload
 
 FloatArray = NDArray[np.float64]
 _DENSE = Activity.dense()
+ENGINES = ("auto", "numpy", "compiled")
+_CHUNK = 4096  # candidates priced at once: their arrays stay in cache
+_MANY = 20_000  # from here on compiled loops repay their start-up
 _KIND_NAMES = np.array([kind.name.lower() for kind in LayerKind])
 
 
@@ -41,7 +45,7 @@ def estimate(workload: Workload, hardware: HardwareSpec, activity: Activity = _D
     """
     price = _price(workload, hardware, activity, keep=True)
     memory = memory_by_layer_bits(workload, hardware)
-    parameters = _present(workload, workload.parameters)
+    parameters = present(workload, workload.parameters)
     energy_names, energy = _stack(price.energy, workload.shape)
     area_names, area = _stack(price.area, workload.shape)
     return CostReport(
@@ -65,32 +69,52 @@ def estimate(workload: Workload, hardware: HardwareSpec, activity: Activity = _D
 
 
 def estimate_costs(
-    workload: Workload, hardware: HardwareSpec, activity: Activity = _DENSE, chunk: int = 4096
+    workload: Workload, hardware: HardwareSpec, activity: Activity = _DENSE, engine: str = "auto"
 ) -> dict[str, NDArray[Any]]:
     """The five totals of every candidate, without the breakdown: what a budget screen needs.
 
     Args:
-        workload: the layers; with leading axes it is priced in chunks of the first one.
+        workload: the layers; leading axes are candidates.
         hardware: the description.
         activity: how many inputs spike.
-        chunk: candidates priced at once; the working memory follows it.
+        engine: `"numpy"` prices every layer of every candidate in chunks; `"compiled"` prices equal layers once and
+            adds them up in compiled loops; `"auto"` compiles for large populations. Results differ by rounding only.
 
     Returns:
         `parameters`, `memory_bits`, `area_m2`, `latency_s`, `energy_j`, each `[...]`.
+
+    Raises:
+        BadInputError: if a layer cannot be mapped onto the hardware, or the engine is unknown.
     """
-    if len(workload.shape) == 1:
+    if engine not in ENGINES:
+        raise BadInputError(f"unknown engine '{engine}'{nearest(engine, ENGINES)}")
+    shape = workload.shape
+    if len(shape) == 1:
         return _costs(workload, hardware, activity)
-    count = workload.shape[0]
-    parts = [
-        _costs(workload.rows(start, start + chunk), hardware, activity) for start in range(0, max(count, 1), chunk)
-    ]
+    if engine == "compiled" or (engine == "auto" and shape[0] >= _MANY):
+        compiled = _compiled_costs(workload, hardware, activity)
+        if compiled is not None:
+            return compiled
+    starts = range(0, max(shape[0], 1), _CHUNK)
+    parts = [_costs(workload.rows(start, start + _CHUNK), hardware, activity) for start in starts]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _compiled_costs(workload: Workload, hardware: HardwareSpec, activity: Activity) -> dict[str, NDArray[Any]] | None:
+    """Totals by compiled loops, or None where the costs are not a sum over a few distinct layers."""
+    separable = isinstance(hardware, SpikeSimHardware) or hardware.tile.sharing == "none"
+    if len(workload.shape) != 2 or not separable:
+        return None
+    from .batch import compress, price_choices  # numba is only imported where it pays
+
+    compressed = compress(workload)
+    return None if compressed is None else price_choices(*compressed, hardware, activity)
 
 
 def _costs(workload: Workload, hardware: HardwareSpec, activity: Activity) -> dict[str, NDArray[Any]]:
     price = _price(workload, hardware, activity, keep=False)
     memory = memory_by_layer_bits(workload, hardware)
-    return _totals(price, memory, _present(workload, workload.parameters), workload)
+    return _totals(price, memory, present(workload, workload.parameters), workload)
 
 
 def _price(workload: Workload, hardware: HardwareSpec, activity: Activity, keep: bool) -> Price:
@@ -100,24 +124,6 @@ def _price(workload: Workload, hardware: HardwareSpec, activity: Activity, keep:
     if isinstance(hardware, GeneralHardware):
         return general.price(workload, hardware, rates, keep)
     raise BadInputError(f"hardware is a {type(hardware).__name__}; read one with load_hardware")
-
-
-def memory_by_layer_bits(workload: Workload, hardware: HardwareSpec) -> NDArray[np.int64]:
-    """Bits each layer keeps: weights, biases, membranes and values held for the next timestep, `[..., L]`."""
-    precision = hardware.precision
-    weight_bits = np.where(workload.weight_bits > 0, workload.weight_bits, precision.weight_bits)
-    delayed = workload.delay * workload.out_channels * workload.positions
-    bits = (
-        workload.weights * weight_bits
-        + workload.biases * precision.bias_bits
-        + workload.neurons * precision.membrane_bits
-        + delayed * precision.value_bits
-    )
-    return _present(workload, bits)
-
-
-def _present(workload: Workload, values: NDArray[Any]) -> NDArray[Any]:
-    return np.broadcast_to(np.where(workload.kind != LayerKind.NONE, values, 0).astype(np.int64), workload.shape)
 
 
 def _synaptic(workload: Workload) -> FloatArray:

@@ -10,30 +10,35 @@ from numpy.typing import NDArray
 
 from . import components as circuit
 from .counts import Counts
-from .reloading import resident_share
 from .spec import GeneralHardware
 from .workload import LayerKind
 
 _LEVEL_SHIFT_ABOVE_V = 1.5  # writing above this needs level shifters at rows and columns
 
 
-def area_parts_m2(counts: Counts) -> dict[str, NDArray[Any]]:
-    """Area of each layer by component; a chip with fewer tiles than the layers need holds `chip.tiles` of them."""
-    hardware, workload, placement = counts.hardware, counts.workload, counts.placement
-    share = resident_share(counts)
-    arrays, tiles = placement.allotted * share, placement.tiles * share
+def tile_area_parts_m2(counts: Counts) -> dict[str, NDArray[Any]]:
+    """Area by component of the tiles that each layer asks for."""
+    hardware, placement = counts.hardware, counts.placement
+    array_parts = array_parts_m2(hardware)
     arrays_per_tile = placement.allotted / np.maximum(placement.tiles, 1e-300)
-    parts = {name: arrays * value for name, value in array_parts_m2(hardware).items()}
-    array_m2 = sum(array_parts_m2(hardware).values())
-    parts["buffer"] = tiles * buffer_m2(hardware)
-    parts["interconnect"] = tiles * interconnect_m2(hardware, arrays_per_tile * array_m2)
+    parts = {name: placement.allotted * value for name, value in array_parts.items()}
+    parts["buffer"] = placement.tiles * buffer_m2(hardware)
+    tile_m2 = arrays_per_tile * sum(array_parts.values())
+    parts["interconnect"] = placement.tiles * interconnect_m2(hardware, tile_m2)
+    return parts
+
+
+def own_area_parts_m2(counts: Counts) -> dict[str, NDArray[Any]]:
+    """Area by component of what each layer has beside its tiles: neurons, membranes, digital units, delayed values."""
+    hardware, workload = counts.hardware, counts.workload
     sram = circuit.sram_area_m2_per_bit(hardware)
     update_m2 = hardware.neuron.adders_per_update * circuit.adder_area_m2(hardware, hardware.precision.membrane_bits)
-    parts["neuron"] = np.where(workload.kind == LayerKind.LIF, hardware.neuron.lanes * update_m2, 0.0)
-    parts["membrane"] = workload.neurons * (hardware.precision.membrane_bits * sram)
-    parts["digital"] = _digital_m2(counts)
-    parts["delay"] = counts.outputs * workload.delay * (hardware.precision.value_bits * sram)
-    return parts
+    return {
+        "neuron": np.where(workload.kind == LayerKind.LIF, hardware.neuron.lanes * update_m2, 0.0),
+        "membrane": workload.neurons * (hardware.precision.membrane_bits * sram),
+        "digital": _digital_m2(counts),
+        "delay": counts.outputs * workload.delay * (hardware.precision.value_bits * sram),
+    }
 
 
 def array_parts_m2(hardware: GeneralHardware) -> dict[str, float]:

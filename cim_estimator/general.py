@@ -10,6 +10,7 @@ input with one bit each and converts the columns, several of which share a conve
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,75 @@ from numpy.typing import NDArray
 
 from . import components as circuit
 from .counts import Counts
-from .floorplan import area_parts_m2
-from .interconnect import moved_bit_meters
+from .floorplan import own_area_parts_m2, tile_area_parts_m2
+from .interconnect import chip_path_m, local_bit_meters, sent_bits
 from .latency import Timing, chip_latency, layer_time_s
 from .pricing import Price
-from .reloading import is_reloaded, reload_cost
+from .reloading import missing_share, reload_energy_j, reload_time_s, resident_share
 from .spec import GeneralHardware
 from .tally import Tally
 from .workload import Workload
 
 FloatArray = NDArray[np.float64]
-_POWERED_DOWN = ("crossbar", "adc")  # cells hold without power; converters are gated between reads
+POWERED_DOWN = ("crossbar", "adc")  # cells hold without power; converters are gated between reads
+
+
+@dataclass(frozen=True)
+class LayerTerms:
+    """What each layer contributes by itself; every array broadcasts to `[..., L]`.
+
+    Args:
+        tiles: tiles the layer asks for.
+        tile_area_m2: by component, area of those tiles.
+        own_area_m2: by component, area beside the tiles.
+        energy_j: by component, without what depends on the whole chip.
+        path_j_per_m: energy for each metre between the chip's centre and its tiles.
+        reload_j, reload_s: to write all of the layer's weights.
+        timing: when the layers run, without reloading.
+        arrays, allotted, cells: crossbars in use, crossbars taken, cells that hold weights.
+    """
+
+    tiles: NDArray[Any]
+    tile_area_m2: dict[str, NDArray[Any]]
+    own_area_m2: dict[str, NDArray[Any]]
+    energy_j: dict[str, NDArray[Any]]
+    path_j_per_m: NDArray[Any]
+    reload_j: NDArray[Any]
+    reload_s: NDArray[Any]
+    timing: Timing
+    arrays: NDArray[Any]
+    allotted: NDArray[Any]
+    cells: NDArray[Any]
+
+
+def layer_terms(workload: Workload, hardware: GeneralHardware, rates: FloatArray) -> LayerTerms:
+    """What each layer of a workload contributes by itself.
+
+    Args:
+        workload: the layers.
+        hardware: the description.
+        rates: share of active inputs, broadcastable to `[..., L]`.
+    """
+    counts = Counts.of(workload, hardware, rates)
+    wire_j_per_m = circuit.wire_energy_j_per_m(hardware)
+    energy = energy_parts_j(counts)
+    energy["interconnect"] = local_bit_meters(counts) * wire_j_per_m
+    placement = counts.placement
+    return LayerTerms(
+        tiles=placement.tiles,
+        tile_area_m2=tile_area_parts_m2(counts),
+        own_area_m2=own_area_parts_m2(counts),
+        energy_j=energy,
+        path_j_per_m=sent_bits(counts) * wire_j_per_m if hardware.interconnect.kind == "htree" else np.zeros(1),
+        reload_j=reload_energy_j(counts),
+        reload_s=reload_time_s(counts),
+        timing=Timing(
+            layer_time_s(counts), workload.level, workload.evaluations, workload.timesteps, workload.delay > 0
+        ),
+        arrays=placement.arrays,
+        allotted=placement.allotted,
+        cells=workload.weights * placement.cells_per_weight,
+    )
 
 
 def price(workload: Workload, hardware: GeneralHardware, rates: FloatArray, keep: bool) -> Price:
@@ -41,32 +100,28 @@ def price(workload: Workload, hardware: GeneralHardware, rates: FloatArray, keep
     """
     leading = workload.shape[:-1]
     energy, area = Tally(leading, keep), Tally(leading, keep)
-    counts = Counts.of(workload, hardware, rates)
-    areas = area_parts_m2(counts)
+    terms = layer_terms(workload, hardware, rates)
+    resident, missing = resident_share(terms.tiles, hardware), missing_share(terms.tiles, hardware)
+    leaking = np.zeros(1)
+    areas = {name: values * resident for name, values in terms.tile_area_m2.items()} | terms.own_area_m2
     for component, values in areas.items():
         area.add(component, values)
-    for component, values in energy_parts_j(counts, area.total).items():
+        leaking = leaking if component in POWERED_DOWN else leaking + values
+    for component, values in terms.energy_j.items():
         energy.add(component, values)
-    reload_j, reload_s = reload_cost(counts)
-    energy.add("reload", reload_j)
-    busy_s = layer_time_s(counts) + reload_s
-    timing = Timing(busy_s, workload.level, workload.evaluations, workload.timesteps, workload.delay > 0)
+    energy.add("interconnect", terms.path_j_per_m * chip_path_m(area.total)[..., np.newaxis])
+    energy.add("reload", terms.reload_j * missing)
+    timing = terms.timing.delayed_by(terms.reload_s * missing)
     latency_s, interval_s = chip_latency(timing, hardware.schedule)
-    leaking = sum(values for name, values in areas.items() if name not in _POWERED_DOWN)
     energy.add("leakage", leaking * circuit.leakage_w_per_m2(hardware) * latency_s[..., np.newaxis])
-    cells = counts.placement.allotted.sum(axis=-1) * (hardware.crossbar.rows * hardware.crossbar.columns)
-    used = (workload.weights * counts.placement.cells_per_weight).sum(axis=-1) / np.maximum(cells, 1)
-    arrays = np.asarray(counts.placement.arrays, float)
-    return Price(energy, area, busy_s, latency_s, interval_s, arrays, used, _warnings(counts))
+    cells = terms.allotted.sum(axis=-1) * (hardware.crossbar.rows * hardware.crossbar.columns)
+    used = terms.cells.sum(axis=-1) / np.maximum(cells, 1)
+    warnings = _warnings(timing, hardware, bool(np.any(missing > 0)))
+    return Price(energy, area, timing.busy_s, latency_s, interval_s, np.asarray(terms.arrays, float), used, warnings)
 
 
-def energy_parts_j(counts: Counts, chip_area_m2: FloatArray) -> dict[str, NDArray[Any]]:
-    """Dynamic energy of each layer per sample by component, without reload and leakage.
-
-    Args:
-        counts: how often each layer does what.
-        chip_area_m2: area of each candidate's chip, `[...]`; wires are as long as the chip is wide.
-    """
+def energy_parts_j(counts: Counts) -> dict[str, NDArray[Any]]:
+    """Dynamic energy of each layer per sample by component, without wires, reload and leakage."""
     hardware, workload = counts.hardware, counts.workload
     other = hardware.periphery.other_energy_factor
     switch_j = hardware.periphery.mux_inverters * circuit.inverter_energy_j(hardware.node)
@@ -79,7 +134,6 @@ def energy_parts_j(counts: Counts, chip_area_m2: FloatArray) -> dict[str, NDArra
         "wordline": _row_cycles(counts) * (circuit.register_energy_j(hardware) * other),
         "accumulate": _accumulate_j(counts),
         "buffer": _buffered_bits(counts) * (2 * circuit.register_energy_j(hardware) * other),
-        "interconnect": moved_bit_meters(counts, chip_area_m2) * circuit.wire_energy_j_per_m(hardware),
         "neuron": counts.updates * neuron_update_j(hardware),
         "membrane": counts.updates * membrane_j,
         "digital": _digital_j(counts),
@@ -150,11 +204,11 @@ def _digital_j(counts: Counts) -> NDArray[Any]:
     return counts.digital_operations * counts.workload.evaluations * counts.moving * bits * each
 
 
-def _warnings(counts: Counts) -> list[str]:
+def _warnings(timing: Timing, hardware: GeneralHardware, reloaded: bool) -> list[str]:
     warnings = []
-    if counts.hardware.schedule == "pipelined" and bool(np.any(counts.workload.delay > 0)):
+    if hardware.schedule == "pipelined" and bool(np.any(timing.feeds_back)):
         warnings.append("feedback connections tie one timestep to the next: such networks are timed sequentially")
-    if is_reloaded(counts):
-        limit = counts.hardware.chip.tiles
+    if reloaded:
+        limit = hardware.chip.tiles
         warnings.append(f"the network needs more than the chip's {limit} tiles: weights are reloaded for every sample")
     return warnings

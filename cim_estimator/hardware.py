@@ -42,11 +42,12 @@ def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None 
 
     A section is written out, or names a part (`device: neurosim-rram`: a file `device-neurosim-rram.yaml` among the
     presets, or a path relative to the description), or does both (`device: {part: neurosim-rram, cell_bits: 1}`). A
-    value is a number, a text with a unit, or `{value: ..., source: ...}`; `source:` beside the values holds for the rest.
+    value is a number, a text with a unit, or `{value: ..., source: ...}`; `source:` beside the values holds for all
+    others.
 
     Args:
         name_or_path: name of a preset, or path of a YAML file.
-        overrides: dotted path -> value, e.g. `{"crossbar.rows": "128", "clock_hz": "500 MHz", "device": "winbond-90nm"}`;
+        overrides: dotted path -> value, e.g. `{"crossbar.rows": "128", "clock_hz": "500 MHz", "device": "intel-22nm"}`;
             `crossbar.size` sets rows and columns.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,10 @@ class Timing:
     evaluations: IntArray
     timesteps: int
     feeds_back: NDArray[np.bool_]
+
+    def delayed_by(self, extra_s: FloatArray) -> Timing:
+        """The same layers, each busy a while longer."""
+        return replace(self, busy_s=self.busy_s + extra_s)
 
 
 def chip_latency(timing: Timing, schedule: str) -> tuple[FloatArray, FloatArray]:

@@ -8,45 +8,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .counts import Counts
+from .spec import GeneralHardware
 
 
-def missing_share(counts: Counts) -> NDArray[Any]:
+def missing_share(tiles: NDArray[Any], hardware: GeneralHardware) -> NDArray[Any]:
     """Share of the tiles whose weights are written anew for every sample, `[..., 1]`.
 
     A chip with C tiles runs a network of N tiles by keeping C - s of them resident and swapping the rest through the
     other s, which hold the largest layer: `(N - C + s) / N`. All timesteps of a layer run before the next is loaded.
+
+    Args:
+        tiles: of each layer, `[..., L]`.
+        hardware: the description; `chip.tiles` of 0 means as many as needed.
     """
-    tiles, limit = counts.placement.tiles, counts.hardware.chip.tiles
-    total = tiles.sum(axis=-1, keepdims=True)
+    limit = hardware.chip.tiles
     if not limit:
         return np.zeros(1)
+    total = tiles.sum(axis=-1, keepdims=True)
     swap = np.minimum(tiles.max(axis=-1, keepdims=True), limit)
     return np.where(total > limit, (total - limit + swap) / np.maximum(total, 1), 0.0)
 
 
-def is_reloaded(counts: Counts) -> bool:
-    """Whether any candidate needs more tiles than the chip has."""
-    return bool(np.any(missing_share(counts) > 0))
-
-
-def resident_share(counts: Counts) -> NDArray[Any]:
+def resident_share(tiles: NDArray[Any], hardware: GeneralHardware) -> NDArray[Any]:
     """Share of the tiles a network asks for that the chip really has, `[..., 1]`."""
-    limit = counts.hardware.chip.tiles
+    limit = hardware.chip.tiles
     if not limit:
         return np.ones(1)
-    total = counts.placement.tiles.sum(axis=-1, keepdims=True)
-    return np.minimum(1.0, limit / np.maximum(total, 1))
+    return np.minimum(1.0, limit / np.maximum(tiles.sum(axis=-1, keepdims=True), 1))
 
 
-def reload_cost(counts: Counts) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Energy (J) and time (s) of each layer to write the weights that do not stay on the chip, per sample.
+def reload_energy_j(counts: Counts) -> NDArray[Any]:
+    """Energy to write all of a layer's weights: programming the cells, and bringing the bits."""
+    hardware = counts.hardware
+    each = hardware.device.write_energy_j + hardware.device.cell_bits * hardware.chip.reload_j_per_bit
+    return counts.workload.weights * counts.placement.cells_per_weight * each
 
-    The rows of an array are written one after another, all arrays of a layer at once; the bus may be slower.
-    """
+
+def reload_time_s(counts: Counts) -> NDArray[Any]:
+    """Time to write all of a layer's weights: row after row in all its arrays at once, unless the bus is slower."""
     hardware, placement = counts.hardware, counts.placement
-    share = missing_share(counts)
-    cells = counts.workload.weights * placement.cells_per_weight * share
-    bits = cells * hardware.device.cell_bits
-    energy_j = cells * hardware.device.write_energy_j + bits * hardware.chip.reload_j_per_bit
-    pulses_s = hardware.crossbar.rows * hardware.device.write_pulse_s * share * (placement.arrays > 0)
-    return energy_j, np.maximum(bits / (hardware.chip.reload_bus_bits * hardware.clock_hz), pulses_s)
+    bits = counts.workload.weights * placement.cells_per_weight * hardware.device.cell_bits
+    pulses_s = hardware.crossbar.rows * hardware.device.write_pulse_s * (placement.arrays > 0)
+    return np.maximum(bits / (hardware.chip.reload_bus_bits * hardware.clock_hz), pulses_s)

@@ -122,6 +122,16 @@ def area_parts_um2(workload: Workload, hardware: SpikeSimHardware) -> dict[str, 
     }
 
 
+def tile_area_um2(hardware: SpikeSimHardware) -> tuple[float, float]:
+    """Area of one crossbar array, and of one tile with its converters and buffers but without arrays."""
+    published = hardware.spikesim
+    n = hardware.crossbar.rows / hardware.crossbar.columns_per_adc
+    converters = hardware.tile.pes * n * (published.adc_um2 + published.mux_um2)
+    buffers = published.temporary_buffer_um2 + published.tile_buffer_um2
+    tile = n * published.subtract_um2 + converters + buffers + published.htree_um2
+    return getattr(published, f"crossbar_{hardware.crossbar.device}_um2"), tile
+
+
 def _counted_outputs(workload: Workload, first: int) -> IntArray:
     """Outputs whose neuron memory counts: those of the first few layers (the script's first five), or of all with 0."""
     counted = workload.on_crossbar
@@ -157,19 +167,25 @@ def price(workload: Workload, hardware: SpikeSimHardware, rates: FloatArray, kee
     """
     leading = workload.shape[:-1]
     energy, area = Tally(leading, keep), Tally(leading, keep)
-    pes = pe_counts(workload, hardware.crossbar.rows)
-    cycles = pes * workload.positions * (workload.evaluations * workload.input_bits)
-    factors = _activity_factors(workload, hardware, rates)
-    for component, parts in pe_cycle_parts_pj(hardware, workload.kernel_size).items():
-        energy.add(component, cycles * parts * factors.get(component, factors["control"]) * 1e-12)
+    for component, values in energy_parts_j(workload, hardware, rates).items():
+        energy.add(component, values)
     for component, parts in area_parts_um2(workload, hardware).items():
         area.add(component, parts * 1e-12)
-    cycle_s = hardware.spikesim.cycles_per_output / hardware.clock_hz
-    by_layer = latency_cycles(workload, hardware) * cycle_s
+    pes = pe_counts(workload, hardware.crossbar.rows)
+    by_layer = latency_cycles(workload, hardware) * (hardware.spikesim.cycles_per_output / hardware.clock_hz)
     total = by_layer.sum(axis=-1)
     cells = pes * workload.kernel_size**2 * (hardware.crossbar.rows * hardware.crossbar.columns)
     used = workload.weights.sum(axis=-1) / np.maximum(cells.sum(axis=-1), 1)
     return Price(energy, area, by_layer, total, total, np.asarray(pes, float), used, _warnings(workload))
+
+
+def energy_parts_j(workload: Workload, hardware: SpikeSimHardware, rates: FloatArray) -> dict[str, NDArray[Any]]:
+    """Energy of each layer per sample by component, in joules, at the given activity."""
+    cycles = pe_counts(workload, hardware.crossbar.rows) * workload.positions.astype(float)
+    cycles = cycles * (workload.evaluations * workload.input_bits) * 1e-12
+    factors = _activity_factors(workload, hardware, rates)
+    parts = pe_cycle_parts_pj(hardware, workload.kernel_size).items()
+    return {name: cycles * values * factors.get(name, factors["control"]) for name, values in parts}
 
 
 def _activity_factors(workload: Workload, hardware: SpikeSimHardware, rates: FloatArray) -> dict[str, FloatArray]:

@@ -1,0 +1,148 @@
+"""Compiled loops over candidates; what they add up is priced elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def mix(keys, column):  # type: ignore[no-untyped-def]  # numba infers the types
+    """Fold a column `[N, L]` into the hashes `[N, L]` of all columns so far (FNV-1a over whole numbers)."""
+    count, slots = keys.shape
+    for row in range(count):
+        for slot in range(slots):
+            keys[row, slot] = (keys[row, slot] ^ np.uint64(column[row, slot])) * np.uint64(1099511628211)
+
+
+@njit(cache=True, nogil=True)
+def distinct(keys, most):  # type: ignore[no-untyped-def]
+    """Codes `[N, L]` of equal keys in each slot, an example candidate of each `[most, L]`, and the largest count.
+
+    The count is -1 if a slot has more than `most` distinct keys.
+    """
+    count, slots = keys.shape
+    codes = np.empty((count, slots), np.int32)
+    examples = np.zeros((most, slots), np.int64)
+    size = np.int64(4 * most)  # open addressing, at most a quarter full
+    heads = np.full((slots, size), np.int32(-1), np.int32)
+    found = np.zeros(slots, np.int32)
+    for row in range(count):
+        for slot in range(slots):
+            key = keys[row, slot]
+            place = np.int64((key ^ (key >> np.uint64(32))) % np.uint64(size))
+            code = heads[slot, place]
+            while code >= 0 and keys[examples[code, slot], slot] != key:
+                place = (place + 1) % size
+                code = heads[slot, place]
+            if code < 0:
+                if found[slot] == most:
+                    return codes, examples, -1
+                code = found[slot]
+                heads[slot, place] = code
+                examples[code, slot] = row
+                found[slot] += 1
+            codes[row, slot] = code
+    return codes, examples, found.max()
+
+
+@njit(cache=True, nogil=True)
+def agrees(column, codes, examples):  # type: ignore[no-untyped-def]
+    """Whether every candidate's value equals its example's, so that no two different layers share a hash."""
+    count, slots = codes.shape
+    for row in range(count):
+        for slot in range(slots):
+            if column[row, slot] != column[examples[codes[row, slot], slot], slot]:
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sum_general(table, codes, limit, pipelined, timesteps, leakage_w_per_m2, levels):  # type: ignore[no-untyped-def]
+    """Totals `[N, 5]` of the general model: parameters, memory, area, latency, energy.
+
+    Columns of `table[slot, choice]`: parameters, memory, tiles, area of tiles, leaking area of tiles, area beside them,
+    energy, energy per metre of path, reload energy, reload time, busy time, evaluations, static, feeds back, level.
+    """
+    count, slots = codes.shape
+    totals = np.zeros((count, 5))
+    whole, step, once = np.zeros(levels), np.zeros(levels), np.zeros(levels)
+    for row in range(count):
+        tiles = 0.0
+        widest = 0.0
+        if limit > 0:
+            for slot in range(slots):
+                own = table[slot, codes[row, slot], 2]
+                tiles += own
+                widest = max(widest, own)
+        missing = (tiles - limit + min(widest, limit)) / tiles if tiles > limit > 0 else 0.0
+        resident = limit / tiles if tiles > limit > 0 else 1.0
+        whole[:] = 0.0
+        step[:] = 0.0
+        once[:] = 0.0
+        parameters = memory = area = leaking = energy = path = slowest = 0.0
+        looped = False
+        for slot in range(slots):
+            term = table[slot, codes[row, slot]]
+            parameters += term[0]
+            memory += term[1]
+            area += term[3] * resident + term[5]
+            leaking += term[4] * resident + term[5]
+            energy += term[6] + term[8] * missing
+            path += term[7]
+            busy = term[10] + term[9] * missing
+            level = np.int64(term[14])
+            whole[level] = max(whole[level], busy)
+            if pipelined:
+                looped = looped or (term[13] > 0 and busy > 0)
+                if term[12] > 0:
+                    once[level] = max(once[level], busy)
+                else:
+                    step[level] = max(step[level], busy / term[11])
+                    slowest = max(slowest, busy / term[11])
+        latency = whole.sum()
+        if pipelined and not looped:
+            latency = min(latency, once.sum() + step.sum() + (timesteps - 1.0) * slowest)
+        energy += path * 0.5 * np.sqrt(area) + leaking * leakage_w_per_m2 * latency
+        totals[row, 0], totals[row, 1], totals[row, 2], totals[row, 3], totals[row, 4] = (
+            parameters, memory, area, latency, energy,
+        )  # fmt: skip
+    return totals
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sum_spikesim(table, codes, per_tile, shared, first, areas_m2, cycle_s):  # type: ignore[no-untyped-def]
+    """Totals `[N, 5]` of the SpikeSim model.
+
+    Columns of `table[slot, choice]`: parameters, memory, on a crossbar, PEs, kernel, inputs, outputs, energy, cycles
+    until the next layer, cycles to the end. `areas_m2`: of one array, of one tile without arrays, of one membrane.
+    """
+    count, slots = codes.shape
+    totals = np.zeros((count, 5))
+    array_m2, tile_m2, membrane_m2 = areas_m2
+    for row in range(count):
+        parameters = memory = energy = cycles = pes = tiles = values = 0.0
+        largest = last = seen = 0.0
+        for slot in range(slots):
+            term = table[slot, codes[row, slot]]
+            parameters += term[0]
+            memory += term[1]
+            if term[2] == 0:
+                continue
+            seen += 1
+            pes += term[3]
+            tiles += np.ceil(term[3] / per_tile)
+            largest = max(largest, term[4])
+            values += term[5]
+            if first == 0 or seen <= first:
+                values += term[6]
+            energy += term[7]
+            cycles += term[8]
+            last = term[9] - term[8]
+        if shared:
+            tiles = np.ceil(pes / per_tile)
+        area = tiles * (tile_m2 + per_tile * largest**2 * array_m2) + values * membrane_m2
+        totals[row, 0], totals[row, 1], totals[row, 2], totals[row, 3], totals[row, 4] = (
+            parameters, memory, area, (cycles + last) * cycle_s, energy,
+        )  # fmt: skip
+    return totals

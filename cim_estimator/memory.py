@@ -1,0 +1,36 @@
+"""Bits that a network keeps on the chip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .spec import HardwareSpec
+from .workload import LayerKind, Workload
+
+
+def memory_by_layer_bits(workload: Workload, hardware: HardwareSpec) -> NDArray[np.int64]:
+    """Bits each layer keeps: weights, biases, membranes and values held for the next timestep, `[..., L]`.
+
+    >>> from hasnas.cim_estimator import LayerSpec, load_hardware
+    >>> layer = Workload.from_layers([LayerSpec("linear", 10, 4, biases=4)], timesteps=1)
+    >>> memory_by_layer_bits(layer, load_hardware("rram-22nm")).tolist()  # 40 weights of 8 bits, 4 biases of 16
+    [384]
+    """
+    precision = hardware.precision
+    weight_bits = np.where(workload.weight_bits > 0, workload.weight_bits, precision.weight_bits)
+    delayed = workload.delay * workload.out_channels * workload.positions
+    bits = (
+        workload.weights * weight_bits
+        + workload.biases * precision.bias_bits
+        + workload.neurons * precision.membrane_bits
+        + delayed * precision.value_bits
+    )
+    return present(workload, bits)
+
+
+def present(workload: Workload, values: NDArray[Any]) -> NDArray[np.int64]:
+    """Whole numbers of each slot, zero where a candidate does not use it, `[..., L]`."""
+    return np.broadcast_to(np.where(workload.kind != LayerKind.NONE, values, 0).astype(np.int64), workload.shape)
