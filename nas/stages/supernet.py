@@ -32,7 +32,8 @@ def run_supernet(context: RunContext) -> None:
         context.console.say("supernet: switched off; candidates are trained by themselves")
         return
     region, section = context.feasible_region(), context.config.supernet
-    options = live_options(context.space, region.codes)
+    # A sample of the region cannot show that an option occurs nowhere in it.
+    options = live_options(context.space, region.codes) if region.complete else None
     report = supernet_report(context.space, options)
     context.console.say(f"supernet: {report} after removing what no feasible architecture uses")
     if has_checkpoint(weights_path(context)):
