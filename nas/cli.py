@@ -55,7 +55,7 @@ def search(
     overrides: list[str] | None = OVERRIDES,
     run_dir: Path | None = typer.Option(None, "--run-dir", help="Where everything goes; by default runs/<name>."),
     resume: Path | None = typer.Option(None, "--resume", metavar="RUN", help="Go on with a run that was stopped."),
-    workers: int = typer.Option(1, "--workers", help="Processes that evaluate; they do not change the result."),
+    workers: int = typer.Option(1, "--workers", min=1, max=1024, help="Processes; they do not change the result."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say how large the space is and what fits."),
 ) -> None:
     """Search a space within a budget, retrain the best, export."""
