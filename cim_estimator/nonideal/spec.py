@@ -148,6 +148,15 @@ class NonidealSpec:
         stored = self.weight_bits - 1 if self.signed == "differential" else self.weight_bits
         return math.ceil(stored / self.cell_bits)
 
+    @property
+    def is_random(self) -> bool:
+        """Whether two chips, or two reads of one, can differ."""
+        spreads = (self.device_variation, self.cycle_variation, self.read_noise, self.stuck_on, self.stuck_off)
+        aged = self.retention_time_s > self.retention_reference_s
+        return any((*spreads, *self.programming_error_s)) or (
+            aged and bool(self.drift_exponent_std or self.relaxation_std_s)
+        )
+
     def with_changes(self, changes: Mapping[str, Any]) -> NonidealSpec:
         """The same device with some fields changed, e.g. `{"device_variation": 0.1}`.
 

@@ -74,8 +74,8 @@ def evaluate_on_chips(
     effect; read noise is drawn per pass.
 
     Args:
-        network: takes `[B, C, H, W]` (or `[T, B, C, H, W]` for sequences), treats items of a batch independently and
-            returns `[B, classes]`.
+        network: as trained (deployed graphs hold digital layers as Conv2d), on the CPU; takes `[B, C, H, W]`, or
+            `[T, B, C, H, W]` for sequences, treats items of a batch independently and returns `[B, classes]`.
         split: samples and their classes.
         device: the cells, arrays and converters.
         chips: number of chips.
@@ -97,7 +97,9 @@ def evaluate_on_chips(
     network.eval()
     try:
         with torch.no_grad():
-            return ChipAccuracy.of(_accuracies(network, split, device, chips, seed, calibration))
+            different = chips if device.is_random else 1
+            accuracies = _accuracies(network, split, device, different, seed, calibration)
+            return ChipAccuracy.of(accuracies * (chips // different))
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -121,6 +123,8 @@ class _Layer:
 def _accuracies(
     network: nn.Module, split: Split, device: NonidealSpec, chips: int, seed: int, calibration: Tensor | None
 ) -> list[float]:
+    if any(parameter.device.type != "cpu" for parameter in network.parameters()):
+        raise BadInputError("the network is not on the CPU; move it there with network.cpu()")
     layers = [
         _Layer(name, module, form_of(name, module), _design(name, form_of(name, module), device))
         for name, module in network.named_modules()

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from hasnas.cim_estimator.nonideal import AdcLimits, Conductances, to_weights
+from hasnas.cim_estimator.nonideal.conductance import FloatArray
 from hasnas.cim_estimator.nonideal.converters import adc_step
+from hasnas.errors import BadInputError
 
+from .columns import Columns
 from .forms import Form, Rows, item_axes
 
 
@@ -31,9 +34,9 @@ class Reading:
 class ChipLayer:
     """Computes a Conv2d or Linear on chips; call it in place of the module's `forward`.
 
-    With ideal converters and no read noise everything is linear, and the cells fold into one matrix per chip.
-    Otherwise every array of rows, slice of the weights and bit plane of the inputs is read and converted by itself,
-    as `cim_estimator.nonideal.multiply` does.
+    With ideal converters everything is linear: the cells fold into one matrix per chip, and the read noise of a sum
+    is drawn once. Otherwise every array of rows, slice of the weights and bit plane of the inputs is converted by
+    itself, as `cim_estimator.nonideal.multiply` does.
 
     Args:
         form: the layer.
@@ -46,51 +49,26 @@ class ChipLayer:
     def __init__(
         self, form: Form, cells: Conductances, bias: Tensor | None, reading: Reading, generator: torch.Generator
     ) -> None:
-        self.form, self.cells, self.bias, self.reading, self.generator = form, cells, bias, reading, generator
-        spec = cells.spec
-        self.scale = (cells.weight_per_siemens * spec.on_conductance_s).tolist()
-        if spec.adc_bits or spec.read_noise:
-            slices = range(spec.slices)
-            self.arrays = [ArrayOfCells(form, cells, rows, index) for rows in blocks(cells) for index in slices]
+        self.form, self.bias, self.reading = form, bias, reading
+        self.spec, self.generator = cells.spec, generator
+        groups, references = cells.positive.shape[1], cells.negative.shape[-1]
+        self.partner = torch.from_numpy((np.arange(groups)[:, None] * references + cells.partner).ravel())
+        if self.spec.adc_bits:
+            self._prepare_converted(cells)
         else:
-            rows = (0, cells.positive.shape[-2])
-            self.folded = form.prepare(_tensor(np.swapaxes(to_weights(cells), -1, -2)), rows)
+            self._prepare_linear(cells)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Outputs of `[..., items, features]` or `[..., items, C, H, W]`, chips innermost in the axis of items."""
         items, leading = as_items(self.form, x)
-        y = self._outputs(items)
+        y = self._converted(items) if self.spec.adc_bits else self._linear(items)
         if self.bias is not None:
             y = y + self.bias.reshape(-1, *[1] * (y.dim() - 2))
         return y.reshape(*leading, *y.shape[1:])
 
-    def _outputs(self, x: Tensor) -> Tensor:
-        spec = self.cells.spec
-        if not (spec.adc_bits or spec.read_noise):
-            return self.form.product(self._as_codes(x), self.folded, (0, self.cells.positive.shape[-2]))
-        total: Tensor | None = None
-        for plane, weight in self.planes(x):
-            for array in self.arrays:
-                part = self._read(array, plane) * (weight * self.scale[array.index])
-                total = part if total is None else total.add_(part)
-        assert total is not None, "a layer has at least one array"
-        return total
-
-    def _read(self, array: ArrayOfCells, plane: Tensor) -> Tensor:
-        """The digital difference of one array's positive and negative columns."""
-        currents = array.currents(plane, self.generator)
-        limits, bits = self.reading.limits, self.cells.spec.adc_bits
-        if limits is not None and bits:
-            low, high = float(limits.low[array.index]), float(limits.high[array.index])
-            step = adc_step(low, high, bits)
-            currents = [current.clamp_(low, high).div_(step).round_().mul_(step) for current in currents]
-        if len(currents) == 1:
-            return currents[0]
-        return currents[0] - currents[1][:, array.partner]
-
     def planes(self, x: Tensor) -> Iterator[tuple[Tensor, float]]:
         """Bit planes of the inputs and their weights; the inputs themselves where they are spikes or analog."""
-        scale, bits = self.reading.input_scale, self.cells.spec.input_bits
+        scale, bits = self.reading.input_scale, self.spec.input_bits
         if scale is None or not bits:
             yield x, 1.0
             return
@@ -99,41 +77,66 @@ class ChipLayer:
         for bit in range(bits):
             yield ((codes >> bit) & 1).to(x.dtype) * x.sign(), scale / top * 2**bit
 
+    def _prepare_linear(self, cells: Conductances) -> None:
+        self.all_rows = (0, cells.positive.shape[-2])
+        self.folded = self.form.prepare(_tensor(np.swapaxes(to_weights(cells), -1, -2)), self.all_rows)
+        scale = np.square(cells.weight_per_siemens * self.spec.on_conductance_s)
+        powers = [np.einsum("cgsio,s->cgio", power, scale) for power in noise_powers(cells)]
+        self.variances = [self.form.prepare(_tensor(power), self.all_rows) for power in powers]
+
+    def _linear(self, x: Tensor) -> Tensor:
+        y = self.form.product(self._as_codes(x), self.folded, self.all_rows)
+        if self.variances:
+            drive = torch.stack([weight**2 * plane.square() for plane, weight in self.planes(x)]).sum(0)
+            noises = [self.form.product(drive, variance, self.all_rows) for variance in self.variances]
+            noises = [noise.clamp_(min=0).sqrt_().mul_(self._normals(noise)) for noise in noises]
+            y = y + noises[0]
+            if len(noises) > 1:
+                y = y - noises[1][:, self.partner]
+        return y
+
+    def _normals(self, like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=self.generator, dtype=like.dtype)
+
     def _as_codes(self, x: Tensor) -> Tensor:
-        """Inputs as the sum of their bit planes, for layers that are linear."""
-        scale, bits = self.reading.input_scale, self.cells.spec.input_bits
+        """Inputs as the sum of their bit planes."""
+        scale, bits = self.reading.input_scale, self.spec.input_bits
         if scale is None or not bits:
             return x
         step = scale / (2**bits - 1)
         return (x.clamp(-scale, scale) / step).round_() * step
 
+    def _prepare_converted(self, cells: Conductances) -> None:
+        limits = self.reading.limits
+        if limits is None:
+            raise BadInputError("the device has an ADC (adc_bits) but no range was given; calibrate the layer first")
+        steps = np.array(
+            [adc_step(low, high, self.spec.adc_bits) for low, high in zip(limits.low, limits.high, strict=True)]
+        )
+        self.codes = np.rint(limits.low / steps).tolist(), np.rint(limits.high / steps).tolist()
+        self.scale = (cells.weight_per_siemens * self.spec.on_conductance_s * steps).tolist()
+        parts, powers = signals(cells), noise_powers(cells)
+        self.arrays = [
+            [
+                Columns(self.form, part, rows, steps, powers[index] if powers else None)
+                for index, part in enumerate(parts)
+            ]
+            for rows in blocks(cells)
+        ]
 
-class ArrayOfCells:
-    """One slice of the weights on one array of rows, in units of G_on."""
-
-    def __init__(self, form: Form, cells: Conductances, rows: Rows, index: int) -> None:
-        spec = cells.spec
-        self.form, self.rows, self.index = form, rows, index
-        parts = [part[..., index, slice(*rows), :] / spec.on_conductance_s for part in (cells.positive, cells.negative)]
-        differential = spec.signed == "differential"
-        signal = [parts[0] - parts[1]] if differential else parts
-        self.signal = [form.prepare(_tensor(part), rows) for part in signal]
-        self.variance: list[Tensor] = []
-        if spec.read_noise:
-            spread = [part if spec.variation_scales_with == "conductance" else np.ones_like(part) for part in parts]
-            power = [np.square(part * spec.read_noise) for part in spread]
-            power = [power[0] + power[1]] if differential else power
-            self.variance = [form.prepare(_tensor(part), rows) for part in power]
-        groups, references = parts[0].shape[1], parts[1].shape[-1]
-        self.partner = torch.from_numpy((np.arange(groups)[:, None] * references + cells.partner).ravel())
-
-    def currents(self, plane: Tensor, generator: torch.Generator) -> list[Tensor]:
-        """Column currents of the items, one tensor (difference) or two (columns and references)."""
-        currents = [self.form.product(plane, cells, self.rows) for cells in self.signal]
-        for current, variance in zip(currents, self.variance, strict=bool(self.variance)):
-            spread = self.form.product(plane.square(), variance, self.rows).clamp_(min=0).sqrt_()
-            current.add_(spread.mul_(torch.randn(current.shape, generator=generator, dtype=current.dtype)))
-        return currents
+    def _converted(self, x: Tensor) -> Tensor:
+        totals: list[Tensor] = []
+        for plane, weight in self.planes(x):
+            for array in self.arrays:
+                for index, columns in enumerate(array):
+                    codes = columns.currents(plane, self.generator)
+                    if len(totals) <= index:
+                        totals.append(torch.zeros_like(codes[:, :, 0]))
+                    for part in range(codes.shape[2]):
+                        one = codes[:, :, part].clamp_(self.codes[0][part], self.codes[1][part]).round_()
+                        totals[index].add_(one, alpha=weight * self.scale[part])
+        outputs = [total.flatten(1, 2) for total in totals]
+        return outputs[0] if len(outputs) == 1 else outputs[0] - outputs[1][:, self.partner]
 
 
 def as_items(form: Form, x: Tensor) -> tuple[Tensor, torch.Size]:
@@ -148,5 +151,23 @@ def blocks(cells: Conductances) -> list[Rows]:
     return [(top, min(top + cells.spec.rows, inputs)) for top in range(0, inputs, cells.spec.rows)]
 
 
-def _tensor(array: np.ndarray) -> Tensor:
+def signals(cells: Conductances) -> list[FloatArray]:
+    """What is converted, in units of G_on: the difference of two cells, or columns and references."""
+    positive, negative = (part / cells.spec.on_conductance_s for part in (cells.positive, cells.negative))
+    return [positive - negative] if cells.spec.signed == "differential" else [positive, negative]
+
+
+def noise_powers(cells: Conductances) -> list[FloatArray]:
+    """Variance of the read noise of each of `signals`' entries, in units of G_on squared; empty without noise."""
+    spec = cells.spec
+    if not spec.read_noise:
+        return []
+    parts = [part / spec.on_conductance_s for part in (cells.positive, cells.negative)]
+    if spec.variation_scales_with == "maximum":
+        parts = [np.ones_like(part) for part in parts]
+    powers = [np.square(part * part.dtype.type(spec.read_noise)) for part in parts]
+    return [powers[0] + powers[1]] if spec.signed == "differential" else powers
+
+
+def _tensor(array: FloatArray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, np.float32))

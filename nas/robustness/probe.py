@@ -11,8 +11,9 @@ from torch import Tensor
 from hasnas.cim_estimator.nonideal import AdcLimits, Conductances, with_wire_resistance
 from hasnas.cim_estimator.nonideal.converters import range_of
 
+from .columns import Columns
 from .forms import Form
-from .layer import ArrayOfCells, ChipLayer, Reading, as_items, blocks
+from .layer import ChipLayer, Reading, as_items, blocks, signals
 
 _QUANTILE_VALUES = 2**20
 
@@ -38,7 +39,7 @@ class Probe:
         cells = replace(design, positive=design.positive[None], negative=design.negative[None], spec=exact)
         self.cells = with_wire_resistance(cells)
         self.layer = ChipLayer(form, self.cells, bias, Reading(), torch.Generator())
-        self.arrays: list[ArrayOfCells] = []
+        self.arrays: list[Columns] = []
         self.values, self.signed, self._spikes, self._largest = 0, False, True, 0.0
         self._low, self._high = np.zeros(self.device.slices), np.zeros(self.device.slices)
 
@@ -61,9 +62,9 @@ class Probe:
     def start_ranging(self) -> None:
         """From now on, note the column currents."""
         self.layer = ChipLayer(self.form, self.cells, self.bias, Reading(self.input_scale()), torch.Generator())
-        slices = range(self.device.slices)
+        steps = np.ones(self.device.slices)
         self.arrays = [
-            ArrayOfCells(self.form, self.cells, rows, index) for rows in blocks(self.cells) for index in slices
+            Columns(self.form, signal, rows, steps) for rows in blocks(self.cells) for signal in signals(self.cells)
         ]
 
     def limits(self) -> AdcLimits:
@@ -73,11 +74,10 @@ class Probe:
     def _note_currents(self, items: Tensor) -> None:
         tail = 100.0 - self.device.adc_percentile
         for plane, _ in self.layer.planes(items):
-            for array in self.arrays:
-                for current in array.currents(plane, torch.Generator()):
+            for columns in self.arrays:
+                for index, current in enumerate(columns.currents(plane, torch.Generator()).unbind(2)):
                     low, high = _percentiles(current, tail)
-                    self._low[array.index] = min(self._low[array.index], low)
-                    self._high[array.index] = max(self._high[array.index], high)
+                    self._low[index], self._high[index] = min(self._low[index], low), max(self._high[index], high)
 
 
 def _percentiles(values: Tensor, tail: float) -> tuple[float, float]:

@@ -133,7 +133,14 @@ def test_the_ideal_device_is_the_identity() -> None:
     np.testing.assert_allclose(to_weights(chips)[0], WEIGHTS, rtol=1e-14)
 
 
-EFFECTS = [
+def test_a_device_knows_whether_chips_differ() -> None:
+    assert not any(NonidealSpec().with_changes(calm).is_random for calm in ({"adc_bits": 4}, {"row_wire_ohm": 1.0}))
+    assert not NonidealSpec(retention_time_s=10.0, drift_exponent=0.1).is_random
+    assert not NonidealSpec(retention_time_s=0.5, drift_exponent_std=0.1).is_random
+    assert all(NonidealSpec().with_changes(changes).is_random for changes in [*EFFECTS, {"read_noise": 0.1}])
+
+
+EFFECTS: list[dict[str, object]] = [
     {"device_variation": 0.1},
     {"cycle_variation": 0.1},
     {"programming_error_s": (1e-6, 0.05)},

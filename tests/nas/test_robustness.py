@@ -40,7 +40,9 @@ DEVICES = {
         cell_bits=2, weight_bits=6, signed="offset", device_variation=0.1, adc_bits=6, rows=16, columns=3,
         off_resistance_ohm=1e5, adc_range="full",
     ),
-    "percentile": NonidealSpec(cell_bits=3, weight_bits=6, device_variation=0.1, adc_bits=4, adc_percentile=95.0, rows=20),
+    "percentile": NonidealSpec(
+        cell_bits=3, weight_bits=6, device_variation=0.1, adc_bits=4, adc_percentile=95.0, rows=20
+    ),
 }  # fmt: skip
 MODULES: dict[str, nn.Module] = {
     "conv": nn.Conv2d(4, 6, 3, padding=1),
