@@ -11,7 +11,7 @@ from hasnas.errors import BadInputError, nearest
 
 from . import general, spikesim
 from .activity import Activity
-from .memory import memory_by_layer_bits, present
+from .memory import memory_by_layer_bits, memory_parts_bits, present
 from .pricing import Price
 from .report import CostReport
 from .spec import GeneralHardware, HardwareSpec, SpikeSimHardware
@@ -54,12 +54,17 @@ def estimate(workload: Workload, hardware: HardwareSpec, activity: Activity = _D
         layer_kinds=_KIND_NAMES[np.broadcast_to(workload.kind, workload.shape)],
         energy_components=energy_names,
         area_components=area_names,
-        operations=2.0 * _synaptic(workload).sum(axis=-1),
         utilisation=np.asarray(price.cells_used, float),
         energy_by_layer_j=energy,
         area_by_layer_m2=area,
         latency_by_layer_s=np.broadcast_to(price.latency_by_layer_s, workload.shape),
         memory_by_layer_bits=memory,
+        memory_by_component_bits={
+            name: np.broadcast_to(present(workload, bits).sum(axis=-1), workload.shape[:-1])
+            for name, bits in memory_parts_bits(workload, hardware).items()
+        },
+        operations_by_layer=2.0 * _synaptic(workload),
+        input_bits_by_layer=_input_bits(workload),
         parameters_by_layer=parameters,
         crossbars_by_layer=np.broadcast_to(price.crossbars, workload.shape),
         interval_s=price.interval_s,
@@ -135,6 +140,11 @@ def _synaptic(workload: Workload) -> FloatArray:
 def synaptic_operations(workload: Workload, activity: Activity = _DENSE) -> FloatArray:
     """Additions of a weight spikes cause, per layer and sample: fan-in x outputs x evaluations x rate, `[..., L]`."""
     return _synaptic(workload) * activity.rates(workload)
+
+
+def _input_bits(workload: Workload) -> FloatArray:
+    values = workload.in_channels * workload.in_height * workload.in_width
+    return present(workload, values * workload.input_bits * workload.evaluations).astype(float)
 
 
 def _totals(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .counts import Counts
 from .floorplan import bus_bits
+from .spec import GeneralHardware
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.integer[Any]]
@@ -90,8 +91,7 @@ def layer_time_s(counts: Counts) -> FloatArray:
     hardware, workload, placement = counts.hardware, counts.workload, counts.placement
     clock_s = 1.0 / hardware.clock_hz
     shared = min(hardware.crossbar.columns_per_adc, hardware.crossbar.columns)
-    read_s = _whole_clocks(shared * counts.converter.conversion_s, clock_s) + 2 * clock_s
-    reading = counts.reads * read_s
+    reading = counts.reads * read_time_s(hardware, shared * counts.converter.conversion_s)
     if hardware.tile.copies == "fill":
         reading = reading / np.maximum(placement.allotted // np.maximum(placement.arrays, 1), 1)
     moving = counts.inputs * workload.input_bits * workload.evaluations * (clock_s / bus_bits(hardware))
@@ -101,5 +101,6 @@ def layer_time_s(counts: Counts) -> FloatArray:
     return crossbar + (neurons + digital) * workload.evaluations * clock_s
 
 
-def _whole_clocks(time_s: float, clock_s: float) -> float:
-    return math.ceil(time_s / clock_s * (1.0 - 1e-12)) * clock_s
+def read_time_s(hardware: GeneralHardware, conversions_s: float) -> float:
+    """Time of one read in whole clocks: one to drive the rows, the conversions, one to accumulate."""
+    return (math.ceil(conversions_s * hardware.clock_hz * (1.0 - 1e-12)) + 2) / hardware.clock_hz

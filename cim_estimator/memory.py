@@ -19,16 +19,22 @@ def memory_by_layer_bits(workload: Workload, hardware: HardwareSpec) -> NDArray[
     >>> memory_by_layer_bits(layer, load_hardware("rram-22nm")).tolist()  # 40 weights of 8 bits, 4 biases of 16
     [384]
     """
+    return present(workload, np.asarray(sum(memory_parts_bits(workload, hardware).values())))
+
+
+def memory_parts_bits(workload: Workload, hardware: HardwareSpec) -> dict[str, NDArray[Any]]:
+    """The same by what is kept; each array broadcasts to `[..., L]`."""
     precision = hardware.precision
     weight_bits = np.where(workload.weight_bits > 0, workload.weight_bits, precision.weight_bits)
-    delayed = workload.delay * workload.out_channels * workload.positions
-    bits = (
-        workload.weights * weight_bits
-        + workload.biases * precision.bias_bits
-        + workload.neurons * precision.membrane_bits
-        + delayed * precision.value_bits
-    )
-    return present(workload, bits)
+    used = workload.kind != LayerKind.NONE
+    return {
+        "weights": workload.weights * weight_bits,
+        "biases": np.where(used, workload.biases * precision.bias_bits, 0),
+        "membranes": workload.neurons * precision.membrane_bits,
+        "delayed": np.where(
+            used, workload.delay * workload.out_channels * workload.positions * precision.value_bits, 0
+        ),
+    }
 
 
 def present(workload: Workload, values: NDArray[Any]) -> NDArray[np.int64]:

@@ -26,11 +26,12 @@ class CostReport:
         memory_bits: weights, biases, membranes and delayed values as deployed, `[...]`.
         area_m2, latency_s, energy_j: totals, `[...]`; energy and latency are of one sample over all timesteps.
         interval_s: time between two samples of a stream, `[...]`; its inverse is the throughput.
-        operations: synaptic multiply-adds of a sample counted twice, as in TOPS, `[...]`.
         utilisation: share of the allotted cells that hold weights, `[...]`.
         energy_by_layer_j, area_by_layer_m2: `[..., L, C]`.
         latency_by_layer_s: time each layer is busy per sample, `[..., L]`.
-        memory_by_layer_bits, parameters_by_layer, crossbars_by_layer: `[..., L]`.
+        memory_by_layer_bits, parameters_by_layer, crossbars_by_layer, operations_by_layer: `[..., L]`.
+        memory_by_component_bits: weights, biases, membranes and delayed values of the whole network, each `[...]`.
+        input_bits_by_layer: bits brought to each layer per sample, `[..., L]`.
         warnings: what the reader should know.
     """
 
@@ -45,14 +46,16 @@ class CostReport:
     latency_s: FloatArray
     energy_j: FloatArray
     interval_s: FloatArray
-    operations: FloatArray
     utilisation: FloatArray
     energy_by_layer_j: FloatArray
     area_by_layer_m2: FloatArray
     latency_by_layer_s: FloatArray
     memory_by_layer_bits: NDArray[Any]
     parameters_by_layer: NDArray[Any]
+    memory_by_component_bits: dict[str, NDArray[Any]]
     crossbars_by_layer: FloatArray
+    operations_by_layer: FloatArray
+    input_bits_by_layer: FloatArray
     warnings: tuple[str, ...] = ()
 
     def costs(self) -> dict[str, NDArray[Any]]:
@@ -61,6 +64,11 @@ class CostReport:
             "parameters": self.parameters, "memory_bits": self.memory_bits, "area_m2": self.area_m2,
             "latency_s": self.latency_s, "energy_j": self.energy_j,
         }  # fmt: skip
+
+    @property
+    def operations(self) -> FloatArray:
+        """Synaptic multiply-adds of a sample, each counted twice, as in TOPS; `[...]`."""
+        return self.operations_by_layer.sum(axis=-1)
 
     @property
     def leakage_j(self) -> FloatArray:
@@ -106,6 +114,7 @@ class CostReport:
             "bottleneck": self.bottleneck,
             "warnings": list(self.warnings),
             "components": {
+                "memory_bits": {name: _number(bits) for name, bits in self.memory_by_component_bits.items()},
                 "energy_j": _named(self.energy_components, self.energy_by_layer_j.sum(axis=0)),
                 "area_m2": _named(self.area_components, self.area_by_layer_m2.sum(axis=0)),
             },

@@ -1,0 +1,60 @@
+"""Prices one network on many variants of the hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hasnas.errors import BadInputError
+
+from .activity import Activity
+from .estimator import estimate
+from .hardware import load_hardware
+from .report import CostReport
+from .workload import Workload
+
+_DENSE = Activity.dense()
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """One variant: what was set, and what it costs."""
+
+    values: Mapping[str, Any]
+    report: CostReport
+
+
+def sweep(
+    workload: Workload, hardware: str | Path, fields: Mapping[str, Sequence[Any]], activity: Activity = _DENSE
+) -> list[SweepPoint]:
+    """Price a network for every combination of some fields of the hardware.
+
+    Args:
+        workload: one network.
+        hardware: name of a preset, or path of a YAML file.
+        fields: dotted path -> the values it takes, e.g. `{"adc.bits": [4, 5, 6]}`.
+        activity: how many inputs spike.
+
+    Returns:
+        One point for each combination; the last field varies fastest.
+
+    Raises:
+        BadInputError: if a field takes no value, or one that does not fit.
+
+    >>> from hasnas.cim_estimator import LayerSpec
+    >>> network = Workload.from_layers([LayerSpec("linear", 128, 10)], timesteps=4)
+    >>> points = sweep(network, "rram-22nm", {"adc.bits": [4, 5]})
+    >>> bool(points[0].report.energy_j < points[1].report.energy_j)
+    True
+    """
+    empty = [name for name, values in fields.items() if not len(values)]
+    if empty:
+        raise BadInputError(f"sweep: '{empty[0]}' has no values; give at least one")
+    points = []
+    for values in product(*fields.values()):
+        chosen = dict(zip(fields, values, strict=True))
+        points.append(SweepPoint(chosen, estimate(workload, load_hardware(hardware, chosen), activity)))
+    return points
