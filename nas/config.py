@@ -29,7 +29,7 @@ from .config_sections import (
     SupernetSection,
     expand_hardware,
 )
-from .config_yaml import apply_override, parse_override, parse_yaml, to_yaml
+from .config_yaml import apply_override, one_line, parse_override, parse_yaml, to_yaml
 
 PACKAGES = ("hasnas", "torch", "spikingjelly", "nni", "numpy", "pytorch-lightning")
 
@@ -112,7 +112,8 @@ hardware, name, retrain, screen, search, seed, space, supernet, versions
     except ValidationError as error:
         problems = error.errors(include_url=False)
         message = _describe(problems[0], where, overrides or {})
-        raise BadInputError(message + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")) from error
+        others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise BadInputError(one_line(message + others)) from error
     _check_names(config, where, overrides or {})
     return config
 
@@ -178,7 +179,8 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
     ]
     for key, name, known in chosen:
         if name is not None and name not in known:
-            raise BadInputError(f"{_place(key, where, overrides)}: unknown {key} '{name}'{nearest(name, known)}")
+            place = _place(key, where, overrides)
+            raise BadInputError(one_line(f"{place}: unknown {key} '{name}'{nearest(name, known)}"))
 
 
 def _place(key: str, where: str, overrides: dict[str, str]) -> str:

@@ -98,6 +98,15 @@ def to_yaml(tree: Any) -> str:
     return yaml.dump(tree, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True)
 
 
+def one_line(text: str) -> str:
+    """The text with line breaks and other control characters written out, for messages that quote a user.
+
+    >>> print(one_line("a" + chr(10) + "b"))
+    a\\nb
+    """
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def parse_override(text: str) -> tuple[str, Any]:
     """A dotted key and its value from a `key=value` argument; the value is typed as YAML types it.
 
@@ -110,8 +119,9 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not _KEY.fullmatch(key):
-        raise BadInputError(f"override '{text}' is not key=value; write for example seed=1 or budget.energy=\"2 uJ\"")
-    return key, parse_yaml(value, f"override '{text}'")
+        shown = one_line(text)
+        raise BadInputError(f"override '{shown}' is not key=value; write for example seed=1 or budget.energy=\"2 uJ\"")
+    return key, parse_yaml(value, one_line(f"override '{text}'"))
 
 
 def apply_override(tree: dict[str, Any], key: str, value: Any) -> None:
@@ -143,12 +153,13 @@ def _plain(node: yaml.Node, path: str, where: str) -> Any:
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
         return [_plain(item, path, where) for item in node.value]
     if not isinstance(node, yaml.ScalarNode) or node.tag not in _READERS:
-        raise BadInputError(f"{place}: tag '{node.tag}' is not supported; use plain values")
+        raise BadInputError(one_line(f"{place}: tag '{node.tag}' is not supported; use plain values"))
     try:
         return _READERS[node.tag](node.value)
     except ValueError as error:
         kind = node.tag.rpartition(":")[2]
-        raise BadInputError(f"{place}: {path or 'the value'} cannot be read as {kind}; mend the value") from error
+        what = one_line(path or "the value")
+        raise BadInputError(f"{place}: {what} cannot be read as {kind}; mend the value") from error
 
 
 def _mapping(node: yaml.MappingNode, path: str, where: str) -> dict[str, Any]:
@@ -160,6 +171,6 @@ def _mapping(node: yaml.MappingNode, path: str, where: str) -> dict[str, Any]:
             raise BadInputError(f"{place}: a key must be a name; put quotes around it if it is one")
         dotted = f"{path}.{key.value}" if path else key.value
         if key.value in result:
-            raise BadInputError(f"{place}: key '{dotted}' appears twice; keep one")
+            raise BadInputError(one_line(f"{place}: key '{dotted}' appears twice; keep one"))
         result[key.value] = _plain(value, dotted, where)
     return result

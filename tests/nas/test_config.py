@@ -119,6 +119,9 @@ def test_bad_values_are_refused_in_one_line_that_names_the_key(path: Path, overr
         ("name: " + "a" * 70_000, "has 70006 characters"),
         ("name: \0", "is not valid YAML"),
         ("name: a", "'dataset' is missing; add it"),
+        (YAML + '"b\\nc": 1', r"unknown key 'b\\nc'"),
+        ('name: a\nhardware: x\ndataset: {name: "b\\nc"}', r"unknown dataset.name 'b\\nc'"),
+        ('"b\\nc": 1\n"b\\nc": 2', r"key 'b\\nc' appears twice"),
         (YAML + "sed: 3", "digits.yaml: unknown key 'sed'; did you mean 'seed'"),
     ],
 )

@@ -54,7 +54,7 @@ def test_feasibility_is_asked_of_canonical_connected_codes_only():
 
 
 def test_strategies_go_by_name():
-    assert STRATEGIES.names() == ["random", "regularized_evolution"]
+    assert {"random", "regularized_evolution"} <= set(STRATEGIES.names())
     assert isinstance(create_strategy("random", problem(0)), RandomSearch)
     with pytest.raises(BadInputError, match="unknown search strategy 'rando'; did you mean 'random'"):
         create_strategy("rando", problem(0))
