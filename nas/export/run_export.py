@@ -16,7 +16,7 @@ from hasnas.files import sha256_of, write_atomic
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint
 from hasnas.nas.config import load_config
 from hasnas.nas.ledger import read_ledger
-from hasnas.nas.training.retrain import BEST_FILE, read_activity, retrain_directory
+from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
 from hasnas.nas.training.state import load_tensors
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture

@@ -12,18 +12,20 @@ import torch
 from torch import Tensor
 
 from hasnas.errors import BadInputError
-from hasnas.files import read_json, write_atomic
+from hasnas.files import write_atomic
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.nas.data import Splits, load_splits
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 
 from .evaluation import evaluate, measure_activity
+from .folders import ACTIVITY_FILE as ACTIVITY_FILE
+from .folders import BEST_FILE as BEST_FILE
+from .folders import LAST_FILE as LAST_FILE
+from .folders import retrain_directory as retrain_directory
 from .loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop
 from .settings import RetrainSettings
 from .state import BEST, MODEL, load_tensors, optimizer_tensors, restore_optimizer, with_prefix, without_prefix
-
-LAST_FILE, BEST_FILE, ACTIVITY_FILE = "last.safetensors", "best.safetensors", "activity.json"
 
 Progress = Callable[[int, Mapping[str, float]], None]
 
@@ -162,15 +164,6 @@ class _Training:
         return self.history[epoch - 1].validation_accuracy
 
 
-def retrain_directory(run_directory: Path | str, key: str, seed: int) -> Path:
-    """Where a run keeps the training of an architecture: `checkpoints/retrain/<key>-<seed>`.
-
-    >>> str(retrain_directory("runs/digits", "ab12", 3))
-    'runs/digits/checkpoints/retrain/ab12-3'
-    """
-    return Path(run_directory) / "checkpoints" / "retrain" / f"{key}-{seed}"
-
-
 @dataclass(frozen=True)
 class RetrainTask:
     """A training as plain data, to send to another process.
@@ -240,13 +233,3 @@ def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> Ret
         result.history,
         str(result.checkpoint),
     )
-
-
-def read_activity(checkpoint_directory: Path | str) -> dict[str, float]:
-    """The activity that `run_retrain_task` measured; empty if it has not got that far.
-
-    Raises:
-        BadInputError: if the file is damaged.
-    """
-    path = Path(checkpoint_directory) / ACTIVITY_FILE
-    return {name: float(rate) for name, rate in read_json(path).items()} if path.exists() else {}

@@ -12,15 +12,9 @@ from hasnas.errors import BadInputError
 from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.data import Splits
 from hasnas.nas.training.evaluation import evaluate
+from hasnas.nas.training.folders import read_activity, retrain_directory
 from hasnas.nas.training.loop import TrainingDivergedError, steps_per_epoch
-from hasnas.nas.training.retrain import (
-    RetrainResult,
-    RetrainTask,
-    read_activity,
-    retrain,
-    retrain_directory,
-    run_retrain_task,
-)
+from hasnas.nas.training.retrain import RetrainResult, RetrainTask, retrain, run_retrain_task
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype

@@ -1,0 +1,254 @@
+"""Figures of a search, drawn off screen: accuracy against each cost, progress, where energy goes, firing rates."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hasnas.nas.budget import COST_FIELDS, LIMITS
+from hasnas.nas.objectives import ACCURACY, front
+from hasnas.nas.trial import Trial
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by most colour-blind people.
+GREY, BLUE, ORANGE, GREEN, RED = "#9aa0a6", "#0072b2", "#e69f00", "#009e73", "#d55e00"
+COMPONENT_COLOURS = (
+    BLUE, ORANGE, GREEN, RED, "#cc79a7", "#56b4e9", "#f0e442", "#7f3c8d", "#666666", "#a65628", "#1b4332", "#bcbd22",
+)  # fmt: skip
+TEST_ACCURACY = "test_accuracy"
+_PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "k": 1e3, "M": 1e6, "G": 1e9}
+_BASES = {"parameters": "", "memory": "bit", "area": "mm$^2$", "latency": "s", "energy": "J"}
+
+
+def axis_unit(limit: str, largest: float) -> tuple[float, str]:
+    """What to divide a cost in SI units by, and the unit to write, so that numbers on an axis stay short.
+
+    >>> axis_unit("energy", 3e-6), axis_unit("parameters", 35_000)
+    ((1e-06, 'uJ'), (1000.0, 'k'))
+    """
+    if limit == "area":
+        return 1e-6, _BASES[limit]
+    if not (math.isfinite(largest) and largest > 0):
+        return 1.0, _BASES[limit]
+    usable = [(factor, prefix) for prefix, factor in _PREFIXES.items() if factor <= largest]
+    if limit in ("parameters", "memory"):
+        usable = [(factor, prefix) for factor, prefix in usable if factor >= 1]
+    factor, prefix = max(usable, default=(1.0, ""))
+    return factor, prefix + _BASES[limit]
+
+
+def accuracy_against_costs(trials: Sequence[Trial], limits: Mapping[str, float]) -> Figure:
+    """Every candidate in five panels, one for each cost; the front, the limits and the retrained networks stand out.
+
+    Args:
+        trials: of both stages.
+        limits: limit -> value in SI units, for the limits there are.
+    """
+    figure = _figure(9.6, 5.4)
+    panels = figure.subplots(2, 3).flatten()
+    legend: dict[str, Any] = {}
+    for panel, limit in zip(panels[:-1], LIMITS, strict=True):
+        _cost_panel(panel, limit, trials, limits.get(limit))
+        legend |= {label: handle for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    panels[-1].axis("off")
+    if legend:
+        panels[-1].legend(legend.values(), legend.keys(), loc="center", frameon=False, fontsize=9)
+    return figure
+
+
+def accuracy_against_cost(limit: str, trials: Sequence[Trial], limits: Mapping[str, float]) -> Figure:
+    """One of those panels, in a size that stays readable as a thumbnail."""
+    figure = _figure(4.6, 3.6)
+    panel = figure.subplots()
+    _cost_panel(panel, limit, trials, limits.get(limit))
+    if panel.get_legend_handles_labels()[0]:
+        panel.legend(frameon=False, fontsize=8, loc="lower right")
+    return figure
+
+
+def _cost_panel(panel: Axes, limit: str, trials: Sequence[Trial], value: float | None) -> None:
+    field = COST_FIELDS[limit]
+    priced = [trial for trial in trials if math.isfinite(trial.costs.get(field, math.nan))]
+    factor, unit = axis_unit(limit, max([trial.costs[field] for trial in priced], default=value or 0.0))
+    searched = [trial for trial in priced if trial.stage == "search" and _known(trial, ACCURACY)]
+    best = sorted(front(searched), key=lambda trial: trial.costs[field])
+    retrained = [trial for trial in priced if trial.stage == "retrain"]
+    groups: list[tuple[str, list[Trial], str, dict[str, Any]]] = [
+        ("candidate, inherited weights", searched, ACCURACY, {"c": GREY, "s": 14}),
+        ("Pareto front of all costs", best, ACCURACY, {"c": BLUE, "s": 26}),
+        ("retrained, validation", retrained, ACCURACY, {"c": ORANGE, "s": 60, "marker": "*"}),
+        ("retrained, test", retrained, TEST_ACCURACY, {"c": GREEN, "s": 36, "marker": "D"}),
+    ]
+    for label, members, metric, style in groups:
+        shown = [trial for trial in members if _known(trial, metric)]
+        if shown:
+            costs = [trial.costs[field] / factor for trial in shown]
+            panel.scatter(costs, [trial.metrics[metric] for trial in shown], label=label, zorder=3, **style)
+    if value is not None:
+        panel.axvline(value / factor, color=RED, linestyle="--", linewidth=1.2, label="limit")
+    panel.set_xlabel(f"{limit} ({unit})" if unit else limit)
+    panel.set_ylabel("accuracy")
+    _leave_out_outliers(panel, [trial.metrics[ACCURACY] for trial in searched + retrained if _known(trial, ACCURACY)])
+    _tidy(panel)
+
+
+def _leave_out_outliers(panel: Axes, accuracies: Sequence[float]) -> None:
+    """Start the axis where most candidates are, and say how many lie below."""
+    if len(accuracies) < 8:
+        return
+    low, high = np.quantile(accuracies, [0.25, 0.75])
+    bottom = float(low - 4 * (high - low) - 0.02)
+    below = sum(accuracy < bottom for accuracy in accuracies)
+    if below:
+        panel.set_ylim(bottom=bottom)
+        panel.text(0.02, 0.02, f"{below} below", transform=panel.transAxes, fontsize=8, color=GREY)
+
+
+def progress(trials: Sequence[Trial], width: float = 9.6) -> Figure:
+    """Accuracy of each candidate in the order of proposal, and the best feasible one so far; width in inches."""
+    searched = [trial for trial in trials if trial.stage == "search" and _known(trial, ACCURACY)]
+    figure = _figure(width, 2.8)
+    panel = figure.subplots()
+    if searched:
+        numbers, accuracies = [trial.id for trial in searched], [trial.metrics[ACCURACY] for trial in searched]
+        panel.scatter(numbers, accuracies, c=GREY, s=14, label="candidate")
+        feasible = [-math.inf if trial.verdict else trial.metrics[ACCURACY] for trial in searched]
+        best = np.maximum.accumulate(feasible)
+        panel.step(numbers, best, where="post", color=BLUE, label="best feasible so far")
+        panel.legend(frameon=False, fontsize=9, loc="lower right")
+        _leave_out_outliers(panel, accuracies)
+    panel.set_xlabel("candidate")
+    panel.set_ylabel("validation accuracy")
+    _tidy(panel)
+    return figure
+
+
+def energy_by_layer(tree: Mapping[str, Any]) -> Figure:
+    """Energy of each layer, divided among components.
+
+    Args:
+        tree: `CostReport.to_dict()`.
+    """
+    layers = [layer for layer in tree["layers"] if layer["energy_j"] > 0]
+    components = [name for name in tree["components"]["energy_j"] if tree["components"]["energy_j"][name] > 0]
+    figure = _figure(9.6, 1.2 + 0.24 * len(layers))
+    panel = figure.subplots()
+    factor, unit = axis_unit("energy", max([layer["energy_j"] for layer in layers], default=0.0))
+    left = np.zeros(len(layers))
+    for index, component in enumerate(components):
+        values = np.array([layer["energy_by_component_j"][component] for layer in layers]) / factor
+        colour = COMPONENT_COLOURS[index % len(COMPONENT_COLOURS)]
+        panel.barh([layer["name"] for layer in layers], values, left=left, color=colour, label=component)
+        left += values
+    panel.invert_yaxis()
+    panel.set_xlabel(f"energy per sample ({unit})")
+    if components:
+        panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _tidy(panel)
+    return figure
+
+
+def firing_rates(rates: Mapping[str, float]) -> Figure:
+    """Spikes per neuron and timestep of each layer of neurons."""
+    figure = _figure(9.6, 1.0 + 0.24 * len(rates))
+    panel = figure.subplots()
+    panel.barh(list(rates), list(rates.values()), color=BLUE)
+    panel.invert_yaxis()
+    panel.set_xlabel("spikes per neuron and timestep")
+    _tidy(panel)
+    return figure
+
+
+def cell_drawing(cells: Sequence[Mapping[str, Any]]) -> Figure:
+    """Cells as drawn: nodes in a row, forward edges above, feedback edges (one timestep later) below.
+
+    Args:
+        cells: `Genotype.to_json()` of each.
+    """
+    heights = [_cell_extent(cell) for cell in cells]
+    figure = _figure(9.6, 0.5 + 0.62 * sum(top - bottom for bottom, top in heights))
+    ratios = [top - bottom for bottom, top in heights]
+    panels = np.atleast_1d(figure.subplots(len(heights), 1, height_ratios=ratios))
+    for number, (panel, cell, extent) in enumerate(zip(panels, cells, heights, strict=True), start=1):
+        _draw_cell(panel, cell)
+        panel.set_ylim(*extent)
+        panel.set_title(f"cell {number}", fontsize=10, loc="left")
+    return figure
+
+
+def _cell_extent(cell: Mapping[str, Any]) -> tuple[float, float]:
+    """Lowest and highest point of a drawing."""
+    spans = [target - source for source, target, _ in cell["edges"]]
+    return min([*spans, 0]) - 0.6, max([*spans, 0]) + 0.6
+
+
+def _draw_cell(panel: Axes, cell: Mapping[str, Any]) -> None:
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    for source, target, operation in cell["edges"]:
+        span = target - source
+        gap = 0.05 / abs(span)  # the arrow starts and ends at the circles
+        points = [_arc_point(source, span, *ends) for ends in ((gap, gap), (gap, 1 - gap), (1 - gap, 1 - gap))]
+        arc = Path(points, [Path.MOVETO, Path.CURVE3, Path.CURVE3])
+        colour = BLUE if span > 0 else RED
+        panel.add_patch(FancyArrowPatch(path=arc, arrowstyle="-|>", mutation_scale=12, color=colour))
+        box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"}
+        panel.text((source + target) / 2, span, operation, ha="center", va="center", fontsize=8, bbox=box)
+    nodes = range(cell["nodes"])
+    panel.scatter(nodes, [0] * cell["nodes"], s=330, c="white", edgecolors="black", zorder=3)
+    for node in nodes:
+        panel.text(node, 0, str(node), ha="center", va="center", zorder=4)
+    panel.set_xlim(-0.5, cell["nodes"] - 0.5)
+    panel.axis("off")
+
+
+def _arc_point(source: float, span: float, first: float, second: float) -> tuple[float, float]:
+    """Blossom of the parabola x = source + span t, y = 4 span t (1 - t): its point at t = first = second.
+
+    With two different values it is the control point of the piece between them.
+    """
+    return source + span * (first + second) / 2, 2 * span * (first * (1 - second) + second * (1 - first))
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as a picture."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+def to_svg(figure: Figure) -> str:
+    """The figure as an `<svg>` element for a page; equal figures give equal text."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "hasnas", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue().partition("<svg")[1] + buffer.getvalue().partition("<svg")[2]
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _tidy(panel: Axes) -> None:
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(alpha=0.25)
+    panel.tick_params(labelsize=8)
+
+
+def _known(trial: Trial, metric: str) -> bool:
+    return math.isfinite(trial.metrics.get(metric, math.nan))

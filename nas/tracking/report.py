@@ -1,0 +1,184 @@
+"""`report.html`: one page without scripts that shows what a run found, what it costs, and what was rejected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hasnas.files import write_atomic
+from hasnas.nas.budget import COST_FIELDS, LIMITS, format_cost
+from hasnas.nas.objectives import ACCURACY
+from hasnas.nas.trial import Trial
+
+from .figures import (
+    TEST_ACCURACY,
+    accuracy_against_costs,
+    cell_drawing,
+    energy_by_layer,
+    firing_rates,
+    progress,
+    to_svg,
+)
+from .html import Markup, Text, card, details, element, link, page, table
+from .report_data import ReportData, ReturnedNetwork, collect
+
+REPORT_FILE = "report.html"
+
+
+def write_report(run_directory: Path) -> Path:
+    """Write `report.html` into a run directory.
+
+    Raises:
+        BadInputError: if the directory holds no run or is not writable.
+    """
+    path = run_directory / REPORT_FILE
+    write_atomic(path, render_report(collect(run_directory)))
+    return path
+
+
+def render_report(data: ReportData) -> str:
+    """The page; equal data give equal text."""
+    content: list[Text] = [*_heading(data), *_winner(data), *_networks(data), *_budget(data.status), *_search(data)]
+    for network in data.returned:
+        content += _network(network)
+    return page(f"{data.status['name']}: hasnas report", [*content, *_settings(data)])
+
+
+def _heading(data: ReportData) -> list[Text]:
+    status = data.status
+    line = f"{status['dataset']} on {status['hardware']}, space {status['space']}, seed {status['seed']}"
+    return [element("h1", status["name"]), element("p", f"{line}; the run is {status['state']}.", css="note")]
+
+
+def _winner(data: ReportData) -> list[Text]:
+    """The numbers of the best network against the limits."""
+    if not data.returned:
+        return [element("p", "No network has been retrained within the budget yet.")]
+    trial, limits = data.returned[0].trial, data.status["budget"]
+    cards = [card("test accuracy", _percent(trial.metrics.get(TEST_ACCURACY)), f"network {trial.key}")]
+    for limit in LIMITS:
+        cost, ceiling = trial.costs.get(COST_FIELDS[limit], math.nan), limits.get(limit)
+        note = "no limit" if ceiling is None else f"of {format_cost(limit, ceiling)}"
+        cards.append(card(limit, format_cost(limit, cost), note, None if ceiling is None else cost / ceiling))
+    return [element("div", *cards, css="cards")]
+
+
+def _networks(data: ReportData) -> list[Text]:
+    if not data.returned:
+        return []
+    note = (
+        "Trained from scratch, chosen by validation accuracy, evaluated once on the test split; costs with measured "
+        "activity. The first one is the run's answer."
+    )
+    rows: list[list[Text]] = [
+        [link(network.trial.key, f"export/{network.trial.key}/card.json"), *_numbers(network.trial)]
+        for network in data.returned
+    ]
+    header = ["network", "validation", "test", *LIMITS]
+    return [element("h2", "Returned networks"), element("p", note, css="note"), table(header, rows, {0: "best"})]
+
+
+def _budget(status: Mapping[str, Any]) -> list[Text]:
+    """Limits, and what share of the space each of them rejects."""
+    screen = status["screen"] or {}
+    rejected = screen.get("rejected_share", {})
+    rows: list[list[Text]] = []
+    for limit in LIMITS:
+        ceiling = status["budget"].get(limit)
+        shown = "none" if ceiling is None else format_cost(limit, ceiling)
+        rows.append([limit, shown, _percent(rejected[limit], 1) if limit in rejected else "-"])
+    parts: list[Text] = [element("h2", "Budget")]
+    if screen:
+        how = "every one" if screen["complete"] else f"a sample of {screen['priced']:,}"
+        fit = f"{screen['feasible']:,} of {screen['connected']:,} connected architectures"
+        parts.append(
+            element("p", f"Priced before any training ({how}): {fit} fit ({_percent(screen['feasible_share'], 1)}).")
+        )
+    return [*parts, table(["limit", "value", "share of the space it rejects"], rows)]
+
+
+def _search(data: ReportData) -> list[Text]:
+    searched = [trial for trial in data.trials if trial.stage == "search"]
+    counts = data.status["trials"]
+    line = f"{counts['done']} candidates done, {counts['infeasible']} over budget, {counts['failed']} failed."
+    parts: list[Text] = [element("h2", "Search"), element("p", line), _stages(data.status["stages"])]
+    if searched:
+        figure = accuracy_against_costs(data.trials, data.status["budget"])
+        parts += [Markup(to_svg(figure)), Markup(to_svg(progress(data.trials)))]
+        front = data.status["front"]
+        rows = [[item["key"], *_front_numbers(item)] for item in front]
+        header = ["network", "validation", *LIMITS]
+        parts.append(details(f"Pareto front of the search ({len(front)})", table(header, rows)))
+    failed = [trial for trial in data.trials if trial.state == "failed"]
+    if failed:
+        reasons = [[str(trial.id), trial.key, trial.message] for trial in failed]
+        parts.append(details(f"Failed candidates ({len(failed)})", table(["trial", "network", "reason"], reasons)))
+    return parts
+
+
+def _stages(stages: Sequence[Mapping[str, Any]]) -> Markup:
+    rows = [[item["stage"], item["state"], f"{item['seconds']:.1f} s" if item["seconds"] else ""] for item in stages]
+    return table(["stage", "state", "time"], rows)
+
+
+def _network(network: ReturnedNetwork) -> list[Text]:
+    trial = network.trial
+    parts: list[Text] = [element("h2", f"Network {trial.key}"), element("p", network.note, css="note")]
+    cells = trial.architecture.get("cells", [])
+    if cells:
+        parts.append(Markup(to_svg(cell_drawing(cells))))
+    if network.costs:
+        parts += _cost_tables(network.costs)
+    if network.firing_rates:
+        parts += [element("h3", "Firing rates"), Markup(to_svg(firing_rates(network.firing_rates)))]
+    return parts
+
+
+def _cost_tables(tree: Mapping[str, Any]) -> list[Text]:
+    """Energy by layer as a figure; layers, and components of energy and area, as tables."""
+    rows = [[layer["name"], layer["kind"], *_costs(layer), f"{layer['crossbars']:g}"] for layer in tree["layers"]]
+    rows.append(["total", "", *_costs(tree), f"{sum(layer['crossbars'] for layer in tree['layers']):g}"])
+    layers = table(["layer", "kind", *LIMITS, "crossbars"], rows, {len(rows) - 1: "total"})
+    warnings = [element("p", f"Note: {warning}", css="note") for warning in tree["warnings"]]
+    return [
+        element("h3", "Costs"),
+        Markup(to_svg(energy_by_layer(tree))),
+        details("Layers", layers),
+        details("Components", *(_components(tree, limit) for limit in ("energy", "area"))),
+        *warnings,
+    ]
+
+
+def _components(tree: Mapping[str, Any], limit: str) -> Markup:
+    found = tree["components"][COST_FIELDS[limit]]
+    total = sum(found.values()) or 1.0
+    ordered = sorted(found.items(), key=lambda item: -item[1])
+    rows = [[name, format_cost(limit, value), _percent(value / total, 1)] for name, value in ordered if value]
+    return table([f"component of {limit}", limit, "share"], rows)
+
+
+def _settings(data: ReportData) -> list[Text]:
+    damage = data.status["damage"]
+    parts: list[Text] = [element("h2", "Settings")]
+    if damage:
+        parts.append(element("p", f"The ledger is damaged: {damage}"))
+    return [*parts, details("Resolved config and versions", element("pre", data.config))]
+
+
+def _numbers(trial: Trial) -> list[str]:
+    accuracies = [_percent(trial.metrics.get(name)) for name in (ACCURACY, TEST_ACCURACY)]
+    return [*accuracies, *(format_cost(limit, trial.costs.get(COST_FIELDS[limit], math.nan)) for limit in LIMITS)]
+
+
+def _front_numbers(item: Mapping[str, Any]) -> list[str]:
+    return [_percent(item.get(ACCURACY)), *_costs(item)]
+
+
+def _costs(tree: Mapping[str, Any]) -> list[str]:
+    return [format_cost(limit, tree[COST_FIELDS[limit]]) for limit in LIMITS]
+
+
+def _percent(share: float | None, digits: int = 2) -> str:
+    return "" if share is None or not math.isfinite(share) else f"{share:.{digits}%}"

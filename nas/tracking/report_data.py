@@ -1,0 +1,86 @@
+"""What the report shows of a run, collected from its directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hasnas.cim_estimator import Activity, estimate, load_hardware
+from hasnas.errors import HasnasError
+from hasnas.files import read_text
+from hasnas.nas.config import RunConfig
+from hasnas.nas.ledger import read_ledger
+from hasnas.nas.status import load_run_config, returned_networks, run_status
+from hasnas.nas.training.folders import read_activity, retrain_directory
+from hasnas.nas.trial import Trial
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.lowering import lower
+
+RATE_PREFIX = "firing_rate/"
+
+
+@dataclass(frozen=True)
+class ReturnedNetwork:
+    """A network that the run returned.
+
+    Args:
+        trial: its retraining.
+        costs: `CostReport.to_dict()` with measured activity; `None` if it could not be made.
+        note: why not, or on what the costs rest.
+    """
+
+    trial: Trial
+    costs: Mapping[str, Any] | None
+    note: str
+
+    @property
+    def firing_rates(self) -> dict[str, float]:
+        """Spikes per neuron and timestep of each layer of neurons, in the order of the layers where that is known."""
+        found = self.trial.metrics.items()
+        rates = {name.removeprefix(RATE_PREFIX): rate for name, rate in found if name.startswith(RATE_PREFIX)}
+        order = [layer["name"] for layer in self.costs["layers"]] if self.costs else []
+        return {name: rates[name] for name in [*order, *rates] if name in rates}
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """A run as the report shows it.
+
+    Args:
+        status: `run_status` of the run.
+        trials: the ledger's trials.
+        returned: the networks, best validation accuracy first.
+        config: the resolved config as YAML.
+    """
+
+    status: Mapping[str, Any]
+    trials: list[Trial] = field(default_factory=list)
+    returned: list[ReturnedNetwork] = field(default_factory=list)
+    config: str = ""
+
+
+def collect(run_directory: Path) -> ReportData:
+    """Read a run directory.
+
+    Raises:
+        BadInputError: if it holds no run or no ledger.
+    """
+    config = load_run_config(run_directory)
+    trials = read_ledger(run_directory / "ledger.jsonl").trials
+    returned = [_returned_network(run_directory, config, trial) for trial in returned_networks(trials)]
+    return ReportData(run_status(run_directory), trials, returned, read_text(run_directory / "config.yaml"))
+
+
+def _returned_network(run_directory: Path, config: RunConfig, trial: Trial) -> ReturnedNetwork:
+    """A network with its costs; what cannot be priced here (a hardware file that has moved) is said in the report."""
+    try:
+        hardware = load_hardware(config.hardware.reference, config.hardware.overrides)
+        activity = read_activity(retrain_directory(run_directory, trial.key, trial.seed))
+        workload = lower(Architecture.from_json(trial.architecture).expand(), activity)
+        report = estimate(workload, hardware, Activity.measured() if activity else Activity.dense())
+    except HasnasError as error:
+        return ReturnedNetwork(trial, None, f"The costs of the layers could not be computed: {error}")
+    basis = "the activity measured on validation samples" if activity else "dense activity, as none was measured"
+    return ReturnedNetwork(trial, report.to_dict(), f"On {hardware.name}, with {basis}.")

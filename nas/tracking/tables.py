@@ -1,0 +1,48 @@
+"""The Pareto front as a table that any program reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from hasnas.files import write_atomic
+from hasnas.nas.budget import COST_FIELDS
+from hasnas.nas.ledger import read_ledger
+from hasnas.nas.objectives import ACCURACY, front
+from hasnas.nas.trial import Trial
+
+PARETO_FILE = "pareto.csv"
+TEST_ACCURACY = "test_accuracy"
+COLUMNS = ("stage", "id", "key", "codes", ACCURACY, TEST_ACCURACY, *COST_FIELDS.values())
+
+
+def write_pareto(run_directory: Path) -> Path:
+    """Write `pareto.csv`: the front of the searched candidates, then that of the retrained networks, in SI units.
+
+    Raises:
+        BadInputError: if there is no ledger or the directory is not writable.
+    """
+    trials = read_ledger(run_directory / "ledger.jsonl").trials
+    path = run_directory / PARETO_FILE
+    write_atomic(path, pareto_csv(trials))
+    return path
+
+
+def pareto_csv(trials: Sequence[Trial]) -> str:
+    """The text of `pareto.csv`; within a stage the most accurate network comes first.
+
+    >>> trial = Trial(0, "search", "ab", (1, 2), {}, 0, "done", {"validation_accuracy": 0.5}, {"energy_j": 1e-6})
+    >>> print(pareto_csv([trial]).splitlines()[0])
+    stage,id,key,codes,validation_accuracy,test_accuracy,parameters,memory_bits,area_m2,latency_s,energy_j
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for stage in ("search", "retrain"):
+        for trial in front([trial for trial in trials if trial.stage == stage]):
+            values = {**trial.metrics, **trial.costs}
+            codes = " ".join(str(code) for code in trial.codes)
+            writer.writerow([stage, trial.id, trial.key, codes, *(values.get(name, "") for name in COLUMNS[4:])])
+    return buffer.getvalue()
