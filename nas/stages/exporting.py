@@ -17,5 +17,8 @@ def run_export(context: RunContext) -> None:
     if not any(trial.stage == "retrain" and trial.state == "done" for trial in context.trials):
         context.console.say("export: no retrained network to export")
         return
-    folders = export_run(context.directory, context.config.export.formats)
-    context.console.say(f"export: {len(folders)} networks in {context.directory / 'export'}")
+    files = export_run(context.directory, context.config.export.formats)
+    context.console.say(
+        f"export: {len(files)} files in {context.directory / 'export'}; the whole story: "
+        f"{context.directory / 'report.html'}, or tensorboard --logdir {context.directory / 'tensorboard'}"
+    )
