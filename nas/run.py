@@ -100,13 +100,26 @@ def _run(config: RunConfig, directory: Path, workers: int) -> Path:
         tracker = create_tracker(directory, config, trials)
         stack.callback(tracker.close)
         context = RunContext(config, console, directory, ledger, executor, tracker, trials)
-        context.event("resume" if ledger.records else "start", "run", {"workers": workers})
+        identity = config_identity(config)
+        _check_identity(directory, context.ledger, identity)
+        context.event("resume" if ledger.records else "start", "run", {"workers": workers, "identity": identity})
         for stage in STAGES:
             context.event("stage_begin", stage)
             RUNNERS[stage](context)
             context.event("stage_end", stage)
         context.event("end", "run")
     return directory
+
+
+def _check_identity(directory: Path, ledger: Ledger, identity: str) -> None:
+    """A run goes on with the config that it was started with, or not at all."""
+    for record in ledger.records:
+        known = record.get("details", {}).get("identity", identity)
+        if known != identity:
+            raise BadInputError(
+                f"{directory / CONFIG_FILE} was changed after the run had started; put the old one back, "
+                "or start a new run with: hasnas search CONFIG --run-dir DIR"
+            )
 
 
 def dry_run(config_path: Path, overrides: Sequence[str] = ()) -> Forecast:

@@ -62,11 +62,11 @@ def command(*arguments: str, torn: tuple[str, int] | None = None) -> list[str]:
 def stage_of(directory: Path) -> str:
     """The stage that a run is in, from its ledger."""
     if not (directory / "ledger.jsonl").exists():
-        return "screen"
+        return "start"
     begun = [
         event["stage"] for event in read_ledger(directory / "ledger.jsonl").events if event["event"] == "stage_begin"
     ]
-    return begun[-1] if begun else "screen"
+    return begun[-1] if begun else "start"
 
 
 def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from hasnas.errors import BadInputError
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.nas.nni_engine.settings import SUPERNET_TRAINERS, SupernetSettings, TrainingProgress
 from hasnas.nas.nni_engine.sharing import live_options, supernet_report
@@ -26,6 +27,18 @@ def weights_path(context: RunContext) -> Path:
     return context.checkpoints / WEIGHTS_FILE
 
 
+def _is_trained(context: RunContext) -> bool:
+    """Whether the weights are there and sound; damaged ones are made again from the last epoch's checkpoint."""
+    if not has_checkpoint(weights_path(context)):
+        return False
+    try:
+        load_checkpoint(weights_path(context))
+    except BadInputError as error:
+        context.console.say(f"supernet: {str(error).split(';')[0]}; going on from the last checkpoint of its training")
+        return False
+    return True
+
+
 def run_supernet(context: RunContext) -> None:
     """Train the shared weights, or find them trained."""
     if not context.config.supernet.enabled:
@@ -36,8 +49,7 @@ def run_supernet(context: RunContext) -> None:
     options = live_options(context.space, region.codes) if region.complete else None
     report = supernet_report(context.space, options)
     context.console.say(f"supernet: {report} after removing what no feasible architecture uses")
-    if has_checkpoint(weights_path(context)):
-        load_checkpoint(weights_path(context))
+    if _is_trained(context):
         return
     settings = SupernetSettings(
         epochs=section.epochs,

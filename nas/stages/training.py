@@ -10,11 +10,13 @@ from dataclasses import replace
 import numpy as np
 
 from hasnas.cim_estimator import Activity, estimate
+from hasnas.errors import BadInputError, HasnasError
 from hasnas.nas.budget import COST_FIELDS
+from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.executors import Outcome
 from hasnas.nas.objectives import front, rank
 from hasnas.nas.region import draw_inside
-from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, retrain_directory, run_retrain_task
+from hasnas.nas.training.retrain import BEST_FILE, RetrainOutcome, RetrainTask, retrain_directory, run_retrain_task
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
@@ -58,6 +60,7 @@ def run_retrain(context: RunContext) -> None:
     if not context.config.retrain.enabled:
         context.console.say("retrain: switched off; no network is returned")
         return
+    _mend_weights(context)
     chosen = candidates(context)
     first = sum(trial.stage == "search" for trial in context.trials)
     missing = chosen[len(context.trials) - first :]
@@ -72,6 +75,23 @@ def run_retrain(context: RunContext) -> None:
             context.record(trial)
             bar.update()
             bar.set_postfix(best=f"{trial.metrics.get('validation_accuracy', 0):.1%}", refresh=False)
+
+
+def _mend_weights(context: RunContext) -> None:
+    """Train again what the ledger calls trained but whose weights are gone or damaged; it repeats exactly."""
+    for trial in context.trials:
+        path = retrain_directory(context.directory, trial.key, trial.seed) / BEST_FILE
+        if trial.stage != "retrain" or trial.state == "failed":
+            continue
+        try:
+            load_checkpoint(path)
+        except BadInputError as error:
+            context.console.say(f"retrain: {str(error).split(';')[0]}; making the weights of {trial.key} again")
+            architecture = Architecture.from_json(trial.architecture)
+            task = _task(context, architecture, context.retrain_settings)
+            outcome = next(iter(context.executor.map(run_retrain_task, [task])))
+            if outcome.failed:
+                raise HasnasError(f"cannot make the weights of {trial.key} again: {outcome.error}") from error
 
 
 def _task(context: RunContext, architecture: Architecture, settings: RetrainSettings) -> RetrainTask:

@@ -122,6 +122,38 @@ def test_a_torn_ledger_is_mended_from_its_last_good_record(
     assert list(copy.glob("ledger.damaged-*.jsonl"))
 
 
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_damaged_weights_are_made_again(straight: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "damaged"
+    subprocess.run(["cp", "-r", str(straight), str(copy)], check=True)
+    key = trials(copy, "retrain")[0]["key"]
+    damaged = [copy / "checkpoints" / "supernet-weights.safetensors"]
+    damaged += [copy / "checkpoints" / "retrain" / f"{key}-3" / "best.safetensors"]
+    for path in damaged:
+        damage(path)
+    resume_run(copy)
+    told = capfd.readouterr().err
+    assert "going on from the last checkpoint" in told
+    assert f"making the weights of {key} again" in told
+    for path in [*damaged, copy / "export" / key / "weights.safetensors"]:
+        assert path.read_bytes() == (straight / path.relative_to(copy)).read_bytes(), path
+    assert equal_ledgers(straight / "ledger.jsonl", copy / "ledger.jsonl")
+
+
+def test_a_run_whose_config_was_changed_is_refused(straight: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "changed"
+    subprocess.run(["cp", "-r", str(straight), str(copy)], check=True)
+    text = (copy / "config.yaml").read_text()
+    (copy / "config.yaml").write_text(text.replace("evaluations: 6", "evaluations: 7"))
+    with pytest.raises(BadInputError, match="was changed after the run had started"):
+        resume_run(copy)
+
+
 def test_a_finished_run_stays_as_it_is(straight: Path) -> None:
     before = trials(straight, "search") + trials(straight, "retrain")
     resume_run(straight)
