@@ -1,0 +1,110 @@
+"""Gaussian-process regression for a few hundred told candidates, with hyperparameters from a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.stats import norm, rankdata
+
+FloatArray = NDArray[np.float64]
+LENGTHSCALES = np.geomspace(0.35, 6.0, 9)  # times the square root of the number of features
+NOISES = np.geomspace(0.003, 0.8, 9)  # variance of the noise over that of the signal
+PRIOR_LENGTHSCALE, PRIOR_NOISE, PRIOR_WIDTH = 1.0, 0.1, 1.5
+
+
+def matern_3_2(distance: FloatArray, lengthscale: float) -> FloatArray:
+    """(1 + a) exp(-a), a = sqrt(3) distance / lengthscale.
+
+    >>> float(matern_3_2(np.array(0.0), 2.0))
+    1.0
+    """
+    scaled = np.sqrt(3.0) * distance / lengthscale
+    return (1 + scaled) * np.exp(-scaled)
+
+
+def distances(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Euclidean distances between rows, `[N, M]`."""
+    squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * first @ second.T
+    return np.sqrt(np.maximum(squares, 0.0))
+
+
+def rank_gaussian(values: ArrayLike) -> FloatArray:
+    """Values replaced by normal quantiles of their ranks: outliers no longer rule the fit.
+
+    >>> rank_gaussian([3.0, 1.0, 2.0]).round(2).tolist()
+    [0.97, -0.97, 0.0]
+    """
+    array = np.asarray(values, float)
+    return norm.ppf((rankdata(array) - 0.5) / max(len(array), 1))
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianProcess:
+    """A fitted process.
+
+    Args:
+        lengthscale: of the kernel.
+        noise: variance of the noise over that of the signal.
+        scale: variance of the signal.
+        mean: of the targets.
+        factor: lower Cholesky factor of kernel + noise over the told candidates.
+        weights: (kernel + noise)^-1 (targets - mean).
+    """
+
+    lengthscale: float
+    noise: float
+    scale: float
+    mean: float
+    factor: FloatArray
+    weights: FloatArray
+
+    @staticmethod
+    def fit(told: FloatArray, targets: FloatArray, dimensions: int) -> GaussianProcess:
+        """The process whose hyperparameters have the largest marginal likelihood times a weak log-normal prior.
+
+        Args:
+            told: distances between told candidates, `[n, n]`.
+            targets: `[n]`.
+            dimensions: number of features, the unit of the lengthscale.
+        """
+        centred, count = targets - targets.mean(), len(targets)
+        best = (-np.inf, 1.0, 0.1)
+        for lengthscale in LENGTHSCALES:
+            values, vectors = np.linalg.eigh(matern_3_2(told, lengthscale * np.sqrt(dimensions)))
+            powers = (vectors.T @ centred) ** 2
+            for noise in NOISES:
+                spectrum = np.maximum(values, 0) + noise
+                variance = max(float(np.mean(powers / spectrum)), 1e-12)
+                likelihood = -0.5 * (count * np.log(variance) + np.log(spectrum).sum())
+                prior = np.log(lengthscale / PRIOR_LENGTHSCALE) ** 2 + np.log(noise / PRIOR_NOISE) ** 2
+                best = max(best, (likelihood - 0.5 * prior / PRIOR_WIDTH**2, float(lengthscale), float(noise)))
+        _, relative, noise = best
+        lengthscale = relative * np.sqrt(dimensions)
+        factor = cholesky(matern_3_2(told, lengthscale) + noise * np.eye(count), lower=True)
+        weights = cho_solve((factor, True), centred)
+        scale = max(float(centred @ weights) / count, 1e-12)
+        return GaussianProcess(lengthscale, noise, scale, float(targets.mean()), factor, weights)
+
+    def predict(self, cross: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of the noiseless value.
+
+        Args:
+            cross: distances to the told candidates, `[N, n]`.
+        """
+        kernel = matern_3_2(cross, self.lengthscale)
+        explained = solve_triangular(self.factor, kernel.T, lower=True)
+        variance = np.maximum(1 - (explained**2).sum(axis=0), 1e-9)
+        return self.mean + kernel @ self.weights, np.sqrt(self.scale * variance)
+
+    def covariance(self, cross: FloatArray, among: FloatArray) -> FloatArray:
+        """Posterior covariance of the noiseless values of N candidates.
+
+        Args:
+            cross: distances to the told candidates, `[N, n]`.
+            among: distances between the candidates, `[N, N]`.
+        """
+        explained = solve_triangular(self.factor, matern_3_2(cross, self.lengthscale).T, lower=True)
+        return self.scale * (matern_3_2(among, self.lengthscale) - explained.T @ explained)

@@ -1,0 +1,305 @@
+"""Predictor-guided search: a Gaussian process on features of the cell's graph proposes what promises most.
+
+One objective: expected improvement. With a cost beside it: expected hypervolume improvement, where the cost of a
+candidate is what an estimator says, corrected by what told candidates turned out to cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
+from hasnas.nas.scoring.graph_features import canonical_classes, graph_features
+from hasnas.search_spaces.snasnet import CellSpace
+from hasnas.search_spaces.space import Codes, all_codes, crossover, mutate, sample, space_size
+
+from .gaussian_process import GaussianProcess, distances, rank_gaussian
+from .strategy import CodesOfOne, SearchProblem
+
+FloatArray = NDArray[np.float64]
+ENUMERABLE = 50_000
+INITIAL = 20
+SHORTLIST = 200
+PARENTS, MUTANTS, STRANGERS = 20, 40, 1000
+PATIENCE = 64
+QUANTILES = norm.ppf((np.arange(9) + 0.5) / 9)
+
+
+@dataclass(frozen=True, eq=False)
+class CostObjective:
+    """A cost to keep low beside the value.
+
+    Args:
+        name: key of the told costs.
+        predicted: canonical codes `[N, genes]` -> cost known before evaluation, positive, `[N]`.
+        limit: largest cost of interest.
+        worst: value below which a candidate is of no interest; values are accuracies in percent.
+    """
+
+    name: str
+    predicted: Callable[[Codes], FloatArray]
+    limit: float
+    worst: float = 80.0
+
+
+class PredictorSearch:
+    """Proposes first a few candidates by training-free score and at random, then by a Gaussian process.
+
+    Small spaces are enumerated. In larger ones every proposal comes from a new pool: mutants and children of the best
+    told candidates, and strangers drawn at random. Candidates that differ only in node numbers or identities are
+    proposed once, as long as there are others.
+
+    Args:
+        problem: the space, the budget and the seed.
+        cost: a second objective.
+        warm: how many of the first candidates the default training-free score picks.
+
+    Source: predictor-guided search in the manner of BANANAS (White et al., AAAI 2021), with a Matern-3/2 process on
+    graph features instead of an ensemble of networks.
+    """
+
+    def __init__(self, problem: SearchProblem, cost: CostObjective | None = None, warm: int = INITIAL // 2) -> None:
+        self.problem, self.cost, self.warm = problem, cost, warm
+        self.space = cast(CellSpace, problem.space)
+        self._generator = np.random.default_rng(problem.seed)
+        self._everything: _Pool | None = None
+        self._proposed: dict[CodesOfOne, None] = {}
+        self._classes: set[int] = set()
+        self._told: dict[CodesOfOne, tuple[float, float]] = {}
+        self._scaling: tuple[FloatArray, FloatArray] | None = None
+
+    def ask(self, count: int) -> list[CodesOfOne]:
+        """See `Strategy.ask`."""
+        proposed: list[CodesOfOne] = []
+        while len(proposed) < count:
+            pool = self._pool()
+            if not len(pool.codes):
+                break
+            chosen = self._choose(pool, count - len(proposed))
+            for codes, number in zip(pool.codes[chosen].tolist(), pool.classes[chosen].tolist(), strict=True):
+                self._proposed[tuple(codes)] = None
+                self._classes.add(number)
+                proposed.append(tuple(codes))
+        return proposed
+
+    def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
+        """See `Strategy.tell`."""
+        usable = value is not None and np.isfinite(value)
+        price = float(costs.get(self.cost.name, np.nan)) if self.cost else np.nan
+        self._told[tuple(codes)] = (float(cast(float, value)) if usable else np.nan, price)
+
+    def _pool(self) -> _Pool:
+        """Candidates that may be proposed now."""
+        if space_size(self.space) > ENUMERABLE:
+            return self._drawn_pool()
+        if self._everything is None:
+            self._everything = self._admitted(np.concatenate(list(all_codes(self.space))))
+        return self._unseen(self._everything)
+
+    def _drawn_pool(self) -> _Pool:
+        for _ in range(PATIENCE):
+            rows = [sample(self.space, self._generator, STRANGERS)]
+            parents = self._best(PARENTS)
+            for parent in parents:
+                mate = parents[int(self._generator.integers(len(parents)))]
+                pairs = [crossover(parent, mate, self._generator) for _ in range(MUTANTS // 2)]
+                bred = [mutate(self.space, one, self._generator, 0.1) for one in pairs + [parent] * (MUTANTS // 2)]
+                rows.append(np.array(bred, np.int16))
+            pool = self._unseen(self._admitted(np.concatenate(rows)))
+            if len(pool.codes):
+                return pool
+        return pool
+
+    def _admitted(self, codes: Codes) -> _Pool:
+        canonical, admitted = self.problem.admissible(codes)
+        distinct = np.unique(canonical[admitted], axis=0)
+        classes = canonical_classes(self.space, distinct) if len(distinct) else np.zeros(0, np.uint64)
+        return _Pool(distinct, classes, graph_features(self.space, distinct) if len(distinct) else np.zeros((0, 1)))
+
+    def _unseen(self, pool: _Pool) -> _Pool:
+        """Without candidates that were proposed; those of proposed classes only while there are others."""
+        new = np.array([tuple(row) not in self._proposed for row in pool.codes.tolist()], bool)
+        fresh = new & ~np.isin(pool.classes, np.array(list(self._classes), np.uint64))
+        return pool.rows(np.flatnonzero(fresh if fresh.any() else new))
+
+    def _best(self, count: int) -> list[CodesOfOne]:
+        usable = [(value, codes) for codes, (value, _) in self._told.items() if np.isfinite(value)]
+        return [codes for _, codes in sorted(usable, key=lambda item: -item[0])[:count]]
+
+    def _choose(self, pool: _Pool, count: int) -> NDArray[np.int64]:
+        """Rows of the pool to propose, at least one, of distinct classes as far as there are."""
+        usable = sum(np.isfinite(value) for value, _ in self._told.values())
+        if len(self._proposed) < INITIAL or usable < 3:
+            return self._first(pool, min(count, max(INITIAL - len(self._proposed), 1)))
+        return self._guided(pool, count)
+
+    def _first(self, pool: _Pool, count: int) -> NDArray[np.int64]:
+        """The next of the initial candidates: as many as are due by score, the others at random."""
+        by_score = max(0, min(count, self.warm - len(self._proposed)))
+        rows: list[int] = []
+        if by_score:
+            order = SCORES.get(DEFAULT_SCORE)()(ScoringTask(self.space), pool.codes).order()
+            rows = pool.distinct(order.tolist(), by_score)
+        if len(rows) < count:
+            taken = set(pool.classes[rows].tolist())
+            shuffled = self._generator.permutation(len(pool.codes)).tolist()
+            rest = [row for row in shuffled if pool.classes[row] not in taken]
+            rows += pool.distinct(rest, count - len(rows))
+        return np.array(rows, np.int64)
+
+    def _guided(self, pool: _Pool, count: int) -> NDArray[np.int64]:
+        """Greedy batch: after each choice the process believes its own prediction for it."""
+        codes = np.array([codes for codes, (value, _) in self._told.items() if np.isfinite(value)], np.int16)
+        values = np.array([value for value, _ in self._told.values() if np.isfinite(value)])
+        features, told = self._scaled(pool.features), self._scaled(graph_features(self.space, codes))
+        among = distances(told, told)
+        if self.cost is None:
+            process = GaussianProcess.fit(among, rank_gaussian(values), told.shape[1])
+            gain: _Acquisition = _Improvement(float(process.predict(among)[0].max()))
+        else:
+            process = GaussianProcess.fit(among, -np.log(np.maximum(100 - values, 1e-3)), told.shape[1])
+            gain = self._hypervolume(pool, features, codes, values)
+        cross = distances(features, told)
+        mean, deviation = process.predict(cross)
+        merit = gain(mean, deviation, np.arange(len(mean)))
+        shortlist = np.array(pool.distinct(np.argsort(-merit, kind="stable").tolist(), max(SHORTLIST, count)), np.int64)
+        near = features[shortlist]
+        covariance = process.covariance(cross[shortlist], distances(near, near))
+        return shortlist[_greedy(mean[shortlist], covariance, process, gain, shortlist, count)]
+
+    def _scaled(self, features: FloatArray) -> FloatArray:
+        """Standardised over the space, features that never differ left out."""
+        if self._scaling is None:
+            drawn = np.random.default_rng(0)
+            reference = graph_features(self.space, self.space.canonical(sample(self.space, drawn, 4000))[0])
+            spread = reference.std(axis=0)
+            self._scaling = (reference.mean(axis=0), np.where(spread > 1e-9, spread, np.inf))
+        centre, spread = self._scaling
+        kept = np.isfinite(spread)
+        return ((features - centre) / spread)[:, kept]
+
+    def _hypervolume(
+        self, pool: _Pool, features: FloatArray, codes: Codes, values: FloatArray
+    ) -> _HypervolumeImprovement:
+        cost = cast(CostObjective, self.cost)
+        prices = np.array([price for value, price in self._told.values() if np.isfinite(value)])
+        logs = np.log(cost.predicted(pool.codes))
+        spread: FloatArray = np.full(len(logs), 1e-6)
+        measured = np.isfinite(prices) & (prices > 0)
+        prior = np.log(cost.predicted(codes))
+        if measured.sum() >= 5 and np.ptp(np.log(prices[measured]) - prior[measured]) > 1e-9:
+            told = self._scaled(graph_features(self.space, codes[measured]))
+            surprise = np.log(prices[measured]) - prior[measured]
+            process = GaussianProcess.fit(distances(told, told), surprise, told.shape[1])
+            correction, spread = process.predict(distances(features, told))
+            logs = logs + correction
+        known = np.where(measured, prices, np.exp(prior))
+        fits = norm.cdf((np.log(cost.limit) - logs) / spread)
+        return _HypervolumeImprovement(cost, np.exp(logs), fits, (known, values))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    codes: Codes
+    classes: NDArray[np.uint64]
+    features: FloatArray
+
+    def rows(self, rows: NDArray[np.int64]) -> _Pool:
+        return _Pool(self.codes[rows], self.classes[rows], self.features[rows])
+
+    def distinct(self, order: list[int], count: int) -> list[int]:
+        """The first `count` rows of an order, each of another class."""
+        chosen: dict[int, int] = {}
+        for row in order:
+            chosen.setdefault(int(self.classes[row]), row)
+            if len(chosen) == count:
+                break
+        return list(chosen.values())
+
+
+class _Improvement:
+    """Expected improvement over an incumbent."""
+
+    def __init__(self, incumbent: float) -> None:
+        self.incumbent = incumbent
+
+    def __call__(self, mean: FloatArray, deviation: FloatArray, rows: NDArray[np.int64]) -> FloatArray:
+        ahead = (mean - self.incumbent) / deviation
+        return deviation * (ahead * norm.cdf(ahead) + norm.pdf(ahead))
+
+    def believe(self, row: int, mean: float) -> None:
+        """Raise the incumbent to a chosen candidate's predicted value."""
+        self.incumbent = max(self.incumbent, mean)
+
+
+class _HypervolumeImprovement:
+    """Expected gain of area between the front of (cost, error) and the corner (limit, worst error).
+
+    A candidate of cost c and error e adds the integral from c to the limit of max(0, f(cost) - e), f the lowest error
+    of the front up to that cost; the expectation over e is a mean over nine quantiles of its log, times the
+    probability that the cost keeps to the limit.
+    """
+
+    def __init__(
+        self, cost: CostObjective, prices: FloatArray, fits: FloatArray, told: tuple[FloatArray, FloatArray]
+    ) -> None:
+        self.limit, self.worst = cost.limit, 100 - cost.worst
+        self.prices, self.fits = prices, fits
+        self._points = [(float(price), 100 - float(value)) for price, value in zip(*told, strict=True)]
+
+    def _steps(self) -> tuple[FloatArray, FloatArray]:
+        """Costs at which the front's error falls, and the error from there on."""
+        costs, errors = [0.0], [self.worst]
+        for price, error in sorted(self._points):
+            if price <= self.limit and error < errors[-1]:
+                costs.append(price)
+                errors.append(error)
+        return np.array([*costs, self.limit]), np.array(errors)
+
+    def __call__(self, mean: FloatArray, deviation: FloatArray, rows: NDArray[np.int64]) -> FloatArray:
+        edges, errors = self._steps()
+        prices = self.prices[rows]
+        widths = np.maximum(edges[1:] - np.maximum(edges[:-1], prices[:, None]), 0.0)
+        gain = np.zeros(len(mean))
+        for quantile in QUANTILES:
+            error = np.exp(-(mean + quantile * deviation))
+            gain += (widths * np.maximum(errors - error[:, None], 0.0)).sum(axis=1)
+        return gain / len(QUANTILES) * self.fits[rows]
+
+    def believe(self, row: int, mean: float) -> None:
+        """Add a chosen candidate's predicted point to the front."""
+        self._points.append((float(self.prices[row]), float(np.exp(-mean))))
+
+
+_Acquisition = _Improvement | _HypervolumeImprovement
+
+
+def _greedy(
+    mean: FloatArray,
+    covariance: FloatArray,
+    process: GaussianProcess,
+    gain: _Acquisition,
+    rows: NDArray[np.int64],
+    count: int,
+) -> NDArray[np.int64]:
+    """Positions chosen one after the other; each choice is believed at its mean, which narrows the others."""
+    covariance = covariance.copy()
+    free = np.ones(len(mean), bool)
+    chosen: list[int] = []
+    noise = process.noise * process.scale
+    while len(chosen) < min(count, len(mean)):
+        deviation = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
+        merit = np.where(free, gain(mean, deviation, rows), -np.inf)
+        best = int(np.argmax(merit))
+        chosen.append(best)
+        free[best] = False
+        gain.believe(int(rows[best]), float(mean[best]))
+        column = covariance[:, best].copy()
+        covariance -= np.outer(column, column) / (column[best] + noise)
+    return np.array(chosen, np.int64)

@@ -1,0 +1,193 @@
+"""What `hasnas bench` prints: strategies and scores judged on the table of trained networks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau, spearmanr
+
+from hasnas.cim_estimator import load_hardware
+from hasnas.errors import BadInputError, nearest
+from hasnas.nas.scoring import SCORES, ScoringTask
+from hasnas.nas.scoring.counters import Counts
+from hasnas.nas.strategies import STRATEGIES
+
+from .campaign import RAW, Objective, Played, play
+from .table import BenchmarkTable, read_table
+
+FloatArray = NDArray[np.float64]
+ADDED_STRATEGIES = (RAW, "predictor", "nsga2")
+
+
+def bench_spikenas(
+    data: Path | str,
+    strategy: str = "predictor",
+    evaluations: int = 100,
+    seeds: int = 20,
+    *,
+    feasible_share: float = 1.0,
+    cost: str = "synaptic_operations",
+    hardware: str | None = None,
+    known_costs: bool = False,
+    first_seed: int = 0,
+) -> dict[str, Any]:
+    """Search the trained architectures with one strategy, several times.
+
+    Args:
+        data: the benchmark's `.npz` file.
+        strategy: a registered strategy, or `random_raw`, which draws repeats and disconnected architectures too.
+        evaluations: networks each search may look up.
+        seeds: how many searches.
+        feasible_share: share of the distinct cells that the limit on `cost` keeps; 1 is no limit.
+        cost: `synaptic_operations`, or with `hardware` a cost of a budget, such as `energy_j`.
+        hardware: name or path of a hardware description.
+        known_costs: admit cells by the costs of the trained networks, an oracle that is for yardsticks only.
+        first_seed: the seeds count from here.
+
+    Returns:
+        `strategy`, `evaluations`, `seeds`; `test_accuracy` of the network chosen by validation, in percent; `regret` to
+        the best test accuracy within the limit, in points; `feasible_share` of the evaluated networks (all that are
+        returned keep to the limit); `hypervolume` relative to the true constrained front; each with mean and standard
+        deviation over seeds; `over_time` with all of it after 10, 20, 50, 100, ... evaluations; `cpu_s` of one search.
+
+    Raises:
+        BadInputError: if the file, the strategy or a number cannot be used.
+    """
+    known = sorted({*STRATEGIES.names(), *ADDED_STRATEGIES})
+    if strategy not in known:
+        raise BadInputError(f"unknown search strategy '{strategy}'{nearest(strategy, known)}")
+    for name, value in (("evaluations", evaluations), ("seeds", seeds)):
+        if value < 1:
+            raise BadInputError(f"{name} is {value}; give at least 1")
+    table = read_table(data)
+    objective = Objective(table, cost, feasible_share, load_hardware(hardware) if hardware else None)
+    searches, seconds = [], []
+    for seed in range(first_seed, first_seed + seeds):
+        start = time.process_time()
+        searches.append(play(objective, strategy, evaluations, seed, known_costs=known_costs))
+        seconds.append(time.process_time() - start)
+    return {
+        "strategy": strategy,
+        "evaluations": evaluations,
+        "seeds": seeds,
+        "cost": cost,
+        "limit": objective.limit,
+        "cells_within_limit": int(objective.feasible.sum()),
+        **_summary(searches, evaluations),
+        "over_time": [{"evaluations": count, **_summary(searches, count)} for count in _milestones(evaluations)],
+        "cpu_s": float(np.mean(seconds)),
+    }
+
+
+def _milestones(evaluations: int) -> list[int]:
+    rounds = [factor * 10**power for power in range(1, 6) for factor in (1, 2, 3, 5)]
+    return [count for count in rounds if count < evaluations] + [evaluations]
+
+
+def _summary(searches: Sequence[Played], evaluations: int) -> dict[str, Any]:
+    objective = searches[0].objective
+    inside = objective.cell_of_row >= 0
+    inside &= objective.feasible[np.maximum(objective.cell_of_row, 0)]
+    best = float(objective.table.test[inside].max())
+    accuracy = np.array([search.test_accuracy(evaluations) for search in searches])
+    volume = np.array([search.relative_volume(evaluations) for search in searches])
+    shares = [float(search.returned[:evaluations].mean()) if len(search.rows) else 0.0 for search in searches]
+    return {
+        "test_accuracy": _mean_and_spread(accuracy),
+        "regret": _mean_and_spread(best - accuracy),
+        "feasible_share": float(np.mean(shares)),
+        "hypervolume": _mean_and_spread(volume),
+    }
+
+
+def _mean_and_spread(values: FloatArray) -> dict[str, float]:
+    return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else 0.0}
+
+
+def bench_proxies(
+    data: Path | str,
+    names: Sequence[str] | None = None,
+    *,
+    images: Any = None,
+    targets: Any = None,
+    rows: NDArray[np.int64] | None = None,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Rank correlation of every training-free score with the test accuracy of the trained networks.
+
+    Args:
+        data: the benchmark's `.npz` file.
+        names: registered scores; all that need no images unless given.
+        images: a batch `[B, 3, 32, 32]` for the scores that run networks.
+        targets: its classes `[B]`.
+        rows: rows of the table to score; all unless given.
+        seed: of the weights.
+
+    Returns:
+        For each score `name`, `spearman`, `kendall`, `cpu_s` (of one candidate) and `n`; further the same among
+        connected candidates (`spearman_alive`, `kendall_alive`), among those of equal depth
+        (`spearman_at_depth_1` ...), and `top_share`: the share of the best 1 % by test accuracy within the best 10 %
+        by score.
+    """
+    table = read_table(data)
+    chosen = np.arange(len(table)) if rows is None else np.asarray(rows)
+    return [
+        proxy_row(table, name, chosen, ScoringTask(table.space, images, targets, seed))
+        for name in (names if names is not None else SCORES.names())
+    ]
+
+
+def proxy_row(table: BenchmarkTable, name: str, rows: NDArray[np.int64], task: ScoringTask) -> dict[str, Any]:
+    """One score on some rows of the table; see `bench_proxies`."""
+    score = SCORES.get(name)()
+    score(task, table.codes[rows[:2]])  # what is made once for a space is not the price of a candidate
+    start = time.process_time()
+    total = score(task, table.codes[rows]).total
+    seconds = (time.process_time() - start) / len(rows)
+    test, alive = table.test[rows], table.space.canonical(table.codes[rows])[1]
+    # Disconnected candidates are last together; NaN counts as the worst of all.
+    finite = total[np.isfinite(total)]
+    lowest = float(finite.min()) - 1 if len(finite) else 0.0
+    value = np.where(np.isfinite(total), total, lowest)
+    depth = Counts(task.space, table.codes[rows]).depth
+    within = {
+        f"spearman_at_depth_{level}": _spearman(value[alive & (depth == level)], test[alive & (depth == level)])
+        for level in (1, 2, 3)
+    }
+    return {
+        "name": name,
+        "spearman": _spearman(value, test),
+        "kendall": float(kendalltau(value, test).statistic) if np.ptp(value) else 0.0,
+        "cpu_s": seconds,
+        "n": len(rows),
+        "spearman_alive": _spearman(value[alive], test[alive]),
+        "kendall_alive": float(kendalltau(value[alive], test[alive]).statistic) if np.ptp(value[alive]) else 0.0,
+        **within,
+        "top_share": top_share(value, test),
+    }
+
+
+def top_share(value: FloatArray, truth: FloatArray, best: float = 0.01, kept: float = 0.1) -> float:
+    """Expected share of the best 1 % that lies within the 10 % of highest score, ties broken at random.
+
+    >>> top_share(np.arange(200.0), np.arange(200.0))
+    1.0
+    """
+    count, keep = max(round(best * len(truth)), 1), max(round(kept * len(truth)), 1)
+    top = np.argsort(-truth, kind="stable")[:count]
+    bound = np.sort(value)[-keep]
+    above, at = value > bound, value == bound
+    chance = np.where(above, 1.0, at * (keep - above.sum()) / max(at.sum(), 1))
+    return float(chance[top].mean())
+
+
+def _spearman(value: FloatArray, truth: FloatArray) -> float:
+    """Spearman's correlation; 0 where one side does not vary or there are fewer than three."""
+    if len(value) < 3 or not np.ptp(value) or not np.ptp(truth):
+        return 0.0
+    return float(spearmanr(value, truth).statistic)
