@@ -10,6 +10,8 @@ How this project's networks are written down, so that other tools compute the sa
   Readers built on nirtorch cut a loop where a node meets an input that is not computed yet; nodes are therefore stored
   in the order of execution. Where a delayed edge closes no loop, or is all that reaches its target, that would not be
   understood, and a `Delay` node says it explicitly.
+- Weights are stored in double precision. Computed so, a file gives the outputs of the network computed so; in single
+  precision a membrane within rounding of its threshold may spike a timestep apart, about once in a thousand samples.
 - The answer of the network is the mean of the output over its timesteps; a static input is repeated at each.
 
 Source: Pedersen et al., Neuromorphic Intermediate Representation, Nature Communications 2024; package nir 1.0.8.

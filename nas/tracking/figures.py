@@ -24,7 +24,7 @@ COMPONENT_COLOURS = (
 )  # fmt: skip
 TEST_ACCURACY = "test_accuracy"
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "k": 1e3, "M": 1e6, "G": 1e9}
-_BASES = {"parameters": "", "memory": "bit", "area": "mm$^2$", "latency": "s", "energy": "J"}
+_BASES = {"parameters": "", "memory": "bit", "area": "mm²", "latency": "s", "energy": "J"}
 
 
 def axis_unit(limit: str, largest: float) -> tuple[float, str]:

@@ -49,7 +49,9 @@ def render_report(data: ReportData) -> str:
 def _heading(data: ReportData) -> list[Text]:
     status = data.status
     line = f"{status['dataset']} on {status['hardware']}, space {status['space']}, seed {status['seed']}"
-    return [element("h1", status["name"]), element("p", f"{line}; the run is {status['state']}.", css="note")]
+    # A run writes this page before it ends, so that it is still running says nothing.
+    state = "; the run was stopped before its end" if status["state"] == "stopped" else ""
+    return [element("h1", status["name"]), element("p", f"{line}{state}.", css="note")]
 
 
 def _winner(data: ReportData) -> list[Text]:
@@ -119,7 +121,8 @@ def _search(data: ReportData) -> list[Text]:
 
 
 def _stages(stages: Sequence[Mapping[str, Any]]) -> Markup:
-    rows = [[item["stage"], item["state"], f"{item['seconds']:.1f} s" if item["seconds"] else ""] for item in stages]
+    before = [item for item in stages if item["stage"] != "export"]  # which is what writes this page
+    rows = [[item["stage"], item["state"], f"{item['seconds']:.1f} s" if item["seconds"] else ""] for item in before]
     return table(["stage", "state", "time"], rows)
 
 

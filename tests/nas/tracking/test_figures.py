@@ -1,0 +1,70 @@
+from xml.etree import ElementTree
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hasnas.nas.budget import LIMITS
+from hasnas.nas.tracking import figures
+from hasnas.nas.tracking.figures import accuracy_against_cost, accuracy_against_costs, axis_unit, cell_drawing
+from hasnas.nas.trial import Trial
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def words(svg: str) -> list[str]:
+    return ["".join(item.itertext()) for item in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+
+
+@given(st.sampled_from(LIMITS), st.floats(1e-14, 1e12))
+def test_numbers_on_an_axis_stay_short(limit: str, largest: float):
+    factor, unit = axis_unit(limit, largest)
+    assert factor > 0
+    if limit != "area" and 1e-12 < largest < 1e12 and (largest >= 1 or limit not in ("parameters", "memory")):
+        assert 0.99 < largest / factor < 1001
+    assert len(unit) <= 7
+
+
+def test_every_cost_has_a_panel(history: list[Trial]):
+    text = words(figures.to_svg(accuracy_against_costs(history, {"energy": 1e-6})))
+    for limit in LIMITS:
+        assert any(word.startswith(limit) for word in text), limit
+    assert "retrained, test" in text
+    assert "limit" in text
+
+
+def test_equal_figures_are_equal_text(history: list[Trial]):
+    first, second = (figures.to_svg(accuracy_against_costs(history, {})) for _ in range(2))
+    assert first == second
+    ElementTree.fromstring(first)
+
+
+def test_a_panel_of_its_own_is_a_picture(history: list[Trial]):
+    assert figures.to_png(accuracy_against_cost("energy", history, {})).startswith(b"\x89PNG")
+
+
+def test_empty_histories_can_be_drawn():
+    for figure in (accuracy_against_costs([], {}), figures.progress([]), figures.firing_rates({})):
+        assert figures.to_png(figure).startswith(b"\x89PNG")
+
+
+def test_a_far_outlier_is_said_and_not_shown(history: list[Trial]):
+    many = history[:1] * 20
+    bad = [Trial(0, "search", "k", (), {}, 0, "done", {"validation_accuracy": 0.01}, history[0].costs)]
+    assert "1 below" in words(figures.to_svg(figures.progress(many + bad)))
+
+
+def test_cells_show_their_operations():
+    cells = [
+        {"nodes": 3, "edges": [[0, 2, "conv3x3"], [2, 1, "identity"]]},
+        {"nodes": 4, "edges": [[0, 3, "<b>&"]]},
+        {"nodes": 2, "edges": []},
+    ]
+    text = words(figures.to_svg(cell_drawing(cells)))
+    assert {"conv3x3", "identity", "<b>&", "cell 1", "cell 3"} <= set(text)
+
+
+def test_an_arc_starts_rises_and_ends_where_it_should():
+    assert figures._arc_point(1, 2, 0, 0) == (1, 0)
+    assert figures._arc_point(1, 2, 0.5, 0.5) == (2, 2)
+    assert figures._arc_point(1, 2, 1, 1) == (3, 0)
+    assert figures._arc_point(3, -2, 0.5, 0.5) == (2, -2)

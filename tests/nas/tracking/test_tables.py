@@ -1,0 +1,33 @@
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from hasnas.errors import BadInputError
+from hasnas.nas.tracking.tables import pareto_csv, write_pareto
+from hasnas.nas.trial import Trial
+
+
+def test_the_front_of_each_stage_is_listed_best_first(history: list[Trial]):
+    rows = list(csv.DictReader(io.StringIO(pareto_csv(history))))
+    assert [(row["stage"], row["id"]) for row in rows] == [
+        ("search", "3"),
+        ("search", "1"),
+        ("search", "0"),
+        ("retrain", "4"),
+    ]
+    assert rows[0]["key"] == history[3].key
+    assert float(rows[0]["energy_j"]) == history[3].costs["energy_j"]
+    assert rows[0]["test_accuracy"] == ""
+    assert float(rows[3]["test_accuracy"]) == history[4].metrics["test_accuracy"]
+
+
+def test_a_run_without_trials_has_a_header(tmp_path: Path):
+    assert len(pareto_csv([]).splitlines()) == 1
+    with pytest.raises(BadInputError, match=r"cannot read the ledger"):
+        write_pareto(tmp_path)
+
+
+def test_the_file_is_written(run: Path, history: list[Trial]):
+    assert write_pareto(run).read_text() == pareto_csv(history)
