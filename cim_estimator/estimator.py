@@ -96,7 +96,7 @@ def estimate_costs(
     shape = workload.shape
     if len(shape) == 1:
         return _costs(workload, hardware, activity)
-    if engine == "compiled" or (engine == "auto" and shape[0] >= _MANY):
+    if shape[0] and (engine == "compiled" or (engine == "auto" and shape[0] >= _MANY)):
         compiled = _compiled_costs(workload, hardware, activity)
         if compiled is not None:
             return compiled

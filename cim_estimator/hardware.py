@@ -105,12 +105,22 @@ def _split(entry: Any) -> tuple[Any, str | None]:
     return entry, None
 
 
+_HINTS: dict[Any, dict[str, Any]] = {}
+
+
+def _hints(section: Any) -> dict[str, Any]:
+    """Resolved types of a section's fields; resolving them is slow enough to be done once."""
+    if section not in _HINTS:
+        _HINTS[section] = get_type_hints(section)
+    return _HINTS[section]
+
+
 class _Values:
     """Collects the values of one description with their sources, in the order file, part, override."""
 
     def __init__(self, hardware_class: type[HardwareSpec], path: Path) -> None:
         self.hardware_class, self.path = hardware_class, path
-        hints = get_type_hints(hardware_class)
+        hints = _hints(hardware_class)
         self.top = {entry.name: hints[entry.name] for entry in fields(hardware_class) if entry.name not in _PLAIN}
         self.sections = {name: kind for name, kind in self.top.items() if hasattr(kind, "__dataclass_fields__")}
         self.values: dict[str, Any] = {}
@@ -165,7 +175,7 @@ class _Values:
     def _kind(self, key: str, where: str) -> type:
         section, dot, name = key.partition(".")
         if dot and section in self.sections:
-            hints = get_type_hints(self.sections[section])
+            hints = _hints(self.sections[section])
             if name in hints:
                 kind: type = hints[name]
                 return kind

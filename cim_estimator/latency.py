@@ -73,6 +73,8 @@ def chip_latency(timing: Timing, schedule: str) -> tuple[FloatArray, FloatArray]
 def _sum_of_level_maxima(busy: FloatArray, level: IntArray) -> FloatArray:
     """Sum over the levels of the longest time within each."""
     total = np.zeros(busy.shape[:-1])
+    if not busy.size:
+        return total
     if level.ndim == 1 and level.size == busy.shape[-1]:  # the same levels for every candidate
         for value in np.unique(level):
             total = total + busy[..., level == value].max(axis=-1)

@@ -84,13 +84,13 @@ class CostReport:
 
     @property
     def tops_per_watt(self) -> FloatArray:
-        """Dense synaptic operations per energy, in 1e12 operations per joule."""
-        return self.operations / np.maximum(self.energy_j, np.finfo(float).tiny) * 1e-12
+        """Dense synaptic operations per energy, in 1e12 operations per joule; zero where no energy is spent."""
+        return _ratio(self.operations * 1e-12, self.energy_j)
 
     @property
     def throughput_hz(self) -> FloatArray:
-        """Samples per second in a stream."""
-        return 1.0 / np.maximum(self.interval_s, np.finfo(float).tiny)
+        """Samples per second in a stream; zero where nothing takes time."""
+        return _ratio(np.ones_like(self.interval_s), self.interval_s)
 
     @property
     def bottleneck(self) -> str:
@@ -143,6 +143,10 @@ class CostReport:
         if np.ndim(self.energy_j):
             held = np.shape(self.energy_j)
             raise BadInputError(f"{what} is for one network, but this report holds {held} candidates")
+
+
+def _ratio(over: FloatArray, under: FloatArray) -> FloatArray:
+    return np.divide(over, under, out=np.zeros(np.shape(under)), where=np.asarray(under) > 0)
 
 
 def _number(value: Any) -> float | int:

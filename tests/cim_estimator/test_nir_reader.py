@@ -1,0 +1,138 @@
+"""NIR files as workloads."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import nir
+import numpy as np
+import pytest
+
+from hasnas.cim_estimator import LayerKind, estimate, load_hardware, read_nir
+from hasnas.errors import BadInputError
+
+
+def lif(*shape: int) -> nir.LIF:
+    one = np.ones(shape)
+    return nir.LIF(tau=one, r=one, v_leak=0 * one, v_threshold=one)
+
+
+def conv(cin: int, cout: int, kernel: int = 3, groups: int = 1, bias: bool = True, size: int = 4):
+    weight = np.ones((cout, cin // groups, kernel, kernel))
+    values = np.ones(cout) if bias else np.zeros(cout)
+    return nir.Conv2d((size, size), weight, 1, kernel // 2, 1, groups, values)
+
+
+def pool(window: int, kind=nir.AvgPool2d):
+    return kind(np.array([window, window]), np.array([window, window]), np.array([0, 0]))
+
+
+def chain(**nodes) -> tuple[dict, list]:
+    names = ["input", *nodes, "output"]
+    return nodes, list(pairwise(names))
+
+
+def write(tmp_path: Path, nodes: dict, edges: list, shape: tuple[int, ...], outputs: int = 10, **metadata) -> Path:
+    ends = {"input": nir.Input(np.array(shape)), "output": nir.Output(np.array([outputs]))}
+    path = tmp_path / "net.nir"
+    nir.write(str(path), nir.NIRGraph({**ends, **nodes}, edges, metadata=metadata, type_check=False))
+    return path
+
+
+def columns(network, *names: str) -> list[tuple]:
+    return list(zip(*(np.broadcast_to(getattr(network, name), network.shape).tolist() for name in names), strict=True))
+
+
+def test_a_convolutional_network_becomes_layers(tmp_path: Path):
+    nodes, edges = chain(
+        conv=conv(2, 8, size=6), neurons=lif(8, 6, 6), pool=pool(2), flat=nir.Flatten(np.array([8, 3, 3]), 0, -1),
+        dense=nir.Affine(np.ones((10, 72)), np.ones(10)), last=lif(10),
+    )  # fmt: skip
+    network = read_nir(write(tmp_path, nodes, edges, (2, 6, 6)), timesteps=5)
+    assert network.names == ("conv", "neurons", "pool", "dense", "last")
+    assert network.kind.tolist() == [LayerKind.CONV, LayerKind.LIF, LayerKind.POOL, LayerKind.LINEAR, LayerKind.LIF]
+    assert columns(network, "in_channels", "out_channels", "in_height", "out_width") == [
+        (2, 8, 6, 6), (8, 8, 6, 6), (8, 8, 6, 3), (72, 10, 1, 1), (10, 10, 1, 1),
+    ]  # fmt: skip
+    # Pixels enter with 8 bits, spikes with 1, the mean of four spikes has five levels.
+    assert network.input_bits.tolist() == [8, 8, 1, 3, 8]
+    assert network.biases.tolist() == [8, 0, 0, 10, 0]
+    assert network.level.tolist() == [1, 2, 3, 4, 5]
+    assert float(estimate(network, load_hardware("rram-22nm")).energy_j) > 0
+
+
+def test_metadata_says_timesteps_and_static_input(tmp_path: Path):
+    nodes, edges = chain(conv=conv(1, 4, bias=False), neurons=lif(4, 4, 4), next=conv(4, 4), last=lif(4, 4, 4))
+    network = read_nir(write(tmp_path, nodes, edges, (1, 4, 4), timesteps=7, static_input=True))
+    assert network.timesteps == 7
+    assert network.evaluations.tolist() == [1, 7, 7, 7]
+    assert network.biases.tolist() == [0, 0, 4, 0]
+    assert read_nir(tmp_path / "net.nir", timesteps=3).timesteps == 3
+
+
+def test_edges_that_meet_are_summed_and_branches_share_a_level(tmp_path: Path):
+    nodes = {"a": conv(2, 2), "b": conv(2, 2, kernel=1), "join": pool(1), "neurons": lif(2, 4, 4)}
+    edges = [("input", "a"), ("input", "b"), ("a", "join"), ("b", "join"), ("join", "neurons"), ("neurons", "output")]
+    network = read_nir(write(tmp_path, nodes, edges, (2, 4, 4)), timesteps=2)
+    assert network.names == ("a", "b", "join.sum", "neurons")
+    assert network.level.tolist() == [1, 1, 2, 3]
+    assert columns(network, "kind", "in_channels", "out_channels")[2] == (LayerKind.ADD, 4, 2)
+
+
+def test_loops_act_one_timestep_later(tmp_path: Path):
+    nodes, edges = chain(dense=nir.Linear(np.ones((4, 4))), neurons=lif(4))
+    recurrent = {"back": nir.Linear(np.ones((4, 4)))}
+    loop = [("neurons", "back"), ("back", "dense")]
+    network = read_nir(write(tmp_path, {**nodes, **recurrent}, edges + loop, (4,)), timesteps=2)
+    assert set(network.names) == {"dense.sum", "dense", "neurons", "back"}
+    held = dict(columns(network, "delay", "kind"))
+    assert held[1] == LayerKind.ADD
+    delayed = {"wait": nir.Delay(np.ones(4) * 1e-4)}
+    loop = [("neurons", "wait"), ("wait", "dense")]
+    network = read_nir(write(tmp_path, {**nodes, **delayed}, edges + loop, (4,)), timesteps=2)
+    assert dict(zip(network.names, network.delay.tolist(), strict=True)) == {"dense.sum": 1, "dense": 0, "neurons": 0}
+
+
+@pytest.mark.parametrize(
+    "neuron", [nir.IF(r=np.ones(4), v_threshold=np.ones(4)), nir.LI(np.ones(4), np.ones(4), np.ones(4))]
+)
+def test_any_neuron_has_a_membrane(tmp_path: Path, neuron):
+    nodes, edges = chain(neurons=neuron)
+    assert read_nir(write(tmp_path, nodes, edges, (4,)), timesteps=1).neurons.tolist() == [4]
+
+
+def test_scales_and_grouped_convolutions(tmp_path: Path):
+    nodes, edges = chain(
+        depthwise=conv(4, 4, groups=4), scale=nir.Scale(np.ones((4, 4, 4))), sums=pool(2, nir.SumPool2d)
+    )
+    network = read_nir(write(tmp_path, nodes, edges, (4, 4, 4)), timesteps=1)
+    assert network.kind.tolist() == [LayerKind.CONV, LayerKind.SCALE, LayerKind.POOL]
+    assert network.groups.tolist() == [4, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "nodes, shape, message",
+    [
+        ({"dense": nir.Linear(np.ones((4, 5)))}, (4,), "node 'dense' takes 5 values, but 4 arrive"),
+        ({"conv": conv(3, 4)}, (2, 4, 4), "node 'conv' takes 3 channels, but (2, 4, 4) arrives"),
+        ({"conv": nir.Conv2d((4, 4), np.ones((2, 2, 1, 3)), 1, 0, 1, 1, np.zeros(2))}, (2, 4, 4), "kernel of 1 x 3"),
+        ({"conv": nir.Conv1d(4, np.ones((2, 2, 3)), 1, 0, 1, 1, np.zeros(2))}, (2, 4), "node 'conv' is a Conv1d"),
+        ({"flat": nir.Flatten(np.array([4]), 0, -1)}, (4,), "no layer that costs anything"),
+    ],
+)
+def test_what_cannot_be_priced_is_named(tmp_path: Path, nodes: dict, shape: tuple[int, ...], message: str):
+    path = write(tmp_path, *chain(**nodes), shape)
+    with pytest.raises(BadInputError) as refused:
+        read_nir(path, timesteps=1)
+    assert message in str(refused.value)
+    assert str(path) in str(refused.value)
+
+
+def test_files_that_are_no_networks_are_refused(tmp_path: Path):
+    with pytest.raises(BadInputError, match="there is no such file"):
+        read_nir(tmp_path / "absent.nir")
+    (tmp_path / "text.nir").write_text("not HDF5")
+    with pytest.raises(BadInputError, match="is not a readable NIR file"):
+        read_nir(tmp_path / "text.nir")
+    path = write(tmp_path, *chain(neurons=lif(4)), (4,))
+    with pytest.raises(BadInputError, match="does not say how many timesteps"):
+        read_nir(path)
