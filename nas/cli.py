@@ -33,7 +33,7 @@ CONFIG = typer.Argument(..., metavar="CONFIG", help="The run as YAML; examples: 
 OVERRIDES = typer.Argument(None, metavar="[KEY=VALUE]...", help="Changes, e.g. budget.energy='2 uJ' seed=1.")
 RUN = typer.Argument(..., metavar="RUN", help="A run directory.")
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
-ROOT = typer.Option(None, "--root", help="The folder that holds the datasets' files.")
+ROOT = typer.Option(None, "--data-root", help="The folder that holds the datasets' files.")
 
 
 def _print_version(wanted: bool) -> None:

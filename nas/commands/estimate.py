@@ -140,7 +140,7 @@ def returned_network(run_directory: Path) -> Trial:
 
 def _measured_rates(run_directory: Path, trial: Trial) -> dict[str, float]:
     """The activity that was measured when the network was retrained."""
-    from hasnas.nas.training.retrain import read_activity, retrain_directory
+    from hasnas.nas.training.folders import read_activity, retrain_directory
 
     directory = retrain_directory(run_directory, trial.key, trial.seed)
     rates = read_activity(directory)

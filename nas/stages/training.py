@@ -16,7 +16,8 @@ from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.executors import Outcome
 from hasnas.nas.objectives import front, rank
 from hasnas.nas.region import draw_inside
-from hasnas.nas.training.retrain import BEST_FILE, RetrainOutcome, RetrainTask, retrain_directory, run_retrain_task
+from hasnas.nas.training.folders import BEST_FILE, retrain_directory
+from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, run_retrain_task
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
