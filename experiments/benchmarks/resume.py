@@ -134,14 +134,18 @@ def _case(
     straight: Path,
 ) -> bool:
     stage, delay_s, torn = case
-    directory = options.out / f"killed-{number}"
-    log = options.out / f"killed-{number}.log"
-    process = start(command("search", options.config, *tail, "--run-dir", str(directory), torn=torn), log)
-    if torn is None:
-        where = kill_in_stage(process, directory, stage, delay_s)
-    else:
+    directory, log = options.out / f"killed-{number}", options.out / f"killed-{number}.log"
+    arguments = command("search", options.config, *tail, "--run-dir", str(directory), torn=torn)
+    process = start(arguments, log)
+    if torn is not None:
         process.wait()
         where = f"{stage_of(directory)}, writing the {torn[0]}"
+    else:
+        # A stage that went faster than the last time is over when the kill comes: try again, sooner.
+        while (where := kill_in_stage(process, directory, stage, delay_s)) != stage:
+            shutil.rmtree(directory)
+            delay_s /= 2
+            process = start(arguments, log)
     killed = process.returncode == -signal.SIGKILL
     subprocess.run(
         command("search", "--resume", str(directory), "--workers", options.workers),
