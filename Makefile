@@ -8,7 +8,7 @@ export OMP_NUM_THREADS := 1
 .PHONY: demo test lint clean
 
 demo: $(VENV)/installed
-	$(BIN)/hasnas search experiments/digits.yaml
+	$(BIN)/hasnas search experiments/digits.yaml --workers 2
 
 test: $(VENV)/installed-test lint
 	$(BIN)/python -m pytest
