@@ -52,7 +52,7 @@ def price_choices(choices: Workload, codes: NDArray[Any], hardware: HardwareSpec
     shape = choices.shape
     if len(shape) != 2 or codes.ndim != 2 or codes.shape[1] != shape[1]:
         raise BadInputError(f"codes of shape {codes.shape} do not fit choices of shape {shape}; give [N, L] and [C, L]")
-    if codes.size and (codes.min() < 0 or codes.max() >= shape[0]):
+    if codes.size and codes.view(np.uint32).max() >= shape[0]:  # a negative code is a very large one
         raise BadInputError(
             f"codes lie between {codes.min()} and {codes.max()}, but there are {shape[0]} choices a slot"
         )
@@ -125,7 +125,7 @@ def _named(totals: NDArray[np.float64]) -> Costs:
     """Column totals as a budget knows them; counts are whole numbers below 2^53, so nothing is lost."""
     return {
         "parameters": totals[:, 0].astype(np.int64), "memory_bits": totals[:, 1].astype(np.int64),
-        "area_m2": totals[:, 2].copy(), "latency_s": totals[:, 3].copy(), "energy_j": totals[:, 4].copy(),
+        "area_m2": totals[:, 2], "latency_s": totals[:, 3], "energy_j": totals[:, 4],
     }  # fmt: skip
 
 
@@ -162,11 +162,13 @@ def _spikesim_costs(choices: Workload, codes: NDArray[Any], hardware: SpikeSimHa
     on = choices.on_crossbar
     outputs = np.where(on, choices.out_channels * choices.positions, 0)
     steps = choices.evaluations * choices.input_bits
+    pes = spikesim.pe_counts(choices, hardware.crossbar.rows)
     inputs = np.where(on, choices.in_channels * choices.in_height * choices.in_width, 0)
     columns = [
         *_common(choices, hardware),
         on,
-        spikesim.pe_counts(choices, hardware.crossbar.rows),
+        pes,
+        -(-pes // hardware.tile.pes),
         np.where(on, choices.kernel_size, 0),
         inputs,
         outputs,

@@ -114,35 +114,38 @@ def sum_general(table, codes, limit, pipelined, timesteps, leakage_w_per_m2, lev
 def sum_spikesim(table, codes, per_tile, shared, first, areas_m2, cycle_s):  # type: ignore[no-untyped-def]
     """Totals `[N, 5]` of the SpikeSim model.
 
-    Columns of `table[slot, choice]`: parameters, memory, on a crossbar, PEs, kernel, inputs, outputs, energy, cycles
-    until the next layer, cycles to the end. `areas_m2`: of one array, of one tile without arrays, of one membrane.
+    Columns of `table[slot, choice]`: parameters, memory, on a crossbar, PEs, tiles of its own, kernel, inputs, outputs,
+    energy, cycles until the next layer, cycles to the end. `areas_m2`: of one array, of one tile without arrays, of one
+    membrane.
     """
     count, slots = codes.shape
-    totals = np.zeros((count, 5))
+    totals = np.empty((count, 5))
     array_m2, tile_m2, membrane_m2 = areas_m2
+    counted = float(first) if first > 0 else float(slots)
     for row in range(count):
         parameters = memory = energy = cycles = pes = tiles = values = 0.0
         largest = last = seen = 0.0
         for slot in range(slots):
-            term = table[slot, codes[row, slot]]
-            parameters += term[0]
-            memory += term[1]
-            if term[2] == 0:
-                continue
-            seen += 1
-            pes += term[3]
-            tiles += np.ceil(term[3] / per_tile)
-            largest = max(largest, term[4])
-            values += term[5]
-            if first == 0 or seen <= first:
-                values += term[6]
-            energy += term[7]
-            cycles += term[8]
-            last = term[9] - term[8]
+            code = np.uint32(codes[row, slot])  # unsigned: no test for negative indices
+            on = table[slot, code, 2]
+            seen += on
+            parameters += table[slot, code, 0]
+            memory += table[slot, code, 1]
+            pes += table[slot, code, 3]
+            tiles += table[slot, code, 4]
+            largest = max(largest, table[slot, code, 5])
+            values += table[slot, code, 6]
+            if seen <= counted:
+                values += table[slot, code, 7]
+            energy += table[slot, code, 8]
+            cycles += table[slot, code, 9]
+            if on > 0:
+                last = table[slot, code, 10] - table[slot, code, 9]
         if shared:
             tiles = np.ceil(pes / per_tile)
-        area = tiles * (tile_m2 + per_tile * largest**2 * array_m2) + values * membrane_m2
-        totals[row, 0], totals[row, 1], totals[row, 2], totals[row, 3], totals[row, 4] = (
-            parameters, memory, area, (cycles + last) * cycle_s, energy,
-        )  # fmt: skip
+        totals[row, 0] = parameters
+        totals[row, 1] = memory
+        totals[row, 2] = tiles * (tile_m2 + per_tile * largest * largest * array_m2) + values * membrane_m2
+        totals[row, 3] = (cycles + last) * cycle_s
+        totals[row, 4] = energy
     return totals

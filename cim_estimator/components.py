@@ -82,7 +82,7 @@ def wordline_energy_j(hardware: GeneralHardware) -> float:
     """Energy to drive one row: its wire and the gates of its cells' access transistors."""
     node, device = hardware.node, hardware.device
     wire_f = device.cell_width_f * node.feature_size_m * node.wire_capacitance_f_per_m
-    gate_f = device.access_width_f * node.feature_size_m * node.gate_capacitance_f_per_m
+    gate_f = access_width_m(device, node) * node.gate_capacitance_f_per_m
     return hardware.crossbar.columns * (wire_f + gate_f) * node.supply_v**2
 
 
@@ -98,9 +98,16 @@ def cell_area_m2(device: DeviceSpec, node: NodeSpec) -> float:
 
 
 def mean_conductance_s(device: DeviceSpec) -> float:
-    """Mean conductance of a cell over evenly spread levels, `(1/Ron + 1/Roff) / 2`."""
+    """Mean conductance of a cell and its access transistor over all levels, which are evenly spread from off to on."""
     on = 1.0 / device.on_resistance_ohm
-    return 0.5 * (on + on / device.on_off_ratio)
+    levels = np.linspace(on / device.on_off_ratio, on, 2**device.cell_bits)
+    return float(np.mean(1.0 / (1.0 / levels + device.access_share * device.on_resistance_ohm)))
+
+
+def access_width_m(device: DeviceSpec, node: NodeSpec) -> float:
+    """Width of a cell's access transistor, whose resistance is a set share of Ron; at least one feature size."""
+    width_m = node.access_resistance_ohm_m / (device.access_share * device.on_resistance_ohm)
+    return max(width_m, node.feature_size_m)
 
 
 @dataclass(frozen=True)

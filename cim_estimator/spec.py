@@ -19,7 +19,7 @@ MODELS = ("general", "spikesim")
 SUFFIX_UNITS = {
     "_j": "J", "_s": "s", "_m2": "m2", "_m": "m", "_hz": "Hz", "_w": "W", "_v": "V", "_ohm": "ohm", "_a": "A",
     "_pj": "pJ", "_um2": "um2", "_nm": "nm", "_j_per_bit": "J/bit", "_f_per_m": "F/m", "_a_per_m": "A/m",
-    "_w_per_m2": "W/m2", "_um2_per_bit": "um2/bit",
+    "_w_per_m2": "W/m2", "_um2_per_bit": "um2/bit", "_ohm_m": "ohm m",
 }  # fmt: skip
 
 
@@ -86,6 +86,7 @@ class NodeSpec:
     drain_share: float = at_least(0)
     pmos_ratio: float = above(0)
     leakage_a_per_m: float = at_least(0)
+    access_resistance_ohm_m: float = above(0)
     inverter_area_f2: float = above(0)
     nand_area_f2: float = above(0)
     sram_cell_area_f2: float = above(0)
@@ -104,7 +105,7 @@ class DeviceSpec:
     cell_width_f: float = above(0)
     cell_height_f: float = above(0)
     read_voltage_v: float = above(0)
-    access_width_f: float = above(0)
+    access_share: float = above(0)
     write_voltage_v: float = above(0)
     write_energy_j: float = at_least(0)
     write_pulse_s: float = at_least(0)

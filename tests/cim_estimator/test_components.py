@@ -68,15 +68,21 @@ def test_energy_and_area_of_gates_shrink_with_the_node():
     assert areas[0] / areas[3] == pytest.approx((65 / 22) ** 2)
 
 
-def test_mean_conductance_lies_between_on_and_off():
-    device = chip().device
-    assert 1 / (device.on_resistance_ohm * device.on_off_ratio) < circuit.mean_conductance_s(device)
-    assert circuit.mean_conductance_s(device) < 1 / device.on_resistance_ohm
+def test_mean_conductance_by_hand():
+    device = chip(device__cell_bits="1", device__on_off_ratio="10").device  # 6 kohm or 60 kohm, and 1.5 kohm in series
+    assert circuit.mean_conductance_s(device) == pytest.approx((1 / 7500 + 1 / 61500) / 2)
+
+
+def test_access_transistors_are_wide_for_low_resistances_and_never_narrower_than_the_node_allows():
+    low, high = (load_hardware("rram-22nm", {"device": name}) for name in ("neurosim-rram", "vgg8-rram"))
+    assert circuit.access_width_m(low.device, low.node) == pytest.approx(3.8e-4 / 1500)
+    assert circuit.access_width_m(high.device, high.node) == 22e-9
 
 
 def test_lines_charge_what_hangs_on_them():
     hardware = chip("rram-22nm")
-    cell = 12 * 22e-9 * 2e-10 + 22e-9 * 1.4298e-9
+    access = 3.8e-4 / (0.25 * 6000)  # the access transistor's width for a quarter of 6 kohm
+    cell = 12 * 22e-9 * 2e-10 + access * 1.4298e-9
     assert circuit.wordline_energy_j(hardware) == pytest.approx(128 * cell * 0.85**2, rel=1e-9)
     assert circuit.bitline_energy_j(hardware) == pytest.approx(128 * 4 * 22e-9 * 2e-10 * 0.25, rel=1e-9)
 
