@@ -24,7 +24,8 @@ class Counts:
         workload, hardware, placement: what is counted, and where its weights lie.
         converter: the ADC.
         rates: share of active inputs.
-        reads: patches x input bits x evaluations, per sample.
+        reads: patches x evaluations x input bits, or fewer if a DAC takes several bits at once; per sample.
+        patch_bits: patches x evaluations x input bits, per sample.
         converted: share of reads in which an array is converted.
         conversions: of columns and reference columns, per sample.
         moving: share of values that move or are computed with.
@@ -39,6 +40,7 @@ class Counts:
     converter: circuit.Converter
     rates: FloatArray
     reads: NDArray[Any]
+    patch_bits: NDArray[Any]
     converted: NDArray[Any]
     conversions: NDArray[Any]
     moving: NDArray[Any]
@@ -52,7 +54,8 @@ class Counts:
         """Count what a workload does on the hardware when a share `rates` of its inputs is active."""
         placement = place(workload, hardware)
         on, present = workload.on_crossbar, workload.kind != LayerKind.NONE
-        reads = np.where(on, workload.positions * workload.evaluations.astype(float) * workload.input_bits, 0.0)
+        patches = np.where(on, workload.positions * workload.evaluations.astype(float), 0.0)
+        reads = patches * -(-workload.input_bits // hardware.dac.bits)
         event, ones = hardware.readout == "event", np.ones(1)
         rows = workload.fan_in / np.maximum(placement.row_blocks, 1)
         converted = any_active(rates, rows) if event else ones
@@ -60,7 +63,9 @@ class Counts:
         moving = rates if event else ones
         outputs = np.where(present, workload.out_channels * workload.positions, 0)
         return Counts(
-            workload, hardware, placement, circuit.converter(hardware), rates, reads, converted,
+            workload, hardware, placement, circuit.converter(hardware), rates, reads,
+            patch_bits=patches * workload.input_bits,
+            converted=converted,
             conversions=reads * (placement.columns * placement.row_blocks + references) * converted,
             moving=moving,
             updates=workload.neurons * workload.evaluations * moving,

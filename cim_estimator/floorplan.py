@@ -55,6 +55,7 @@ def array_parts_m2(hardware: GeneralHardware) -> dict[str, float]:
     return {
         "crossbar": cells * circuit.cell_area_m2(hardware.device, node),
         "adc": (converters + references) * circuit.converter(hardware).area_m2,
+        "dac": crossbar.rows * hardware.dac.area_m2,
         "mux": crossbar.columns * periphery.mux_inverters * inverter * other,
         "wordline": ((crossbar.rows + crossbar.columns) * lines + shifters * shifter) * other,
         "accumulate": converters * _accumulator_m2(hardware),

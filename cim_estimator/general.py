@@ -130,6 +130,7 @@ def energy_parts_j(counts: Counts) -> dict[str, NDArray[Any]]:
     return {
         "crossbar": _crossbar_j(counts),
         "adc": counts.conversions * counts.converter.energy_j,
+        "dac": _converted_inputs(counts) * hardware.dac.energy_j,
         "mux": counts.conversions * (switch_j * hardware.periphery.control_activity * other),
         "wordline": _row_cycles(counts) * (circuit.register_energy_j(hardware) * other),
         "accumulate": _accumulate_j(counts),
@@ -154,6 +155,13 @@ def _crossbar_j(counts: Counts) -> NDArray[Any]:
     return columns * current_j + driven * circuit.wordline_energy_j(hardware) + charge_j
 
 
+def _converted_inputs(counts: Counts) -> NDArray[Any]:
+    """Inputs that pass a DAC per sample: real values, once for each array that they enter; spikes need none."""
+    arrays = counts.placement.arrays / np.maximum(counts.placement.row_blocks, 1)
+    real = counts.workload.input_bits > 1
+    return counts.reads * counts.moving * counts.workload.fan_in * arrays * real
+
+
 def _row_cycles(counts: Counts) -> NDArray[Any]:
     """Row registers clocked per sample: all rows of an array, once for each column that shares its converter."""
     crossbar = counts.hardware.crossbar
@@ -166,7 +174,7 @@ def _accumulate_j(counts: Counts) -> NDArray[Any]:
     hardware, workload, placement = counts.hardware, counts.workload, counts.placement
     slice_bits, input_bits, sum_bits = accumulator_widths(hardware)
     by_slice = counts.conversions * _add_and_store_j(hardware, slice_bits)
-    by_input = counts.conversions / placement.cells_per_weight * (workload.input_bits > 1)
+    by_input = counts.conversions / placement.cells_per_weight * (workload.input_bits > hardware.dac.bits)
     summed = workload.positions * workload.evaluations * workload.out_channels * placement.row_blocks * counts.converted
     registered = by_slice + by_input * _add_and_store_j(hardware, input_bits)
     total = registered + summed * circuit.adder_energy_j(hardware, sum_bits)
@@ -187,7 +195,7 @@ def _add_and_store_j(hardware: GeneralHardware, bits: int) -> float:
 def _buffered_bits(counts: Counts) -> NDArray[Any]:
     """Bits that pass a register on their way: inputs into every PE that needs them, outputs of each row of PEs."""
     workload, placement = counts.workload, counts.placement
-    taken = counts.reads * counts.moving * workload.fan_in * placement.pe_columns
+    taken = counts.patch_bits * counts.moving * workload.fan_in * placement.pe_columns
     given = workload.positions * workload.evaluations * workload.out_channels * placement.pe_rows * counts.converted
     return taken + given * accumulator_widths(counts.hardware)[2]
 

@@ -20,7 +20,7 @@ def sent_bits(counts: Counts) -> NDArray[Any]:
 
     A spike is a pulse and charges its wire once; no spike costs nothing, in either readout mode.
     """
-    return counts.reads * counts.rates * counts.workload.fan_in
+    return counts.patch_bits * counts.rates * counts.workload.fan_in
 
 
 def local_bit_meters(counts: Counts) -> NDArray[Any]:

@@ -137,6 +137,15 @@ class AdcSpec:
 
 
 @dataclass(frozen=True)
+class DacSpec:
+    """What drives a row: with `bits: 1` a plain driver, and real values enter bit by bit; else a DAC for each row."""
+
+    bits: int = at_least(1, default=1)
+    energy_j: float = at_least(0, default=0.0)
+    area_m2: float = at_least(0, default=0.0)
+
+
+@dataclass(frozen=True)
 class TileSpec:
     """How arrays are grouped; `sharing: layers` lets two layers use one tile, as the SpikeSim script does.
 
@@ -284,6 +293,7 @@ class GeneralHardware(HardwareSpec):
     periphery: PeripherySpec
     neuron: NeuronSpec
     chip: ChipSpec
+    dac: DacSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ The budgets (4e6 parameters, 100 mm2, 400 ms, 120 uJ; arXiv 2407.00641) are mean
 fully connected layer alone has 8.4 to 33.6 million weights; each network is therefore priced whole and without its
 classifier. Networks: the cells that SNASNet released, and cells of one to six 3x3 convolutions on the CIFAR-100 macro.
 
-    python experiments/benchmarks/cim_hasnas.py                 # dense activity, as the budgets' own cost model assumes
+    python experiments/benchmarks/cim_hasnas.py                 # dense activity
     python experiments/benchmarks/cim_hasnas.py --rate 0.1      # one input in ten spikes
 """
 

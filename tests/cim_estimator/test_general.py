@@ -146,3 +146,14 @@ def test_unknown_rates_count_as_dense_and_warn():
     report = estimate(network(LAYER), load_hardware("rram-22nm"), Activity.measured())
     assert report.warnings == ("no measured spike rate for conv: counted as dense",)
     np.testing.assert_allclose(report.energy_j, estimate(network(LAYER), load_hardware("rram-22nm")).energy_j)
+
+
+def test_a_dac_takes_several_bits_at_once():
+    dac = {"dac__bits": "4", "dac__energy_j": "100 fJ", "dac__area_m2": "50 um2"}
+    real, spikes = network(LayerSpec("conv", 128, 32, in_size=4, input_bits=8)), network(LAYER)
+    serial, parallel = energy(real), energy(real, **dac)
+    assert parallel["adc"] == pytest.approx(2 / 8 * serial["adc"])
+    assert parallel["dac"] == pytest.approx(16 * 5 * 2 * 128 * 100e-15)
+    assert parallel["interconnect"] == pytest.approx(serial["interconnect"], rel=0.3)  # the chip grows, the bits do not
+    assert energy(spikes, **dac)["dac"] == serial["dac"] == 0
+    assert area(real, **dac)["dac"] == pytest.approx(16 * 128 * 50e-12)  # a tile of 16 arrays
