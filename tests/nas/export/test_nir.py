@@ -17,7 +17,7 @@ from hasnas.search_spaces.graph import Connection, Input, LayerGraph, MaxPool2d,
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 
-CASES = [(seed, feedback) for feedback in (False, True) for seed in range(8)]
+CASES = [(seed, feedback) for feedback in (False, True) for seed in range(5)]
 
 
 def written(network: SpikingNetwork, directory: Path) -> Path:

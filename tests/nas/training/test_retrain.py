@@ -137,7 +137,7 @@ def test_directories_differ_by_key_and_seed():
 
 
 def test_killed_in_another_process_it_ends_the_same(architecture, tmp_path: Path):
-    task = RetrainTask(architecture, "digits", None, 0.2, 0, replace(SETTINGS, epochs=3), 0, str(tmp_path / "killed"))
+    task = RetrainTask(architecture, "digits", None, 0.2, 0, replace(SETTINGS, epochs=2), 0, str(tmp_path / "killed"))
     process = get_context("spawn").Process(target=run_retrain_task, args=(task,))
     process.start()
     while not (tmp_path / "killed" / "last.safetensors").exists() and process.is_alive():
