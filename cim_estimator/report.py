@@ -106,7 +106,6 @@ class CostReport:
             "leakage_j": self.leakage_j, "energy_delay_js": self.energy_delay_js, "tops_per_watt": self.tops_per_watt,
             "throughput_hz": self.throughput_hz, "utilisation": self.utilisation, "operations": self.operations,
         }  # fmt: skip
-        used = [index for index, kind in enumerate(self.layer_kinds) if kind != "none"]
         return {
             "hardware": self.hardware,
             **totals,
@@ -118,26 +117,28 @@ class CostReport:
                 "energy_j": _named(self.energy_components, self.energy_by_layer_j.sum(axis=0)),
                 "area_m2": _named(self.area_components, self.area_by_layer_m2.sum(axis=0)),
             },
-            "layers": [self._layer(index) for index in used],
+            "layers": self._layers(),
         }
 
     def to_json(self, indent: int | None = 2) -> str:
         """`to_dict` as JSON text."""
         return json.dumps(self.to_dict(), indent=indent)
 
-    def _layer(self, index: int) -> dict[str, Any]:
-        return {
-            "name": self.layer_names[index],
-            "kind": str(self.layer_kinds[index]),
-            "parameters": _number(self.parameters_by_layer[index]),
-            "memory_bits": _number(self.memory_by_layer_bits[index]),
-            "area_m2": _number(self.area_by_layer_m2[index].sum()),
-            "latency_s": _number(self.latency_by_layer_s[index]),
-            "energy_j": _number(self.energy_by_layer_j[index].sum()),
-            "crossbars": _number(self.crossbars_by_layer[index]),
-            "energy_by_component_j": _named(self.energy_components, self.energy_by_layer_j[index]),
-            "area_by_component_m2": _named(self.area_components, self.area_by_layer_m2[index]),
+    def _layers(self) -> list[dict[str, Any]]:
+        columns = {
+            "name": self.layer_names,
+            "kind": self.layer_kinds.tolist(),
+            "parameters": self.parameters_by_layer.tolist(),
+            "memory_bits": self.memory_by_layer_bits.tolist(),
+            "area_m2": self.area_by_layer_m2.sum(axis=-1).tolist(),
+            "latency_s": self.latency_by_layer_s.tolist(),
+            "energy_j": self.energy_by_layer_j.sum(axis=-1).tolist(),
+            "crossbars": self.crossbars_by_layer.tolist(),
+            "energy_by_component_j": [_named(self.energy_components, row) for row in self.energy_by_layer_j],
+            "area_by_component_m2": [_named(self.area_components, row) for row in self.area_by_layer_m2],
         }
+        rows = zip(*columns.values(), strict=True)
+        return [layer for layer in (dict(zip(columns, row, strict=True)) for row in rows) if layer["kind"] != "none"]
 
     def _require_one(self, what: str) -> None:
         if np.ndim(self.energy_j):
@@ -154,4 +155,4 @@ def _number(value: Any) -> float | int:
 
 
 def _named(names: tuple[str, ...], values: FloatArray) -> dict[str, float]:
-    return {name: float(value) for name, value in zip(names, values, strict=True)}
+    return dict(zip(names, values.tolist(), strict=True))
