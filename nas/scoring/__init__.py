@@ -1,5 +1,5 @@
 """Training-free scores: rank candidates before any of them is trained."""
 
-from .score import BASELINES, DEFAULT_SCORE, SCORES, Score, ScoreResult, ScoringTask
+from .score import BASELINES, DEFAULT_SCORE, NETWORK_SCORES, SCORES, Score, ScoreResult, ScoringTask
 
-__all__ = ["BASELINES", "DEFAULT_SCORE", "SCORES", "Score", "ScoreResult", "ScoringTask"]
+__all__ = ["BASELINES", "DEFAULT_SCORE", "NETWORK_SCORES", "SCORES", "Score", "ScoreResult", "ScoringTask"]

@@ -64,6 +64,21 @@ class Score(Protocol):
         ...
 
 
+# Scores that run each network, by the class that takes them.
+_RUN = {
+    "sahd": "SahdMean",
+    "sahd_sum": "SahdSum",
+    "sahd_normalised": "SahdNormalisedMean",
+    "sahd_normalised_sum": "SahdNormalisedSum",
+    "measured_balance": "MeasuredBalance",
+    "noise_sensitivity": "NoiseSensitivity",
+    "synflow": "Synflow",
+    "snip": "Snip",
+    "zico": "ZiCo",
+    "jacobian": "JacobianCovariance",
+}
+NETWORK_SCORES = tuple(_RUN)
+
 SCORES: Registry[Callable[[], Score]] = Registry(
     "score",
     {
@@ -77,6 +92,7 @@ SCORES: Registry[Callable[[], Score]] = Registry(
         "balanced_depth": "hasnas.nas.scoring.rate_balance:BalancedDepth",
         "isometric_depth": "hasnas.nas.scoring.isometry:IsometricDepth",
         "trainability": "hasnas.nas.scoring.isometry:Trainability",
+        **{name: f"hasnas.nas.scoring.network_scores:{attribute}" for name, attribute in _RUN.items()},
     },
     "hasnas.scores",
 )
