@@ -24,7 +24,6 @@ from .strategy import CodesOfOne, SearchProblem
 
 FloatArray = NDArray[np.float64]
 ENUMERABLE = 50_000
-INITIAL = 20
 SHORTLIST = 200
 PARENTS, MUTANTS, STRANGERS = 20, 40, 1000
 PATIENCE = 64
@@ -58,14 +57,17 @@ class PredictorSearch:
     Args:
         problem: the space, the budget and the seed.
         cost: a second objective.
-        warm: how many of the first candidates the default training-free score picks.
+        initial: candidates before the process takes over, with a cost only such as are predicted to fit.
+        warm: how many of them the default training-free score picks; the others are drawn at random.
 
     Source: predictor-guided search in the manner of BANANAS (White et al., AAAI 2021), with a Matern-3/2 process on
     graph features instead of an ensemble of networks.
     """
 
-    def __init__(self, problem: SearchProblem, cost: CostObjective | None = None, warm: int = INITIAL // 2) -> None:
-        self.problem, self.cost, self.warm = problem, cost, warm
+    def __init__(
+        self, problem: SearchProblem, cost: CostObjective | None = None, initial: int = 20, warm: int = 10
+    ) -> None:
+        self.problem, self.cost, self.initial, self.warm = problem, cost, initial, warm
         self.space = cast(CellSpace, problem.space)
         self._generator = np.random.default_rng(problem.seed)
         self._everything: _Pool | None = None
@@ -135,12 +137,19 @@ class PredictorSearch:
     def _choose(self, pool: _Pool, count: int) -> NDArray[np.int64]:
         """Rows of the pool to propose, at least one, of distinct classes as far as there are."""
         usable = sum(np.isfinite(value) for value, _ in self._told.values())
-        if len(self._proposed) < INITIAL or usable < 3:
-            return self._first(pool, min(count, max(INITIAL - len(self._proposed), 1)))
+        if len(self._proposed) < self.initial or usable < 3:
+            return self._first(pool, min(count, max(self.initial - len(self._proposed), 1)))
         return self._guided(pool, count)
 
     def _first(self, pool: _Pool, count: int) -> NDArray[np.int64]:
         """The next of the initial candidates: as many as are due by score, the others at random."""
+        fits = np.arange(len(pool.codes))
+        if self.cost is not None and (affordable := self.cost.predicted(pool.codes) <= self.cost.limit).any():
+            fits = np.flatnonzero(affordable)
+        return fits[self._first_of(pool.rows(fits), count)]
+
+    def _first_of(self, pool: _Pool, count: int) -> NDArray[np.int64]:
+        """Rows by score, then at random, of distinct classes."""
         by_score = max(0, min(count, self.warm - len(self._proposed)))
         rows: list[int] = []
         if by_score:

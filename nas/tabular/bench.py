@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from scipy.stats import kendalltau, spearmanr
 
 from hasnas.cim_estimator import load_hardware
 from hasnas.errors import BadInputError, nearest
-from hasnas.nas.scoring import SCORES, ScoringTask
+from hasnas.nas.scoring import NETWORK_SCORES, SCORES, ScoringTask
 from hasnas.nas.scoring.counters import Counts
 from hasnas.nas.strategies import STRATEGIES
+from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
 
 from .campaign import RAW, Objective, Played, play
 from .table import BenchmarkTable, read_table
@@ -116,6 +118,7 @@ def bench_proxies(
     images: Any = None,
     targets: Any = None,
     rows: NDArray[np.int64] | None = None,
+    channels: int | None = None,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Rank correlation of every training-free score with the test accuracy of the trained networks.
@@ -126,6 +129,7 @@ def bench_proxies(
         images: a batch `[B, 3, 32, 32]` for the scores that run networks.
         targets: its classes `[B]`.
         rows: rows of the table to score; all unless given.
+        channels: width of the networks that are scored; that of the benchmark unless given.
         seed: of the weights.
 
     Returns:
@@ -136,10 +140,10 @@ def bench_proxies(
     """
     table = read_table(data)
     chosen = np.arange(len(table)) if rows is None else np.asarray(rows)
-    return [
-        proxy_row(table, name, chosen, ScoringTask(table.space, images, targets, seed))
-        for name in (names if names is not None else SCORES.names())
-    ]
+    space = table.space if channels is None else SpikeNASBenchSpace(replace(table.space.macro, channels=channels))
+    runnable = [name for name in SCORES.names() if images is not None or name not in NETWORK_SCORES]
+    task = ScoringTask(space, images, targets, seed)
+    return [proxy_row(table, name, chosen, task) for name in (names if names is not None else runnable)]
 
 
 def proxy_row(table: BenchmarkTable, name: str, rows: NDArray[np.int64], task: ScoringTask) -> dict[str, Any]:

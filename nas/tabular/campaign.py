@@ -244,7 +244,8 @@ def _searcher(objective: Objective, strategy: str, seed: int, known_costs: bool)
         if not limited:
             return PredictorSearch(problem), True
         cost = CostObjective(objective.cost, objective.predicted, objective.limit, 100 - WORST_ERROR)
-        return PredictorSearch(SearchProblem(objective.space, _everything, SETTINGS, seed), cost), True
+        problem = SearchProblem(objective.space, _everything, SETTINGS, seed)
+        return PredictorSearch(problem, cost, initial=10, warm=5), True
     return STRATEGIES.get(strategy)(problem), not limited
 
 

@@ -106,7 +106,7 @@ def test_truncated_and_absent_files(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="check the path"):
         read_table(tmp_path / "absent.npz")
     np.save(tmp_path / "single.npy", np.zeros(3))
-    with pytest.raises(BadInputError, match="not a whole .npz file"):
+    with pytest.raises(BadInputError, match="not a whole"):
         read_table(tmp_path / "single.npy")
 
 
