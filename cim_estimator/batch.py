@@ -151,8 +151,9 @@ def _general_costs(choices: Workload, codes: NDArray[Any], hardware: GeneralHard
         terms.timing.level - terms.timing.level.min(),
     ]
     totals = kernels.sum_general(
-        _table(columns, choices.shape), codes, hardware.chip.tiles, hardware.schedule == "pipelined",
-        float(choices.timesteps), circuit.leakage_w_per_m2(hardware), int(np.ptp(terms.timing.level)) + 1,
+        _table(columns, choices.shape), codes, hardware.chip.tiles,
+        (hardware.schedule == "pipelined", float(choices.timesteps), int(np.ptp(terms.timing.level)) + 1),
+        circuit.leakage_w_per_m2(hardware),
     )  # fmt: skip
     return _named(totals)
 
@@ -179,7 +180,7 @@ def _spikesim_costs(choices: Workload, codes: NDArray[Any], hardware: SpikeSimHa
     array_um2, tile_um2 = spikesim.tile_area_um2(hardware)
     bits_um2 = published.memory_um2_per_bit * hardware.precision.membrane_bits
     totals = kernels.sum_spikesim(
-        _table(columns, choices.shape), codes, hardware.tile.pes, hardware.tile.sharing == "layers",
+        _table(columns, choices.shape), codes, (hardware.tile.pes, hardware.tile.sharing == "layers"),
         published.neuron_memory_layers, (array_um2 * 1e-12, tile_um2 * 1e-12, bits_um2 * 1e-12),
         published.cycles_per_output / hardware.clock_hz,
     )  # fmt: skip

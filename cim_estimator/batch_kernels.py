@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Keys = NDArray[np.uint64]
+Codes = NDArray[np.int32]
 
 
 @njit(cache=True, nogil=True)
-def mix(keys, column):  # type: ignore[no-untyped-def]  # numba infers the types
+def mix(keys: Keys, column: NDArray[np.integer[Any]]) -> None:
     """Fold a column `[N, L]` into the hashes `[N, L]` of all columns so far (FNV-1a over whole numbers)."""
     count, slots = keys.shape
     for row in range(count):
@@ -16,7 +23,7 @@ def mix(keys, column):  # type: ignore[no-untyped-def]  # numba infers the types
 
 
 @njit(cache=True, nogil=True)
-def distinct(keys, most):  # type: ignore[no-untyped-def]
+def distinct(keys: Keys, most: int) -> tuple[Codes, NDArray[np.int64], int]:
     """Codes `[N, L]` of equal keys in each slot, an example candidate of each `[most, L]`, and the largest count.
 
     The count is -1 if a slot has more than `most` distinct keys.
@@ -47,7 +54,7 @@ def distinct(keys, most):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def agrees(column, codes, examples):  # type: ignore[no-untyped-def]
+def agrees(column: NDArray[np.integer[Any]], codes: Codes, examples: NDArray[np.int64]) -> bool:
     """Whether every candidate's value equals its example's, so that no two different layers share a hash."""
     count, slots = codes.shape
     for row in range(count):
@@ -58,12 +65,16 @@ def agrees(column, codes, examples):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sum_general(table, codes, limit, pipelined, timesteps, leakage_w_per_m2, levels):  # type: ignore[no-untyped-def]
+def sum_general(
+    table: Floats, codes: Codes, limit: int, schedule: tuple[bool, float, int], leakage_w_per_m2: float
+) -> Floats:
     """Totals `[N, 5]` of the general model: parameters, memory, area, latency, energy.
 
     Columns of `table[slot, choice]`: parameters, memory, tiles, area of tiles, leaking area of tiles, area beside them,
     energy, energy per metre of path, reload energy, reload time, busy time, evaluations, static, feeds back, level.
+    `limit`: tiles of the chip, 0 for as many as needed. `schedule`: whether pipelined, T, number of levels.
     """
+    pipelined, timesteps, levels = schedule
     count, slots = codes.shape
     totals = np.zeros((count, 5))
     whole, step, once = np.zeros(levels), np.zeros(levels), np.zeros(levels)
@@ -111,14 +122,22 @@ def sum_general(table, codes, limit, pipelined, timesteps, leakage_w_per_m2, lev
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sum_spikesim(table, codes, per_tile, shared, first, areas_m2, cycle_s):  # type: ignore[no-untyped-def]
+def sum_spikesim(
+    table: Floats,
+    codes: Codes,
+    tiles_of: tuple[int, bool],
+    first: int,
+    areas_m2: tuple[float, float, float],
+    cycle_s: float,
+) -> Floats:
     """Totals `[N, 5]` of the SpikeSim model.
 
     Columns of `table[slot, choice]`: parameters, memory, on a crossbar, PEs, tiles of its own, kernel, inputs, outputs,
-    energy, cycles until the next layer, cycles to the end. `areas_m2`: of one array, of one tile without arrays, of one
-    membrane.
+    energy, cycles until the next layer, cycles to the end. `tiles_of`: PEs in a tile, and whether layers share it.
+    `areas_m2`: of one array, of one tile without arrays, of one membrane.
     """
     count, slots = codes.shape
+    per_tile, shared = tiles_of
     totals = np.empty((count, 5))
     array_m2, tile_m2, membrane_m2 = areas_m2
     counted = float(first) if first > 0 else float(slots)
