@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _BLANK = "0" * 64
-# Only the header's own metadata can hold this: inside the JSON text of `meta` every quote is escaped.
-_DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')
+# One metadata entry holds digest and data: safetensors orders several entries at random, and equal checkpoints shall
+# be equal files. Only the header's own metadata can hold this: inside its JSON text every quote is escaped.
+_DIGEST = re.compile(rb'"checkpoint":"([0-9a-f]{64})')
 
 
 def previous_checkpoint(path: Path | str) -> Path:
@@ -97,7 +98,7 @@ def _encode(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
         raise BadInputError(f"the data of a checkpoint must be plain JSON: {error}") from error
     # Clones: safetensors refuses views and tensors that share memory.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    blank = save(plain, metadata={"sha256": _BLANK, "meta": text})
+    blank = save(plain, metadata={"checkpoint": _BLANK + text})
     match = _DIGEST.search(blank)
     if match is None:
         raise BadInputError("this safetensors writes headers that cannot carry a checksum; install version 0.8")
@@ -120,4 +121,4 @@ def _decode(data: bytes) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors.torch import load
 
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return load(data), json.loads(header["__metadata__"]["meta"])
+    return load(data), json.loads(header["__metadata__"]["checkpoint"][len(_BLANK) :])

@@ -105,8 +105,16 @@ def estimate(
     timesteps: int | None = typer.Option(None, "--timesteps", min=1, help="T, for NIR files that do not say."),
     as_json: bool = AS_JSON,
     csv: Path | None = typer.Option(None, "--csv", metavar="FILE", help="Write a line for each layer to a file."),
+    nonideal: str | None = typer.Option(None, "--nonideal", metavar="DEVICE", help="A run's accuracy on such chips."),
+    chips: int = typer.Option(20, "--chips", min=1, help="Chips for --nonideal."),
 ) -> None:
-    """Price a network on a chip, by layer and in total."""
+    """Price a network on a chip, by layer and in total; or try a run's network on imperfect chips."""
+    if nonideal is not None:
+        from hasnas.nas.commands.nonideal import try_on_chips
+
+        report = try_on_chips(source, nonideal, chips)
+        typer.echo(json.dumps(report.to_json(), indent=2) if as_json else report.describe())
+        return
     from hasnas.files import write_atomic
     from hasnas.nas.commands.estimate import Question, answer, to_csv, to_json, to_text
 

@@ -21,6 +21,7 @@ from .config_sections import (
     DatasetSection,
     ExportSection,
     HardwareSection,
+    NonidealSection,
     RetrainSection,
     ScreenSection,
     SearchSection,
@@ -46,7 +47,7 @@ class RunConfig(Section):
     Args:
         name: name of the run and of its directory.
         seed: source of all randomness.
-        dataset, space, hardware, budget, screen, supernet, search, retrain, export: see `config_sections`.
+        dataset, space, hardware, budget, screen, supernet, search, retrain, nonideal, export: see `config_sections`.
         versions: packages that a saved config was made with; for the reader, not part of the run's identity.
     """
 
@@ -60,6 +61,7 @@ class RunConfig(Section):
     supernet: SupernetSection = SupernetSection()
     search: SearchSection = SearchSection()
     retrain: RetrainSection = RetrainSection()
+    nonideal: NonidealSection = NonidealSection()
     export: ExportSection = ExportSection()
     versions: dict[str, str] = Field(default_factory=dict)
 
@@ -105,7 +107,7 @@ def config_from_tree(tree: Any, where: str, overrides: dict[str, str] | None = N
     Traceback (most recent call last):
         ...
     hasnas.errors.BadInputError: a.yaml: unknown key 'sead'; did you mean 'seed'? Known: budget, dataset, export, \
-hardware, name, retrain, screen, search, seed, space, supernet, versions
+hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versions
     """
     try:
         config = RunConfig.model_validate(tree)

@@ -262,6 +262,18 @@ class RetrainSection(Section):
     gradient_clip: Annotated[float, Field(gt=0, le=1e9)] | None = 5.0
 
 
+class NonidealSection(Section):
+    """Accuracy on imperfect chips as what the search looks for.
+
+    Args:
+        device: a preset of device non-ideality or a YAML file, e.g. `rram-typical`; without one, chips are perfect.
+        chips: chips that each candidate is evaluated on; their mean accuracy counts.
+    """
+
+    device: str | None = None
+    chips: Annotated[int, Field(ge=1, le=100_000)] = 8
+
+
 class ExportSection(Section):
     """Files for other tools.
 

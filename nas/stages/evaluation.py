@@ -12,9 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.data import Splits, batches, load_splits
 from hasnas.nas.nni_engine.sharing import inherit
+from hasnas.nas.objectives import ACCURACY, DEVICE_ACCURACY
+from hasnas.nas.robustness import evaluate_on_chips
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity, recalibrate_batch_norm
 from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.settings import RetrainSettings
@@ -42,6 +45,19 @@ class DataReference:
 
 
 @dataclass(frozen=True)
+class DeviceReference:
+    """On which imperfect chips a network is tried.
+
+    Args:
+        device: preset or YAML file of device non-ideality.
+        chips: number of chips; their seed is the run's.
+    """
+
+    device: str
+    chips: int
+
+
+@dataclass(frozen=True)
 class InheritedTask:
     """Evaluate a candidate with the supernet's weights.
 
@@ -52,6 +68,7 @@ class InheritedTask:
         calibration_batches: training batches that set the batch norm.
         batch_size: samples in each of them.
         seed: of the run; fixes which training samples these are, the same for all candidates.
+        device: imperfect chips, or None for perfect ones.
     """
 
     architecture: Mapping[str, Any]
@@ -60,6 +77,7 @@ class InheritedTask:
     calibration_batches: int
     batch_size: int
     seed: int
+    device: DeviceReference | None = None
 
 
 @lru_cache(maxsize=1)
@@ -90,7 +108,7 @@ def evaluate_inherited(task: InheritedTask) -> dict[str, float]:
     """
     network = inherit(_supernet_state(task.supernet), Architecture.from_json(task.architecture))
     inputs = _calibration_inputs(task.data, task.calibration_batches, task.batch_size, task.seed)
-    return score(recalibrate_batch_norm(network, inputs), splits_of(task.data))
+    return score(recalibrate_batch_norm(network, inputs), splits_of(task.data), task.device, task.seed)
 
 
 @dataclass(frozen=True)
@@ -103,6 +121,7 @@ class BriefTask:
         settings: how to train.
         seed: decides weights, order and dropout.
         checkpoint_directory: where an interrupted training goes on.
+        device: imperfect chips, or None for perfect ones.
     """
 
     architecture: Mapping[str, Any]
@@ -110,19 +129,59 @@ class BriefTask:
     settings: RetrainSettings
     seed: int
     checkpoint_directory: str
+    device: DeviceReference | None = None
 
 
 def evaluate_briefly(task: BriefTask) -> dict[str, float]:
     """What `evaluate_inherited` returns, after a short training from scratch."""
     splits = splits_of(task.data)
     result = retrain(task.architecture, splits, task.settings, task.seed, Path(task.checkpoint_directory))
-    return score(result.network(task.architecture), splits)
+    return score(result.network(task.architecture), splits, task.device, task.seed)
 
 
-def score(network: SpikingNetwork, splits: Splits) -> dict[str, float]:
+@dataclass(frozen=True)
+class DeviceTask:
+    """Try a trained network on imperfect chips.
+
+    Args:
+        architecture: its JSON form.
+        weights: checkpoint with its weights.
+        data: the samples.
+        device: the chips.
+        seed: of the chips.
+    """
+
+    architecture: Mapping[str, Any]
+    weights: str
+    data: DataReference
+    device: DeviceReference
+    seed: int
+
+
+def evaluate_on_device(task: DeviceTask) -> dict[str, float]:
+    """Mean, spread and worst accuracy over chips of a network that was trained, on validation samples."""
+    network = SpikingNetwork(Architecture.from_json(task.architecture).expand())
+    network.load_state_dict(load_checkpoint(task.weights)[0])
+    return device_metrics(network, splits_of(task.data), task.device, task.seed)
+
+
+def score(
+    network: SpikingNetwork, splits: Splits, device: DeviceReference | None = None, seed: int = 0
+) -> dict[str, float]:
     """What the search is told of a network, measured on validation samples."""
     activity = measure_activity(network, splits.validation)
-    return {"validation_accuracy": evaluate(network, splits.validation), **rate_metrics(network, activity)}
+    accuracy = {ACCURACY: evaluate(network, splits.validation)}
+    on_chips = {} if device is None else device_metrics(network, splits, device, seed)
+    return {**accuracy, **on_chips, **rate_metrics(network, activity)}
+
+
+def device_metrics(network: SpikingNetwork, splits: Splits, device: DeviceReference, seed: int) -> dict[str, float]:
+    """`device_accuracy` (mean over chips), `device_accuracy_std` and `device_accuracy_worst`."""
+    found = evaluate_on_chips(
+        network, splits.validation, load_nonideal(device.device), device.chips, seed, calibration=splits.train.inputs
+    )
+    spread = {f"{DEVICE_ACCURACY}_std": found.std, f"{DEVICE_ACCURACY}_worst": found.worst}
+    return {DEVICE_ACCURACY: found.mean, **spread}
 
 
 def rate_metrics(network: SpikingNetwork, activity: Mapping[str, float]) -> dict[str, float]:

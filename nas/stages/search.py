@@ -12,14 +12,13 @@ import numpy as np
 
 from hasnas.errors import BadInputError
 from hasnas.nas.executors import Outcome
+from hasnas.nas.objectives import merit
 from hasnas.nas.strategies.strategy import SearchProblem, create_strategy
 from hasnas.nas.trial import Trial
 
 from .context import RunContext, cost_row
 from .evaluation import BriefTask, InheritedTask, evaluate_briefly, evaluate_inherited
-from .supernet import data_reference, weights_path
-
-METRIC = "validation_accuracy"
+from .supernet import data_reference, device_reference, weights_path
 
 
 def run_search(context: RunContext) -> None:
@@ -41,7 +40,7 @@ def run_search(context: RunContext) -> None:
                 context.console.say(f"search: the region holds no further candidate after {done} evaluations")
                 break
             for trial in _answers(context, done, asked):
-                strategy.tell(trial.codes, trial.metrics.get(METRIC), trial.costs)
+                strategy.tell(trial.codes, merit(trial.metrics) if trial.metrics else None, trial.costs)
                 bar.update()
                 bar.set_postfix(best=f"{best_accuracy(context.trials):.1%}", refresh=False)
             done += len(asked)
@@ -53,8 +52,8 @@ def search_trials(context: RunContext) -> list[Trial]:
 
 
 def best_accuracy(trials: Sequence[Trial]) -> float:
-    """The highest validation accuracy so far, 0 if there is none."""
-    return max((trial.metrics.get(METRIC, 0.0) for trial in trials), default=0.0)
+    """The highest accuracy so far, 0 if there is none."""
+    return max((merit(trial.metrics) for trial in trials if trial.metrics), default=0.0)
 
 
 def _answers(context: RunContext, first: int, asked: Sequence[tuple[int, ...]]) -> list[Trial]:
@@ -88,12 +87,13 @@ def evaluation_tasks(context: RunContext, codes: Sequence[tuple[int, ...]]) -> t
         settings = replace(context.retrain_settings, epochs=config.search.brief_epochs)
         folders = [context.checkpoints / "brief" / item.key for item in architectures]
         return evaluate_briefly, [
-            BriefTask(item.to_json(), data, settings, config.seed, str(folder))
+            BriefTask(item.to_json(), data, settings, config.seed, str(folder), device_reference(context))
             for item, folder in zip(architectures, folders, strict=True)
         ]
     weights, count, size = str(weights_path(context)), config.search.calibration_batches, config.supernet.batch_size
     return evaluate_inherited, [
-        InheritedTask(item.to_json(), data, weights, count, size, config.seed) for item in architectures
+        InheritedTask(item.to_json(), data, weights, count, size, config.seed, device_reference(context))
+        for item in architectures
     ]
 
 

@@ -11,7 +11,7 @@ from hasnas.nas.nni_engine.settings import SUPERNET_TRAINERS, SupernetSettings, 
 from hasnas.nas.nni_engine.sharing import live_options, supernet_report
 
 from .context import RunContext
-from .evaluation import DataReference, splits_of
+from .evaluation import DataReference, DeviceReference, splits_of
 
 WEIGHTS_FILE = "supernet-weights.safetensors"
 
@@ -20,6 +20,12 @@ def data_reference(context: RunContext) -> DataReference:
     """The samples of this run."""
     section = context.config.dataset
     return DataReference(section.name, section.root, section.validation_share, context.config.seed)
+
+
+def device_reference(context: RunContext) -> DeviceReference | None:
+    """The imperfect chips of this run, if its config names a device."""
+    section = context.config.nonideal
+    return None if section.device is None else DeviceReference(section.device, section.chips)
 
 
 def weights_path(context: RunContext) -> Path:

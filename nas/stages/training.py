@@ -25,8 +25,8 @@ from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .context import RunContext
-from .evaluation import rate_metrics
-from .supernet import data_reference
+from .evaluation import DeviceTask, evaluate_on_device, rate_metrics
+from .supernet import data_reference, device_reference
 
 
 def candidates(context: RunContext) -> list[tuple[int, ...]]:
@@ -136,6 +136,7 @@ def _trial(context: RunContext, codes: tuple[int, ...], outcome: Outcome[Retrain
     result = outcome.value
     network = SpikingNetwork(architecture.expand())
     metrics = {
+        **_on_device(context, architecture, result),
         "validation_accuracy": result.validation_accuracy,
         "test_accuracy": result.test_accuracy,
         "best_epoch": float(result.best_epoch),
@@ -144,3 +145,16 @@ def _trial(context: RunContext, codes: tuple[int, ...], outcome: Outcome[Retrain
     costs = measured_costs(context, architecture, result.activity)
     broken = context.budget.verdict(costs).violations
     return replace(trial, state="infeasible" if broken else "done", metrics=metrics, costs=costs, verdict=broken)
+
+
+def _on_device(context: RunContext, architecture: Architecture, result: RetrainOutcome) -> dict[str, float]:
+    """Accuracy on imperfect chips, if the config names a device."""
+    device = device_reference(context)
+    if device is None:
+        return {}
+    data, seed = data_reference(context), context.config.seed
+    task = DeviceTask(architecture.to_json(), result.checkpoint, data, device, seed)
+    outcome = next(iter(context.executor.map(evaluate_on_device, [task])))
+    if outcome.value is None:
+        raise HasnasError(f"cannot try {architecture.key} on {device.device}: {outcome.error}")
+    return outcome.value

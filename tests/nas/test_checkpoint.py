@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hasnas.errors import BadInputError
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, previous_checkpoint, save_checkpoint
 
-META = {"epoch": 3, "note": '"sha256":"' + "0" * 64 + '"', "losses": [0.5, 0.25]}
+META = {"epoch": 3, "note": '"checkpoint":"' + "0" * 64 + '"', "losses": [0.5, 0.25]}
 ON_TMP_PATH = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -61,7 +61,7 @@ def test_other_tools_can_read_it(path: Path):
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        assert json.loads(file.metadata()["meta"]) == META
+        assert json.loads(file.metadata()["checkpoint"][64:]) == META
         assert torch.equal(file.get_tensor("a"), torch.arange(6.0))
 
 
