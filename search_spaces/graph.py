@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -253,6 +254,17 @@ class LayerGraph:
         A group of one runs over all timesteps at once; a larger one must be stepped through time.
         """
         return _ordered_components([node.name for node in self.nodes], self.connections)
+
+    @cached_property
+    def structure(self) -> str:
+        """A hash of what the last layer depends on, whatever the layers are called (Weisfeiler-Lehman refinement)."""
+        own = {node.name: f"{node.operation}{node.shape}" for node in self.nodes}
+        labels = dict(own)
+        for _ in self.nodes:
+            arriving = {name: sorted((labels[link.source], link.delay) for link in self.inputs(name)) for name in own}
+            texts = {name: f"{own[name]}{arriving[name]}" for name in own}
+            labels = {name: hashlib.blake2b(text.encode(), digest_size=8).hexdigest() for name, text in texts.items()}
+        return labels[self.nodes[-1].name]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, read back by `from_json`."""

@@ -44,14 +44,13 @@ def candidates(context: RunContext) -> list[tuple[int, ...]]:
 
 
 def _distinct_networks(context: RunContext, ranked: list[tuple[int, ...]], count: int) -> list[tuple[int, ...]]:
-    """The first `count` whose deployed layers differ: identity edges can draw one network in several ways."""
-    seen: set[tuple[object, ...]] = set()
+    """The first `count` whose layers differ: a network can be drawn in several ways."""
+    seen: set[str] = set()
     kept: list[tuple[int, ...]] = []
     for codes in ranked:
-        graph = context.space.decode(codes).expand()
-        layers = (graph.nodes, tuple(sorted(graph.connections, key=str)))
-        if layers not in seen and len(kept) < count:
-            seen.add(layers)
+        structure = context.space.decode(codes).expand().structure
+        if structure not in seen and len(kept) < count:
+            seen.add(structure)
             kept.append(codes)
     return kept
 

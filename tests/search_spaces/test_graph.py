@@ -44,6 +44,17 @@ def test_static_parts_end_at_the_first_neuron() -> None:
     assert not graph_of(Edge(0, 3, "conv3x3"), macro=frames).static_nodes
 
 
+def test_structure_ignores_names_and_nothing_else() -> None:
+    first = graph_of(Edge(0, 1, "identity"), Edge(1, 3, "avgpool3x3"), Edge(0, 3, "conv3x3"))
+    renamed = graph_of(Edge(0, 2, "avgpool3x3"), Edge(2, 3, "identity"), Edge(0, 3, "conv3x3"))
+    assert first != renamed
+    assert first.structure == renamed.structure
+    other = graph_of(Edge(0, 1, "avgpool3x3"), Edge(1, 3, "avgpool3x3"), Edge(0, 3, "conv3x3"))
+    twice = graph_of(Edge(0, 1, "identity"), Edge(1, 3, "avgpool3x3"), Edge(0, 3, "avgpool3x3"), Edge(1, 2, "conv3x3"))
+    forward, feedback = graph_of(Edge(0, 3, "conv3x3")), graph_of(Edge(0, 3, "conv3x3"), Edge(3, 0, "identity"))
+    assert len({graph.structure for graph in (first, other, twice, forward, feedback)}) == 5
+
+
 INPUT, OUTPUT = Node("input", Input(), (1, 4, 4)), Node("output", Output(), (1, 4, 4))
 
 
