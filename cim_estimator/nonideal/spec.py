@@ -181,11 +181,13 @@ _LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType({
     "input_bits": (0, 16), "adc_bits": (0, 16), "adc_percentile": (50, 100),
 })  # fmt: skip
 _INTEGERS = frozenset({"cell_bits", "weight_bits", "rows", "columns", "input_bits", "adc_bits"})
-_CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType({
-    "signed": get_args(SignedScheme),
-    "variation_scales_with": get_args(VariationScale),
-    "adc_range": get_args(AdcRange),
-})
+_CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "signed": get_args(SignedScheme),
+        "variation_scales_with": get_args(VariationScale),
+        "adc_range": get_args(AdcRange),
+    }
+)
 
 
 def nonideal_names() -> list[str]:

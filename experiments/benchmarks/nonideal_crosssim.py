@@ -66,9 +66,7 @@ CASES = (
     Case("4-bit cell, read noise 10 % of G", BASE.with_changes({"cell_bits": 4, "read_noise": 0.1})),
     Case(
         "measured cells of Milo 2021, 4-bit weight, 8-bit ADC",
-        load_nonideal("rram-milo-2021").with_changes(
-            {"rows": ROWS, "cell_bits": 3, "weight_bits": 4, "adc_bits": 8}
-        ),
+        load_nonideal("rram-milo-2021").with_changes({"rows": ROWS, "cell_bits": 3, "weight_bits": 4, "adc_bits": 8}),
     ),
     Case(
         "4-bit cell, 8-bit inputs bit-serial, variation 10 %, 6-bit ADC per bit",

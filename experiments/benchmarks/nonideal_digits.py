@@ -1,7 +1,7 @@
 """Accuracy of a trained digits network on imperfect chips: curves over variation and stuck cells, and the presets.
 
 python experiments/benchmarks/nonideal_digits.py --out /tmp/nonideal --chips 20 --seed 0
-python experiments/benchmarks/nonideal_digits.py --run RUN_DIRECTORY --chips 20
+python experiments/benchmarks/nonideal_digits.py --run RUN_DIRECTORY --set cell_bits=4 --set weight_bits=5
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--chips", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the curves' device")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     network, test = trained_network(options)
@@ -82,13 +83,14 @@ def main() -> None:
     size = sum(parameter.numel() for parameter in network.parameters())
     print(f"{size:,} parameters, software accuracy {software:.2%} on {len(test)} test samples, {options.chips} chips")
     common = (network, test, options.chips, options.seed)
-    variation = {f"{v:.0%}": BASE.with_changes({"device_variation": v}) for v in VARIATIONS}
-    stuck = {f"{s:.0%}": BASE.with_changes({"stuck_on": s / 2, "stuck_off": s / 2}) for s in STUCK}
+    base = BASE.with_changes(dict(item.split("=", 1) for item in options.set))
+    variation = {f"{v:.0%}": base.with_changes({"device_variation": v}) for v in VARIATIONS}
+    stuck = {f"{s:.0%}": base.with_changes({"stuck_on": s / 2, "stuck_off": s / 2}) for s in STUCK}
     before = time.process_time()
     seconds = table("variation (of G, device to device)", variation, *common)
     seconds += table("stuck cells (half at G_on, half at G_off)", stuck, *common)
     print(f"\nboth curves: {seconds:.1f} s, {time.process_time() - before:.1f} CPU s")
-    varied = BASE.with_changes({"device_variation": 0.1})
+    varied = base.with_changes({"device_variation": 0.1})
     converters = {f"{bits} bits": varied.with_changes({"adc_bits": bits}) for bits in ADC_BITS}
     table("ADC, 10 % variation", converters, *common)
     table("preset", {name: load_nonideal(name) for name in nonideal_names()}, *common)

@@ -82,7 +82,7 @@ def test_superposition_and_losses(rows: int, columns: int, row_ohm: float, colum
     solution = solve_array(cells, drive, row_ohm, column_ohm)
     np.testing.assert_allclose(drive @ transfer, solution.column_current_a[0], rtol=1e-6, atol=1e-15)
     assert (transfer >= -1e-15).all()
-    assert (transfer.sum() <= cells.sum() * (1 + 1e-9)), "wires only lose current"
+    assert transfer.sum() <= cells.sum() * (1 + 1e-9), "wires only lose current"
     worse = transfer_conductance(cells, row_ohm * 2, column_ohm * 2)
     assert worse.sum() <= transfer.sum() * (1 + 1e-9)
 
