@@ -26,8 +26,9 @@ from .forms import Form, form_of
 from .layer import ChipLayer, Reading
 from .probe import Probe
 
-# Values that all layers together may hold in one pass, and samples that set the ranges of converters and inputs.
+# What may be in memory at a time: outputs of all layers, and cells. Then the samples that set the ranges.
 _VALUES_PER_PASS = 2**25
+_CELLS_PER_PASS = 2**27
 _CALIBRATION_SAMPLES = 128
 _CALIBRATION_BATCH = 32
 
@@ -126,7 +127,7 @@ def _accuracies(
     if any(parameter.device.type != "cpu" for parameter in network.parameters()):
         raise BadInputError("the network is not on the CPU; move it there with network.cpu()")
     layers = [
-        _Layer(name, module, form_of(name, module), _design(name, form_of(name, module), device))
+        _layer(name, module, device)
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
     ]
@@ -137,28 +138,35 @@ def _accuracies(
     probes = _calibrate(network, layers, examples[chosen])
     readings = {layer.name: _reading(layer, probes[layer.name]) for layer in layers}
     per_item = sum(probe.values for probe in probes.values()) / len(chosen)
-    room = max(1, int(_VALUES_PER_PASS / max(per_item, 1)))
+    items = max(1, int(_VALUES_PER_PASS / max(per_item, 1)))
+    cells = sum(layer.design.positive.size + layer.design.negative.size for layer in layers)
+    together = max(1, min(items, _CELLS_PER_PASS // cells))
     accuracies: list[float] = []
-    for first in range(0, chips, room):
-        numbers = range(first, min(first + room, chips))
+    for first in range(0, chips, together):
+        numbers = range(first, min(first + together, chips))
         forwards = {layer.module: _on_chips(layer, numbers, seed, readings[layer.name]) for layer in layers}
         with _replaced(forwards):
-            accuracies += _count(network, split, len(numbers), max(1, room // len(numbers)))
+            accuracies += _count(network, split, len(numbers), max(1, items // len(numbers)))
     return accuracies
 
 
-def _design(name: str, form: Form, device: NonidealSpec) -> Conductances:
+def _layer(name: str, module: nn.Module, device: NonidealSpec) -> _Layer:
+    form = form_of(name, module)
     try:
-        return to_conductances(form.matrix(), device)
+        return _Layer(name, module, form, to_conductances(form.matrix(), device))
     except BadInputError as error:
         raise BadInputError(f"layer {name}: {error}") from error
 
 
 def _on_chips(layer: _Layer, chips: range, seed: int, reading: Reading) -> ChipLayer:
-    key = int.from_bytes(hashlib.blake2b(layer.name.encode(), digest_size=4).digest(), "big")
-    cells = with_wire_resistance(program(layer.design, chips, (seed, key)))
-    generator = torch.Generator().manual_seed((seed << 40) ^ (key << 8) ^ chips.start)
+    """The layer on some chips; its draws depend on its name, so that equal layers of two networks fare alike."""
+    cells = with_wire_resistance(program(layer.design, chips, (seed, _digest(layer.name))))
+    generator = torch.Generator().manual_seed(_digest(f"{seed}/{layer.name}/{chips.start}"))
     return ChipLayer(layer.form, cells, _bias(layer), reading, generator)
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
 
 
 def _bias(layer: _Layer) -> Tensor | None:

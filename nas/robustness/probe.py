@@ -29,7 +29,7 @@ class Probe:
         bias: of the module, or None.
 
     Attributes:
-        values: outputs computed so far.
+        values: outputs of the first run.
         signed: whether an input was negative.
     """
 
@@ -52,7 +52,7 @@ class Probe:
             self._spikes &= bool(((x == 0) | (x == 1)).all())
             self._largest = max(self._largest, float(x.abs().max()))
         y = self.layer(x)
-        self.values += y.numel()
+        self.values += 0 if self.arrays else y.numel()
         return y
 
     def input_scale(self) -> float | None:

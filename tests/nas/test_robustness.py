@@ -202,6 +202,9 @@ def test_one_chip_at_a_time_gives_the_same_accuracies(monkeypatch: pytest.Monkey
     together = evaluate_on_chips(network, split, device, chips=3, seed=0)
     monkeypatch.setattr("hasnas.nas.robustness.evaluate._VALUES_PER_PASS", 1)
     assert evaluate_on_chips(network, split, device, chips=3, seed=0) == together
+    monkeypatch.undo()
+    monkeypatch.setattr("hasnas.nas.robustness.evaluate._CELLS_PER_PASS", 1)
+    assert evaluate_on_chips(network, split, device, chips=3, seed=0) == together
 
 
 def test_worse_devices_are_not_better() -> None:
