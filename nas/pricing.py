@@ -14,7 +14,7 @@ from hasnas.search_spaces.space import Codes
 
 from .budget import COST_FIELDS
 
-CHUNK = 16_384
+CHUNK = 32_768
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from hasnas.search_spaces.space import Codes, all_codes, sample, space_size
 from .context import RunContext, Setup
 
 SCREEN_FILE = "screen.npz"
-CHUNK = 16_384
+CHUNK = 32_768
 KNOWN_CODES = 4096
 
 
