@@ -105,6 +105,7 @@ def estimate(
     timesteps: int | None = typer.Option(None, "--timesteps", min=1, help="T, for NIR files that do not say."),
     as_json: bool = AS_JSON,
     csv: Path | None = typer.Option(None, "--csv", metavar="FILE", help="Write a line for each layer to a file."),
+    plot: Path | None = typer.Option(None, "--plot", metavar="DIR", help="Draw stacked bars and a roofline into DIR."),
     nonideal: str | None = typer.Option(None, "--nonideal", metavar="DEVICE", help="A run's accuracy on such chips."),
     chips: int = typer.Option(20, "--chips", min=1, help="Chips for --nonideal."),
 ) -> None:
@@ -116,11 +117,13 @@ def estimate(
         typer.echo(json.dumps(report.to_json(), indent=2) if as_json else report.describe())
         return
     from hasnas.files import write_atomic
-    from hasnas.nas.commands.estimate import Question, answer, to_csv, to_json, to_text
+    from hasnas.nas.commands.estimate import Question, answer, draw, to_csv, to_json, to_text
 
     variants = answer(Question(source, hardware, settings, sweeps, activity, timesteps))
     if csv is not None:
         write_atomic(csv, to_csv(variants))
+    if plot is not None:
+        draw(variants, plot)
     typer.echo(to_json(variants) if as_json else to_text(variants))
 
 

@@ -11,8 +11,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hasnas.cim_estimator import Activity, CostReport, Workload, estimate, load_hardware, read_layers
+from hasnas.cim_estimator import Activity, CostReport, HardwareSpec, Workload, estimate, load_hardware, read_layers
 from hasnas.errors import BadInputError
+from hasnas.files import write_atomic
 from hasnas.nas.budget import COST_FIELDS, LIMITS, format_cost
 from hasnas.nas.ledger import read_ledger
 from hasnas.nas.status import align, load_run_config, returned_networks
@@ -25,10 +26,11 @@ MEASURED = "measured"
 
 @dataclass(frozen=True)
 class Variant:
-    """A report and the sweep's values that led to it."""
+    """A report, the sweep's values that led to it, and the hardware they describe."""
 
     values: Mapping[str, str]
     report: CostReport
+    hardware: HardwareSpec
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def answer(question: Question) -> list[Variant]:
     variants = []
     for values in product(*([(key, value) for value in choices] for key, choices in swept)):
         hardware = load_hardware(reference, {**settings, **dict(values)})
-        variants.append(Variant(dict(values), estimate(workload, hardware, activity)))
+        variants.append(Variant(dict(values), estimate(workload, hardware, activity), hardware))
     return variants
 
 
@@ -170,6 +172,34 @@ def to_csv(variants: Sequence[Variant]) -> str:
         for layer in variant.report.to_dict()["layers"]:
             writer.writerow([*variant.values.values(), *(layer[column] for column in columns)])
     return buffer.getvalue()
+
+
+def draw(variants: Sequence[Variant], directory: Path) -> list[Path]:
+    """Write `energy.png`, `area.png` and, where the hardware describes a bus, `roofline.png`.
+
+    Raises:
+        BadInputError: for a sweep, or if the directory cannot be written to.
+    """
+    from hasnas.cim_estimator.plots import draw_breakdown, draw_roofline
+    from hasnas.cim_estimator.spec import GeneralHardware
+
+    if len(variants) != 1:
+        raise BadInputError("--plot draws one report; leave out --sweep")
+    only = variants[0]
+    figures = {name: draw_breakdown(only.report, name) for name in ("energy", "area")}
+    if isinstance(only.hardware, GeneralHardware):
+        figures["roofline"] = draw_roofline(only.report, only.hardware)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"cannot make {directory}: {error.strerror or error}; give another --plot") from error
+    paths = []
+    for name, figure in figures.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=120)
+        paths.append(directory / f"{name}.png")
+        write_atomic(paths[-1], buffer.getvalue())
+    return paths
 
 
 def to_text(variants: Sequence[Variant]) -> str:

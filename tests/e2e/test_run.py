@@ -218,3 +218,18 @@ def test_status_tells_the_whole_story(straight: Path) -> None:
     assert {"stages", "trials", "feasible_share", "front", "returned"} <= status.keys()
     assert len(status["returned"]) == 2
     assert all("test_accuracy" in network for network in status["returned"])
+
+
+def test_a_returned_network_is_tried_on_imperfect_chips(straight: Path) -> None:
+    command = [*HASNAS, "estimate", str(straight), "--nonideal", "rram-typical", "--chips", "3", "--json"]
+    report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert report["chips"] == 3
+    assert 0 <= report["worst"] <= report["mean"] <= 1
+    assert report["key"] in {trial["key"] for trial in trials(straight, "retrain")}
+
+
+def test_accuracy_on_chips_can_be_what_the_search_looks_for(tiny_config: Path, tmp_path: Path) -> None:
+    wanted = ["nonideal.device=rram-typical", "nonideal.chips=2", "search.evaluations=4", "retrain.top=1"]
+    directory = start_run(tiny_config, wanted, run_directory=tmp_path / "chips")
+    for trial in trials(directory, "search") + trials(directory, "retrain"):
+        assert 0 <= trial["metrics"]["device_accuracy_worst"] <= trial["metrics"]["device_accuracy"] <= 1

@@ -248,3 +248,16 @@ def test_less_activity_costs_no_more_energy(here: Path, capsys: pytest.CaptureFi
         assert run_command(command) == 0
         energies.append(json.loads(capsys.readouterr().out)["energy_j"])
     assert energies[0] < energies[1] < energies[2]
+
+
+def test_an_estimate_is_drawn(here: Path):
+    assert run_command(["estimate", "cell.json", "--hardware", "rram-32nm", "--plot", "plots"]) == 0
+    for name in ("energy", "area", "roofline"):
+        assert Path("plots", f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert run_command(["estimate", "cell.json", *HARDWARE, "--plot", "plain"]) == 0
+    assert not Path("plain", "roofline.png").exists(), "the SpikeSim formulas know no bus"
+
+
+def test_chips_need_a_trained_network(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert run_command(["estimate", "cell.json", "--nonideal", "rram-typical"]) == 2
+    assert "needs a run" in capsys.readouterr().err
