@@ -11,8 +11,9 @@ from hasnas.files import write_atomic
 
 from .config import RunConfig, config_identity, dump_config, load_config
 from .executors import create_executor
+from .layout import CONFIG_FILE, LEDGER_FILE, STAGES
 from .ledger import Ledger
-from .stages.context import STAGES, RunContext, Setup
+from .stages.context import RunContext, Setup
 from .stages.exporting import run_export
 from .stages.forecast import Forecast, forecast
 from .stages.progress import Console
@@ -23,7 +24,6 @@ from .stages.training import run_retrain
 from .tracking import create_tracker
 from .trial import Trial
 
-CONFIG_FILE, LEDGER_FILE = "config.yaml", "ledger.jsonl"
 RUNS = Path("runs")
 RUNNERS: dict[str, Callable[[RunContext], None]] = dict(
     zip(STAGES, (run_screen, run_supernet, run_search, run_retrain, run_export), strict=True)

@@ -13,11 +13,11 @@ from hasnas.errors import BadInputError
 
 from .budget import COST_FIELDS, LIMITS, format_cost
 from .config import RunConfig, load_config
+from .layout import CONFIG_FILE, LEDGER_FILE, SCREEN_FILE, STAGES
 from .ledger import LedgerContents, Record, is_being_written, read_ledger
 from .objectives import ACCURACY, front, rank
 from .trial import Trial
 
-STAGES = ("screen", "supernet", "search", "retrain", "export")
 TEST_ACCURACY = "test_accuracy"
 
 
@@ -37,10 +37,10 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         BadInputError: if the directory holds no run.
     """
     config = load_run_config(run_directory)
-    ledger = run_directory / "ledger.jsonl"
+    ledger = run_directory / LEDGER_FILE
     contents = read_ledger(ledger) if ledger.exists() else LedgerContents((), 0)
     running = is_being_written(ledger)
-    trials, screen = contents.trials, _screen(run_directory / "screen.npz")
+    trials, screen = contents.trials, _screen(run_directory / SCREEN_FILE)
     searched = [trial for trial in trials if trial.stage == "search"]
     return {
         "run": str(run_directory),
@@ -68,7 +68,7 @@ def load_run_config(run_directory: Path) -> RunConfig:
     Raises:
         BadInputError: if the directory holds no run.
     """
-    path = run_directory / "config.yaml"
+    path = run_directory / CONFIG_FILE
     if not path.is_file():
         raise BadInputError(f"{run_directory} holds no run (no config.yaml); list runs with: hasnas ls")
     return load_config(path)

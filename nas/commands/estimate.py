@@ -15,6 +15,7 @@ from hasnas.cim_estimator import Activity, CostReport, HardwareSpec, Workload, e
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 from hasnas.nas.budget import COST_FIELDS, LIMITS, format_cost
+from hasnas.nas.layout import LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
 from hasnas.nas.status import align, load_run_config, returned_networks
 from hasnas.nas.trial import Trial
@@ -132,7 +133,7 @@ def returned_network(run_directory: Path) -> Trial:
         BadInputError: if the directory holds no run, or the run has returned nothing yet.
     """
     load_run_config(run_directory)
-    networks = returned_networks(read_ledger(run_directory / "ledger.jsonl").trials)
+    networks = returned_networks(read_ledger(run_directory / LEDGER_FILE).trials)
     if not networks:
         raise BadInputError(
             f"{run_directory} has returned no network yet; go on with: hasnas search --resume {run_directory}"

@@ -15,6 +15,7 @@ from hasnas.errors import BadInputError, nearest
 from hasnas.files import sha256_of, write_atomic
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint
 from hasnas.nas.config import load_config
+from hasnas.nas.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
 from hasnas.nas.training.state import load_tensors
@@ -65,7 +66,7 @@ def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) 
     """
     directory = Path(run_directory)
     returned = returned_trials(directory)
-    chosen = load_config(directory / "config.yaml").export.formats if formats is None else formats
+    chosen = load_config(directory / CONFIG_FILE).export.formats if formats is None else formats
     files: list[Path] = []
     for trial in returned:
         files += export_network(load_trained(directory, trial), directory / "export" / trial.key, chosen)
@@ -79,7 +80,7 @@ def returned_trials(run_directory: Path | str) -> list[Trial]:
         BadInputError: if there is no ledger or nothing was retrained.
     """
     best: dict[str, Trial] = {}
-    for trial in read_ledger(Path(run_directory) / "ledger.jsonl").trials:
+    for trial in read_ledger(Path(run_directory) / LEDGER_FILE).trials:
         finished = trial.stage == "retrain" and trial.state == "done"
         if finished and (trial.key not in best or _accuracy(trial) > _accuracy(best[trial.key])):
             best[trial.key] = trial

@@ -32,8 +32,6 @@ from .progress import Console
 if TYPE_CHECKING:
     from hasnas.nas.tracking import Tracker
 
-STAGES = ("screen", "supernet", "search", "retrain", "export")
-
 
 @dataclass
 class Setup:

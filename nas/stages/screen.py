@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from hasnas.errors import NothingFitsError
 from hasnas.files import write_atomic
 from hasnas.nas.budget import COST_FIELDS, LIMITS, Verdicts
+from hasnas.nas.layout import SCREEN_FILE
 from hasnas.nas.region import FeasibleRegion, admission, draw_inside
 from hasnas.search_spaces.space import Codes, all_codes, sample, space_size
 
 from .context import RunContext, Setup
 
-SCREEN_FILE = "screen.npz"
 CHUNK = 32_768
 KNOWN_CODES = 4096
 

@@ -11,6 +11,7 @@ from hasnas.cim_estimator import Activity, estimate, load_hardware
 from hasnas.errors import HasnasError
 from hasnas.files import read_text
 from hasnas.nas.config import RunConfig
+from hasnas.nas.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
 from hasnas.nas.status import load_run_config, returned_networks, run_status
 from hasnas.nas.training.folders import read_activity, retrain_directory
@@ -68,9 +69,9 @@ def collect(run_directory: Path) -> ReportData:
         BadInputError: if it holds no run or no ledger.
     """
     config = load_run_config(run_directory)
-    trials = read_ledger(run_directory / "ledger.jsonl").trials
+    trials = read_ledger(run_directory / LEDGER_FILE).trials
     returned = [_returned_network(run_directory, config, trial) for trial in returned_networks(trials)]
-    return ReportData(run_status(run_directory), trials, returned, read_text(run_directory / "config.yaml"))
+    return ReportData(run_status(run_directory), trials, returned, read_text(run_directory / CONFIG_FILE))
 
 
 def _returned_network(run_directory: Path, config: RunConfig, trial: Trial) -> ReturnedNetwork:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hasnas.files import write_atomic
 from hasnas.nas.budget import COST_FIELDS
+from hasnas.nas.layout import LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
 from hasnas.nas.objectives import ACCURACY, front
 from hasnas.nas.trial import Trial
@@ -24,7 +25,7 @@ def write_pareto(run_directory: Path) -> Path:
     Raises:
         BadInputError: if there is no ledger or the directory is not writable.
     """
-    trials = read_ledger(run_directory / "ledger.jsonl").trials
+    trials = read_ledger(run_directory / LEDGER_FILE).trials
     path = run_directory / PARETO_FILE
     write_atomic(path, pareto_csv(trials))
     return path

@@ -1,0 +1,6 @@
+"""What a run directory holds, by name; light, so that looking at a run imports nothing heavy."""
+
+STAGES = ("screen", "supernet", "search", "retrain", "export")
+CONFIG_FILE = "config.yaml"
+LEDGER_FILE = "ledger.jsonl"
+SCREEN_FILE = "screen.npz"
