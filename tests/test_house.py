@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,20 @@ def test_nothing_reads_a_pickle(path: Path) -> None:
 def test_links_of_the_package_lead_to_the_folders() -> None:
     for folder in (*ALLOWED, "experiments"):
         assert (ROOT / "hasnas" / folder).resolve() == ROOT / folder
+
+
+def test_the_wheel_is_one_package_with_all_its_yaml() -> None:
+    from setuptools import find_packages
+
+    packages = find_packages(str(ROOT), include=["hasnas*"])
+    assert {name.split(".")[0] for name in packages} == {"hasnas"}
+    assert {f"hasnas.{folder}" for folder in (*ALLOWED, "experiments")} <= set(packages)
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    with_data = set(setup["options.package_data"])
+    for folder in (*ALLOWED, "experiments"):
+        for path in (ROOT / folder).rglob("*.yaml"):
+            assert ".".join(["hasnas", *path.relative_to(ROOT).parts[:-1]]) in with_data, path
 
 
 def test_every_example_config_is_valid() -> None:
