@@ -15,6 +15,7 @@ import types
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from multiprocessing import parent_process
 from typing import Any
 
 from hasnas.errors import HasnasError
@@ -54,8 +55,10 @@ def repair_imports() -> tuple[Repair, ...]:
     ()
     """
     done = tuple(repair for repair in (_repair_torchvision(), _repair_torchaudio()) if repair)
+    # Workers repair themselves too; once is enough to read about it.
+    level = logging.WARNING if parent_process() is None else logging.DEBUG
     for repair in done:
-        logger.warning("%s", repair)
+        logger.log(level, "%s", repair)
     return done
 
 
