@@ -59,7 +59,7 @@ class SpikingNetwork(nn.Module):
         for node in graph.nodes:
             module = module_for(node.operation)
             if module is not None:
-                _attach(self, node.name, module)
+                attach(self, node.name, module)
                 self._modules_by_node[node.name] = module
         self._neurons = [m for m in self._modules_by_node.values() if isinstance(m, neuron.BaseNode)]
 
@@ -229,8 +229,8 @@ def lif_module(tau: float, threshold: float, reset: float = 0.0) -> neuron.LIFNo
     )
 
 
-def _attach(root: nn.Module, dotted: str, module: nn.Module) -> None:
-    """Register `module` under a dotted name, with plain containers in between."""
+def attach(root: nn.Module, dotted: str, module: nn.Module) -> None:
+    """Register a module under a dotted name, with plain containers in between."""
     *parents, last = dotted.split(".")
     for name in parents:
         if not hasattr(root, name):

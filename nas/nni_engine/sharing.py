@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hasnas.errors import BadInputError, nearest
 from hasnas.search_spaces.architecture import Architecture
@@ -187,16 +187,6 @@ def canonical_codes(space: SearchSpace, codes: Sequence[int]) -> tuple[int, ...]
     """One architecture's codes with dead choices set to 0."""
     canonical, _ = space.canonical(np.array([check_codes(space, codes)], np.int16))
     return tuple(int(code) for code in canonical[0])
-
-
-def attach(root: nn.Module, dotted: str, module: nn.Module) -> None:
-    """Register a module under a dotted name, with plain containers in between."""
-    *parents, last = dotted.split(".")
-    for name in parents:
-        if not hasattr(root, name):
-            root.add_module(name, nn.Module())
-        root = getattr(root, name)
-    root.add_module(last, module)
 
 
 def _architecture_with(

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from hasnas.errors import BadInputError
-from hasnas.search_spaces.network import SpikingNetwork, initialise, module_for
+from hasnas.search_spaces.network import SpikingNetwork, attach, initialise, module_for
 from hasnas.search_spaces.space import Gene, SearchSpace
 
 from .environment import require_nni
 from .mutables import categorical
-from .sharing import Options, allowed_codes, attach, canonical_codes, inherit, network_without_weights, shared_layers
+from .sharing import Options, allowed_codes, canonical_codes, inherit, network_without_weights, shared_layers
 
 require_nni()
 
