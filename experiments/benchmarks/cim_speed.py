@@ -5,8 +5,8 @@ The script (`ela_spikesim.py` of the public SpikeSim repository) is not part of 
     python experiments/benchmarks/cim_speed.py --script SpikeSim/SNN_train_infer_quantization_ela/ela_spikesim.py
 
 Its functions run as published, printing to nowhere. Both sides price the same random stacks whose PE counts are sorted
-(the script refuses others), in alternating rounds; results are compared before speeds are. Without the script only our own
-figures are measured: genotypes per second from integer codes, and the time of one full report.
+(the script refuses others), in alternating rounds; results are compared before speeds are. Without the script only our
+own figures are measured: genotypes per second from integer codes, and the time of one full report.
 """
 
 from __future__ import annotations
