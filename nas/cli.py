@@ -97,12 +97,15 @@ def validate(config: Path = CONFIG, overrides: list[str] | None = OVERRIDES) -> 
 
 @app.command()
 def estimate(
-    source: Path = typer.Argument(..., metavar="X", help="ARCHITECTURE.json, LAYERS.yaml, NETWORK.nir or a run."),
+    source: Path = typer.Argument(
+        ..., metavar="X", help="ARCHITECTURE.json, LAYERS.yaml, NETWORK.nir, FILE.py:FACTORY (torch) or a run."
+    ),
     hardware: str | None = typer.Option(None, "--hardware", help="Preset or YAML file; a run brings its own."),
     settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
     sweeps: list[str] = typer.Option([], "--sweep", metavar="FIELD=A,B,C", help="Try several values."),
     activity: str | None = typer.Option(None, "--activity", help="dense, a rate such as 0.2, or measured (a run)."),
-    timesteps: int | None = typer.Option(None, "--timesteps", min=1, help="T, for NIR files that do not say."),
+    timesteps: int | None = typer.Option(None, "--timesteps", min=1, help="T, for torch modules and NIR files."),
+    input_shape: str | None = typer.Option(None, "--input", metavar="C,H,W", help="Image that a torch module takes."),
     as_json: bool = AS_JSON,
     csv: Path | None = typer.Option(None, "--csv", metavar="FILE", help="Write a line for each layer to a file."),
     plot: Path | None = typer.Option(None, "--plot", metavar="DIR", help="Draw stacked bars and a roofline into DIR."),
@@ -117,9 +120,10 @@ def estimate(
         typer.echo(json.dumps(report.to_json(), indent=2) if as_json else report.describe())
         return
     from hasnas.files import write_atomic
-    from hasnas.nas.commands.estimate import Question, answer, draw, to_csv, to_json, to_text
+    from hasnas.nas.commands.estimate import Question, answer, draw, read_shape, to_csv, to_json, to_text
 
-    variants = answer(Question(source, hardware, settings, sweeps, activity, timesteps))
+    shape = None if input_shape is None else read_shape(input_shape)
+    variants = answer(Question(source, hardware, settings, sweeps, activity, timesteps, shape))
     if csv is not None:
         write_atomic(csv, to_csv(variants))
     if plot is not None:

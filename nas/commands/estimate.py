@@ -1,10 +1,11 @@
-"""What a network costs: from an architecture, a layer list, a NIR file or a run; once, or along a sweep."""
+"""What a network costs: from an architecture, a layer list, a NIR file, a torch module or a run; once, or swept."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -23,6 +24,7 @@ from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
 
 MEASURED = "measured"
+PYTHON_SOURCE = re.compile(r".+\.py:\w+")
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,15 @@ class Question:
     """What to estimate.
 
     Args:
-        source: architecture (`.json`), layer list (`.yaml`), NIR file (`.nir`) or run directory.
+        source: architecture (`.json`), layer list (`.yaml`), NIR file (`.nir`), run directory, or `FILE.py:FACTORY`
+            for a torch module that a function in a Python file returns.
         hardware: preset or path; only a run brings its own.
         settings: texts `field=value` that change the hardware.
         sweeps: texts `field=a,b,c`; several of them are combined.
         activity: `"dense"`, a rate such as `"0.2"`, or `"measured"` (a run only); by default `"measured"` for a run,
             `"dense"` for anything else.
-        timesteps: T of a sample, for NIR files that do not say.
+        timesteps: T of a sample, for torch modules, and for NIR files that do not say.
+        input_shape: of an image `[C, H, W]` that is shown at every timestep, or `[T, C, H, W]`; torch modules only.
     """
 
     source: Path
@@ -54,6 +58,7 @@ class Question:
     sweeps: Sequence[str] = ()
     activity: str | None = None
     timesteps: int | None = None
+    input_shape: tuple[int, ...] | None = None
 
 
 def answer(question: Question) -> list[Variant]:
@@ -66,7 +71,7 @@ def answer(question: Question) -> list[Variant]:
     activity = read_activity(question.activity or (MEASURED if is_run else "dense"))
     if activity.kind == MEASURED and not is_run:
         raise BadInputError(f"--activity measured needs a run; {question.source} has no trained network, give a rate")
-    workload = read_workload(question.source, activity.kind == MEASURED, question.timesteps)
+    workload = _workload(question, activity.kind == MEASURED)
     reference, settings = question.hardware, {}
     if reference is None:
         if not is_run:
@@ -80,6 +85,34 @@ def answer(question: Question) -> list[Variant]:
         hardware = load_hardware(reference, {**settings, **dict(values)})
         variants.append(Variant(dict(values), estimate(workload, hardware, activity), hardware))
     return variants
+
+
+def _workload(question: Question, measured: bool) -> Workload:
+    source, shape = question.source, question.input_shape
+    if not PYTHON_SOURCE.fullmatch(str(source)):
+        if shape is not None:
+            raise BadInputError(f"--input is for a module in FILE.py:FACTORY; leave it out for {source}")
+        return read_workload(source, measured, question.timesteps)
+    if shape is None or question.timesteps is None:
+        raise BadInputError(f"{source} needs --input C,H,W and --timesteps, for example --input 3,32,32 --timesteps 4")
+    from .python_source import read_graph
+
+    return lower(read_graph(source, shape, question.timesteps))
+
+
+def read_shape(text: str) -> tuple[int, ...]:
+    """The shape that `--input` names.
+
+    Raises:
+        BadInputError: if the text is not 1, 3 or 4 positive whole numbers.
+
+    >>> read_shape("3,32,32")
+    (3, 32, 32)
+    """
+    sides = [side.strip() for side in text.split(",")]
+    if len(sides) not in (1, 3, 4) or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
+        raise BadInputError(f"--input is '{text}'; write C,H,W (an image), T,C,H,W (frames) or F (a vector)")
+    return tuple(int(side) for side in sides)
 
 
 def read_activity(text: str) -> Activity:
@@ -123,7 +156,9 @@ def read_workload(source: Path, measured: bool = False, timesteps: int | None = 
         return lower(read_deployed(source, timesteps).graph)
     if not source.exists():
         raise BadInputError(f"cannot read {source}: there is no such file or directory; check the path")
-    raise BadInputError(f"{source} is of no known kind; give a file ending in .json, .yaml or .nir, or a run directory")
+    raise BadInputError(
+        f"{source} is of no known kind; give a file ending in .json, .yaml or .nir, FILE.py:FACTORY, or a run directory"
+    )
 
 
 def returned_network(run_directory: Path) -> Trial:

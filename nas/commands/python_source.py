@@ -1,0 +1,124 @@
+"""`FILE.py:FACTORY`: a module that a user wrote in PyTorch or SpikingJelly, as a graph of layers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import math
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from hasnas.errors import BadInputError, nearest
+from hasnas.nas.trace import LayerRunError, runs_over_time, trace_module
+from hasnas.search_spaces.graph import LayerGraph
+
+BATCH = 2
+
+
+def read_graph(source: Path, input_shape: tuple[int, ...], timesteps: int) -> LayerGraph:
+    """The layers of the module that a function in a user's file returns.
+
+    Args:
+        source: `FILE.py:FACTORY`; the file is run, then `FACTORY()` is called.
+        input_shape: of one image `[C, H, W]` or vector `[F]`, shown at every timestep; `[T, C, H, W]` means a frame
+            for each timestep.
+        timesteps: T of a sample.
+
+    Raises:
+        BadInputError: if the file or function fails, or the module cannot be traced.
+    """
+    if len(input_shape) == 4 and input_shape[0] != timesteps:
+        raise BadInputError(
+            f"--input begins with {input_shape[0]} timesteps, --timesteps is {timesteps}; let them agree"
+        )
+    module = load_module(source)
+    static, frame = len(input_shape) != 4, input_shape[-3:]
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(BATCH, *frame, generator=generator)
+    over_time = image.expand(timesteps, *image.shape)
+    # A module in multi-step mode takes all timesteps, unless it repeats the image by itself.
+    examples = [over_time, image] if runs_over_time(module) else [image]
+    failures: list[BadInputError] = []
+    for example in examples:
+        try:
+            return trace_module(module, example, timesteps, static)
+        except BadInputError as error:
+            failures.append(error)
+    told = max(failures, key=lambda error: error.reached if isinstance(error, LayerRunError) else math.inf)
+    raise BadInputError(f"{source}: {told}") from told
+
+
+def load_module(source: Path) -> nn.Module:
+    """Run a user's file and call the function in it that makes the module.
+
+    Args:
+        source: `FILE.py:FACTORY`; `FACTORY` may be a class, a function, or the module itself.
+
+    Raises:
+        BadInputError: if the file cannot be read, raises, lacks the function, or that returns no module.
+    """
+    file, _, factory = str(source).rpartition(":")
+    path = Path(file)
+    if not path.is_file():
+        raise BadInputError(f"cannot read {path}: there is no such file; check the path")
+    with _as_script(path):
+        names = _run(path)
+        if factory not in names:
+            functions = [name for name, value in names.items() if callable(value) and not name.startswith("_")]
+            raise BadInputError(f"{path} defines no '{factory}'{nearest(factory, functions)}")
+        made = names[factory]
+        if not isinstance(made, nn.Module):
+            made = _call(path, factory, made)
+    if not isinstance(made, nn.Module):
+        raise BadInputError(f"{source} gives a {type(made).__name__}; it must return a torch.nn.Module")
+    return made
+
+
+@contextlib.contextmanager
+def _as_script(path: Path) -> Iterator[None]:
+    """The file's folder can be imported from, as if it were a script; what it prints stays out of our output."""
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _run(path: Path) -> dict[str, object]:
+    name = "hasnas_user_" + re.sub(r"\W", "_", path.stem)
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadInputError(f"{path} is no Python file; give FILE.py:FACTORY")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look their module up
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise BadInputError(f"{_where(path, error)} fails: {type(error).__name__}: {error}") from error
+    return vars(module)
+
+
+def _call(path: Path, factory: str, function: object) -> object:
+    if not callable(function):
+        raise BadInputError(f"'{factory}' in {path} is a {type(function).__name__}; name a function or a class")
+    try:
+        return function()
+    except (Exception, SystemExit) as error:
+        raise BadInputError(f"{_where(path, error)}: {factory}() fails: {type(error).__name__}: {error}") from error
+
+
+def _where(path: Path, error: BaseException) -> str:
+    """`file:line` of the last frame in the file itself."""
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename or "", error.lineno))
+    lines = [line for file, line in places if Path(file).resolve() == path.resolve()]
+    return f"{path}:{lines[-1]}" if lines else str(path)

@@ -1,0 +1,179 @@
+"""One layer of PyTorch or SpikingJelly as an operation of a LayerGraph; what cannot be expressed is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from hasnas.errors import BadInputError
+from hasnas.search_spaces.graph import (
+    LIF,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Linear,
+    MaxPool2d,
+    Operation,
+    Vote,
+)
+from hasnas.search_spaces.network import neuron
+
+from spikingjelly.activation_based import layer  # isort: skip  # only after hasnas has silenced its import
+
+# An integrator is a neuron whose leak takes a million timesteps; no sample is that long.
+INTEGRATOR_TAU = 1e6
+KNOWN_LAYERS = (
+    "Conv2d, Linear, BatchNorm1d, BatchNorm2d, AvgPool2d, MaxPool2d, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Dropout, "
+    "Dropout2d, Flatten, Identity, VotingLayer, LIFNode, IFNode"
+)
+Shape = tuple[int, ...]
+
+
+def operation_of(name: str, module: nn.Module, before: Shape, after: Shape) -> Operation | None:
+    """What a layer computes.
+
+    Neurons without leak (`IFNode`) and neurons whose input is not scaled (`decay_input=False`) become a LIF in units
+    of 1 / tau: v / tau follows the LIF's equation with the threshold and the reset divided by tau, too. For
+    `decay_input=False` this is exact; an `IFNode` takes tau = 10^6 timesteps, so that its potential loses a millionth
+    at each timestep, and an input that would end exactly at the threshold stays below it. Costs depend on neither.
+
+    Args:
+        name: of the layer, for messages.
+        module: the layer.
+        before: shape of its input without time and batch.
+        after: shape of its result, likewise.
+
+    Returns:
+        None if the result is the input.
+
+    Raises:
+        BadInputError: naming the layer, if a LayerGraph cannot express it.
+
+    >>> operation_of("stem", nn.Conv2d(3, 8, 3, padding="same", bias=False), (3, 8, 8), (8, 8, 8))
+    Conv2d(in_channels=3, out_channels=8, kernel_size=3, stride=1, padding=1, groups=1, bias=False)
+    >>> operation_of("lif", neuron.LIFNode(tau=4.0, decay_input=False), (8,), (8,))
+    LIF(tau=4.0, threshold=0.25, reset=0.0)
+    """
+    match module:
+        case nn.Identity():
+            return None
+        case nn.Dropout() | nn.Dropout2d() | layer.Dropout():
+            return Dropout(module.p)
+        case layer.VotingLayer():
+            return Vote(module.voting_size)
+        case nn.Conv2d():
+            return _convolution(name, module)
+        case nn.Linear():
+            return _fully_connected(name, module, before)
+        case nn.BatchNorm2d() | nn.BatchNorm1d():
+            return _normalisation(name, module, before)
+        case nn.AvgPool2d() | nn.MaxPool2d():
+            return _pool(name, module, before, after)
+        case nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d():
+            return _adaptive_pool(name, module, before, after)
+    if isinstance(module, (neuron.BaseNode, neuron.SimpleBaseNode)):
+        return _neurons(name, module)
+    raise BadInputError(
+        f"layer '{name}' is a {type(module).__name__}, which has no price; use spiking neurons and {KNOWN_LAYERS}"
+    )
+
+
+def _convolution(name: str, module: nn.Conv2d) -> Conv2d:
+    own = type(module)._conv_forward is not nn.Conv2d._conv_forward
+    if own or type(module).forward not in (nn.Conv2d.forward, layer.Conv2d.forward):
+        raise _own_forward(name, module, "Conv2d")
+    if _side(name, "dilation", module.dilation) != 1:
+        raise BadInputError(f"layer '{name}': dilation {module.dilation} has no price; use dilation=1, a larger kernel")
+    if module.padding_mode != "zeros":
+        raise BadInputError(f"layer '{name}': padding_mode '{module.padding_mode}' cannot be expressed; use 'zeros'")
+    kernel, stride = _side(name, "kernel_size", module.kernel_size), _side(name, "stride", module.stride)
+    if module.padding == "same" and kernel % 2 == 0:
+        raise BadInputError(f"layer '{name}': padding 'same' of an even kernel is uneven; use an odd kernel_size")
+    named = {"same": kernel // 2, "valid": 0}
+    padding = named[module.padding] if isinstance(module.padding, str) else _side(name, "padding", module.padding)
+    bias = module.bias is not None
+    return Conv2d(module.in_channels, module.out_channels, kernel, stride, padding, module.groups, bias)
+
+
+def _fully_connected(name: str, module: nn.Linear, before: Shape) -> Linear:
+    if type(module).forward not in (nn.Linear.forward, layer.Linear.forward):
+        raise _own_forward(name, module, "Linear")
+    if len(before) != 1:
+        raise BadInputError(f"layer '{name}' is a Linear on values of shape {before}; flatten them first")
+    return Linear(module.in_features, module.out_features, module.bias is not None)
+
+
+def _normalisation(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d, before: Shape) -> BatchNorm:
+    known = (nn.BatchNorm1d, nn.BatchNorm2d, layer.BatchNorm1d, layer.BatchNorm2d)
+    if type(module).forward not in {kind.forward for kind in known}:
+        raise _own_forward(name, module, "BatchNorm2d")
+    if isinstance(module, nn.BatchNorm1d) and len(before) != 1:
+        raise BadInputError(f"layer '{name}' is a BatchNorm1d on values of shape {before}; use BatchNorm2d on maps")
+    if not module.affine or not module.track_running_stats:
+        raise BadInputError(
+            f"layer '{name}': a batch norm is priced as a trained affine map; use affine=True, track_running_stats=True"
+        )
+    return BatchNorm(module.num_features)
+
+
+def _pool(name: str, module: nn.AvgPool2d | nn.MaxPool2d, before: Shape, after: Shape) -> Operation:
+    sides = [_side(name, key, getattr(module, key)) for key in ("kernel_size", "stride", "padding")]
+    kernel, stride, padding = sides
+    if after[1:] != tuple((side + 2 * padding - kernel) // stride + 1 for side in before[1:]):
+        raise BadInputError(f"layer '{name}': ceil_mode makes its map {after[1:]}; use padding or another window")
+    if isinstance(module, nn.MaxPool2d):
+        if _side(name, "dilation", module.dilation) != 1 or module.return_indices:
+            raise BadInputError(f"layer '{name}': use dilation=1 and return_indices=False")
+        return MaxPool2d(*sides)
+    if module.divisor_override is not None or (padding and not module.count_include_pad):
+        raise BadInputError(f"layer '{name}': use count_include_pad=True and no divisor_override")
+    return AvgPool2d(*sides)
+
+
+def _adaptive_pool(
+    name: str, module: nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d, before: Shape, after: Shape
+) -> Operation | None:
+    windows = {inside // outside for inside, outside in zip(before[1:], after[1:], strict=True)}
+    remainders = [inside % outside for inside, outside in zip(before[1:], after[1:], strict=True)]
+    if len(windows) != 1 or any(remainders):
+        raise BadInputError(
+            f"layer '{name}' pools {before[1:]} to {after[1:]}, which takes windows that are not square or not equal; "
+            "choose an output_size that divides height and width by the same number"
+        )
+    window = windows.pop()
+    if window == 1:
+        return None
+    return (AvgPool2d if isinstance(module, nn.AdaptiveAvgPool2d) else MaxPool2d)(window, window)
+
+
+def _neurons(name: str, module: Any) -> LIF:
+    kind = type(module)
+    if kind in (neuron.LIFNode, neuron.SimpleLIFNode):
+        tau, unit = float(module.tau), 1.0 if module.decay_input else 1 / float(module.tau)
+    elif kind in (neuron.IFNode, neuron.SimpleIFNode):
+        tau, unit = INTEGRATOR_TAU, 1 / INTEGRATOR_TAU
+    else:
+        trained = f"(tau={1 / module.w.sigmoid().item():.4g})" if isinstance(module, neuron.ParametricLIFNode) else ""
+        raise BadInputError(f"layer '{name}' is a {kind.__name__}, which has no price; use LIFNode{trained} or IFNode")
+    if module.v_reset is None:
+        raise BadInputError(
+            f"layer '{name}' resets by subtraction (v_reset=None); set v_reset=0.0, the costs are the same"
+        )
+    if isinstance(module.v_threshold, Tensor) and module.v_threshold.numel() != 1:
+        raise BadInputError(f"layer '{name}' has a threshold for each neuron; use one v_threshold")
+    return LIF(tau, float(module.v_threshold) * unit, float(module.v_reset) * unit)
+
+
+def _side(name: str, what: str, value: Any) -> int:
+    sides = set(value) if isinstance(value, tuple | list) else {value}
+    if len(sides) != 1:
+        raise BadInputError(f"layer '{name}': {what} {tuple(value)} is not square; use the same for height and width")
+    return int(sides.pop())
+
+
+def _own_forward(name: str, module: nn.Module, kind: str) -> BadInputError:
+    return BadInputError(
+        f"layer '{name}' is a {type(module).__name__}, a {kind} that computes something of its own; use a plain {kind}"
+    )
