@@ -37,7 +37,7 @@ def operation_of(name: str, module: nn.Module, before: Shape, after: Shape) -> O
     Neurons without leak (`IFNode`) and neurons whose input is not scaled (`decay_input=False`) become a LIF in units
     of 1 / tau: v / tau follows the LIF's equation with the threshold and the reset divided by tau, too. For
     `decay_input=False` this is exact; an `IFNode` takes tau = 10^6 timesteps, so that its potential loses a millionth
-    at each timestep, and an input that would end exactly at the threshold stays below it. Costs depend on neither.
+    at each timestep, and a sum over timesteps that meets the threshold exactly stays below it. Costs depend on neither.
 
     Args:
         name: of the layer, for messages.

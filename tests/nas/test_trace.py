@@ -16,7 +16,7 @@ from hasnas.nas.cli import run_command
 from hasnas.nas.trace import trace_activity, trace_module
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
-from hasnas.search_spaces.graph import LIF, Add, AvgPool2d, Input, LayerGraph
+from hasnas.search_spaces.graph import LIF, Add, AvgPool2d, Input, LayerGraph, MaxPool2d
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, initialise
@@ -223,6 +223,14 @@ def test_sums_in_one_block_and_layers_called_like_the_ends_get_names_of_their_ow
     assert int(lower(graph).parameters.sum()) == parameters(Sums())
 
 
+def test_a_layer_without_weights_may_serve_twice():
+    pool = nn.MaxPool2d(2)
+    graph = traced(nn.Conv2d(1, 2, 3, padding=1), pool, neuron.LIFNode(), pool)
+    assert [(node.name, node.shape) for node in graph.nodes if isinstance(node.operation, MaxPool2d)] == [
+        ("1", (2, 4, 4)), ("1.2", (2, 2, 2)),
+    ]  # fmt: skip
+
+
 def test_a_single_layer_is_a_module_too():
     assert [node.name for node in trace_module(nn.Linear(4, 2), torch.rand(B, 4), T).nodes] == [
         "input", "linear", "output",
@@ -238,6 +246,15 @@ class Doing(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.does(self.conv, x)
+
+
+class LateTime(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lif = neuron.LIFNode()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.lif(x).unsqueeze(0).repeat(T, 1, 1, 1, 1)
 
 
 class Weighted(nn.Conv2d):
@@ -277,6 +294,8 @@ class Weighted(nn.Conv2d):
         (Doing(lambda conv, x: (conv(x), x)), "does not return one tensor"),
         (Doing(lambda conv, x: conv(x).transpose(2, 3)), "function 'transpose'"),
         (Doing(lambda conv, x: conv(x).view(-1, 8)), "neither flattens maps nor arranges timesteps"),
+        (LateTime(), "function 'unsqueeze' in '0' adds the axis of time behind neurons"),
+        (Doing(lambda conv, x: conv(x.unsqueeze(0).repeat(T, 1, 1, 1, 1).mean(0))), "do so only at the end"),
         (Doing(lambda conv, x: x + x), "parameter '0.conv.weight' belongs to no layer"),
         (Doing(lambda conv, x: conv(x) + conv.bias.view(1, 2, 1, 1)), "tensor '0.conv.bias' is used outside"),
     ],
