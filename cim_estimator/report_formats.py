@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from .report import CostReport
 from .units import format_quantity
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def to_csv(report: CostReport) -> str:
+def to_csv(report: CostReport, labels: Mapping[str, Any] | None = None, heading: bool = True) -> str:
     """Comma-separated values in SI: a line for each layer, a column for each total and component (one network only).
+
+    Args:
+        report: of one network.
+        labels: columns that say the same in every line, e.g. what a sweep has set.
+        heading: whether the first line names the columns.
 
     >>> from hasnas.cim_estimator import LayerSpec, Workload, estimate, load_hardware
     >>> network = Workload.from_layers([LayerSpec("linear", 128, 10, name="fc")], timesteps=4)
@@ -27,10 +33,11 @@ def to_csv(report: CostReport) -> str:
     totals = ("name", "kind", "parameters", "memory_bits", "area_m2", "latency_s", "energy_j", "crossbars")
     energies = [f"energy_{name}_j" for name in report.energy_components]
     areas = [f"area_{name}_m2" for name in report.area_components]
-    writer.writerow([*totals, *energies, *areas])
+    if heading:
+        writer.writerow([*(labels or {}), "layer", *totals[1:], *energies, *areas])
     for layer in tree["layers"]:
         parts = [*layer["energy_by_component_j"].values(), *layer["area_by_component_m2"].values()]
-        writer.writerow([*(layer[name] for name in totals), *parts])
+        writer.writerow([*(labels or {}).values(), *(layer[name] for name in totals), *parts])
     return buffer.getvalue()
 
 

@@ -14,6 +14,7 @@ from .activity import Activity
 from .estimator import estimate
 from .hardware import load_hardware
 from .report import CostReport
+from .spec import HardwareSpec
 from .workload import Workload
 
 _DENSE = Activity.dense()
@@ -21,14 +22,19 @@ _DENSE = Activity.dense()
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """One variant: what was set, and what it costs."""
+    """One variant: what was set, what it costs, and the hardware that this describes."""
 
     values: Mapping[str, Any]
     report: CostReport
+    hardware: HardwareSpec
 
 
 def sweep(
-    workload: Workload, hardware: str | Path, fields: Mapping[str, Sequence[Any]], activity: Activity = _DENSE
+    workload: Workload,
+    hardware: str | Path,
+    fields: Mapping[str, Sequence[Any]],
+    activity: Activity = _DENSE,
+    settings: Mapping[str, Any] | None = None,
 ) -> list[SweepPoint]:
     """Price a network for every combination of some fields of the hardware.
 
@@ -37,9 +43,10 @@ def sweep(
         hardware: name of a preset, or path of a YAML file.
         fields: dotted path -> the values it takes, e.g. `{"adc.bits": [4, 5, 6]}`.
         activity: how many inputs spike.
+        settings: dotted path -> value, the same in all variants.
 
     Returns:
-        One point for each combination; the last field varies fastest.
+        One point for each combination, a single one without fields; the last field varies fastest.
 
     Raises:
         BadInputError: if a field takes no value, or one that does not fit.
@@ -56,5 +63,6 @@ def sweep(
     points = []
     for values in product(*fields.values()):
         chosen = dict(zip(fields, values, strict=True))
-        points.append(SweepPoint(chosen, estimate(workload, load_hardware(hardware, chosen), activity)))
+        variant = load_hardware(hardware, {**(settings or {}), **chosen})
+        points.append(SweepPoint(chosen, estimate(workload, variant, activity), variant))
     return points

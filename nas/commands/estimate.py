@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hasnas.cim_estimator import Activity, CostReport, HardwareSpec, Workload, estimate, load_hardware, read_layers
+from hasnas.cim_estimator import Activity, SweepPoint, Workload, read_layers, sweep
+from hasnas.cim_estimator.report_formats import to_csv as report_csv
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 from hasnas.nas.budget import COST_FIELDS, LIMITS, format_cost
@@ -25,15 +24,6 @@ from hasnas.search_spaces.lowering import lower
 
 MEASURED = "measured"
 PYTHON_SOURCE = re.compile(r".+\.py:\w+")
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A report, the sweep's values that led to it, and the hardware they describe."""
-
-    values: Mapping[str, str]
-    report: CostReport
-    hardware: HardwareSpec
 
 
 @dataclass(frozen=True)
@@ -61,7 +51,7 @@ class Question:
     input_shape: tuple[int, ...] | None = None
 
 
-def answer(question: Question) -> list[Variant]:
+def answer(question: Question) -> list[SweepPoint]:
     """One report for each combination of the sweeps' values, a single one without sweeps.
 
     Raises:
@@ -79,12 +69,8 @@ def answer(question: Question) -> list[Variant]:
         section = load_run_config(question.source).hardware
         reference, settings = section.reference, dict(section.overrides)
     settings |= dict(_pair(text, "--set") for text in question.settings)
-    swept = [_values(text) for text in question.sweeps]
-    variants = []
-    for values in product(*([(key, value) for value in choices] for key, choices in swept)):
-        hardware = load_hardware(reference, {**settings, **dict(values)})
-        variants.append(Variant(dict(values), estimate(workload, hardware, activity), hardware))
-    return variants
+    fields = dict(_values(text) for text in question.sweeps)
+    return sweep(workload, reference, fields, activity, settings)
 
 
 def _workload(question: Question, measured: bool) -> Workload:
@@ -187,7 +173,7 @@ def _measured_rates(run_directory: Path, trial: Trial) -> dict[str, float]:
     return rates
 
 
-def to_json(variants: Sequence[Variant]) -> str:
+def to_json(variants: Sequence[SweepPoint]) -> str:
     """A report as JSON: totals in SI and the tree below them; a sweep is a list of them, each with what was `set`."""
     trees: list[dict[str, Any]] = [variant.report.to_dict() for variant in variants]
     if len(variants) == 1 and not variants[0].values:
@@ -197,20 +183,13 @@ def to_json(variants: Sequence[Variant]) -> str:
     )
 
 
-def to_csv(variants: Sequence[Variant]) -> str:
+def to_csv(variants: Sequence[SweepPoint]) -> str:
     """Comma-separated values in SI units: a line for each layer, and in a sweep for each combination of values."""
-    keys = list(variants[0].values)
-    columns = ("name", "kind", "parameters", "memory_bits", "area_m2", "latency_s", "energy_j", "crossbars")
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*keys, "layer", *columns[1:]])
-    for variant in variants:
-        for layer in variant.report.to_dict()["layers"]:
-            writer.writerow([*variant.values.values(), *(layer[column] for column in columns)])
-    return buffer.getvalue()
+    parts = [report_csv(one.report, one.values, heading=number == 0) for number, one in enumerate(variants)]
+    return "".join(parts)
 
 
-def draw(variants: Sequence[Variant], directory: Path) -> list[Path]:
+def draw(variants: Sequence[SweepPoint], directory: Path) -> list[Path]:
     """Write `energy.png`, `area.png` and, where the hardware describes a bus, `roofline.png`.
 
     Raises:
@@ -238,7 +217,7 @@ def draw(variants: Sequence[Variant], directory: Path) -> list[Path]:
     return paths
 
 
-def to_text(variants: Sequence[Variant]) -> str:
+def to_text(variants: Sequence[SweepPoint]) -> str:
     """A table for people: the layers of one report, or the totals along a sweep; then the warnings."""
     if variants[0].values:
         keys = list(variants[0].values)

@@ -76,7 +76,7 @@ def test_trees_are_for_one_network():
 
 def test_csv_has_a_line_for_each_layer():
     rows = list(csv.DictReader(io.StringIO(to_csv(REPORT))))
-    assert [row["name"] for row in rows] == ["stem", "lif", "cell", "head"]
+    assert [row["layer"] for row in rows] == ["stem", "lif", "cell", "head"]
     for row, energy in zip(rows, REPORT.energy_by_layer_j, strict=True):
         assert float(row["energy_j"]) == pytest.approx(energy.sum())
         assert float(row["energy_adc_j"]) == pytest.approx(energy[REPORT.energy_components.index("adc")])
