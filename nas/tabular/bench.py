@@ -19,11 +19,11 @@ from hasnas.nas.scoring.counters import Counts
 from hasnas.nas.strategies import STRATEGIES
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
 
-from .campaign import RAW, Objective, Played, play
+from .campaign import YARDSTICKS, Objective, Played, play
 from .table import BenchmarkTable, read_table
 
 FloatArray = NDArray[np.float64]
-ADDED_STRATEGIES = (RAW, "predictor", "nsga2")
+ADDED_STRATEGIES = (*YARDSTICKS, "predictor", "nsga2")
 
 
 def bench_spikenas(
@@ -42,7 +42,8 @@ def bench_spikenas(
 
     Args:
         data: the benchmark's `.npz` file.
-        strategy: a registered strategy, or `random_raw`, which draws repeats and disconnected architectures too.
+        strategy: a registered strategy, or a yardstick: `random_raw` draws repeats and disconnected architectures too,
+            `random_cells` distinct cells uniformly, `random_repeated_cells` the same with repeats and at any cost.
         evaluations: networks each search may look up.
         seeds: how many searches.
         feasible_share: share of the distinct cells that the limit on `cost` keeps; 1 is no limit.

@@ -26,7 +26,9 @@ from .table import BenchmarkTable
 FloatArray = NDArray[np.float64]
 WORST_ERROR = 20.0
 SETTINGS = SearchSection(population=20, sample=10, mutation=1 / 6)
-RAW = "random_raw"
+# Yardsticks: as drawn, repeats and dead ones included; distinct cells, uniformly; the same with repeats, at any cost.
+RAW, CELLS, REPEATED_CELLS = "random_raw", "random_cells", "random_repeated_cells"
+YARDSTICKS = (RAW, CELLS, REPEATED_CELLS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,12 @@ class Objective:
         order = np.argsort(self.cell_of_row, kind="stable")
         order = order[int(np.sum(self.cell_of_row < 0)) :]
         return np.split(order, np.cumsum(self._sizes.astype(int))[:-1])
+
+    @cached_property
+    def codes(self) -> Codes:
+        """Canonical codes of each distinct cell, `[C, 6]`."""
+        first = np.array([rows[0] for rows in self.members])
+        return self.space.canonical(self.table.codes[first])[0]
 
     @cached_property
     def test(self) -> FloatArray:
@@ -186,6 +194,38 @@ class RawRandom:
         """It does not learn."""
 
 
+@dataclass
+class UniformCells:
+    """Draws distinct cells, each as likely as the others however often the space repeats it.
+
+    Args:
+        codes: canonical codes of all distinct cells, `[C, genes]`.
+        seed: of the draws.
+        repeated: draw with repeats.
+    """
+
+    codes: Codes
+    seed: int
+    repeated: bool = False
+    _generator: np.random.Generator = field(init=False)
+    _order: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._generator = np.random.default_rng(self.seed)
+        self._order = self._generator.permutation(len(self.codes)).tolist()
+
+    def ask(self, count: int) -> list[tuple[int, ...]]:
+        """See `Strategy.ask`; with repeats it keeps none of its promises."""
+        if self.repeated:
+            drawn = self._generator.integers(len(self.codes), size=count).tolist()
+        else:
+            drawn, self._order = self._order[:count], self._order[count:]
+        return [tuple(row) for row in self.codes[drawn].tolist()]
+
+    def tell(self, codes: tuple[int, ...], value: float | None, costs: object) -> None:
+        """It does not learn."""
+
+
 def play(
     objective: Objective, strategy: str, evaluations: int, seed: int, batch: int = 5, known_costs: bool = False
 ) -> Played:
@@ -196,7 +236,7 @@ def play(
 
     Args:
         objective: the table, the cost and the limit.
-        strategy: a registered strategy, or `"random_raw"`.
+        strategy: a registered strategy, or one of `YARDSTICKS`.
         evaluations: networks looked up.
         seed: of the strategy and of the members.
         batch: proposals at a time.
@@ -237,6 +277,9 @@ def _searcher(objective: Objective, strategy: str, seed: int, known_costs: bool)
     admits: Callable[[Codes], NDArray[np.bool_]] = _everything
     if limited:
         admits = _measured_limit(objective) if known_costs else _predicted_limit(objective)
+    if strategy in (CELLS, REPEATED_CELLS):
+        cells = objective.codes if strategy == REPEATED_CELLS else objective.codes[admits(objective.codes)]
+        return UniformCells(cells, seed, strategy == REPEATED_CELLS), False
     problem = SearchProblem(objective.space, admits, SETTINGS, seed)
     if strategy == "nsga2":
         return NSGA2(problem, objective.cost, objective.limit if limited else np.inf), True

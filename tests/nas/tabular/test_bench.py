@@ -88,7 +88,9 @@ def test_energy_follows_the_rates() -> None:
     assert 0.5 < float(before["energy_j"][0] / high["energy_j"][0]) < 2
 
 
-@pytest.mark.parametrize("strategy", ["random", "random_raw", "nsga2", "predictor"])
+@pytest.mark.parametrize(
+    "strategy", ["random", "random_raw", "random_cells", "random_repeated_cells", "nsga2", "predictor"]
+)
 def test_searches_report_every_field(strategy: str, path: Path) -> None:
     report = bench_spikenas(path, strategy, evaluations=30, seeds=2)
     for name in ("test_accuracy", "regret", "hypervolume"):
@@ -130,6 +132,15 @@ def test_nothing_beyond_the_limit_is_returned(strategy: str, table: BenchmarkTab
 def test_an_oracle_evaluates_only_what_fits(table: BenchmarkTable) -> None:
     played = play(Objective(table, feasible_share=0.1), "random", 30, seed=0, known_costs=True)
     assert played.returned.all()
+
+
+def test_yardsticks_draw_cells_uniformly(table: BenchmarkTable) -> None:
+    objective = Objective(table, feasible_share=0.1)
+    fair = play(objective, "random_cells", 600, seed=0, known_costs=True)
+    assert sorted(fair.cells) == np.flatnonzero(objective.feasible).tolist(), "every cell that fits, once"
+    blind = play(objective, "random_repeated_cells", 600, seed=0)
+    assert blind.returned.mean() == pytest.approx(0.1, abs=0.05)
+    assert len(np.unique(blind.cells)) < 600
 
 
 def test_a_search_that_found_nothing(table: BenchmarkTable) -> None:
