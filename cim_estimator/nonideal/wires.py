@@ -56,12 +56,11 @@ def solve_array(
     drive = np.atleast_2d(np.asarray(row_voltage_v, np.float64))
     if cells.ndim != 2 or drive.shape[-1] != rows:
         raise BadInputError(f"{drive.shape[-1]} row voltages for cells of shape {list(cells.shape)}; give one a row")
-    if not row_wire_ohm and not column_wire_ohm:
+    # A perfect conductor has no finite conductance; a billionth of a cell's resistance stands for less than that.
+    floor_ohm = 1e-9 / max(float(cells.max()), 1e-30)
+    if max(row_wire_ohm, column_wire_ohm) < floor_ohm:
         return ArraySolution(np.repeat(drive[..., None], columns, axis=-1), drive @ cells)
-    if not row_wire_ohm or not column_wire_ohm:
-        # A perfect conductor has no finite conductance; a billionth of a cell's resistance stands for it.
-        floor_ohm = 1e-9 / max(cells.max(), 1e-30)
-        row_wire_ohm, column_wire_ohm = max(row_wire_ohm, floor_ohm), max(column_wire_ohm, floor_ohm)
+    row_wire_ohm, column_wire_ohm = max(row_wire_ohm, floor_ohm), max(column_wire_ohm, floor_ohm)
     nodes = np.arange(rows * columns).reshape(rows, columns)
     current = np.zeros((2 * nodes.size, len(drive)))
     current[nodes[:, 0]] = drive.T / row_wire_ohm

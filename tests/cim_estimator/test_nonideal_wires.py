@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hasnas.cim_estimator.nonideal import (
@@ -88,6 +88,9 @@ def test_superposition_and_losses(rows: int, columns: int, row_ohm: float, colum
 
 
 @given(st.floats(0, 300), st.floats(0, 300), st.integers(0, 2**31))
+@example(1.0, 5e-324, 0)
+@example(0.0, 300.0, 0)
+@example(1e-7, 1e-6, 0)
 @settings(max_examples=25, deadline=None)
 def test_the_fast_model_is_exact_at_its_operating_point(row_ohm: float, column_ohm: float, seed: int) -> None:
     activity = np.random.default_rng(seed).uniform(0.05, 1, 24)
