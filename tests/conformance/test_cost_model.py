@@ -1,59 +1,94 @@
-"""What every cost model (a preset with its formulas) owes to the rest of the project."""
+"""What every cost model must do: a function of workload, hardware and activity; each preset runs the suite."""
+
+from __future__ import annotations
+
+import json
 
 import numpy as np
 import pytest
 
-from hasnas.cim_estimator import Activity, LayerSpec, Workload, estimate, estimate_costs, hardware_names, load_hardware
+from hasnas.cim_estimator import (
+    Activity,
+    CostReport,
+    HardwareSpec,
+    LayerKind,
+    Workload,
+    estimate,
+    estimate_costs,
+    hardware_names,
+    load_hardware,
+)
+from hasnas.search_spaces import Macro
+from hasnas.search_spaces.lowering import lower, lower_codes
+from hasnas.search_spaces.snasnet import SNASNetSpace
+from hasnas.search_spaces.space import sample
 
-LAYERS = [
-    LayerSpec("conv", 2, 8, kernel_size=3, in_size=8, evaluations=1, input_bits=8, biases=8, level=0),
-    LayerSpec("lif", 8, 8, in_size=8, level=1),
-    LayerSpec("conv", 8, 8, kernel_size=3, in_size=8, biases=8, input_rate=0.2, level=2),
-    LayerSpec("conv", 8, 8, kernel_size=1, in_size=8, biases=8, input_rate=0.2, level=2),
-    LayerSpec("add", 24, 8, in_size=8, level=3, delay=1),
-    LayerSpec("scale", 8, 8, in_size=8, parameters=16, level=4),
-    LayerSpec("pool", 8, 8, kernel_size=2, stride=2, in_size=8, level=5),
-    LayerSpec("linear", 128, 10, input_bits=3, biases=10, level=6),
-]
-NETWORK = Workload.from_layers(LAYERS, timesteps=4)
-COSTS = {"parameters", "memory_bits", "area_m2", "latency_s", "energy_j"}
+SPACE = SNASNetSpace(Macro((1, 8, 8), classes=4, timesteps=3, channels=8, hidden=16, votes=2), feedback=True)
+TOTALS = ("parameters", "memory_bits", "area_m2", "latency_s", "energy_j")
 
 
 @pytest.fixture(params=hardware_names())
-def hardware(request: pytest.FixtureRequest):
+def hardware(request: pytest.FixtureRequest) -> HardwareSpec:
     return load_hardware(request.param)
 
 
-def test_it_prices_every_kind_of_layer(hardware):
-    report = estimate(NETWORK, hardware)
-    assert set(report.costs()) == COSTS
-    assert all(float(value) > 0 for value in report.costs().values())
-    assert report.energy_by_layer_j.shape == (len(LAYERS), len(report.energy_components))
-    assert report.area_by_layer_m2.shape == (len(LAYERS), len(report.area_components))
+def population(count: int = 60) -> np.ndarray:
+    codes, connected = SPACE.canonical(sample(SPACE, np.random.default_rng(2), count))
+    return codes[connected]
 
 
-def test_the_same_question_has_the_same_answer(hardware):
-    one, two = (estimate(NETWORK, hardware, Activity.measured()).to_json() for _ in range(2))
-    assert one == two
+def one() -> Workload:
+    return lower(SPACE.decode(population()[0]).expand())
 
 
-def test_counts_do_not_depend_on_activity(hardware):
-    dense, sparse = (estimate(NETWORK, hardware, activity) for activity in (Activity.dense(), Activity.assumed(0.01)))
-    assert dense.parameters == sparse.parameters
-    assert dense.memory_bits == sparse.memory_bits
-    assert float(dense.area_m2) == float(sparse.area_m2)
-    assert sparse.energy_j <= dense.energy_j
+def test_totals_are_positive_finite_and_the_sum_of_their_parts(hardware: HardwareSpec) -> None:
+    report = estimate(one(), hardware)
+    for name in TOTALS:
+        assert np.isfinite(getattr(report, name))
+        assert getattr(report, name) > 0, name
+    assert report.energy_by_layer_j.sum() == pytest.approx(float(report.energy_j), rel=1e-12)
+    assert report.area_by_layer_m2.sum() == pytest.approx(float(report.area_m2), rel=1e-12)
+    assert report.memory_by_layer_bits.sum() == pytest.approx(float(report.memory_bits), rel=1e-12)
 
 
-def test_a_screen_sees_what_a_report_says(hardware):
-    columns = {
-        name: np.stack([getattr(NETWORK, name)] * 3)
-        for name in Workload.__dataclass_fields__
-        if name not in ("names", "timesteps")
-    }
-    population = Workload(names=NETWORK.names, timesteps=4, **columns)
-    for engine in ("numpy", "compiled"):
-        costs = estimate_costs(population, hardware, engine=engine)
-        assert set(costs) == COSTS
-        for name, value in estimate(NETWORK, hardware).costs().items():
-            np.testing.assert_allclose(costs[name], float(value), rtol=1e-12)
+def test_a_population_costs_what_its_members_cost(hardware: HardwareSpec) -> None:
+    codes = population()
+    together = estimate(lower_codes(SPACE, codes), hardware)
+    for index in range(0, len(codes), 7):
+        alone = estimate(lower(SPACE.decode(codes[index]).expand()), hardware)
+        for name in TOTALS:
+            assert getattr(together, name)[index] == pytest.approx(float(getattr(alone, name)), rel=1e-12), name
+
+
+@pytest.mark.parametrize("engine", ["numpy", "compiled"])
+def test_the_quick_totals_are_those_of_the_report(hardware: HardwareSpec, engine: str) -> None:
+    workload = lower_codes(SPACE, population())
+    quick, full = estimate_costs(workload, hardware, engine=engine), estimate(workload, hardware).costs()
+    for name in TOTALS:
+        np.testing.assert_allclose(quick[name], full[name], rtol=1e-12)
+
+
+def test_equal_questions_have_equal_answers(hardware: HardwareSpec) -> None:
+    assert estimate(one(), hardware).to_json() == estimate(one(), hardware).to_json()
+
+
+def test_silence_costs_no_more_than_noise(hardware: HardwareSpec) -> None:
+    energies = [float(estimate(one(), hardware, Activity.assumed(rate)).energy_j) for rate in (0.0, 0.3, 1.0)]
+    assert energies == sorted(energies)
+    assert float(estimate(one(), hardware, Activity.dense()).energy_j) == pytest.approx(energies[-1])
+
+
+def test_unused_slots_cost_nothing(hardware: HardwareSpec) -> None:
+    report = estimate(lower_codes(SPACE, population()), hardware)
+    unused = np.broadcast_to(lower_codes(SPACE, population()).kind, report.memory_by_layer_bits.shape) == LayerKind.NONE
+    assert unused.any()
+    assert not report.energy_by_layer_j[unused].any()
+    assert not report.memory_by_layer_bits[unused].any()
+
+
+def test_the_json_carries_totals_and_the_tree(hardware: HardwareSpec) -> None:
+    report: CostReport = estimate(one(), hardware)
+    tree = json.loads(report.to_json())
+    for name in TOTALS:
+        assert tree[name] == pytest.approx(float(getattr(report, name)))
+        assert sum(layer[name] for layer in tree["layers"]) == pytest.approx(tree[name]) or name == "latency_s"
