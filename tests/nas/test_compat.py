@@ -17,7 +17,7 @@ AUDIO = "raise OSError('libc10_cuda.so: cannot open shared object file: No such 
 
 def run(fakes: Path, code: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(fakes), "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600)
 
 
 def fake(folder: Path, package: str, source: str) -> None:
