@@ -28,6 +28,8 @@ configs_app = typer.Typer(help="The example configs that come with hasnas.")
 data_app = typer.Typer(help="The datasets.")
 app.add_typer(configs_app, name="configs")
 app.add_typer(data_app, name="data")
+bench_app = typer.Typer(help="Strategies and scores on published tables of trained networks.")
+app.add_typer(bench_app, name="bench")
 
 CONFIG = typer.Argument(..., metavar="CONFIG", help="The run as YAML; examples: hasnas configs ls.")
 OVERRIDES = typer.Argument(None, metavar="[KEY=VALUE]...", help="Changes, e.g. budget.energy='2 uJ' seed=1.")
@@ -234,6 +236,53 @@ def preview_data_command(name: str, path: Path, root: Path | None = ROOT) -> Non
 
     preview(name, path, root)
     typer.echo(path)
+
+
+@bench_app.command("spikenas")
+def bench_spikenas_command(
+    data: Path = typer.Option(..., "--data", help="SpikeNAS-Bench as .npz."),
+    strategy: str = typer.Option("predictor", "--strategy", help="A registered strategy, or a yardstick."),
+    evaluations: int = typer.Option(100, "--evaluations", help="Networks that each search may look up."),
+    seeds: int = typer.Option(20, "--seeds", help="Searches."),
+    feasible_share: float = typer.Option(1.0, "--feasible-share", help="Share of the cells that the limit keeps."),
+    cost: str = typer.Option("synaptic_operations", "--cost", help="What is limited; with --hardware e.g. energy_j."),
+    hardware: str | None = typer.Option(None, "--hardware", help="The chip that costs are estimated for."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Search 15,625 trained networks with a strategy, and judge its pick."""
+    from hasnas.nas.tabular.bench import bench_spikenas
+
+    found = bench_spikenas(
+        data, strategy, evaluations, seeds, feasible_share=feasible_share, cost=cost, hardware=hardware
+    )
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for name in ("test_accuracy", "regret", "hypervolume"):
+        typer.echo(f"{name:<15} {found[name]['mean']:.4f} ± {found[name]['std']:.4f}")
+    typer.echo(f"{'feasible_share':<15} {found['feasible_share']:.4f}")
+
+
+@bench_app.command("proxies")
+def bench_proxies_command(
+    data: Path = typer.Option(..., "--data", help="SpikeNAS-Bench as .npz."),
+    names: list[str] = typer.Option([], "--score", help="A training-free score; by default all that need no images."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Rank correlation of training-free scores with trained accuracy."""
+    from hasnas.nas.status import align
+    from hasnas.nas.tabular.bench import bench_proxies
+
+    rows = bench_proxies(data, names or None)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = [("SCORE", "SPEARMAN", "KENDALL", "CPU S", "N")]
+    table += [
+        (row["name"], f"{row['spearman']:.3f}", f"{row['kendall']:.3f}", f"{row['cpu_s']:.1e}", str(row["n"]))
+        for row in rows
+    ]
+    typer.echo(align(table))
 
 
 def _print_status(run: Path, as_json: bool) -> None:

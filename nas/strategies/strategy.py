@@ -78,6 +78,8 @@ STRATEGIES: Registry[Callable[[SearchProblem], Strategy]] = Registry(
     {
         "random": "hasnas.nas.strategies.random_search:RandomSearch",
         "regularized_evolution": "hasnas.nas.nni_engine.evolution:RegularizedEvolution",
+        "nsga2": "hasnas.nas.strategies.nsga2:NSGA2",
+        "predictor": "hasnas.nas.strategies.predictor:PredictorSearch",
     },
     "hasnas.strategies",
 )

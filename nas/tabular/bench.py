@@ -23,7 +23,6 @@ from .campaign import YARDSTICKS, Objective, Played, play
 from .table import BenchmarkTable, read_table
 
 FloatArray = NDArray[np.float64]
-ADDED_STRATEGIES = (*YARDSTICKS, "predictor", "nsga2")
 
 
 def bench_spikenas(
@@ -61,7 +60,7 @@ def bench_spikenas(
     Raises:
         BadInputError: if the file, the strategy or a number cannot be used.
     """
-    known = sorted({*STRATEGIES.names(), *ADDED_STRATEGIES})
+    known = sorted({*STRATEGIES.names(), *YARDSTICKS})
     if strategy not in known:
         raise BadInputError(f"unknown search strategy '{strategy}'{nearest(strategy, known)}")
     for name, value in (("evaluations", evaluations), ("seeds", seeds)):

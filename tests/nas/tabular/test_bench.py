@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from hasnas.cim_estimator import load_hardware
 from hasnas.errors import BadInputError
+from hasnas.nas.cli import run_command
 from hasnas.nas.scoring.counters import Counts
 from hasnas.nas.tabular.bench import bench_proxies, bench_spikenas, top_share
 from hasnas.nas.tabular.campaign import Objective, play
@@ -179,3 +181,18 @@ def test_bad_requests_are_refused(path: Path, table: BenchmarkTable) -> None:
 
 def test_the_distinct_space_keeps_its_genes() -> None:
     assert DistinctSpace(MACRO).genes == SPACE.genes
+
+
+def test_the_command_line_prints_what_the_functions_return(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search = ["bench", "spikenas", "--data", str(path), "--strategy", "random", "--evaluations", "10", "--seeds", "2"]
+    assert run_command([*search, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"strategy", "evaluations", "seeds", "test_accuracy", "regret", "hypervolume"} <= found.keys()
+    assert run_command(search) == 0
+    assert f"{found['test_accuracy']['mean']:.4f}" in capsys.readouterr().out
+    assert run_command(["bench", "proxies", "--data", str(path), "--score", "depth", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["name"] == "depth"
+    assert row["n"] == 15_625
+    assert run_command(["bench", "proxies", "--data", "absent.npz"]) == 2
+    assert "cannot read absent.npz" in capsys.readouterr().err
