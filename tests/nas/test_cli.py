@@ -69,7 +69,7 @@ def test_checking_and_listing_never_import_torch(here: Path):
 
 @pytest.mark.parametrize(
     "command",
-    ["search", "validate", "estimate", "export", "status", "ls", "hardware", "configs", "data", "data ls", "bench spikenas"],
+    ["search", "validate", "estimate", "export", "status", "ls", "hardware", "configs", "data ls", "bench spikenas"],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
     assert run_command([*command.split(), "--help"]) == 0
