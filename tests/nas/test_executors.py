@@ -106,11 +106,13 @@ def test_one_worker_is_this_process_and_more_are_a_pool():
             create_executor(workers)
 
 
+# A shell starts its background jobs with interrupts ignored, and with them these tests and their children.
 SCRIPT = """
-import sys
+import signal
 from hasnas.nas.executors import create_executor
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     executor = create_executor(2)
     try:
         for outcome in executor.map(eval, ["1", "__import__('time').sleep(600)", "__import__('time').sleep(600)"]):
