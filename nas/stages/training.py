@@ -26,13 +26,14 @@ from hasnas.search_spaces.network import SpikingNetwork
 
 from .context import RunContext
 from .evaluation import DeviceTask, evaluate_on_device, rate_metrics
+from .search import search_trials
 from .supernet import data_reference, device_reference
 
 
 def candidates(context: RunContext) -> list[tuple[int, ...]]:
     """The networks to retrain: the best of the front, then the best of the rest; drawn ones if nothing was searched."""
     top = context.config.retrain.top
-    searched = [trial for trial in context.trials if trial.stage == "search"]
+    searched = search_trials(context)
     if not searched:
         rng = np.random.default_rng([context.config.seed, 2])
         drawn = draw_inside(context.space, context.feasible_region().admits, rng, top)
@@ -62,7 +63,7 @@ def run_retrain(context: RunContext) -> None:
         return
     _mend_weights(context)
     chosen = candidates(context)
-    first = sum(trial.stage == "search" for trial in context.trials)
+    first = len(search_trials(context))
     missing = chosen[len(context.trials) - first :]
     tasks = [_task(context, context.space.decode(codes), context.retrain_settings) for codes in missing]
     with context.console.bar("retrain", len(chosen), "net") as bar:
