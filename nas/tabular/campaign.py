@@ -17,7 +17,7 @@ from hasnas.nas.strategies import STRATEGIES, SearchProblem, Strategy
 from hasnas.nas.strategies.nsga2 import NSGA2
 from hasnas.nas.strategies.predictor import CostObjective, PredictorSearch
 from hasnas.search_spaces.space import Codes, SearchSpace, sample
-from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace, id_of_codes
+from hasnas.search_spaces.spikenas_bench import RADIX, SpikeNASBenchSpace, id_of_codes
 
 from .costs import mean_field_rates, measured_rates, operations_and_costs
 from .distinct import PLACES, DistinctSpace
@@ -114,10 +114,17 @@ class Objective:
         """Which distinct cells keep to the limit once they are trained."""
         return self.costs[self.cost] <= self.limit
 
+    @cached_property
+    def _predicted(self) -> FloatArray:
+        """Predicted cost by number of the canonical form, NaN where there is none."""
+        rates = mean_field_rates(self.space, self.codes)
+        found = np.full(RADIX ** self.codes.shape[1], np.nan)
+        found[self.codes @ PLACES] = operations_and_costs(self.space, self.codes, rates, self.hardware)[self.cost]
+        return found
+
     def predicted(self, codes: Codes) -> FloatArray:
-        """The cost of candidates with firing rates by mean field, before anything is trained."""
-        rates = mean_field_rates(self.space, codes)
-        return operations_and_costs(self.space, codes, rates, self.hardware)[self.cost]
+        """The cost of canonical candidates with firing rates by mean field, before anything is trained."""
+        return self._predicted[codes @ PLACES]
 
     @cached_property
     def best_volume(self) -> float:
