@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from hasnas.cim_estimator.workload import LayerKind, Workload
 
+from .cell_groups import as_cells
 from .graph import LIF, Add, AvgPool2d, BatchNorm, Conv2d, Input, LayerGraph, Linear, MaxPool2d, Node, Vote
-from .macro import Macro
+from .macro import MAX_POOL, Macro
 from .snasnet import CellSpace
-from .space import Codes
+from .space import Codes, SearchSpace
 
 REAL_BITS = 8
 SPIKE_BITS = 1
@@ -172,21 +173,26 @@ def _stack(values: list[int | Integers]) -> Integers:
     return np.stack(np.broadcast_arrays(*[np.asarray(value, np.int64) for value in values]), axis=-1)
 
 
-def lower_codes(space: CellSpace, codes: Codes) -> Workload:
-    """The workloads of many candidates of a cell space, without an object for each.
+def lower_codes(space: SearchSpace, codes: Codes) -> Workload:
+    """The workloads of many candidates with one macro, without an object for each.
 
     Args:
-        space: the space the codes belong to.
+        space: the space the codes belong to; of candidates with different macros, one group of `cell_groups` at a time.
         codes: shape `[N, genes]`; dead genes are found here and cost nothing.
 
     Returns:
         Arrays of shape `[N, L]`, or `[L]` where all candidates agree; slots a candidate lacks are `LayerKind.NONE`.
         The costs of candidates that are not connected mean nothing.
+
+    Raises:
+        BadInputError: if the candidates have different macros, or the space does not say how they read as cells.
     """
+    space, codes = as_cells(space, codes)
     macro = space.macro
     canonical, _ = space.canonical(codes)
     table = _Table()
     sizes, widths = macro.map_sizes(space.cells), macro.cell_channels(space.cells)
+    after = macro.reductions_of(space.cells)
     stem = _shape_fields(macro.input_shape, (widths[0], *sizes[0]), (3, macro.stem_stride, 1))
     static = np.full(len(canonical), macro.static_input)
     level: Integers = np.ones(len(canonical), np.int64)
@@ -199,10 +205,10 @@ def lower_codes(space: CellSpace, codes: Codes) -> Workload:
         cell = _CellColumns(space, f"cell{index + 1}", (widths[index], *sizes[index]), part.astype(np.int64))
         level, static = cell.write(table, static, level)
         first = np.where(static, 1, macro.timesteps)
-        if index + 1 < space.cells:
+        if index + 1 in after:
             name = f"reduction{index + 1}"
             level = _write_reduction(table, name, macro, (widths[index], *sizes[index]), (level, first))
-            static = np.zeros_like(static)
+            static = static & (macro.reduction == MAX_POOL)
     _write_head(table, macro, (widths[-1], *sizes[-1]), (level, first))
     return table.workload(macro.timesteps)
 
@@ -346,13 +352,18 @@ def _write_reduction(
     """Add a reduction's slots.
 
     Args:
-        entry: level of its input, and how often the batch norm that reads it runs.
+        entry: level of its input, and how often the layer that reads it runs.
 
     Returns:
         The level of its output.
     """
     level, first = entry
     channels, height, width = shape
+    pool = {"kind": LayerKind.POOL, "input_bits": REAL_BITS}
+    if macro.reduction == MAX_POOL:
+        fields = _shape_fields(shape, (channels, height // 2, width // 2), (2, 2, 1))
+        table.add(f"{name}.pool", {**fields, **pool, "evaluations": first, "level": level + 1})
+        return level + 1
     wide, pooled = (2 * channels, height, width), (2 * channels, height // 2, width // 2)
     scale = {"kind": LayerKind.SCALE, "biases": channels, "parameters": 2 * channels, "input_bits": REAL_BITS}
     conv = {**_conv_fields(9 * channels, 2 * channels), "input_bits": SPIKE_BITS}
@@ -361,7 +372,6 @@ def _write_reduction(
     lif = {"kind": LayerKind.LIF, "input_bits": REAL_BITS}
     table.add(f"{name}.lif", {**_shape_fields(shape, shape), **lif, **always, "level": level + 2})
     table.add(f"{name}.conv", {**_shape_fields(shape, wide, (3, 1, 1)), **conv, **always, "level": level + 3})
-    pool = {"kind": LayerKind.POOL, "input_bits": REAL_BITS}
     table.add(f"{name}.pool", {**_shape_fields(wide, pooled, (2, 2, 1)), **pool, **always, "level": level + 4})
     return level + 4
 

@@ -28,20 +28,25 @@ from .graph import (
 )
 from .operations import IDENTITY, operation_named
 
+CONV_AVG_POOL, MAX_POOL = "conv_avg_pool", "max_pool"
+REDUCTIONS = (CONV_AVG_POOL, MAX_POOL)
+# Fields that came after the first release, with their defaults: files and keys of older architectures stay as they are.
+ADDED: dict[str, Any] = {"reduction": CONV_AVG_POOL, "reductions": None}
+
 
 @dataclass(frozen=True)
 class Macro:
     """Everything about a network that its cells do not say.
 
-    Stem Conv3x3-BN (static images: computed once, used at every timestep) -> cell 1 on c channels -> BN-LIF-Conv3x3
-    (c -> 2c)-BN-AvgPool2 -> cell 2 on 2c -> ... -> BN-LIF-AvgPool(p)-Dropout -> Linear(hidden)-LIF ->
+    Stem Conv3x3-BN (static images: computed once, used at every timestep) -> cell 1 on c channels -> reduction
+    (BN-LIF-Conv3x3 (c -> 2c)-BN-AvgPool2) -> cell 2 on 2c -> ... -> BN-LIF-AvgPool(p)-Dropout -> Linear(hidden)-LIF ->
     Linear(classes * votes) -> mean over votes -> mean over T.
 
     Args:
         input_shape: channels, height, width of one frame.
         classes: number of classes, or of regressed values.
         timesteps: T.
-        channels: c, channels of the first cell; every reduction doubles them.
+        channels: c, channels of the first cell.
         static_input: images (True) or a frame for every timestep (False).
         stem_stride: stride of the stem.
         final_pool: p, window and stride of the last pooling.
@@ -50,6 +55,9 @@ class Macro:
         dropout: probability of a zero before the classifier, in training.
         tau: membrane time constant in timesteps, at least 1.
         threshold: firing threshold where the operation names none.
+        reduction: what shrinks maps between cells: `"conv_avg_pool"` (BN-LIF-Conv3x3-BN-AvgPool2, channels double) or
+            `"max_pool"` (MaxPool2, channels stay).
+        reductions: numbers of the cells that a reduction follows, from 1; `None` means every cell but the last.
 
     Raises:
         BadInputError: if a value is out of range or the maps shrink to nothing.
@@ -72,6 +80,8 @@ class Macro:
     dropout: float = 0.5
     tau: float = 4 / 3
     threshold: float = 1.0
+    reduction: str = CONV_AVG_POOL
+    reductions: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
@@ -87,6 +97,40 @@ class Macro:
             raise BadInputError(f"macro.tau is {self.tau}; give at least 1 timestep")
         if not self.threshold > 0:
             raise BadInputError(f"macro.threshold is {self.threshold}; give a positive threshold")
+        self._check_reductions()
+
+    def _check_reductions(self) -> None:
+        if self.reduction not in REDUCTIONS:
+            raise BadInputError(f"macro.reduction is '{self.reduction}'{nearest(str(self.reduction), REDUCTIONS)}")
+        if self.reductions is None:
+            return
+        cells = tuple(self.reductions)
+        if any(not isinstance(cell, int) or cell < 1 for cell in cells) or list(cells) != sorted(set(cells)):
+            raise BadInputError(f"macro.reductions is {cells}; give rising numbers of cells, the first cell is 1")
+        object.__setattr__(self, "reductions", cells)
+
+    def reductions_of(self, cells: int) -> tuple[int, ...]:
+        """Numbers of the cells that a reduction follows.
+
+        Raises:
+            BadInputError: if there is no such cell, or none after it.
+
+        >>> Macro(reductions=(2, 4), reduction="max_pool").cell_channels(5), Macro().reductions_of(3)
+        ((128, 128, 128, 128, 128), (1, 2))
+        """
+        if self.reductions is None:
+            return tuple(range(1, cells))
+        if self.reductions and self.reductions[-1] >= cells:
+            raise BadInputError(
+                f"macro.reductions is {self.reductions}, but with {cells} cells the last reduction may follow cell "
+                f"{cells - 1}; lower the numbers or add cells"
+            )
+        return self.reductions
+
+    def _halvings(self, cells: int) -> list[int]:
+        """Reductions before each cell."""
+        after = self.reductions_of(cells)
+        return [sum(number <= index for number in after) for index in range(cells)]
 
     def map_sizes(self, cells: int) -> tuple[tuple[int, int], ...]:
         """Height and width of each cell's maps.
@@ -95,7 +139,7 @@ class Macro:
             BadInputError: if a map, or the one after the last pooling, has no pixel left.
         """
         height, width = (1 + (side - 1) // self.stem_stride for side in self.input_shape[1:])
-        sizes = tuple((height >> index, width >> index) for index in range(cells))
+        sizes = tuple((height >> times, width >> times) for times in self._halvings(cells))
         if min(sizes[-1]) < self.final_pool:
             raise BadInputError(
                 f"macro.final_pool {self.final_pool} does not fit on the last cell's {sizes[-1]} maps; "
@@ -105,7 +149,9 @@ class Macro:
 
     def cell_channels(self, cells: int) -> tuple[int, ...]:
         """Channels of each cell."""
-        return tuple(self.channels << index for index in range(cells))
+        if self.reduction == MAX_POOL:
+            return (self.channels,) * cells
+        return tuple(self.channels << times for times in self._halvings(cells))
 
     def classifier_inputs(self, cells: int) -> int:
         """Values that enter the first fully connected layer."""
@@ -116,7 +162,8 @@ class Macro:
         """Trainable parameters of stem, reductions and classifier."""
         widths = self.cell_channels(cells)
         stem = 9 * self.input_shape[0] * self.channels + 2 * self.channels
-        reductions = sum(2 * c + 9 * c * 2 * c + 4 * c for c in widths[:-1])
+        shrunk = [] if self.reduction == MAX_POOL else [widths[number - 1] for number in self.reductions_of(cells)]
+        reductions = sum(2 * c + 9 * c * 2 * c + 4 * c for c in shrunk)
         outputs = self.classes * self.votes
         inputs = self.classifier_inputs(cells)
         last = self.hidden or inputs
@@ -124,8 +171,11 @@ class Macro:
         return stem + reductions + head
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, read back by `from_json`."""
-        return {**asdict(self), "input_shape": list(self.input_shape)}
+        """Plain data, read back by `from_json`; `ADDED` fields are left out where they have their default."""
+        data = {**asdict(self), "input_shape": list(self.input_shape)}
+        if self.reductions is not None:
+            data["reductions"] = list(self.reductions)
+        return {key: value for key, value in data.items() if key not in ADDED or value != ADDED[key]}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Macro:
@@ -150,13 +200,14 @@ def expand(genotypes: tuple[Genotype, ...], macro: Macro) -> LayerGraph:
     builder = _Builder()
     value = builder.add("input", Input(macro.static_input), macro.input_shape)
     sizes, widths = macro.map_sizes(len(genotypes)), macro.cell_channels(len(genotypes))
+    after = macro.reductions_of(len(genotypes))
     stem = Conv2d(macro.input_shape[0], macro.channels, 3, macro.stem_stride, 1)
     value = builder.add("stem.conv", stem, (widths[0], *sizes[0]), value)
     value = builder.add("stem.norm", BatchNorm(widths[0]), (widths[0], *sizes[0]), value)
     for index, genotype in enumerate(genotypes):
         shape = (widths[index], *sizes[index])
         value = _expand_cell(builder, f"cell{index + 1}", genotype, macro, shape, value)
-        if index + 1 < len(genotypes):
+        if index + 1 in after:
             value = _expand_reduction(builder, f"reduction{index + 1}", macro, shape, value)
     _expand_head(builder, macro, (widths[-1], *sizes[-1]), value)
     return LayerGraph(tuple(builder.nodes), tuple(builder.connections), macro.timesteps)
@@ -242,6 +293,8 @@ def _expand_edge(
 
 def _expand_reduction(builder: _Builder, prefix: str, macro: Macro, shape: tuple[int, int, int], value: str) -> str:
     channels, height, width = shape
+    if macro.reduction == MAX_POOL:
+        return builder.add(f"{prefix}.pool", MaxPool2d(2, 2), (channels, height // 2, width // 2), value)
     wide = (2 * channels, height, width)
     value = builder.add(f"{prefix}.norm_in", BatchNorm(channels), shape, value)
     value = builder.add(f"{prefix}.lif", LIF(macro.tau, macro.threshold), shape, value)

@@ -13,8 +13,10 @@ from hasnas.errors import BadInputError
 from hasnas.registry import Registry
 
 from .architecture import Architecture
+from .macro import Macro
 
 Codes = NDArray[np.int16]
+ENUMERABLE = 10**9
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,14 @@ class SearchSpace(Protocol):
     @property
     def genes(self) -> tuple[Gene, ...]:
         """The decisions, in the order of the codes."""
+
+    @property
+    def macro(self) -> Macro:
+        """What surrounds the cells."""
+
+    @property
+    def cells(self) -> int:
+        """Number of cells of an architecture."""
 
     def decode(self, codes: Sequence[int]) -> Architecture:
         """The architecture with these choices."""
@@ -49,6 +59,8 @@ class SearchSpace(Protocol):
 SPACES: Registry[type] = Registry(
     "search space",
     {
+        "autosnn": "hasnas.search_spaces.autosnn:AutoSNNSpace",
+        "hasnas": "hasnas.search_spaces.hasnas:HASNASSpace",
         "snasnet": "hasnas.search_spaces.snasnet:SNASNetSpace",
         "spikenas_bench": "hasnas.search_spaces.spikenas_bench:SpikeNASBenchSpace",
     },
@@ -117,7 +129,13 @@ def crossover(first: Sequence[int], second: Sequence[int], rng: np.random.Genera
 
 
 def codes_at(space: SearchSpace, indices: NDArray[np.int64]) -> Codes:
-    """The codes with the given numbers, first gene varying slowest, `[N, genes]`."""
+    """The codes with the given numbers, first gene varying slowest, `[N, genes]`.
+
+    Raises:
+        BadInputError: if the space is so large that its architectures have no 64-bit numbers.
+    """
+    if space_size(space) > np.iinfo(np.int64).max:
+        raise too_large(space)
     remaining = np.asarray(indices, np.int64)
     columns: list[NDArray[np.int64]] = []
     for radix in radices(space)[::-1]:
@@ -127,7 +145,22 @@ def codes_at(space: SearchSpace, indices: NDArray[np.int64]) -> Codes:
 
 
 def all_codes(space: SearchSpace, chunk: int = 65_536) -> Iterator[Codes]:
-    """Every drawn architecture, in chunks `[n, genes]`."""
+    """Every drawn architecture, in chunks `[n, genes]`.
+
+    Raises:
+        BadInputError: if there are more than `ENUMERABLE`.
+    """
     size = space_size(space)
-    for start in range(0, size, chunk):
-        yield codes_at(space, np.arange(start, min(start + chunk, size)))
+    if size > ENUMERABLE:
+        raise too_large(space)
+    return (codes_at(space, np.arange(start, min(start + chunk, size))) for start in range(0, size, chunk))
+
+
+def too_large(space: SearchSpace) -> BadInputError:
+    """What to say to somebody who wants to enumerate a space that is too large for it."""
+    size = space_size(space)
+    digits = len(str(size)) - 1 if size < 10**4000 else size.bit_length() * 30103 // 100000
+    return BadInputError(
+        f"the space has about 10^{digits} architectures, too many to enumerate (at most {ENUMERABLE:,}); "
+        "draw samples from it, or make it smaller"
+    )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hasnas.cim_estimator.workload import LayerKind, Workload
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
+from hasnas.search_spaces.autosnn import AutoSNNSpace
+from hasnas.search_spaces.hasnas import HASNASSpace
 from hasnas.search_spaces.lowering import lower, lower_codes
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import sample
@@ -22,6 +26,13 @@ SPACES = {
     "own cells, frames": CellSpace(
         FRAMES, cells=3, shared=False, feedback=True, operations=("none", "identity", "conv5x5", "maxpool3x3")
     ),
+    "blocks": AutoSNNSpace(SMALL),
+    "blocks, frames": AutoSNNSpace(FRAMES, blocks=3, convolutions=("conv1x1", "conv3x3_t0.5")),
+    "blocks, reductions with convolutions": AutoSNNSpace(replace(SMALL, reductions=(1, 3)), blocks=4),
+    "hasnas": HASNASSpace(SMALL),
+    "max pools": CellSpace(replace(SMALL, reduction="max_pool"), feedback=True, shared=False, cells=3),
+    "one of three cells reduced": CellSpace(replace(SMALL, reduction="max_pool", reductions=(2,)), cells=3, nodes=3),
+    "no reductions": CellSpace(replace(SMALL, reductions=()), cells=2, nodes=3),
 }
 FIELDS = (
     "kind in_channels out_channels kernel_size stride groups in_height in_width out_height out_width evaluations "
