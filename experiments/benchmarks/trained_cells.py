@@ -3,9 +3,10 @@
     python experiments/benchmarks/trained_cells.py train --space snasnet_backward --data-root DATA --out DIR
     python experiments/benchmarks/trained_cells.py table --space snasnet_backward --out DIR
 
-`train` draws distinct connected architectures uniformly, trains each from scratch on 2,000 MNIST images with every seed and
-notes its accuracy on 3,000 other images of the training split (the test split is not touched); killed, it goes on. `table`
-prints the Spearman correlation of every score with the mean over seeds, its bootstrap interval, and that between seeds.
+`train` draws distinct connected architectures uniformly, trains each from scratch on 2,000 MNIST images with every seed
+and notes its accuracy on 3,000 other images of the training split (the test split is not touched); killed, it goes on.
+`table` prints the Spearman correlation of every score with the mean over seeds, its bootstrap interval, and that of one
+seed with the other.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from hasnas.nas.scoring.score import NETWORK_SCORES
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.settings import RetrainSettings
+from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import SearchSpace, sample
@@ -36,14 +38,12 @@ RESAMPLES = 2000
 
 
 def space_named(name: str) -> SearchSpace:
-    """The two spaces on a small MNIST macro: T = 4, 8 channels, maps of 14 x 14."""
-    shared = {"input_shape": (1, 28, 28), "classes": 10, "timesteps": 4, "channels": 8, "stem_stride": 2,
-              "hidden": 0, "votes": 1, "dropout": 0.0}  # fmt: skip
-    if name == "snasnet_backward":
-        return SNASNetSpace(Macro(**shared), feedback=True)
-    from hasnas.search_spaces.autosnn import AutoSNNSpace
-
-    return AutoSNNSpace.on(Macro(**shared))
+    """The two spaces on a small MNIST macro: T = 4, first maps of 14 x 14."""
+    shared = {"input_shape": (1, 28, 28), "classes": 10, "timesteps": 4, "stem_stride": 2, "hidden": 0, "votes": 1,
+              "dropout": 0.0}  # fmt: skip
+    if name == "autosnn":
+        return AutoSNNSpace(Macro(**shared, channels=16, final_pool=1))
+    return SNASNetSpace(Macro(**shared, channels=8), feedback=True)
 
 
 def draw(space: SearchSpace, count: int, seed: int) -> list[tuple[int, ...]]:
