@@ -170,6 +170,7 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
     from hasnas.search_spaces.operations import OPERATIONS
     from hasnas.search_spaces.space import SPACES
 
+    from .scoring.score import SCORES
     from .strategies.strategy import STRATEGIES
 
     chosen: list[tuple[str, str | None, Sequence[str]]] = [
@@ -177,6 +178,7 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
         ("space.name", config.space.name, SPACES.names()),
         ("hardware.preset", config.hardware.preset, hardware_names()),
         ("search.strategy", config.search.strategy, STRATEGIES.names()),
+        ("search.score", config.search.score, SCORES.names()),
         *(("space.operations", name, list(OPERATIONS)) for name in config.space.operations or ()),
     ]
     for key, name, known in chosen:

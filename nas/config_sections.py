@@ -201,11 +201,12 @@ class SupernetSection(Section):
 
 
 class SearchSection(Section):
-    """The search over inherited weights.
+    """The search over inherited weights, or by a training-free score.
 
     Args:
         enabled: whether candidates are searched for.
         strategy: a registered search strategy.
+        score: a registered training-free score that ranks candidates; then no supernet is trained.
         evaluations: candidates to evaluate.
         batch: candidates proposed at a time, the same for any number of workers.
         population: candidates that evolution keeps.
@@ -218,6 +219,7 @@ class SearchSection(Section):
 
     enabled: bool = True
     strategy: str = "regularized_evolution"
+    score: str | None = None
     evaluations: Annotated[int, Field(ge=1, le=10_000_000)] = 100
     batch: Annotated[int, Field(ge=1, le=100_000)] = 8
     population: Annotated[int, Field(ge=1, le=1_000_000)] = 20

@@ -15,7 +15,7 @@ from .budget import COST_FIELDS, LIMITS, format_cost
 from .config import RunConfig, load_config
 from .layout import CONFIG_FILE, LEDGER_FILE, SCREEN_FILE, STAGES
 from .ledger import LedgerContents, Record, is_being_written, read_ledger
-from .objectives import ACCURACY, front, rank
+from .objectives import ACCURACY, Goal, front, rank
 from .trial import Trial
 
 TEST_ACCURACY = "test_accuracy"
@@ -29,8 +29,9 @@ def run_status(run_directory: Path) -> dict[str, Any]:
 
     Returns:
         `run`, `name`, `seed`, `dataset`, `space`, `hardware`; `budget` (limit -> SI value); `state` (`"running"`,
-        `"finished"` or `"stopped"`); `stages` (name, state, seconds); `trials` (counts by state); `screen` (what the
-        budget left of the space, `None` before the screen); `feasible_share` of the connected architectures; `front`
+        `"finished"` or `"stopped"`); `stages` (name, state, seconds); `trials` (counts by state); `score` (name of the
+        training-free score that ranks candidates, or `None`); `screen` (what the budget left of the space, `None`
+        before the screen); `feasible_share` of the connected architectures; `front`
         and `returned` (networks with accuracies and costs, the best first); `damage` (one line, or `None`).
 
     Raises:
@@ -53,6 +54,7 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         "state": "running" if running else _end_state(contents.events),
         "stages": [_stage(stage, config, contents.events, running) for stage in STAGES],
         "trials": _counts(searched),
+        "score": config.search.score,
         "screen": screen,
         "feasible_share": screen["feasible_share"] if screen else None,
         "front": [_network(trial, config) for trial in front(searched)],
@@ -97,7 +99,8 @@ def _counts(trials: Sequence[Trial]) -> dict[str, int]:
 
 
 def _network(trial: Trial, config: RunConfig) -> dict[str, Any]:
-    accuracies = {name: trial.metrics.get(name) for name in (ACCURACY, TEST_ACCURACY) if name in trial.metrics}
+    shown = (Goal(config.search.score).metric, ACCURACY, TEST_ACCURACY)
+    accuracies = {name: trial.metrics.get(name) for name in shown if name in trial.metrics}
     return {
         "id": trial.id,
         "key": trial.key,
@@ -125,7 +128,8 @@ def _stage(stage: str, config: RunConfig, events: Sequence[Record], running: boo
             elif begun is not None:
                 seconds += event.get("time", begun) - begun
     states = {"": "pending", "stage_end": "done", "stage_begin": "running" if running else "stopped"}
-    state = states[last] if getattr(config, stage).enabled else "off"
+    skipped = stage == "supernet" and config.search.score is not None
+    state = states[last] if getattr(config, stage).enabled and not skipped else "off"
     return {"stage": stage, "state": state, "seconds": round(seconds, 3)}
 
 
@@ -162,7 +166,7 @@ def describe_status(status: Mapping[str, Any]) -> str:
         "  stages: " + ", ".join(_describe_stage(stage) for stage in status["stages"]),
         f"  trials: {trials['total']} ({counts})",
         *([f"  space:  {_describe_screen(status['screen'])}"] if status["screen"] else []),
-        *_describe_networks("front, with inherited weights", status["front"]),
+        *_describe_front(Goal(status["score"]), status["front"]),
         *_describe_networks("returned, retrained and with measured activity", status["returned"]),
         *([f"  damage: {status['damage']}"] if status["damage"] else []),
     ]
@@ -208,17 +212,26 @@ def _describe_screen(screen: Mapping[str, Any]) -> str:
     return f"{priced}; {fits}" + (f"; rejected by: {rejected}" if rejected else "")
 
 
-def _describe_networks(title: str, networks: Sequence[Mapping[str, Any]]) -> list[str]:
+def _describe_front(goal: Goal, networks: Sequence[Mapping[str, Any]]) -> list[str]:
+    if goal.score is None:
+        return _describe_networks("front, with inherited weights", networks)
+    return _describe_networks(f"front, by {goal.label} without training", networks, goal)
+
+
+def _describe_networks(title: str, networks: Sequence[Mapping[str, Any]], goal: Goal | None = None) -> list[str]:
+    """A table with accuracies, or with what else candidates were ranked by."""
     if not networks:
         return []
-    rows = [("KEY", "VALIDATION", "TEST", *(name.upper() for name in LIMITS), "FITS")]
+    ranked = ("VALIDATION", "TEST") if goal is None else (goal.label.upper(),)
+    rows = [("KEY", *ranked, *(name.upper() for name in LIMITS), "FITS")]
     for network in networks:
         costs = [network[field] for field in COST_FIELDS.values()]
         shown = [
             "" if cost is None else format_cost(name, cost) for name, cost in zip(LIMITS, costs, strict=True)
         ]
         accuracies = _percent(network.get(ACCURACY)), _percent(network.get(TEST_ACCURACY))
-        rows.append((network["key"], *accuracies, *shown, "yes" if network["fits"] else "no"))
+        values = accuracies if goal is None else (goal.show(network.get(goal.metric)),)
+        rows.append((network["key"], *values, *shown, "yes" if network["fits"] else "no"))
     return [f"  {title}:", *("    " + line for line in align(rows).splitlines())]
 
 

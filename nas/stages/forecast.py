@@ -81,12 +81,24 @@ def _stage_seconds(setup: Setup, result: ScreenResult) -> dict[str, float]:
     retrain_epoch = train * per_sample_trained + validation * per_sample
     if not config.supernet.enabled:
         evaluation = config.search.brief_epochs * retrain_epoch
+    trains_supernet = config.supernet.enabled and config.search.score is None
+    if config.search.score is not None:
+        evaluation = _score_seconds(setup, result)
     seconds = {
-        "supernet": config.supernet.enabled * config.supernet.epochs * train * per_sample_trained,
+        "supernet": trains_supernet * config.supernet.epochs * train * per_sample_trained,
         "search": config.search.enabled * config.search.evaluations * evaluation,
         "retrain": config.retrain.enabled * config.retrain.top * config.retrain.epochs * retrain_epoch,
     }
     return {name: value for name, value in seconds.items() if value}
+
+
+def _score_seconds(setup: Setup, result: ScreenResult) -> float:
+    """Seconds that the training-free score takes for a candidate, on feasible ones."""
+    from .scoring import score_candidates, score_tasks
+
+    feasible = result.codes[result.feasible][: setup.config.search.batch]
+    tasks = score_tasks(setup, [tuple(row) for row in setup.space.canonical(feasible)[0].tolist()])[:REPEATS]
+    return _seconds(lambda: [score_candidates(task) for task in tasks]) / sum(len(task.codes) for task in tasks)
 
 
 def _sample_seconds(setup: Setup, result: ScreenResult, batch_size: int) -> tuple[float, float]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +13,13 @@ import numpy as np
 
 from hasnas.errors import BadInputError
 from hasnas.nas.executors import Outcome
-from hasnas.nas.objectives import merit
+from hasnas.nas.objectives import Goal, merit
 from hasnas.nas.strategies.strategy import SearchProblem, create_strategy
 from hasnas.nas.trial import Trial
 
 from .context import RunContext, cost_row
 from .evaluation import BriefTask, InheritedTask, evaluate_briefly, evaluate_inherited
+from .scoring import scored
 from .supernet import data_reference, device_reference, weights_path
 
 
@@ -32,7 +34,7 @@ def run_search(context: RunContext) -> None:
         return
     problem = SearchProblem(context.space, context.feasible_region().admits, settings, context.config.seed)
     strategy = create_strategy(settings.strategy, problem)
-    done = 0
+    goal, best, done = Goal(settings.score), -math.inf, 0
     with context.console.bar("search", settings.evaluations, "net") as bar:
         while done < settings.evaluations:
             asked = strategy.ask(min(settings.batch, settings.evaluations - done))
@@ -40,20 +42,17 @@ def run_search(context: RunContext) -> None:
                 context.console.say(f"search: the region holds no further candidate after {done} evaluations")
                 break
             for trial in _answers(context, done, asked):
-                strategy.tell(trial.codes, merit(trial.metrics) if trial.metrics else None, trial.costs)
+                value = merit(trial.metrics)
+                strategy.tell(trial.codes, value if math.isfinite(value) else None, trial.costs)
+                best = max(best, value if math.isfinite(value) else best)
                 bar.update()
-                bar.set_postfix(best=f"{best_accuracy(context.trials):.1%}", refresh=False)
+                bar.set_postfix(best=goal.show(best), refresh=False)
             done += len(asked)
 
 
 def search_trials(context: RunContext) -> list[Trial]:
     """The candidates that the search evaluated, in the order of proposal."""
     return [trial for trial in context.trials if trial.stage == "search"]
-
-
-def best_accuracy(trials: Sequence[Trial]) -> float:
-    """The highest accuracy so far, 0 if there is none."""
-    return max((merit(trial.metrics) for trial in trials if trial.metrics), default=0.0)
 
 
 def _answers(context: RunContext, first: int, asked: Sequence[tuple[int, ...]]) -> list[Trial]:
@@ -70,13 +69,20 @@ def _answers(context: RunContext, first: int, asked: Sequence[tuple[int, ...]]) 
     if not missing:
         return trials
     costs = context.pricer.costs(np.array(missing, np.int16))
-    function, tasks = evaluation_tasks(context, missing)
-    for offset, outcome in enumerate(context.executor.map(function, tasks)):
+    for offset, outcome in enumerate(_outcomes(context, missing)):
         trial_id = first + len(trials)
         trial = _trial(context, trial_id, missing[offset], cost_row(costs, offset), outcome)
         context.record(trial)
         trials.append(trial)
     return trials
+
+
+def _outcomes(context: RunContext, codes: Sequence[tuple[int, ...]]) -> Iterable[Outcome[dict[str, float]]]:
+    """Metrics of candidates in their order: by the run's score, or else by what was trained."""
+    if context.config.search.score is not None:
+        return scored(context, codes)
+    function, tasks = evaluation_tasks(context, codes)
+    return context.executor.map(function, tasks)
 
 
 def evaluation_tasks(context: RunContext, codes: Sequence[tuple[int, ...]]) -> tuple[Any, list[Any]]:
@@ -105,6 +111,9 @@ def _trial(
     outcome: Outcome[dict[str, float]],
 ) -> Trial:
     architecture = context.space.decode(codes)
+    metrics = outcome.value or {}
+    # A score that is not a number, or minus infinity, says that a network cannot be trained.
+    message = outcome.error or ("" if math.isfinite(merit(metrics)) else f"it scored {merit(metrics)}")
     return Trial(
         id=trial_id,
         stage="search",
@@ -112,11 +121,11 @@ def _trial(
         codes=codes,
         architecture=architecture.to_json(),
         seed=context.config.seed,
-        state="failed" if outcome.failed else "done",
-        metrics=outcome.value or {},
+        state="failed" if message else "done",
+        metrics=metrics,
         costs=costs,
         verdict=context.budget.verdict(costs).violations,
-        message=outcome.error,
+        message=message,
         time=time.time(),
         host=socket.gethostname(),
     )

@@ -10,16 +10,16 @@ from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoi
 from hasnas.nas.nni_engine.settings import SUPERNET_TRAINERS, SupernetSettings, TrainingProgress
 from hasnas.nas.nni_engine.sharing import live_options, supernet_report
 
-from .context import RunContext
+from .context import RunContext, Setup
 from .evaluation import DataReference, DeviceReference, splits_of
 
 WEIGHTS_FILE = "supernet-weights.safetensors"
 
 
-def data_reference(context: RunContext) -> DataReference:
+def data_reference(setup: Setup) -> DataReference:
     """The samples of this run."""
-    section = context.config.dataset
-    return DataReference(section.name, section.root, section.validation_share, context.config.seed)
+    section = setup.config.dataset
+    return DataReference(section.name, section.root, section.validation_share, setup.config.seed)
 
 
 def device_reference(context: RunContext) -> DeviceReference | None:
@@ -47,6 +47,10 @@ def _is_trained(context: RunContext) -> bool:
 
 def run_supernet(context: RunContext) -> None:
     """Train the shared weights, or find them trained."""
+    if context.config.search.score is not None:
+        score = context.config.search.score
+        context.console.say(f"supernet: skipped; candidates are ranked by the training-free score '{score}'")
+        return
     if not context.config.supernet.enabled:
         context.console.say("supernet: switched off; candidates are trained by themselves")
         return

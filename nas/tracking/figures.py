@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hasnas.nas.budget import COST_FIELDS, LIMITS
-from hasnas.nas.objectives import ACCURACY, front
+from hasnas.nas.objectives import ACCURACY, front, goal_of
 from hasnas.nas.trial import Trial
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def accuracy_against_costs(trials: Sequence[Trial], limits: Mapping[str, float])
     panels = figure.subplots(2, 3).flatten()
     legend: dict[str, Any] = {}
     for panel, limit in zip(panels[:-1], LIMITS, strict=True):
-        _cost_panel(panel, limit, trials, limits.get(limit))
-        legend |= {label: handle for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+        legend |= _cost_panel(panel, limit, trials, limits.get(limit))
     panels[-1].axis("off")
     if legend:
         panels[-1].legend(legend.values(), legend.keys(), loc="center", frameon=False, fontsize=9)
@@ -67,65 +66,80 @@ def accuracy_against_cost(limit: str, trials: Sequence[Trial], limits: Mapping[s
     """One of those panels, in a size that stays readable as a thumbnail."""
     figure = _figure(4.6, 3.6)
     panel = figure.subplots()
-    _cost_panel(panel, limit, trials, limits.get(limit))
-    if panel.get_legend_handles_labels()[0]:
-        panel.legend(frameon=False, fontsize=8, loc="lower right")
+    if legend := _cost_panel(panel, limit, trials, limits.get(limit)):
+        panel.legend(legend.values(), legend.keys(), frameon=False, fontsize=8, loc="lower right")
     return figure
 
 
-def _cost_panel(panel: Axes, limit: str, trials: Sequence[Trial], value: float | None) -> None:
+def _cost_panel(panel: Axes, limit: str, trials: Sequence[Trial], value: float | None) -> dict[str, Any]:
+    """Draw a panel; label -> handle of what a legend should name.
+
+    Retrained networks have an axis of their own where candidates were ranked by something else than accuracy.
+    """
     field = COST_FIELDS[limit]
     priced = [trial for trial in trials if math.isfinite(trial.costs.get(field, math.nan))]
     factor, unit = axis_unit(limit, max([trial.costs[field] for trial in priced], default=value or 0.0))
-    searched = [trial for trial in priced if trial.stage == "search" and _known(trial, ACCURACY)]
+    goal = goal_of(trials)
+    searched = [trial for trial in priced if trial.stage == "search" and _known(trial, goal.metric)]
     best = sorted(front(searched), key=lambda trial: trial.costs[field])
     retrained = [trial for trial in priced if trial.stage == "retrain"]
-    groups: list[tuple[str, list[Trial], str, dict[str, Any]]] = [
-        ("candidate, inherited weights", searched, ACCURACY, {"c": GREY, "s": 14}),
-        ("Pareto front of all costs", best, ACCURACY, {"c": BLUE, "s": 26}),
-        ("retrained, validation", retrained, ACCURACY, {"c": ORANGE, "s": 60, "marker": "*"}),
-        ("retrained, test", retrained, TEST_ACCURACY, {"c": GREEN, "s": 36, "marker": "D"}),
+    how = "inherited weights" if goal.score is None else "not trained"
+    accurate = panel
+    if goal.score is not None and retrained:
+        accurate = panel.twinx()
+        accurate.set_ylabel("accuracy of retrained", fontsize=8)
+        accurate.spines[["top"]].set_visible(False)
+        accurate.tick_params(labelsize=8)
+    groups: list[tuple[Axes, str, list[Trial], str, dict[str, Any]]] = [
+        (panel, f"candidate, {how}", searched, goal.metric, {"c": GREY, "s": 14}),
+        (panel, "Pareto front of all costs", best, goal.metric, {"c": BLUE, "s": 26}),
+        (accurate, "retrained, validation", retrained, ACCURACY, {"c": ORANGE, "s": 60, "marker": "*"}),
+        (accurate, "retrained, test", retrained, TEST_ACCURACY, {"c": GREEN, "s": 36, "marker": "D"}),
     ]
-    for label, members, metric, style in groups:
+    legend: dict[str, Any] = {}
+    for axes, label, members, metric, style in groups:
         shown = [trial for trial in members if _known(trial, metric)]
         if shown:
             costs = [trial.costs[field] / factor for trial in shown]
-            panel.scatter(costs, [trial.metrics[metric] for trial in shown], label=label, zorder=3, **style)
+            legend[label] = axes.scatter(costs, [trial.metrics[metric] for trial in shown], zorder=3, **style)
     if value is not None:
-        panel.axvline(value / factor, color=RED, linestyle="--", linewidth=1.2, label="limit")
+        legend["limit"] = panel.axvline(value / factor, color=RED, linestyle="--", linewidth=1.2)
     panel.set_xlabel(f"{limit} ({unit})" if unit else limit)
-    panel.set_ylabel("accuracy")
-    _leave_out_outliers(panel, [trial.metrics[ACCURACY] for trial in searched + retrained if _known(trial, ACCURACY)])
+    panel.set_ylabel(goal.label if goal.score else "accuracy")
+    together = searched if goal.score else searched + retrained
+    _leave_out_outliers(panel, [trial.metrics[goal.metric] for trial in together if _known(trial, goal.metric)])
     _tidy(panel)
+    return legend
 
 
-def _leave_out_outliers(panel: Axes, accuracies: Sequence[float]) -> None:
+def _leave_out_outliers(panel: Axes, values: Sequence[float]) -> None:
     """Start the axis where most candidates are, and say how many lie below."""
-    if len(accuracies) < 8:
+    if len(values) < 8:
         return
-    low, high = np.quantile(accuracies, [0.25, 0.75])
+    low, high = np.quantile(values, [0.25, 0.75])
     bottom = float(low - 4 * (high - low) - 0.02)
-    below = sum(accuracy < bottom for accuracy in accuracies)
+    below = sum(value < bottom for value in values)
     if below:
         panel.set_ylim(bottom=bottom)
         panel.text(0.02, 0.02, f"{below} below", transform=panel.transAxes, fontsize=8, color=GREY)
 
 
 def progress(trials: Sequence[Trial], width: float = 9.6) -> Figure:
-    """Accuracy of each candidate in the order of proposal, and the best feasible one so far; width in inches."""
-    searched = [trial for trial in trials if trial.stage == "search" and _known(trial, ACCURACY)]
+    """Merit of each candidate in the order of proposal, and the best feasible one so far; width in inches."""
+    goal = goal_of(trials)
+    searched = [trial for trial in trials if trial.stage == "search" and _known(trial, goal.metric)]
     figure = _figure(width, 2.8)
     panel = figure.subplots()
     if searched:
-        numbers, accuracies = [trial.id for trial in searched], [trial.metrics[ACCURACY] for trial in searched]
-        panel.scatter(numbers, accuracies, c=GREY, s=14, label="candidate")
-        feasible = [-math.inf if trial.verdict else trial.metrics[ACCURACY] for trial in searched]
+        numbers, values = [trial.id for trial in searched], [trial.metrics[goal.metric] for trial in searched]
+        panel.scatter(numbers, values, c=GREY, s=14, label="candidate")
+        feasible = [-math.inf if trial.verdict else trial.metrics[goal.metric] for trial in searched]
         best = np.maximum.accumulate(feasible)
         panel.step(numbers, best, where="post", color=BLUE, label="best feasible so far")
         panel.legend(frameon=False, fontsize=9, loc="lower right")
-        _leave_out_outliers(panel, accuracies)
+        _leave_out_outliers(panel, values)
     panel.set_xlabel("candidate")
-    panel.set_ylabel("validation accuracy")
+    panel.set_ylabel(goal.label)
     _tidy(panel)
     return figure
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hasnas.files import write_atomic
 from hasnas.nas.budget import COST_FIELDS, LIMITS, format_cost
-from hasnas.nas.objectives import ACCURACY
+from hasnas.nas.objectives import ACCURACY, Goal
 from hasnas.nas.trial import Trial
 
 from .figures import (
@@ -105,13 +105,15 @@ def _search(data: ReportData) -> list[Text]:
     searched = [trial for trial in data.trials if trial.stage == "search"]
     counts = data.status["trials"]
     line = f"{counts['done']} candidates done, {counts['infeasible']} over budget, {counts['failed']} failed."
+    if data.status["score"] is not None:
+        line += f" They were ranked by the score '{data.status['score']}', without training."
     parts: list[Text] = [element("h2", "Search"), element("p", line), _stages(data.status["stages"])]
     if searched:
         figure = accuracy_against_costs(data.trials, data.status["budget"])
         parts += [Markup(to_svg(figure)), Markup(to_svg(progress(data.trials)))]
-        front = data.status["front"]
-        rows = [[item["key"], *_front_numbers(item)] for item in front]
-        header = ["network", "validation", *LIMITS]
+        front, goal = data.status["front"], Goal(data.status["score"])
+        rows = [[item["key"], goal.show(item.get(goal.metric)), *_costs(item)] for item in front]
+        header = ["network", goal.label, *LIMITS]
         parts.append(details(f"Pareto front of the search ({len(front)})", table(header, rows)))
     failed = [trial for trial in data.trials if trial.state == "failed"]
     if failed:
@@ -173,10 +175,6 @@ def _settings(data: ReportData) -> list[Text]:
 def _numbers(trial: Trial) -> list[str]:
     accuracies = [_percent(trial.metrics.get(name)) for name in (ACCURACY, TEST_ACCURACY)]
     return [*accuracies, *(format_cost(limit, trial.costs.get(COST_FIELDS[limit], math.nan)) for limit in LIMITS)]
-
-
-def _front_numbers(item: Mapping[str, Any]) -> list[str]:
-    return [_percent(item.get(ACCURACY)), *_costs(item)]
 
 
 def _costs(tree: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from hasnas.files import write_atomic
 from hasnas.nas.budget import COST_FIELDS
 from hasnas.nas.layout import LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
-from hasnas.nas.objectives import ACCURACY, front
+from hasnas.nas.objectives import ACCURACY, front, goal_of
 from hasnas.nas.trial import Trial
 
 PARETO_FILE = "pareto.csv"
@@ -32,7 +32,9 @@ def write_pareto(run_directory: Path) -> Path:
 
 
 def pareto_csv(trials: Sequence[Trial]) -> str:
-    """The text of `pareto.csv`; within a stage the most accurate network comes first.
+    """The text of `pareto.csv`; within a stage the best network comes first.
+
+    Where candidates were ranked by a training-free score, a column with its name comes before the accuracies.
 
     >>> trial = Trial(0, "search", "ab", (1, 2), {}, 0, "done", {"validation_accuracy": 0.5}, {"energy_j": 1e-6})
     >>> print(pareto_csv([trial]).splitlines()[0])
@@ -40,10 +42,13 @@ def pareto_csv(trials: Sequence[Trial]) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    goal = goal_of(trials)
+    scored = goal.score is not None
+    writer.writerow([*COLUMNS[:4], *([goal.label] if scored else []), *COLUMNS[4:]])
+    measured = [*([goal.metric] if scored else []), *COLUMNS[4:]]
     for stage in ("search", "retrain"):
         for trial in front([trial for trial in trials if trial.stage == stage]):
             values = {**trial.metrics, **trial.costs}
             codes = " ".join(str(code) for code in trial.codes)
-            writer.writerow([stage, trial.id, trial.key, codes, *(values.get(name, "") for name in COLUMNS[4:])])
+            writer.writerow([stage, trial.id, trial.key, codes, *(values.get(name, "") for name in measured)])
     return buffer.getvalue()

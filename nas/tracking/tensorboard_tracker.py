@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hasnas.errors import BadInputError
 from hasnas.nas.budget import COST_FIELDS, LIMITS, Budget, format_cost
-from hasnas.nas.objectives import ACCURACY, front, rank
+from hasnas.nas.objectives import ACCURACY, PART_PREFIX, SCORE_PREFIX, Goal, front, rank
 from hasnas.nas.trial import Trial
 
 from .event_file import (
@@ -65,11 +65,19 @@ class RunFacts:
         title: name of the run.
         budget: the limits.
         settings: dotted key -> number or text, the config's.
+        goal: what candidates are ranked by.
     """
 
     title: str
     budget: Budget = field(default_factory=Budget)
     settings: Mapping[str, str | float] = field(default_factory=dict)
+    goal: Goal = field(default_factory=Goal)
+
+    @property
+    def results(self) -> dict[str, str]:
+        """Tag -> name of what the row of the run holds."""
+        scored = {} if self.goal.score is None else {f"result/{self.goal.label}": self.goal.label}
+        return {**RESULTS, **scored}
 
 
 class TensorBoardTracker:
@@ -91,6 +99,8 @@ class TensorBoardTracker:
     def __init__(self, directory: Path, facts: RunFacts | None = None, trials: Sequence[Trial] = ()) -> None:
         self._directory, self._facts = Path(directory), facts or RunFacts(Path(directory).name)
         self._trials: list[Trial] = []
+        self._leaders: dict[str, Trial] = {}
+        self._searched = self._within = 0
         self._epochs: dict[tuple[str, int], None] = {}
         self._drawn_at, self._stale, self._working = -math.inf, False, True
         epochs = read_scalars(self._directory / "epochs")
@@ -112,7 +122,8 @@ class TensorBoardTracker:
     def of_run(directory: Path, config: RunConfig, trials: Sequence[Trial]) -> TensorBoardTracker:
         """The tracker of a configured run."""
         settings = _flat(config.model_dump(mode="json", exclude=NOT_COMPARED))
-        return TensorBoardTracker(directory, RunFacts(config.name, config.budget.limits(), settings), trials)
+        facts = RunFacts(config.name, config.budget.limits(), settings, Goal(config.search.score))
+        return TensorBoardTracker(directory, facts, trials)
 
     def on_trial(self, trial: Trial) -> None:
         """See `Tracker.on_trial`."""
@@ -155,7 +166,7 @@ class TensorBoardTracker:
         if self._facts.settings:
             row = self._facts.settings
             kinds = {key: [value] if isinstance(value, str) else None for key, value in row.items()}
-            self._run.add(0, now, [hparams_experiment(kinds, RESULTS), hparams_row(row, now)])
+            self._run.add(0, now, [hparams_experiment(kinds, self._facts.results), hparams_row(row, now)])
 
     def _write_epochs(self, points: Iterable[tuple[str, int, float, float]]) -> None:
         for tag, epoch, value, when in points:
@@ -164,7 +175,7 @@ class TensorBoardTracker:
                 self._training.add(epoch, when, [scalar(tag, value)])
 
     def _write_trial(self, trial: Trial) -> None:
-        self._trials.append(trial)
+        self._count(trial)
         rates = {name: value for name, value in trial.metrics.items() if name.startswith(RATE_PREFIX)}
         values = self._search_curves() if trial.stage == "search" else []
         values += scalars(_curves(trial))
@@ -174,59 +185,78 @@ class TensorBoardTracker:
         self._search.add(trial.id, trial.time, values)
         self._run.add(trial.id, trial.time, scalars(self._results()))
 
+    def _count(self, trial: Trial) -> None:
+        """Add a trial to what is known of all of them; none is looked at again for the next."""
+        self._trials.append(trial)
+        if trial.stage == "search":
+            self._searched += 1
+            self._within += not trial.verdict
+        if trial.state == "done" and not trial.verdict:
+            self._leaders[trial.stage] = min(self._leaders.get(trial.stage, trial), trial, key=rank)
+
     def _search_curves(self) -> list[Any]:
-        """The best feasible accuracy so far, and the share of candidates that kept to the budget."""
-        best = self._best("search")
-        known = {} if best is None else {"search/best validation accuracy": best.metrics.get(ACCURACY, math.nan)}
+        """The best feasible candidate so far, and the share of candidates that kept to the budget."""
+        best, goal = self._leaders.get("search"), self._facts.goal
+        known = {} if best is None else {f"search/best {goal.label}": best.metrics.get(goal.metric, math.nan)}
         return scalars({**known, "search/feasible share": self._feasible_share()})
 
     def _results(self) -> dict[str, float]:
         """The network that the run would return now: a retrained one as soon as there is one."""
-        best = self._best("retrain") or self._best("search")
+        best = self._leaders.get("retrain") or self._leaders.get("search")
         if best is None:
             return {}
         return {
             "result/validation accuracy": best.metrics.get(ACCURACY, math.nan),
             "result/test accuracy": best.metrics.get(TEST_ACCURACY, math.nan),
+            **self._best_score(),
             **{f"result/{shown}": value for shown, value in _costs(best).items()},
             "result/feasible share": self._feasible_share(),
         }
 
-    def _best(self, stage: str) -> Trial | None:
-        found = (trial for trial in self._trials if trial.stage == stage and trial.state == "done")
-        return min((trial for trial in found if not trial.verdict), key=rank, default=None)
+    def _best_score(self) -> dict[str, float]:
+        """The score of the best candidate, where a score ranks them."""
+        best, goal = self._leaders.get("search"), self._facts.goal
+        if best is None or goal.score is None:
+            return {}
+        return {f"result/{goal.label}": best.metrics.get(goal.metric, math.nan)}
 
     def _feasible_share(self) -> float:
-        searched = [trial for trial in self._trials if trial.stage == "search"]
-        return sum(not trial.verdict for trial in searched) / len(searched) if searched else math.nan
+        return self._within / self._searched if self._searched else math.nan
 
     def _draw(self, when: float) -> None:
         """The figures and the text of the front, as of the last trial."""
         step = self._trials[-1].id if self._trials else 0
         limits = self._facts.budget.limits
+        against = f"{'accuracy' if self._facts.goal.score is None else self._facts.goal.label} against"
         pictures = {
             "search/progress": progress(self._trials, width=4.6),
-            **{f"accuracy against/{name}": accuracy_against_cost(name, self._trials, limits) for name in LIMITS},
+            **{f"{against}/{name}": accuracy_against_cost(name, self._trials, limits) for name in LIMITS},
         }
         values = [image(tag, to_png(figure)) for tag, figure in pictures.items()]
         self._search.add(step, when, [*values, text("search/Pareto front", self._front_page())])
         self._drawn_at, self._stale = time.monotonic(), False
 
     def _front_page(self) -> str:
-        header = "| stage | network | validation | test | " + " | ".join(LIMITS) + " |\n" + "|---" * 9 + "|\n"
-        rows = []
+        goal = self._facts.goal
+        scored = [] if goal.score is None else [goal]
+        columns = ["stage", "network", *(one.label for one in scored), "validation", "test", *LIMITS]
+        lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
         for stage in ("search", "retrain"):
             for trial in front([trial for trial in self._trials if trial.stage == stage]):
+                scores = [one.show(trial.metrics.get(one.metric)) for one in scored]
                 accuracies = [_percent(trial.metrics.get(name, math.nan)) for name in (ACCURACY, TEST_ACCURACY)]
                 costs = [format_cost(limit, trial.costs[COST_FIELDS[limit]]) for limit in LIMITS]
-                rows.append("| " + " | ".join([stage, trial.key, *accuracies, *costs]) + " |")
-        return header + "\n".join(rows)
+                lines.append("| " + " | ".join([stage, trial.key, *scores, *accuracies, *costs]) + " |")
+        return "\n".join(lines)
 
 
 def _curves(trial: Trial) -> dict[str, float]:
     """Points of a candidate under its number."""
     names = {ACCURACY: "validation accuracy", TEST_ACCURACY: "test accuracy", "firing_rate": "firing rate"}
     known = {f"{trial.stage}/{shown}": trial.metrics.get(name, math.nan) for name, shown in names.items()}
+    for prefix, shown in ((SCORE_PREFIX, ""), (PART_PREFIX, "part ")):
+        found = {name: value for name, value in trial.metrics.items() if name.startswith(prefix)}
+        known |= {f"{trial.stage}/{shown}{name.removeprefix(prefix)}": value for name, value in found.items()}
     return {**known, **{f"{trial.stage} cost/{shown}": value for shown, value in _costs(trial).items()}}
 
 
