@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from hasnas.search_spaces.cell_groups import as_cells
 from hasnas.search_spaces.snasnet import CellSpace
-from hasnas.search_spaces.space import Codes
+from hasnas.search_spaces.space import Codes, SearchSpace
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -56,25 +57,35 @@ class CellArrays:
         return bool((self.live & self.feedback).any())
 
 
-def cell_arrays(space: CellSpace, codes: Codes) -> tuple[list[CellArrays], BoolArray]:
+def cell_arrays(space: SearchSpace, codes: Codes) -> tuple[list[CellArrays], BoolArray]:
     """The distinct cells of every candidate, and which candidates are connected.
 
     Args:
-        space: the space the codes belong to.
+        space: the space the codes belong to; of candidates with different macros, one group of `cell_groups` at a time.
         codes: `[N, genes]`, canonical or not.
 
     Returns:
         One entry for each cell of the network (cells that share a genotype share the arrays), and `[N]` booleans.
+
+    Raises:
+        BadInputError: if the candidates have different macros, or the space does not say how they read as cells.
 
     >>> from hasnas.search_spaces import Macro
     >>> cells, connected = cell_arrays(CellSpace(Macro()), np.array([[3, 0, 0, 0, 3, 0], [3, 0, 0, 0, 0, 0]]))
     >>> int(cells[0].conv.sum()), connected.tolist()
     (2, [True, False])
     """
-    canonical, connected = space.canonical(np.asarray(codes))
-    width = len(space.pairs)
-    parts = [_arrays(space, canonical[:, start : start + width]) for start in range(0, canonical.shape[1], width)]
-    return (parts * space.cells if space.shared else parts), connected
+    cells, cell_codes = as_cells(space, codes)
+    canonical, connected = cells.canonical(cell_codes)
+    width = len(cells.pairs)
+    parts = [_arrays(cells, canonical[:, start : start + width]) for start in range(0, canonical.shape[1], width)]
+    return (parts * cells.cells if cells.shared else parts), connected
+
+
+def distinct_cells(space: SearchSpace, codes: Codes) -> tuple[list[CellArrays], BoolArray]:
+    """As `cell_arrays`, cells that share a genotype once."""
+    cells, connected = cell_arrays(space, codes)
+    return list({id(cell): cell for cell in cells}.values()), connected
 
 
 def _arrays(space: CellSpace, codes: Codes) -> CellArrays:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.search_spaces.lowering import lower_codes
-from hasnas.search_spaces.snasnet import CellSpace
-from hasnas.search_spaces.space import Codes
+from hasnas.search_spaces.space import Codes, SearchSpace
 
-from .cell_arrays import CellArrays, cell_arrays
+from .cell_arrays import CellArrays, distinct_cells
+from .grouped import score_by_group
 from .score import ScoreResult, ScoringTask, reject_disconnected
 
 FloatArray = NDArray[np.float64]
@@ -23,17 +23,16 @@ class Counts:
     """What can be counted in a population without arithmetic on values; each `[N]`, summed over the cells' genotypes.
 
     Args:
-        space: the space the codes belong to.
+        space: the space the codes belong to; of candidates with different macros, one group of `cell_groups` at a time.
         codes: `[N, genes]`.
     """
 
-    space: CellSpace
+    space: SearchSpace
     codes: Codes
 
     @cached_property
     def _cells(self) -> tuple[list[CellArrays], NDArray[np.bool_]]:
-        cells, connected = cell_arrays(self.space, self.codes)
-        return (cells[:1] if self.space.shared else cells), connected
+        return distinct_cells(self.space, self.codes)
 
     @property
     def connected(self) -> NDArray[np.bool_]:
@@ -113,6 +112,9 @@ class _Counter:
 
     def __call__(self, task: ScoringTask, codes: Codes) -> ScoreResult:
         """See `Score`."""
+        return score_by_group(task, codes, self._count)
+
+    def _count(self, task: ScoringTask, codes: Codes) -> ScoreResult:
         counts = Counts(task.space, np.asarray(codes))
         value = np.asarray(getattr(counts, self.count), float)
         return ScoreResult(reject_disconnected(value, counts.connected), {self.count: value})
@@ -122,6 +124,7 @@ class Depth(_Counter):
     """Convolutions on the longest path: the strongest single counter known on SpikeNAS-Bench.
 
     >>> from hasnas.search_spaces import Macro
+    >>> from hasnas.search_spaces.snasnet import CellSpace
     >>> Depth()(ScoringTask(CellSpace(Macro())), np.array([[3, 0, 1, 0, 3, 0], [3, 0, 0, 0, 0, 0]])).total.tolist()
     [2.0, -inf]
     """

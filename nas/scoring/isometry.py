@@ -12,6 +12,7 @@ through neurons, convolution and batch norm, the mean square of a gradient is mu
   resets it (a share p of the neurons): for gradients that are independent from one timestep to the next
   k = tau^-2 / (1 - a^2 (1 - p)), for gradients that are the same at all timesteps k = tau^-2 / (1 - a (1 - p))^2. The
   share c of the value that is fixed over time weighs the two.
+- A node value with mean mu (behind max pools) moves the membrane by mu times the mean over t of 1 - a^t.
 - s^2 = sigma^2 (c m + (1 - c) / (2 tau - 1)): inputs that change are averaged by the membrane, fixed ones are followed
   up to a start-up, m = mean over t of (1 - a^t)^2.
 
@@ -32,6 +33,7 @@ from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.space import Codes
 
 from .counters import Counts, longest_path
+from .grouped import score_by_group
 from .mean_field import CellField, NetworkField, propagate
 from .rate_balance import balance_and_edges_ranks
 from .score import ScoreResult, ScoringTask, reject_disconnected
@@ -60,8 +62,9 @@ def gradient_gains(cell: CellField, macro: Macro) -> FloatArray:
     candidate, source = conv[0], conv[1]
     rate, threshold = cell.rate[conv], cell.arrays.threshold[conv]
     variance, fixed = cell.variance[candidate, source], cell.static_share[candidate, source]
+    mean = cell.mean[candidate, source]
     # Candidates share most combinations of statistics; each is integrated once.
-    rows = np.round(np.stack([rate, threshold, variance, fixed], axis=1), 4)
+    rows = np.round(np.stack([rate, threshold, variance, fixed, mean], axis=1), 4)
     distinct, where = np.unique(rows, axis=0, return_inverse=True)
     gains = np.full(cell.rate.shape, np.nan)
     gains[conv] = _gain(np.asarray(distinct, np.float64), macro)[where.ravel()]
@@ -69,27 +72,34 @@ def gradient_gains(cell: CellField, macro: Macro) -> FloatArray:
 
 
 def _gain(statistics: FloatArray, macro: Macro) -> FloatArray:
-    """chi from rate, threshold, variance of the node and its share that is fixed over time, the columns given."""
-    rate, threshold, variance, fixed = statistics.T
+    """chi from rate, threshold, the node's variance, its share that is fixed over time, and mean, the columns given."""
+    rate, threshold, variance, fixed, mean = statistics.T
     decay = 1 - 1 / macro.tau
-    start_up = np.mean((1 - decay ** np.arange(1, macro.timesteps + 1)) ** 2)
+    reached = 1 - decay ** np.arange(1, macro.timesteps + 1)
+    start_up = np.mean(reached**2)
     deviation = np.sqrt(variance * (fixed * start_up + (1 - fixed) / (2 * macro.tau - 1)))
     memory = decay * (1 - rate)
     independent = macro.tau**-2 / (1 - decay * memory)
     same = macro.tau**-2 / (1 - memory) ** 2
     through_membrane = fixed * same + (1 - fixed) * independent
-    power = surrogate_power(deviation, threshold)
+    power = surrogate_power(deviation, threshold - mean * np.mean(reached))
     return np.clip(through_membrane * power / np.maximum(rate * (1 - rate), 1e-12), *GAIN_RANGE)
 
 
 def isometric_depth(field: NetworkField, macro: Macro) -> FloatArray:
-    """Longest path counted in convolutions that keep gradients, in the weakest cell, `[N]`."""
-    depths = []
+    """Longest path counted in convolutions that keep gradients, `[N]`.
+
+    Cells follow each other, so what genotypes of their own count adds up; a genotype that several cells share counts
+    once, where it is weakest. On SpikeNAS-Bench, whose cells share one, the mean over the cells in place of the weakest
+    lowers the rank correlation with validation accuracy on the development architectures from 0.842 to 0.824.
+    """
+    depths: dict[int, FloatArray] = {}
     for cell in field.cells:
         gain = np.nan_to_num(gradient_gains(cell, macro), nan=0.0)
         keeps = np.where(cell.arrays.conv, np.minimum(gain, 1 / np.maximum(gain, GAIN_RANGE[0])), 0.0)
-        depths.append(longest_path(cell.arrays, keeps))
-    return np.min(depths, axis=0)
+        depth, genotype = longest_path(cell.arrays, keeps), id(cell.arrays)
+        depths[genotype] = np.minimum(depths.get(genotype, depth), depth)
+    return np.sum(list(depths.values()), axis=0)
 
 
 class IsometricDepth:
@@ -105,6 +115,9 @@ class IsometricDepth:
 
     def __call__(self, task: ScoringTask, codes: Codes) -> ScoreResult:
         """See `Score`."""
+        return score_by_group(task, codes, self._score)
+
+    def _score(self, task: ScoringTask, codes: Codes) -> ScoreResult:
         field = propagate(task.space, codes)
         value = isometric_depth(field, task.space.macro)
         return ScoreResult(reject_disconnected(value, field.connected), {"isometric_depth": value})
@@ -120,6 +133,9 @@ class Trainability:
 
     def __call__(self, task: ScoringTask, codes: Codes) -> ScoreResult:
         """See `Score`."""
+        return score_by_group(task, codes, self._score)
+
+    def _score(self, task: ScoringTask, codes: Codes) -> ScoreResult:
         field, counts = propagate(task.space, codes), Counts(task.space, np.asarray(codes))
         by_balance, by_edges = balance_and_edges_ranks(task.space, field, counts.live_edges)
         parts = {

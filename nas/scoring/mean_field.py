@@ -20,6 +20,9 @@ Values are Gaussian over samples, places and channels, with random weights. The 
    with the centre m + (1 - m) / n (a shift of all inputs shifts the maximum), E_9 = 1.485, V_9 = 0.357 for normal
    values (Teichroew, 1956).
 8. Reduction: batch norm -> variance 1 -> neurons -> convolution, norm -> 2 x 2 mean, rules 5, 1 and 6.
+9. Reduction by 2 x 2 maximum: rule 7 with E_4 = 1.029, V_4 = 0.492. Of the part that the four values do not share,
+   a quarter of the variance follows them linearly and V_4 - 1/4 as a square, so that over time the maximum keeps
+   l / 4 + (V_4 - 1/4) l^2 of it where the values keep a share l. The cell behind it reads a value with a mean.
 """
 
 from __future__ import annotations
@@ -29,15 +32,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.search_spaces.macro import Macro
-from hasnas.search_spaces.snasnet import CellSpace
-from hasnas.search_spaces.space import Codes
+from hasnas.search_spaces.macro import MAX_POOL, Macro
+from hasnas.search_spaces.space import Codes, SearchSpace
 
 from .cell_arrays import CellArrays, cell_arrays
 from .spiking_statistics import RATE_FLOOR, spike_correlation, spike_statistics
 
 FloatArray = NDArray[np.float64]
 MAXIMUM_MEAN, MAXIMUM_VARIANCE = 1.485, 0.357  # of 9 standard normal values
+MEAN_OF_4, VARIANCE_OF_4 = 1.0294, 0.4917  # of the largest of 4
 NORM_EPSILON = 1e-5
 FOLLOWED_TIMESTEPS = 12
 SWEEPS = 4
@@ -84,6 +87,7 @@ class CellField:
         rate: firing rate of the neurons before each convolution, `[N, nodes, nodes]`, NaN where there is none.
         variance: of each node, `[N, nodes]`.
         static_share: share of each node's variance that is fixed over time, `[N, nodes]`.
+        mean: of each node, `[N, nodes]`.
         output: the last node.
     """
 
@@ -91,6 +95,7 @@ class CellField:
     rate: FloatArray
     variance: FloatArray
     static_share: FloatArray
+    mean: FloatArray
     output: FieldValue
 
 
@@ -100,7 +105,8 @@ class NetworkField:
 
     Args:
         cells: one for each cell.
-        reduction_rates: firing rate before each reduction's convolution, `[N, cells - 1]`.
+        reduction_rates: firing rate before the convolution of the reduction after each cell but the last, NaN where
+            there is none, `[N, cells - 1]`.
         head_rate: firing rate of the neurons before the classifier, `[N]`.
         connected: `[N]`; the other statistics of disconnected candidates mean nothing.
     """
@@ -111,7 +117,7 @@ class NetworkField:
     connected: NDArray[np.bool_]
 
 
-def propagate(space: CellSpace, codes: Codes, inputs: InputStatistics | None = None) -> NetworkField:
+def propagate(space: SearchSpace, codes: Codes, inputs: InputStatistics | None = None) -> NetworkField:
     """Variances and firing rates of every candidate by mean field.
 
     Args:
@@ -119,7 +125,7 @@ def propagate(space: CellSpace, codes: Codes, inputs: InputStatistics | None = N
         codes: `[N, genes]`.
         inputs: statistics after the stem; natural images unless given.
 
-    >>> from hasnas.search_spaces.space import all_codes
+    >>> from hasnas.search_spaces.snasnet import CellSpace
     >>> space = CellSpace(Macro(timesteps=5))
     >>> field = propagate(space, np.array([[0, 0, 3, 0, 0, 0]]))
     >>> np.round(field.cells[0].rate[0, 0, 3], 2), np.round(field.cells[1].rate[0, 0, 3], 2)
@@ -128,6 +134,7 @@ def propagate(space: CellSpace, codes: Codes, inputs: InputStatistics | None = N
     statistics = inputs or InputStatistics()
     arrays, connected = cell_arrays(space, codes)
     macro = space.macro
+    after = macro.reductions_of(len(arrays))
     start = statistics.static_share if macro.static_input else 0.0
     value = FieldValue.constant(len(connected), 1.0, start, min(statistics.neighbour_correlation, 1.0))
     cells: list[CellField] = []
@@ -136,11 +143,15 @@ def propagate(space: CellSpace, codes: Codes, inputs: InputStatistics | None = N
         result = _Propagation(cell, macro, statistics.decay, value).run()
         cells.append(result)
         spikes, rate = _neurons(_normalised(result.output), macro.threshold, macro)
-        if index + 1 < len(arrays):
-            reductions.append(rate)
+        reduced = index + 1 in after
+        convolves = reduced and macro.reduction != MAX_POOL
+        reductions.append(rate if convolves else np.full(len(connected), np.nan))
+        if convolves:
             value = _halved(_convolved(spikes, rate), statistics.decay)
-    empty = np.zeros((len(connected), 0))
-    return NetworkField(tuple(cells), np.stack(reductions, axis=1) if reductions else empty, rate, connected)
+        else:
+            value = _largest(result.output, statistics.decay) if reduced else result.output
+    between = np.stack(reductions, axis=1)[:, :-1]
+    return NetworkField(tuple(cells), between, rate, connected)
 
 
 def _neurons(value: FieldValue, threshold: float | FloatArray, macro: Macro) -> tuple[FieldValue, FloatArray]:
@@ -197,11 +208,29 @@ def _halved(value: FieldValue, decay: float) -> FieldValue:
     """Rule 8: mean over 2 x 2 places, stride 2."""
     fixed, changing = _split_share(value, decay, 2)
     total = fixed + changing
-    # Neighbours after the pooling are two places apart: 16 pairs of places at distances 1 to 4.
-    apart = np.array([[1, 2], [2, 3]])
-    pairs = [decay ** (column + abs(row) - 1) for column in apart.ravel() for row in (-1, 0, 0, 1)]
-    correlation = value.correlation * np.mean(pairs) / total
+    correlation = value.correlation * _windows_apart(decay) / total
     return FieldValue(value.variance * total, fixed / total, np.clip(correlation, 0, 1), np.zeros_like(total))
+
+
+def _windows_apart(decay: float) -> float:
+    """Mean correlation of the 16 pairs of places in neighbouring 2 x 2 windows, at distances 1 to 4, where the nearest
+    places are correlated by 1.
+    """
+    apart = np.array([[1, 2], [2, 3]])
+    return float(np.mean([decay ** (column + abs(row) - 1) for column in apart.ravel() for row in (-1, 0, 0, 1)]))
+
+
+def _largest(value: FieldValue, decay: float) -> FieldValue:
+    """Rule 9: maximum over 2 x 2 places, stride 2."""
+    fixed, changing = _split_share(value, decay, 2)
+    alike = np.clip((16 * (fixed + changing) - 4) / 12, 0, 1)
+    own = 1 - alike
+    total = alike + VARIANCE_OF_4 * own
+    lasting = np.clip((value.static_share - alike) / np.maximum(own, 1e-9), 0, 1)
+    share = (alike + own * (lasting / 4 + (VARIANCE_OF_4 - 1 / 4) * lasting**2)) / total
+    correlation = value.correlation * _windows_apart(decay) / total
+    mean = value.mean + MEAN_OF_4 * np.sqrt(own * value.variance)
+    return FieldValue(value.variance * total, share, np.clip(correlation, 0, 1), mean)
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +275,8 @@ class _Propagation:
             values = self._sweep()
         variance = np.stack([value.variance for value in values], axis=1)
         share = np.stack([value.static_share for value in values], axis=1)
-        return CellField(self.arrays, self.rate, variance, share, values[-1])
+        mean = np.stack([value.mean for value in values], axis=1)
+        return CellField(self.arrays, self.rate, variance, share, mean, values[-1])
 
     def _sweep(self) -> list[FieldValue]:
         """Node statistics averaged over the followed timesteps, from current source statistics."""
@@ -262,6 +292,7 @@ class _Propagation:
                 total, mean = zero.copy(), np.zeros(count)
                 if node == 0:
                     total[:, 0, 0] = 1.0
+                    mean = mean + self.entry.mean
                 for index, (source, target) in enumerate(self.edges, start=1):
                     if target != node or (source > target and step == 0):
                         continue

@@ -19,7 +19,6 @@ from torch.nn import functional
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.graph import (
-    LIF,
     Add,
     AvgPool2d,
     BatchNorm,
@@ -28,6 +27,7 @@ from hasnas.search_spaces.graph import (
     Input,
     LayerGraph,
     Linear,
+    Neuron,
     Output,
 )
 from hasnas.search_spaces.network import SpikingNetwork, build_network
@@ -77,7 +77,7 @@ class NetworkScore(ABC):
 
 def readers(graph: LayerGraph) -> dict[str, int]:
     """How many convolutions read each layer of neurons, at least 1 for neurons read by anything else."""
-    counts = {node.name: 0 for node in graph.nodes if isinstance(node.operation, LIF)}
+    counts = {node.name: 0 for node in graph.nodes if isinstance(node.operation, Neuron)}
     for link in graph.connections:
         if link.source in counts and isinstance(graph.node(link.target).operation, Conv2d):
             counts[link.source] += 1
@@ -182,7 +182,8 @@ class NoiseSensitivity(NetworkScore):
         # Inputs drawn with the same seed would be scaled instead of disturbed.
         generator = torch.Generator().manual_seed(task.seed + NOISE_SEED)
         noise = torch.randn(task.inputs.shape, generator=generator) * task.inputs.std() * self.noise
-        last = "reduction1.lif" if task.space.cells > 1 else "head.lif"
+        names = {node.name for node in network.graph.nodes}
+        last = "reduction1.lif" if "reduction1.lif" in names else "head.lif"
         with torch.no_grad():
             clean, noisy = network.run(task.inputs)[last], network.run(task.inputs + noise)[last]
         active = float(torch.maximum(clean, noisy).mean())
@@ -220,7 +221,7 @@ def _linear_output(network: SpikingNetwork) -> Tensor:
                 value = torch.ones(1, *node.shape, dtype=torch.float64)
             case Add():
                 value = sum(links[1:], start=links[0]) if links else torch.zeros(1, *node.shape, dtype=torch.float64)
-            case LIF() | BatchNorm() | Dropout() | Output():
+            case Neuron() | BatchNorm() | Dropout() | Output():
                 value = links[0]
             case Conv2d() | Linear() | AvgPool2d():
                 value = network._modules_by_node[node.name](links[0])

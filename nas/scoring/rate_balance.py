@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.search_spaces.snasnet import CellSpace
-from hasnas.search_spaces.space import Codes
+from hasnas.search_spaces.space import Codes, SearchSpace
 
 from .counters import Counts
+from .grouped import score_by_group
 from .mean_field import NetworkField, propagate
 from .score import ScoreResult, ScoringTask, reference_codes, reject_disconnected, share_below
 
@@ -34,6 +36,7 @@ class RateBalance:
     """Balance of mean-field firing rates alone.
 
     >>> from hasnas.search_spaces import Macro
+    >>> from hasnas.search_spaces.snasnet import CellSpace
     >>> space = CellSpace(Macro(), operations=("none", "conv3x3_t0.5", "conv3x3_t1.5"))
     >>> result = RateBalance()(ScoringTask(space), np.array([[1, 0, 0, 0, 2, 0], [2, 0, 0, 0, 1, 0]]))
     >>> bool(result.total[0] > result.total[1])   # a low threshold where the input is weak
@@ -42,6 +45,9 @@ class RateBalance:
 
     def __call__(self, task: ScoringTask, codes: Codes) -> ScoreResult:
         """See `Score`."""
+        return score_by_group(task, codes, self._score)
+
+    def _score(self, task: ScoringTask, codes: Codes) -> ScoreResult:
         field = propagate(task.space, codes)
         value = balance(field)
         return ScoreResult(reject_disconnected(value, field.connected), {"balance": value})
@@ -57,8 +63,11 @@ class BalancedDepth:
 
     def __call__(self, task: ScoringTask, codes: Codes) -> ScoreResult:
         """See `Score`."""
+        return score_by_group(task, codes, self._score)
+
+    def _score(self, task: ScoringTask, codes: Codes) -> ScoreResult:
         counts, field = Counts(task.space, np.asarray(codes)), propagate(task.space, codes)
-        reference_balance, reference_edges = _reference(task.space)
+        reference_balance, reference_edges = _reference(cast(CellSpace, task.space))
         parts = {
             "depth": counts.depth,
             "balance": share_below(balance(field), reference_balance),
@@ -68,13 +77,15 @@ class BalancedDepth:
         return ScoreResult(reject_disconnected(total, counts.connected), parts)
 
 
-def balance_and_edges_ranks(space: CellSpace, field: NetworkField, edges: FloatArray) -> tuple[FloatArray, FloatArray]:
+def balance_and_edges_ranks(
+    space: SearchSpace, field: NetworkField, edges: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """Ranks of balance and of live edges in the space's reference set, each `[N]` within 0 to 1."""
-    reference_balance, reference_edges = _reference(space)
+    reference_balance, reference_edges = _reference(cast(CellSpace, space))
     return share_below(balance(field), reference_balance), share_below(edges, reference_edges)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _reference(space: CellSpace) -> tuple[FloatArray, FloatArray]:
     codes = reference_codes(space)
     return balance(propagate(space, codes)), Counts(space, codes).live_edges

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.registry import Registry
-from hasnas.search_spaces.snasnet import CellSpace
-from hasnas.search_spaces.space import Codes, sample
+from hasnas.search_spaces.space import Codes, SearchSpace, sample
 
 FloatArray = NDArray[np.float64]
 REFERENCE_SEED = 0
@@ -29,7 +28,7 @@ class ScoringTask:
         seed: of the weights.
     """
 
-    space: CellSpace
+    space: SearchSpace
     inputs: Any = None
     targets: Any = None
     seed: int = 0
@@ -105,7 +104,7 @@ def reject_disconnected(total: FloatArray, connected: NDArray[np.bool_]) -> Floa
     return np.where(connected, total, -np.inf)
 
 
-def reference_codes(space: CellSpace) -> Codes:
+def reference_codes(space: SearchSpace) -> Codes:
     """A fixed random set of connected candidates, against which components are ranked.
 
     Raises:

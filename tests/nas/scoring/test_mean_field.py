@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from hasnas.nas.scoring.isometry import IsometricDepth
 from hasnas.nas.scoring.mean_field import InputStatistics, propagate, window_share
+from hasnas.nas.scoring.score import ScoringTask
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
+from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.snasnet import CellSpace
 
@@ -118,6 +121,45 @@ def test_other_leaks_and_frames() -> None:
     for node in (0, 1, 2):
         rate = float(values[f"cell1.{node}.lif"].mean())
         assert field.cells[0].rate[0, node, node + 1] == pytest.approx(rate, rel=0.3, abs=0.01)
+
+
+BLOCKS = AutoSNNSpace(MACRO)
+CHAINS = {
+    "skips": (0, 0, 0, 0, 0),
+    "convolutions": (1, 1, 2, 1, 1),
+    "residual blocks": (3, 3, 3, 3, 3),
+    "large residual blocks": (4, 4, 4, 4, 4),
+    "all kinds": (1, 3, 2, 4, 0),
+    "skips between": (3, 0, 1, 0, 4),
+    "a convolution on pooled inputs": (0, 0, 1, 0, 0),
+}
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize("name", CHAINS)
+def test_chains_of_blocks(name: str, smooth: bool) -> None:
+    inputs = torch.nn.functional.avg_pool2d(noise(32), 5, 1, 2) if smooth else noise()
+    values = measured(BLOCKS.decode(CHAINS[name]), inputs / inputs.std())
+    stem = values["stem.norm"]
+    near, far = (float((stem[..., step:] * stem[..., :-step]).mean() / stem.var()) for step in (1, 2))
+    statistics = InputStatistics(near, decay=far / near) if smooth else NOISE
+    field = propagate(BLOCKS, np.array([CHAINS[name]]), statistics)
+    for number, cell in enumerate(field.cells, start=1):
+        for node in range(2):
+            if f"cell{number}.{node}.lif" in values:
+                rate = float(values[f"cell{number}.{node}.lif"].mean())
+                assert float(np.nanmax(cell.rate[0, node])) == pytest.approx(rate, rel=0.25), (number, node)
+        if f"reduction{number}.pool" in values:
+            pooled, following = values[f"reduction{number}.pool"], field.cells[number]
+            assert following.variance[0, 0] == pytest.approx(float(pooled.var()), rel=0.3)
+            assert following.mean[0, 0] == pytest.approx(float(pooled.mean()), rel=0.1)
+    assert float(field.head_rate[0]) == pytest.approx(float(values["head.lif"].mean()), rel=0.15)
+
+
+def test_blocks_add_up_to_a_path() -> None:
+    depths = IsometricDepth()(ScoringTask(BLOCKS), np.array([[0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 1, 0, 0, 3]])).total
+    assert depths[0] == 0 < depths[1] < 1
+    assert depths[2] > 2 * depths[1]
 
 
 def test_a_population_is_its_members() -> None:

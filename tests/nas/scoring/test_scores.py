@@ -16,6 +16,7 @@ from hasnas.nas.scoring.isometry import gradient_gains
 from hasnas.nas.scoring.mean_field import InputStatistics, propagate
 from hasnas.nas.scoring.score import share_below
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
+from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import sample
@@ -25,6 +26,7 @@ MACRO = Macro((3, 8, 8), classes=3, timesteps=3, channels=4, hidden=8, votes=1)
 SPACES = {
     "thresholds": SpikeNASBenchSpace(MACRO),
     "feedback": SNASNetSpace(MACRO, feedback=True),
+    "blocks": AutoSNNSpace(MACRO, blocks=3),
     "own cells": CellSpace(MACRO, shared=False, cells=3, operations=("none", "identity", "conv5x5", "maxpool3x3")),
 }
 INPUTS = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
