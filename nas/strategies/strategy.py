@@ -80,6 +80,8 @@ STRATEGIES: Registry[Callable[[SearchProblem], Strategy]] = Registry(
         "regularized_evolution": "hasnas.nas.nni_engine.evolution:RegularizedEvolution",
         "nsga2": "hasnas.nas.strategies.nsga2:NSGA2",
         "predictor": "hasnas.nas.strategies.predictor:PredictorSearch",
+        "cell_by_cell": "hasnas.nas.strategies.cell_by_cell:CellByCell",
+        "supernet_pruning": "hasnas.nas.strategies.supernet_pruning:SupernetPruning",
     },
     "hasnas.strategies",
 )
