@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from hasnas.errors import BadInputError
-from hasnas.search_spaces.graph import LIF, Add, Connection, Flatten, Input, LayerGraph, Node, Operation, Output
+from hasnas.search_spaces.graph import Add, Connection, Flatten, Input, LayerGraph, Neuron, Node, Operation, Output
 
 from .traced_layers import Shape, operation_of
 from .traced_run import Holder, ShapeInterpreter, at_rest, describe, prefixed, stripped, trace_symbols
@@ -41,8 +41,8 @@ def trace_module(module: nn.Module, example: Tensor, timesteps: int, static: boo
     """The layers of a module, found by symbolic tracing, with shapes from one run on an example.
 
     Layers are called by their dotted names in the module, sums by their block's (`block1.add`); a name that is taken
-    gets a number (`pool.2`). Neurons become LIF neurons (see `operation_of`). Parameters, training mode and gradients
-    stay as they are; neurons are reset.
+    gets a number (`pool.2`). Neurons become LIF, PLIF or IF neurons (see `operation_of`). Parameters, training mode and
+    gradients stay as they are; neurons are reset.
 
     Args:
         module: in single-step mode, for one timestep, or in multi-step mode; maps `[C, H, W]` or vectors `[F]`.
@@ -280,7 +280,7 @@ class _Run:
 
     def _check_time(self, node: fx.Node, value: _Value, lead: Shape) -> None:
         begins = value.lead == (self.batch,) and lead != value.lead
-        if begins and any(isinstance(one.operation, LIF) for one in self.nodes):
+        if begins and any(isinstance(one.operation, Neuron) for one in self.nodes):
             raise BadInputError(f"{describe(node)} adds the axis of time behind neurons; add it before the first ones")
 
     def _finish(self, node: fx.Node) -> None:

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.graph import (
+    IF,
     LIF,
+    PLIF,
     AvgPool2d,
     BatchNorm,
     Conv2d,
@@ -18,26 +20,27 @@ from hasnas.search_spaces.graph import (
     Operation,
     Vote,
 )
-from hasnas.search_spaces.network import neuron
+from hasnas.search_spaces.neurons import LearnedTauLIF, learned_tau, neuron
+from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear, weight_bits_of
 
 from spikingjelly.activation_based import layer  # isort: skip  # only after hasnas has silenced its import
 
-# An integrator is a neuron whose leak takes a million timesteps; no sample is that long.
-INTEGRATOR_TAU = 1e6
 KNOWN_LAYERS = (
     "Conv2d, Linear, BatchNorm1d, BatchNorm2d, AvgPool2d, MaxPool2d, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Dropout, "
-    "Dropout2d, Flatten, Identity, VotingLayer, LIFNode, IFNode"
+    "Dropout2d, Flatten, Identity, VotingLayer, LIFNode, ParametricLIFNode, IFNode"
 )
+LEAKY = (neuron.LIFNode, neuron.SimpleLIFNode)
+LEARNED = (neuron.ParametricLIFNode, LearnedTauLIF)
+LEAKLESS = (neuron.IFNode, neuron.SimpleIFNode)
 Shape = tuple[int, ...]
 
 
 def operation_of(name: str, module: nn.Module, before: Shape, after: Shape) -> Operation | None:
     """What a layer computes.
 
-    Neurons without leak (`IFNode`) and neurons whose input is not scaled (`decay_input=False`) become a LIF in units
-    of 1 / tau: v / tau follows the LIF's equation with the threshold and the reset divided by tau, too. For
-    `decay_input=False` this is exact; an `IFNode` takes tau = 10^6 timesteps, so that its potential loses a millionth
-    at each timestep, and a sum over timesteps that meets the threshold exactly stays below it. Costs depend on neither.
+    Leaky neurons whose input is not scaled (`decay_input=False`) are expressed in units of 1 / tau: v / tau follows the
+    LIF's equation with the threshold and the reset divided by tau, too. A `ParametricLIFNode` becomes a PLIF that
+    starts at the time constant the module has now.
 
     Args:
         name: of the layer, for messages.
@@ -52,7 +55,7 @@ def operation_of(name: str, module: nn.Module, before: Shape, after: Shape) -> O
         BadInputError: naming the layer, if a LayerGraph cannot express it.
 
     >>> operation_of("stem", nn.Conv2d(3, 8, 3, padding="same", bias=False), (3, 8, 8), (8, 8, 8))
-    Conv2d(in_channels=3, out_channels=8, kernel_size=3, stride=1, padding=1, groups=1, bias=False)
+    Conv2d(in_channels=3, out_channels=8, kernel_size=3, stride=1, padding=1, groups=1, bias=False, weight_bits=0)
     >>> operation_of("lif", neuron.LIFNode(tau=4.0, decay_input=False), (8,), (8,))
     LIF(tau=4.0, threshold=0.25, reset=0.0)
     """
@@ -82,7 +85,7 @@ def operation_of(name: str, module: nn.Module, before: Shape, after: Shape) -> O
 
 def _convolution(name: str, module: nn.Conv2d) -> Conv2d:
     own = type(module)._conv_forward is not nn.Conv2d._conv_forward
-    if own or type(module).forward not in (nn.Conv2d.forward, layer.Conv2d.forward):
+    if own or type(module).forward not in (nn.Conv2d.forward, layer.Conv2d.forward, QuantisedConv2d.forward):
         raise _own_forward(name, module, "Conv2d")
     if _side(name, "dilation", module.dilation) != 1:
         raise BadInputError(f"layer '{name}': dilation {module.dilation} has no price; use dilation=1, a larger kernel")
@@ -93,16 +96,16 @@ def _convolution(name: str, module: nn.Conv2d) -> Conv2d:
         raise BadInputError(f"layer '{name}': padding 'same' of an even kernel is uneven; use an odd kernel_size")
     named = {"same": kernel // 2, "valid": 0}
     padding = named[module.padding] if isinstance(module.padding, str) else _side(name, "padding", module.padding)
-    bias = module.bias is not None
-    return Conv2d(module.in_channels, module.out_channels, kernel, stride, padding, module.groups, bias)
+    bias, bits = module.bias is not None, weight_bits_of(module)
+    return Conv2d(module.in_channels, module.out_channels, kernel, stride, padding, module.groups, bias, bits)
 
 
 def _fully_connected(name: str, module: nn.Linear, before: Shape) -> Linear:
-    if type(module).forward not in (nn.Linear.forward, layer.Linear.forward):
+    if type(module).forward not in (nn.Linear.forward, layer.Linear.forward, QuantisedLinear.forward):
         raise _own_forward(name, module, "Linear")
     if len(before) != 1:
         raise BadInputError(f"layer '{name}' is a Linear on values of shape {before}; flatten them first")
-    return Linear(module.in_features, module.out_features, module.bias is not None)
+    return Linear(module.in_features, module.out_features, module.bias is not None, weight_bits_of(module))
 
 
 def _normalisation(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d, before: Shape) -> BatchNorm:
@@ -148,22 +151,24 @@ def _adaptive_pool(
     return (AvgPool2d if isinstance(module, nn.AdaptiveAvgPool2d) else MaxPool2d)(window, window)
 
 
-def _neurons(name: str, module: Any) -> LIF:
+def _neurons(name: str, module: Any) -> LIF | PLIF | IF:
     kind = type(module)
-    if kind in (neuron.LIFNode, neuron.SimpleLIFNode):
-        tau, unit = float(module.tau), 1.0 if module.decay_input else 1 / float(module.tau)
-    elif kind in (neuron.IFNode, neuron.SimpleIFNode):
-        tau, unit = INTEGRATOR_TAU, 1 / INTEGRATOR_TAU
-    else:
-        trained = f"(tau={1 / module.w.sigmoid().item():.4g})" if isinstance(module, neuron.ParametricLIFNode) else ""
-        raise BadInputError(f"layer '{name}' is a {kind.__name__}, which has no price; use LIFNode{trained} or IFNode")
+    if kind not in LEAKY + LEARNED + LEAKLESS:
+        raise BadInputError(
+            f"layer '{name}' is a {kind.__name__}, which has no price; use LIFNode, ParametricLIFNode or IFNode"
+        )
     if module.v_reset is None:
         raise BadInputError(
             f"layer '{name}' resets by subtraction (v_reset=None); set v_reset=0.0, the costs are the same"
         )
     if isinstance(module.v_threshold, Tensor) and module.v_threshold.numel() != 1:
         raise BadInputError(f"layer '{name}' has a threshold for each neuron; use one v_threshold")
-    return LIF(tau, float(module.v_threshold) * unit, float(module.v_reset) * unit)
+    threshold, reset = float(module.v_threshold), float(module.v_reset)
+    if kind in LEAKLESS:
+        return IF(threshold, reset)
+    tau = learned_tau(module.w) if kind in LEARNED else float(module.tau)
+    unit = 1.0 if module.decay_input else 1 / tau
+    return (PLIF if kind in LEARNED else LIF)(tau, threshold * unit, reset * unit)
 
 
 def _side(name: str, what: str, value: Any) -> int:

@@ -58,7 +58,14 @@ class Architecture:
             for genotype, channels in zip(self.genotypes, widths, strict=True)
             for edge in genotype.edges
         )
-        return cells + self.macro.parameters_without_cells(len(self.genotypes))
+        neurons = {
+            (index, edge.source, operation_named(edge.operation).threshold)
+            for index, genotype in enumerate(self.genotypes)
+            for edge in genotype.edges
+            if operation_named(edge.operation).is_conv
+        }
+        learned = len(neurons) * self.macro.parameters_per_neuron_layer
+        return cells + learned + self.macro.parameters_without_cells(len(self.genotypes))
 
     def expand(self) -> LayerGraph:
         """The layers that are deployed and priced.

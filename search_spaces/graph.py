@@ -10,6 +10,7 @@ from typing import Any
 from hasnas.errors import BadInputError, nearest
 
 GRAPH_VERSION = 1
+MOST_WEIGHT_BITS = 16
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Conv2d:
-    """Two-dimensional convolution, square kernel."""
+    """Two-dimensional convolution, square kernel; weights of `weight_bits` bits, 0 for float."""
 
     in_channels: int
     out_channels: int
@@ -30,15 +31,17 @@ class Conv2d:
     padding: int = 0
     groups: int = 1
     bias: bool = False
+    weight_bits: int = 0
 
 
 @dataclass(frozen=True)
 class Linear:
-    """Fully connected layer."""
+    """Fully connected layer; weights of `weight_bits` bits, 0 for float."""
 
     in_features: int
     out_features: int
     bias: bool = False
+    weight_bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,12 @@ class BatchNorm:
 
 
 @dataclass(frozen=True)
-class LIF:
+class Neuron:
+    """What all spiking neurons are: one per element, with a state that starts every sample at rest."""
+
+
+@dataclass(frozen=True)
+class LIF(Neuron):
     """Leaky integrate-and-fire neurons, one per element.
 
     v <- v + (x - v) / tau;  spike where v >= threshold, then v <- reset.
@@ -60,6 +68,55 @@ class LIF:
     tau: float = 4 / 3
     threshold: float = 1.0
     reset: float = 0.0
+
+
+@dataclass(frozen=True)
+class PLIF(Neuron):
+    """LIF neurons whose time constant is learned, one for the whole layer; `tau`, above 1, is its initial value.
+
+    v <- v + (x - v) sigmoid(w);  spike where v >= threshold, then v <- reset;  w starts at -ln(tau - 1).
+
+    Source: Fang et al., "Incorporating Learnable Membrane Time Constant", ICCV 2021; SpikingJelly `ParametricLIFNode`.
+    """
+
+    tau: float = 4 / 3
+    threshold: float = 1.0
+    reset: float = 0.0
+
+
+@dataclass(frozen=True)
+class IF(Neuron):
+    """Integrate-and-fire neurons without leak: v <- v + x;  spike where v >= threshold, then v <- reset.
+
+    Source: SpikingJelly `IFNode` with a hard reset.
+    """
+
+    threshold: float = 1.0
+    reset: float = 0.0
+
+
+@dataclass(frozen=True)
+class ALIF(Neuron):
+    """LIF neurons whose threshold rises with each spike and falls back over `tau_adaptation` timesteps.
+
+        v <- v + (x - v) / tau
+        z = 1 where v >= threshold + beta a, else 0;  then v <- reset where z = 1
+        a <- exp(-1 / tau_adaptation) a + z
+
+    A spike thus counts from the next timestep on. The published model writes the last line with (1 - rho) z, rho =
+    exp(-1 / tau_adaptation), which is the same neuron at beta (1 - rho) for beta. Its values (beta 1.8, tau_adaptation
+    700 steps, threshold 0.01) raise the threshold by 0.26 of itself at each spike; the default does nearly so. Its time
+    constant outlasts the samples of image classification, where a few timesteps are as slow in proportion.
+
+    Source: Bellec et al., "Long short-term memory and learning-to-learn in networks of spiking neurons", NeurIPS 2018;
+    there reset subtracts the threshold, here it is hard as for the other neurons.
+    """
+
+    tau: float = 4 / 3
+    threshold: float = 1.0
+    reset: float = 0.0
+    beta: float = 0.25
+    tau_adaptation: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -109,8 +166,25 @@ class Output:
     """Where results leave; the network's answer is their mean over time."""
 
 
-Operation = Input | Conv2d | Linear | BatchNorm | LIF | AvgPool2d | MaxPool2d | Add | Flatten | Dropout | Vote | Output
+Operation = (
+    Input
+    | Conv2d
+    | Linear
+    | BatchNorm
+    | LIF
+    | PLIF
+    | IF
+    | ALIF
+    | AvgPool2d
+    | MaxPool2d
+    | Add
+    | Flatten
+    | Dropout
+    | Vote
+    | Output
+)
 OPERATION_TYPES: dict[str, type] = {kind.__name__: kind for kind in Operation.__args__}
+NEURONS: dict[str, type[Neuron]] = {"lif": LIF, "plif": PLIF, "if": IF, "alif": ALIF}
 
 
 @dataclass(frozen=True)
@@ -140,6 +214,8 @@ class Node:
                 return linear.out_features * (linear.in_features + linear.bias)
             case BatchNorm(channels):
                 return 2 * channels
+            case PLIF():
+                return 1
         return 0
 
 
@@ -241,7 +317,7 @@ class LayerGraph:
             if isinstance(node.operation, Input):
                 fixed = node.operation.static
             else:
-                stateless = not isinstance(node.operation, LIF | Dropout | Output)
+                stateless = not isinstance(node.operation, Neuron | Dropout | Output)
                 fixed = stateless and all(link.source in static and not link.delay for link in links)
             if fixed:
                 static.add(node.name)
@@ -272,7 +348,7 @@ class LayerGraph:
             "version": GRAPH_VERSION,
             "timesteps": self.timesteps,
             "nodes": [
-                {"name": n.name, "kind": type(n.operation).__name__, "shape": list(n.shape), **asdict(n.operation)}
+                {"name": n.name, "kind": type(n.operation).__name__, "shape": list(n.shape), **_fields(n.operation)}
                 for n in self.nodes
             ],
             "connections": [[link.source, link.target, link.delay] for link in self.connections],
@@ -293,6 +369,43 @@ class LayerGraph:
         )
         links = tuple(Connection(source, target, delay) for source, target, delay in data["connections"])
         return LayerGraph(nodes, links, int(data["timesteps"]))
+
+
+def _fields(operation: Operation) -> dict[str, Any]:
+    """Plain data of an operation; float weights are not mentioned, as in files of the first release."""
+    data = asdict(operation)
+    return {key: value for key, value in data.items() if key != "weight_bits" or value}
+
+
+def neuron_of(kind: str, tau: float, threshold: float) -> LIF | PLIF | IF | ALIF:
+    """The neuron operation that a name stands for; one without leak has no use for `tau`.
+
+    Raises:
+        BadInputError: if the name is unknown; the nearest known one is named.
+
+    >>> neuron_of("if", tau=2.0, threshold=0.5)
+    IF(threshold=0.5, reset=0.0)
+    """
+    match kind:
+        case "lif":
+            return LIF(tau, threshold)
+        case "plif":
+            return PLIF(tau, threshold)
+        case "if":
+            return IF(threshold)
+        case "alif":
+            return ALIF(tau, threshold)
+    raise BadInputError(f"unknown neuron '{kind}'{nearest(str(kind), NEURONS)}")
+
+
+def check_weight_bits(bits: int, where: str = "weight_bits") -> None:
+    """Refuse bits that the quantiser has no levels for; 0 means float weights and passes.
+
+    Raises:
+        BadInputError: if `bits` is not a whole number from 0 to 16.
+    """
+    if isinstance(bits, bool) or not isinstance(bits, int) or not 0 <= bits <= MOST_WEIGHT_BITS:
+        raise BadInputError(f"{where} is {bits!r}; give 1 to {MOST_WEIGHT_BITS} bits, or 0 for float weights")
 
 
 def _operation_from_json(item: dict[str, Any]) -> Operation:

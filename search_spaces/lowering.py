@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from hasnas.cim_estimator.workload import LayerKind, Workload
 
 from .cell_groups import as_cells
-from .graph import LIF, Add, AvgPool2d, BatchNorm, Conv2d, Input, LayerGraph, Linear, MaxPool2d, Node, Vote
+from .graph import ALIF, Add, AvgPool2d, BatchNorm, Conv2d, Input, LayerGraph, Linear, MaxPool2d, Neuron, Node, Vote
 from .macro import MAX_POOL, Macro
 from .snasnet import CellSpace
 from .space import Codes, SearchSpace
 
 REAL_BITS = 8
 SPIKE_BITS = 1
+ADAPTATION = ".adaptation"  # what the slot of an adaptive threshold is called, behind its neurons' name
 Integers = NDArray[np.int64]
 
 
@@ -38,7 +39,8 @@ def lower(graph: LayerGraph, rates: Mapping[str, float] | None = None) -> Worklo
     """The workload of one network.
 
     A batch norm that follows a convolution or a fully connected layer alone is folded into it, any other is a layer of
-    its own. Layers without arithmetic (flatten, dropout, a vote of one) disappear.
+    its own. Layers without arithmetic (flatten, dropout, a vote of one) disappear. Neurons of every type cost what LIF
+    neurons do; the adaptive threshold is a second state that decays and is added, and costs the same once more.
 
     Args:
         graph: the deployed network.
@@ -69,12 +71,14 @@ def lower(graph: LayerGraph, rates: Mapping[str, float] | None = None) -> Worklo
             level=level[node.name],
         )
         table.add(node.name, row, (rates or {}).get(node.name, math.nan))
+        if isinstance(node.operation, ALIF):
+            table.add_adaptation(node.name, row)
     return table.workload(graph.timesteps)
 
 
 def _result_bits(node: Node, arriving: list[int]) -> int:
     match node.operation:
-        case LIF():
+        case Neuron():
             return SPIKE_BITS
         case AvgPool2d(window, _, _):
             return average_bits(window, arriving[0])
@@ -104,7 +108,7 @@ def _row_of(graph: LayerGraph, node: Node) -> dict[str, int] | None:
             kind, shape, biases = LayerKind.POOL, (kernel, stride, 1), 0
         case Add() | Vote():
             kind, shape, biases = LayerKind.ADD, (1, 1, 1), 0
-        case LIF():
+        case Neuron():
             kind, shape, biases = LayerKind.LIF, (1, 1, 1), 0
         case BatchNorm():
             kind, shape, biases = LayerKind.SCALE, (1, 1, 1), channels
@@ -119,6 +123,7 @@ def _row_of(graph: LayerGraph, node: Node) -> dict[str, int] | None:
         "kind": kind,
         "biases": biases,
         "parameters": node.parameter_count,
+        "weight_bits": getattr(node.operation, "weight_bits", 0),
         "delay": sum(link.delay for link in links),
     }
 
@@ -145,17 +150,25 @@ def _shape_fields(
 
 @dataclass
 class _Table:
-    """Slots in the making: a value, or one for each candidate, for each field."""
+    """Slots in the making: a value, or one for each candidate, for each field; `weight_bits` where rows say none."""
 
+    weight_bits: int = 0
     names: list[str] = field(default_factory=list)
     rows: list[dict[str, int | Integers]] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
 
     def add(self, name: str, row: Mapping[str, int | Integers], rate: float = math.nan) -> None:
         empty: dict[str, int | Integers] = {"biases": 0, "parameters": 0, "delay": 0, "weight_bits": 0}
+        if self.weight_bits:
+            weighted = np.isin(row["kind"], (LayerKind.CONV, LayerKind.LINEAR))
+            empty["weight_bits"] = np.where(weighted, self.weight_bits, 0)
         self.names.append(name)
         self.rows.append({**empty, **row})
         self.rates.append(rate)
+
+    def add_adaptation(self, name: str, row: Mapping[str, int | Integers]) -> None:
+        """The adaptive threshold of neurons: one more state for each."""
+        self.add(f"{name}{ADAPTATION}", row)
 
     def fold(self, name: str, biases: int, parameters: int) -> None:
         """Let a batch norm disappear into the layer before it: its affine map becomes one bias for each channel."""
@@ -190,7 +203,7 @@ def lower_codes(space: SearchSpace, codes: Codes) -> Workload:
     space, codes = as_cells(space, codes)
     macro = space.macro
     canonical, _ = space.canonical(codes)
-    table = _Table()
+    table = _Table(macro.weight_bits)
     sizes, widths = macro.map_sizes(space.cells), macro.cell_channels(space.cells)
     after = macro.reductions_of(space.cells)
     stem = _shape_fields(macro.input_shape, (widths[0], *sizes[0]), (3, macro.stem_stride, 1))
@@ -216,6 +229,12 @@ def lower_codes(space: SearchSpace, codes: Codes) -> Workload:
 def _conv_fields(fan_in: int, outputs: int) -> dict[str, int]:
     """A convolution without bias and the batch norm folded into it."""
     return {"kind": LayerKind.CONV, "biases": outputs, "parameters": fan_in * outputs + 2 * outputs}
+
+
+def _neuron_fields(macro: Macro, shape: tuple[int, int, int]) -> dict[str, int | Integers]:
+    """A layer of neurons, one for each element of a map."""
+    learned = macro.parameters_per_neuron_layer
+    return {**_shape_fields(shape, shape), "kind": LayerKind.LIF, "input_bits": REAL_BITS, "parameters": learned}
 
 
 class _CellColumns:
@@ -300,16 +319,15 @@ class _CellColumns:
                 axis=0,
             )
             suffix = "lif" if threshold < 0 else f"lif_t{str(threshold).replace('.', '_')}"
-            table.add(
-                f"{self.name}.{node}.{suffix}",
-                {
-                    **_shape_fields(self.shape, self.shape),
-                    "kind": np.where(present, LayerKind.LIF, LayerKind.NONE),
-                    "evaluations": self.space.macro.timesteps,
-                    "input_bits": REAL_BITS,
-                    "level": level + 1,
-                },
-            )
+            row = {
+                **_neuron_fields(self.space.macro, self.shape),
+                "kind": np.where(present, LayerKind.LIF, LayerKind.NONE),
+                "evaluations": self.space.macro.timesteps,
+                "level": level + 1,
+            }
+            table.add(f"{self.name}.{node}.{suffix}", row)
+            if self.space.macro.neuron == "alif":
+                table.add_adaptation(f"{self.name}.{node}.{suffix}", row)
 
     def _spread(self, node: int, level: list[Integers], static: list[NDArray[np.bool_]]) -> None:
         """Carry a node's level and staticness along its forward edges."""
@@ -369,8 +387,10 @@ def _write_reduction(
     conv = {**_conv_fields(9 * channels, 2 * channels), "input_bits": SPIKE_BITS}
     always = {"evaluations": macro.timesteps}
     table.add(f"{name}.norm_in", {**_shape_fields(shape, shape), **scale, "evaluations": first, "level": level + 1})
-    lif = {"kind": LayerKind.LIF, "input_bits": REAL_BITS}
-    table.add(f"{name}.lif", {**_shape_fields(shape, shape), **lif, **always, "level": level + 2})
+    neurons = {**_neuron_fields(macro, shape), **always, "level": level + 2}
+    table.add(f"{name}.lif", neurons)
+    if macro.neuron == "alif":
+        table.add_adaptation(f"{name}.lif", neurons)
     table.add(f"{name}.conv", {**_shape_fields(shape, wide, (3, 1, 1)), **conv, **always, "level": level + 3})
     table.add(f"{name}.pool", {**_shape_fields(wide, pooled, (2, 2, 1)), **pool, **always, "level": level + 4})
     return level + 4
@@ -386,7 +406,7 @@ def _write_head(table: _Table, macro: Macro, shape: tuple[int, int, int], entry:
     slots: list[tuple[str, dict[str, int | Integers]]] = [
         ("norm", {**_shape_fields(shape, shape), "kind": LayerKind.SCALE, "biases": channels,
                   "parameters": 2 * channels, "input_bits": REAL_BITS}),
-        ("lif", {**_shape_fields(shape, shape), "kind": LayerKind.LIF, "input_bits": REAL_BITS}),
+        ("lif", _neuron_fields(macro, shape)),
         ("pool", {**_shape_fields(shape, pooled, (window, window, 1)), "kind": LayerKind.POOL,
                   "input_bits": SPIKE_BITS}),
     ]  # fmt: skip
@@ -395,8 +415,7 @@ def _write_head(table: _Table, macro: Macro, shape: tuple[int, int, int], entry:
         hidden = (macro.hidden, 1, 1)
         slots.append(("hidden", {**_shape_fields((features, 1, 1), hidden), "kind": LayerKind.LINEAR,
                                  "parameters": features * macro.hidden, "input_bits": pooled_bits}))  # fmt: skip
-        neurons = {"kind": LayerKind.LIF, "input_bits": REAL_BITS}
-        slots.append(("hidden_lif", {**_shape_fields(hidden, hidden), **neurons}))
+        slots.append(("hidden_lif", _neuron_fields(macro, hidden)))
         last, last_bits = macro.hidden, SPIKE_BITS
     slots.append(("classifier", {**_shape_fields((last, 1, 1), (outputs, 1, 1)), "kind": LayerKind.LINEAR,
                                  "biases": outputs, "parameters": last * outputs + outputs,
@@ -406,4 +425,7 @@ def _write_head(table: _Table, macro: Macro, shape: tuple[int, int, int], entry:
         slots.append(("vote", {**votes, "kind": LayerKind.ADD, "input_bits": REAL_BITS}))
     for offset, (name, row) in enumerate(slots):
         runs = first if name == "norm" else macro.timesteps
-        table.add(f"head.{name}", {**row, "evaluations": runs, "level": level + 1 + offset})
+        whole = {**row, "evaluations": runs, "level": level + 1 + offset}
+        table.add(f"head.{name}", whole)
+        if row["kind"] is LayerKind.LIF and macro.neuron == "alif":
+            table.add_adaptation(f"head.{name}", whole)

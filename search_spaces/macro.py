@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from hasnas.errors import BadInputError, nearest
 
 from .cells import Edge, Genotype
 from .graph import (
+    ALIF,
+    IF,
     LIF,
+    NEURONS,
+    PLIF,
     Add,
     AvgPool2d,
     BatchNorm,
@@ -25,13 +29,15 @@ from .graph import (
     Operation,
     Output,
     Vote,
+    check_weight_bits,
+    neuron_of,
 )
 from .operations import IDENTITY, operation_named
 
 CONV_AVG_POOL, MAX_POOL = "conv_avg_pool", "max_pool"
 REDUCTIONS = (CONV_AVG_POOL, MAX_POOL)
 # Fields that came after the first release, with their defaults: files and keys of older architectures stay as they are.
-ADDED: dict[str, Any] = {"reduction": CONV_AVG_POOL, "reductions": None}
+ADDED: dict[str, Any] = {"neuron": "lif", "weight_bits": 0, "reduction": CONV_AVG_POOL, "reductions": None}
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,10 @@ class Macro:
         dropout: probability of a zero before the classifier, in training.
         tau: membrane time constant in timesteps, at least 1.
         threshold: firing threshold where the operation names none.
+        neuron: `"lif"`, `"plif"` (tau is learned, from `tau` on), `"if"` (no leak, `tau` plays no part) or `"alif"`
+            (adaptive threshold); all neurons are alike. "LIF" above stands for any of them.
+        weight_bits: bits of all weights, those of stem and classifier included; 0 means float in training and the
+            hardware's bits in prices.
         reduction: what shrinks maps between cells: `"conv_avg_pool"` (BN-LIF-Conv3x3-BN-AvgPool2, channels double) or
             `"max_pool"` (MaxPool2, channels stay).
         reductions: numbers of the cells that a reduction follows, from 1; `None` means every cell but the last.
@@ -80,6 +90,8 @@ class Macro:
     dropout: float = 0.5
     tau: float = 4 / 3
     threshold: float = 1.0
+    neuron: str = "lif"
+    weight_bits: int = 0
     reduction: str = CONV_AVG_POOL
     reductions: tuple[int, ...] | None = None
 
@@ -97,7 +109,21 @@ class Macro:
             raise BadInputError(f"macro.tau is {self.tau}; give at least 1 timestep")
         if not self.threshold > 0:
             raise BadInputError(f"macro.threshold is {self.threshold}; give a positive threshold")
+        if self.neuron not in NEURONS:
+            raise BadInputError(f"macro.neuron is '{self.neuron}'{nearest(str(self.neuron), NEURONS)}")
+        if self.neuron == "plif" and not self.tau > 1:
+            raise BadInputError(f"macro.tau is {self.tau}; plif neurons start above 1 timestep, raise it")
+        check_weight_bits(self.weight_bits, "macro.weight_bits")
         self._check_reductions()
+
+    def neurons(self, threshold: float | None = None) -> LIF | PLIF | IF | ALIF:
+        """The operation of a layer of neurons, with a threshold of its own if one is given."""
+        return neuron_of(self.neuron, self.tau, self.threshold if threshold is None else threshold)
+
+    @property
+    def parameters_per_neuron_layer(self) -> int:
+        """Trainable parameters of a layer of neurons: the learned time constant, if there is one."""
+        return int(self.neuron == "plif")
 
     def _check_reductions(self) -> None:
         if self.reduction not in REDUCTIONS:
@@ -168,7 +194,8 @@ class Macro:
         inputs = self.classifier_inputs(cells)
         last = self.hidden or inputs
         head = 2 * widths[-1] + inputs * self.hidden + last * outputs + outputs
-        return stem + reductions + head
+        neurons = (len(shrunk) + 1 + (self.hidden > 0)) * self.parameters_per_neuron_layer
+        return stem + reductions + head + neurons
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, read back by `from_json`; `ADDED` fields are left out where they have their default."""
@@ -197,7 +224,7 @@ def expand(genotypes: tuple[Genotype, ...], macro: Macro) -> LayerGraph:
     Raises:
         BadInputError: if a cell has no path from input to output.
     """
-    builder = _Builder()
+    builder = _Builder(macro.weight_bits)
     value = builder.add("input", Input(macro.static_input), macro.input_shape)
     sizes, widths = macro.map_sizes(len(genotypes)), macro.cell_channels(len(genotypes))
     after = macro.reductions_of(len(genotypes))
@@ -215,10 +242,13 @@ def expand(genotypes: tuple[Genotype, ...], macro: Macro) -> LayerGraph:
 
 @dataclass
 class _Builder:
+    weight_bits: int
     nodes: list[Node] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
 
     def add(self, name: str, operation: Operation, shape: tuple[int, ...], *sources: str) -> str:
+        if self.weight_bits and isinstance(operation, Conv2d | Linear):
+            operation = replace(operation, weight_bits=self.weight_bits)
         self.nodes.append(Node(name, operation, shape))
         self.connections.extend(Connection(source, name) for source in sources)
         return name
@@ -258,7 +288,7 @@ def _expand_cell(
 def _expand_neurons(
     builder: _Builder, prefix: str, leaving: list[Edge], macro: Macro, value: tuple[tuple[int, ...], str]
 ) -> dict[float | None, str]:
-    """One LIF for each threshold among the convolutions that leave a node: equal neurons on equal input are one."""
+    """A layer of neurons for each threshold among the convolutions that leave a node: equal ones are built once."""
     spikes: dict[float | None, str] = {}
     shape, source = value
     for edge in leaving:
@@ -266,7 +296,7 @@ def _expand_neurons(
         if operation.is_conv and operation.threshold not in spikes:
             own = operation.threshold
             name = f"{prefix}.lif" if own is None else f"{prefix}.lif_t{str(own).replace('.', '_')}"
-            neuron = LIF(macro.tau, macro.threshold if own is None else own)
+            neuron = macro.neurons(own)
             spikes[own] = builder.add(name, neuron, shape, source)
     return spikes
 
@@ -297,7 +327,7 @@ def _expand_reduction(builder: _Builder, prefix: str, macro: Macro, shape: tuple
         return builder.add(f"{prefix}.pool", MaxPool2d(2, 2), (channels, height // 2, width // 2), value)
     wide = (2 * channels, height, width)
     value = builder.add(f"{prefix}.norm_in", BatchNorm(channels), shape, value)
-    value = builder.add(f"{prefix}.lif", LIF(macro.tau, macro.threshold), shape, value)
+    value = builder.add(f"{prefix}.lif", macro.neurons(), shape, value)
     value = builder.add(f"{prefix}.conv", Conv2d(channels, 2 * channels, 3, 1, 1), wide, value)
     value = builder.add(f"{prefix}.norm", BatchNorm(2 * channels), wide, value)
     return builder.add(f"{prefix}.pool", AvgPool2d(2, 2), (2 * channels, height // 2, width // 2), value)
@@ -309,13 +339,13 @@ def _expand_head(builder: _Builder, macro: Macro, shape: tuple[int, int, int], v
     features = pooled[0] * pooled[1] * pooled[2]
     outputs = macro.classes * macro.votes
     value = builder.add("head.norm", BatchNorm(channels), shape, value)
-    value = builder.add("head.lif", LIF(macro.tau, macro.threshold), shape, value)
+    value = builder.add("head.lif", macro.neurons(), shape, value)
     value = builder.add("head.pool", AvgPool2d(macro.final_pool, macro.final_pool), pooled, value)
     value = builder.add("head.flatten", Flatten(), (features,), value)
     value = builder.add("head.dropout", Dropout(macro.dropout), (features,), value)
     if macro.hidden:
         value = builder.add("head.hidden", Linear(features, macro.hidden), (macro.hidden,), value)
-        value = builder.add("head.hidden_lif", LIF(macro.tau, macro.threshold), (macro.hidden,), value)
+        value = builder.add("head.hidden_lif", macro.neurons(), (macro.hidden,), value)
     last = macro.hidden or features
     value = builder.add("head.classifier", Linear(last, outputs, bias=True), (outputs,), value)
     value = builder.add("head.vote", Vote(macro.votes), (macro.classes,), value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import math
 from collections.abc import Mapping
 
@@ -14,7 +13,6 @@ from torch.nn import functional
 from hasnas.errors import BadInputError
 
 from .graph import (
-    LIF,
     Add,
     AvgPool2d,
     BatchNorm,
@@ -25,15 +23,13 @@ from .graph import (
     LayerGraph,
     Linear,
     MaxPool2d,
+    Neuron,
     Node,
     Operation,
     Vote,
 )
-
-# SpikingJelly registers its GPU kernels on import, and torch warns on every machine that has no Triton to run them.
-logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
-
-from spikingjelly.activation_based import neuron, surrogate  # noqa: E402
+from .neurons import LearnedTauLIF, neuron_module
+from .quantization import QuantisedConv2d, QuantisedLinear
 
 
 class SpikingNetwork(nn.Module):
@@ -61,7 +57,8 @@ class SpikingNetwork(nn.Module):
             if module is not None:
                 attach(self, node.name, module)
                 self._modules_by_node[node.name] = module
-        self._neurons = [m for m in self._modules_by_node.values() if isinstance(m, neuron.BaseNode)]
+        neurons = [node.name for node in graph.nodes if isinstance(node.operation, Neuron)]
+        self._neurons = [self._modules_by_node[name] for name in neurons]
 
     def forward(self, x: Tensor) -> Tensor:
         """Mean over time of the output, `[B, classes]`."""
@@ -92,20 +89,20 @@ class SpikingNetwork(nn.Module):
     def reset(self) -> None:
         """Put every neuron at rest."""
         for node in self._neurons:
-            node.reset()
+            node.reset()  # type: ignore[operator]
 
     @torch.no_grad()
     def activity(self, x: Tensor) -> dict[str, float]:
         """How busy each layer is on a batch.
 
         Returns:
-            For every LIF its firing rate, for every convolution and fully connected layer the share of its input
-            values that are not zero, both per evaluation.
+            For every layer of neurons its firing rate, for every convolution and fully connected layer the share of its
+            input values that are not zero, both per evaluation.
         """
         values = self.run(x)
         rates: dict[str, float] = {}
         for node in self.graph.nodes:
-            if isinstance(node.operation, LIF):
+            if isinstance(node.operation, Neuron):
                 rates[node.name] = _share_active(values[node.name])
             elif isinstance(node.operation, Conv2d | Linear):
                 rates[node.name] = _share_active(values[self.graph.inputs(node.name)[0].source])
@@ -135,7 +132,7 @@ class SpikingNetwork(nn.Module):
             return
         if node.name in self.graph.static_nodes:
             result = self._evaluate(node, [values[link.source] for link in links])
-        elif isinstance(node.operation, LIF):
+        elif isinstance(node.operation, Neuron):
             module = self._modules_by_node[node.name]
             result = module.multi_step_forward(self._timed(values, links[0].source))  # type: ignore[operator]
         elif isinstance(node.operation, Dropout):
@@ -169,7 +166,7 @@ class SpikingNetwork(nn.Module):
         values.update({name: torch.stack(steps) for name, steps in history.items()})
 
     def _step(self, node: Node, arriving: list[Tensor]) -> Tensor:
-        if isinstance(node.operation, LIF):
+        if isinstance(node.operation, Neuron):
             return self._modules_by_node[node.name].single_step_forward(arriving[0])  # type: ignore[operator]
         return self._evaluate(node, arriving)
 
@@ -202,6 +199,10 @@ def _share_active(value: Tensor) -> float:
 def module_for(operation: Operation) -> nn.Module | None:
     """The torch module of an operation; None for those that need none."""
     match operation:
+        case Conv2d() if operation.weight_bits:
+            return QuantisedConv2d(operation)
+        case Linear() if operation.weight_bits:
+            return QuantisedLinear(operation)
         case Conv2d(inputs, outputs, kernel, stride, padding, groups, bias):
             return nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=bias)
         case Linear(inputs, outputs, bias):
@@ -212,21 +213,9 @@ def module_for(operation: Operation) -> nn.Module | None:
             return nn.AvgPool2d(kernel, stride, padding)
         case MaxPool2d(kernel, stride, padding):
             return nn.MaxPool2d(kernel, stride, padding)
-        case LIF(tau, threshold, reset):
-            return lif_module(tau, threshold, reset)
+        case Neuron():
+            return neuron_module(operation)
     return None
-
-
-def lif_module(tau: float, threshold: float, reset: float = 0.0) -> neuron.LIFNode:
-    """SpikingJelly's LIF with the arctangent surrogate and a detached reset, as SNASNet trains it."""
-    return neuron.LIFNode(
-        tau=tau,
-        v_threshold=threshold,
-        v_reset=reset,
-        surrogate_function=surrogate.ATan(),
-        detach_reset=True,
-        step_mode="m",
-    )
 
 
 def attach(root: nn.Module, dotted: str, module: nn.Module) -> None:
@@ -240,7 +229,8 @@ def attach(root: nn.Module, dotted: str, module: nn.Module) -> None:
 
 
 def initialise(module: nn.Module, seed: int) -> None:
-    """Draw all weights anew: uniform within 1/sqrt(fan in), batch norm at 1 and 0, biases at 0.
+    """Draw all weights anew: uniform within 1/sqrt(fan in), batch norm at 1 and 0, biases at 0, learned tau at its
+    initial value.
 
     Each parameter has its own generator, seeded by the run's seed and the parameter's name, so that a layer starts
     from the same weights in every network that holds it.
@@ -258,6 +248,8 @@ def initialise(module: nn.Module, seed: int) -> None:
     for child in module.modules():
         if isinstance(child, nn.BatchNorm2d):
             child.reset_running_stats()
+        if isinstance(child, LearnedTauLIF):
+            child.initialise()
 
 
 def _seed_of(name: str, seed: int) -> int:

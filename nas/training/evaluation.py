@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
 from hasnas.nas.data import Split, batches
-from hasnas.search_spaces.graph import LIF, LayerGraph
+from hasnas.search_spaces.graph import LayerGraph, Neuron
 from hasnas.search_spaces.network import SpikingNetwork
 
 
@@ -59,7 +59,7 @@ def measure_activity(network: SpikingNetwork, split: Split, batch_size: int = 25
 
     Returns:
         For every convolution and fully connected layer the share of its input values that are not zero per evaluation,
-        as `hasnas.search_spaces.lowering.lower` takes it; for every LIF its spikes per neuron and timestep.
+        as `hasnas.search_spaces.lowering.lower` takes it; for every layer of neurons its spikes per neuron and step.
 
     Raises:
         BadInputError: if there is no sample.
@@ -76,7 +76,7 @@ def measure_activity(network: SpikingNetwork, split: Split, batch_size: int = 25
 
 def firing_rates(graph: LayerGraph, activity: Mapping[str, float]) -> dict[str, float]:
     """The part of `measure_activity`'s result that belongs to neurons, in the order of the layers."""
-    neurons = [node.name for node in graph.nodes if isinstance(node.operation, LIF)]
+    neurons = [node.name for node in graph.nodes if isinstance(node.operation, Neuron)]
     return {name: activity[name] for name in neurons if name in activity}
 
 

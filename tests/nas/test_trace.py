@@ -280,7 +280,6 @@ class Weighted(nn.Conv2d):
         (nn.AvgPool2d(3, padding=1, count_include_pad=False), "count_include_pad=True"),
         (nn.AdaptiveAvgPool2d(3), "choose an output_size that divides"),
         (neuron.IFNode(v_reset=None), "resets by subtraction"),
-        (neuron.ParametricLIFNode(init_tau=2.0), r"use LIFNode\(tau=2\)"),
         (neuron.QIFNode(), "QIFNode, which has no price"),
         (layer.ElementWiseRecurrentContainer(nn.Identity(), torch.add), "ElementWiseRecurrentContainer"),
         (neuron.LIFNode(step_mode="m"), "layer '0' is in step mode 'm', but its input is"),

@@ -1,0 +1,117 @@
+"""Neuron operations as torch modules: single_step_forward on [B, ...], multi_step_forward on [T, B, ...], reset."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import torch
+from torch import Tensor, nn
+
+from hasnas.errors import BadInputError
+
+from .graph import ALIF, IF, LIF, PLIF, Neuron
+
+# SpikingJelly registers its GPU kernels on import, and torch warns on every machine that has no Triton to run them.
+logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
+
+from spikingjelly.activation_based import neuron, surrogate  # noqa: E402
+
+
+class LearnedTauLIF(neuron.ParametricLIFNode):
+    """SpikingJelly's parametric LIF that remembers the time constant it starts from."""
+
+    def __init__(self, tau: float, threshold: float, reset: float) -> None:
+        if not tau > 1:
+            raise BadInputError(f"a PLIF neuron starts at tau {tau}; give more than 1 timestep, or use LIF neurons")
+        super().__init__(
+            init_tau=float(tau),
+            v_threshold=threshold,
+            v_reset=reset,
+            surrogate_function=surrogate.ATan(),
+            detach_reset=True,
+            step_mode="m",
+        )
+        self.initial_tau = float(tau)
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """Put the time constant back to its initial value."""
+        self.w.fill_(-math.log(self.initial_tau - 1))
+
+
+def learned_tau(weight: Tensor) -> float:
+    """Time constant that the parameter w of parametric LIF neurons stands for: 1 / sigmoid(w), in double precision.
+
+    >>> learned_tau(torch.tensor(0.0))
+    2.0
+    """
+    return 1 + math.exp(-float(weight.detach()))
+
+
+class AdaptiveLIF(nn.Module):
+    """LIF neurons with an adaptive threshold; equations and source at `hasnas.search_spaces.graph.ALIF`.
+
+    The surrogate is the arctangent, the reset is detached, and gradients pass through the adaptation as published.
+    """
+
+    def __init__(self, operation: ALIF) -> None:
+        super().__init__()
+        if not (operation.tau >= 1 and operation.beta >= 0 and operation.tau_adaptation > 0):
+            raise BadInputError(f"{operation}: give tau of at least 1, beta of at least 0, tau_adaptation above 0")
+        self.operation = operation
+        self.decay = math.exp(-1 / operation.tau_adaptation)
+        self.surrogate_function = surrogate.ATan()
+        self.membrane: Tensor | None = None
+        self.adaptation: Tensor | None = None
+
+    def reset(self) -> None:
+        """Put the neurons at rest."""
+        self.membrane = self.adaptation = None
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        """Spikes of one timestep."""
+        tau, threshold, reset = self.operation.tau, self.operation.threshold, self.operation.reset
+        membrane = torch.full_like(x, reset) if self.membrane is None else self.membrane
+        adaptation = torch.zeros_like(x) if self.adaptation is None else self.adaptation
+        membrane = membrane + (x - (membrane - reset)) / tau
+        spikes = self.surrogate_function(membrane - threshold - self.operation.beta * adaptation)
+        fired = spikes.detach()
+        self.membrane = membrane * (1 - fired) + reset * fired
+        self.adaptation = self.decay * adaptation + spikes
+        return spikes
+
+    def multi_step_forward(self, x: Tensor) -> Tensor:
+        """Spikes of all timesteps."""
+        return torch.stack([self.single_step_forward(step) for step in x])
+
+
+def neuron_module(operation: Neuron) -> nn.Module:
+    """The module of a neuron operation, with the arctangent surrogate and a detached reset, as SNASNet trains LIF.
+
+    Raises:
+        BadInputError: if its numbers are out of range.
+    """
+    match operation:
+        case LIF(tau, threshold, reset):
+            return neuron.LIFNode(
+                tau=tau,
+                v_threshold=threshold,
+                v_reset=reset,
+                surrogate_function=surrogate.ATan(),
+                detach_reset=True,
+                step_mode="m",
+            )
+        case PLIF(tau, threshold, reset):
+            return LearnedTauLIF(tau, threshold, reset)
+        case IF(threshold, reset):
+            return neuron.IFNode(
+                v_threshold=threshold,
+                v_reset=reset,
+                surrogate_function=surrogate.ATan(),
+                detach_reset=True,
+                step_mode="m",
+            )
+        case ALIF():
+            return AdaptiveLIF(operation)
+    raise BadInputError(f"no module computes {type(operation).__name__} neurons")
