@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from .budget import Budget, parse_limit
 
@@ -207,6 +207,8 @@ class SearchSection(Section):
         enabled: whether candidates are searched for.
         strategy: a registered search strategy.
         score: a registered training-free score that ranks candidates; then no supernet is trained.
+        minimize: costs to keep low beside the accuracy; for strategies that look for a front (`nsga2`, `nsga3`, and
+            `predictor` with one cost); others look at the accuracy alone.
         evaluations: candidates to evaluate.
         batch: candidates proposed at a time, the same for any number of workers.
         population: candidates that evolution keeps.
@@ -220,6 +222,9 @@ class SearchSection(Section):
     enabled: bool = True
     strategy: str = "regularized_evolution"
     score: str | None = None
+    minimize: Annotated[
+        tuple[Literal["parameters", "memory", "area", "latency", "energy"], ...], Field(strict=False)
+    ] = ()
     evaluations: Annotated[int, Field(ge=1, le=10_000_000)] = 100
     batch: Annotated[int, Field(ge=1, le=100_000)] = 8
     population: Annotated[int, Field(ge=1, le=1_000_000)] = 20
@@ -228,6 +233,13 @@ class SearchSection(Section):
     crossover: bool = False
     calibration_batches: Annotated[int, Field(ge=1, le=100_000)] = 4
     brief_epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
+
+    @field_validator("minimize")
+    @classmethod
+    def _each_cost_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"{', '.join(value)} names a cost twice; name each once")
+        return value
 
     @model_validator(mode="after")
     def _tournament_within_population(self) -> SearchSection:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from hasnas.errors import BadInputError
+from hasnas.nas.budget import COST_FIELDS
 from hasnas.nas.executors import Outcome
 from hasnas.nas.objectives import Goal, merit
-from hasnas.nas.strategies.strategy import SearchProblem, create_strategy
+from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
 from hasnas.nas.trial import Trial
 
 from .context import RunContext, cost_row
@@ -32,8 +33,7 @@ def run_search(context: RunContext) -> None:
     if not settings.enabled:
         context.console.say("search: switched off; networks are drawn from the feasible region")
         return
-    problem = SearchProblem(context.space, context.feasible_region().admits, settings, context.config.seed)
-    strategy = create_strategy(settings.strategy, problem)
+    strategy = create_strategy(settings.strategy, search_problem(context))
     goal, best, done = Goal(settings.score), -math.inf, 0
     with context.console.bar("search", settings.evaluations, "net") as bar:
         while done < settings.evaluations:
@@ -48,6 +48,24 @@ def run_search(context: RunContext) -> None:
                 bar.update()
                 bar.set_postfix(best=goal.show(best), refresh=False)
             done += len(asked)
+
+
+def search_problem(context: RunContext) -> SearchProblem:
+    """What this run's strategy searches: costs to minimize are those that the estimator knows before any training."""
+    settings, limits = context.config.search, context.budget.limits
+
+    def objective(name: str) -> CostObjective:
+        field = COST_FIELDS[name]
+        return CostObjective(field, lambda codes: context.pricer.costs(codes)[field], limits.get(name, math.inf))
+
+    return SearchProblem(
+        context.space,
+        context.feasible_region().admits,
+        settings,
+        context.config.seed,
+        tuple(objective(name) for name in settings.minimize),
+        best=1.0 if settings.score is None else math.inf,
+    )
 
 
 def search_trials(context: RunContext) -> list[Trial]:

@@ -6,7 +6,7 @@ candidate is what an estimator says, corrected by what told candidates turned ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from hasnas.errors import BadInputError
 from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
 from hasnas.nas.scoring.graph_features import canonical_classes, graph_features
-from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes, all_codes, crossover, mutate, sample, space_size
 
 from .gaussian_process import GaussianProcess, distances, rank_gaussian
-from .strategy import CodesOfOne, SearchProblem
+from .strategy import CodesOfOne, CostObjective, SearchProblem
 
 FloatArray = NDArray[np.float64]
 ENUMERABLE = 50_000
@@ -28,23 +28,6 @@ SHORTLIST = 200
 PARENTS, MUTANTS, STRANGERS = 20, 40, 1000
 PATIENCE = 64
 QUANTILES = norm.ppf((np.arange(9) + 0.5) / 9)
-
-
-@dataclass(frozen=True, eq=False)
-class CostObjective:
-    """A cost to keep low beside the value.
-
-    Args:
-        name: key of the told costs.
-        predicted: canonical codes `[N, genes]` -> cost known before evaluation, positive, `[N]`.
-        limit: largest cost of interest.
-        worst: value below which a candidate is of no interest; values are accuracies in percent.
-    """
-
-    name: str
-    predicted: Callable[[Codes], FloatArray]
-    limit: float
-    worst: float = 80.0
 
 
 class PredictorSearch:
@@ -55,20 +38,25 @@ class PredictorSearch:
     proposed once, as long as there are others.
 
     Args:
-        problem: the space, the budget and the seed.
-        cost: a second objective.
-        initial: candidates before the process takes over, with a cost only such as are predicted to fit.
-        warm: how many of them the default training-free score picks; the others are drawn at random.
+        problem: the space, the budget, the seed, and at most one cost to keep low beside the value.
+        initial: candidates before the process takes over, with a cost only such as are predicted to fit; 20 unless
+            given, 10 with a cost. The default training-free score picks half of them, the others are random.
+
+    Raises:
+        BadInputError: if there is more than one cost.
 
     Source: predictor-guided search in the manner of BANANAS (White et al., AAAI 2021), with a Matern-3/2 process on
     graph features instead of an ensemble of networks.
     """
 
-    def __init__(
-        self, problem: SearchProblem, cost: CostObjective | None = None, initial: int = 20, warm: int = 10
-    ) -> None:
-        self.problem, self.cost, self.initial, self.warm = problem, cost, initial, warm
-        self.space = cast(CellSpace, problem.space)
+    def __init__(self, problem: SearchProblem, initial: int | None = None) -> None:
+        if len(problem.objectives) > 1:
+            names = ", ".join(objective.name for objective in problem.objectives)
+            raise BadInputError(f"predictor minimizes one cost, not {names}; keep one, or choose nsga2 or nsga3")
+        self.problem, self.space = problem, problem.space
+        self.cost = problem.objectives[0] if problem.objectives else None
+        self.initial = initial if initial is not None else 10 if self.cost else 20
+        self.warm = self.initial // 2
         self._generator = np.random.default_rng(problem.seed)
         self._everything: _Pool | None = None
         self._proposed: dict[CodesOfOne, None] = {}
@@ -121,8 +109,9 @@ class PredictorSearch:
     def _admitted(self, codes: Codes) -> _Pool:
         canonical, admitted = self.problem.admissible(codes)
         distinct = np.unique(canonical[admitted], axis=0)
-        classes = canonical_classes(self.space, distinct) if len(distinct) else np.zeros(0, np.uint64)
-        return _Pool(distinct, classes, graph_features(self.space, distinct) if len(distinct) else np.zeros((0, 1)))
+        if not len(distinct):
+            return _Pool(distinct, np.zeros(0, np.uint64), np.zeros((0, 1)))
+        return _Pool(distinct, canonical_classes(self.space, distinct), self._features(distinct))
 
     def _unseen(self, pool: _Pool) -> _Pool:
         """Without candidates that were proposed; those of proposed classes only while there are others."""
@@ -166,23 +155,23 @@ class PredictorSearch:
         """Greedy batch: after each choice the process believes its own prediction for it."""
         codes = np.array([codes for codes, (value, _) in self._told.items() if np.isfinite(value)], np.int16)
         values = np.array([value for value, _ in self._told.values() if np.isfinite(value)])
-        features, told = self._scaled(pool.features), self._scaled(graph_features(self.space, codes))
-        among = distances(told, told)
+        told = self._features(codes)
+        among, cross = distances(told, told), distances(pool.features, told)
         if self.cost is None:
             process = GaussianProcess.fit(among, rank_gaussian(values), told.shape[1])
             gain: _Acquisition = _Improvement(float(process.predict(among)[0].max()))
         else:
-            process = GaussianProcess.fit(among, -np.log(np.maximum(100 - values, 1e-3)), told.shape[1])
-            gain = self._hypervolume(pool, features, codes, values)
-        cross = distances(features, told)
+            scale = _ErrorScale(self.problem.best)
+            process = GaussianProcess.fit(among, scale.target(values), told.shape[1])
+            gain = self._hypervolume(pool, codes, values, (among, cross))
         mean, deviation = process.predict(cross)
         merit = gain(mean, deviation, np.arange(len(mean)))
         shortlist = np.array(pool.distinct(np.argsort(-merit, kind="stable").tolist(), max(SHORTLIST, count)), np.int64)
-        near = features[shortlist]
+        near = pool.features[shortlist]
         covariance = process.covariance(cross[shortlist], distances(near, near))
         return shortlist[_greedy(mean[shortlist], covariance, process, gain, shortlist, count)]
 
-    def _scaled(self, features: FloatArray) -> FloatArray:
+    def _features(self, codes: Codes) -> FloatArray:
         """Standardised over the space, features that never differ left out."""
         if self._scaling is None:
             drawn = np.random.default_rng(0)
@@ -191,26 +180,49 @@ class PredictorSearch:
             self._scaling = (reference.mean(axis=0), np.where(spread > 1e-9, spread, np.inf))
         centre, spread = self._scaling
         kept = np.isfinite(spread)
-        return ((features - centre) / spread)[:, kept]
+        return ((graph_features(self.space, codes) - centre) / spread)[:, kept]
 
     def _hypervolume(
-        self, pool: _Pool, features: FloatArray, codes: Codes, values: FloatArray
+        self, pool: _Pool, codes: Codes, values: FloatArray, apart: tuple[FloatArray, FloatArray]
     ) -> _HypervolumeImprovement:
-        cost = cast(CostObjective, self.cost)
+        """What candidates of the pool add; `apart`: distances among the told, and from the pool to the told."""
+        cost, (among, cross) = cast(CostObjective, self.cost), apart
         prices = np.array([price for value, price in self._told.values() if np.isfinite(value)])
         logs = np.log(cost.predicted(pool.codes))
         spread: FloatArray = np.full(len(logs), 1e-6)
         measured = np.isfinite(prices) & (prices > 0)
         prior = np.log(cost.predicted(codes))
         if measured.sum() >= 5 and np.ptp(np.log(prices[measured]) - prior[measured]) > 1e-9:
-            told = self._scaled(graph_features(self.space, codes[measured]))
             surprise = np.log(prices[measured]) - prior[measured]
-            process = GaussianProcess.fit(distances(told, told), surprise, told.shape[1])
-            correction, spread = process.predict(distances(features, told))
+            process = GaussianProcess.fit(among[np.ix_(measured, measured)], surprise, pool.features.shape[1])
+            correction, spread = process.predict(cross[:, measured])
             logs = logs + correction
         known = np.where(measured, prices, np.exp(prior))
-        fits = norm.cdf((np.log(cost.limit) - logs) / spread)
-        return _HypervolumeImprovement(cost, np.exp(logs), fits, (known, values))
+        limit = cost.limit if np.isfinite(cost.limit) else 1.1 * float(known.max())
+        fits = norm.cdf((np.log(limit) - logs) / spread)
+        worst = self.problem.worst if self.problem.worst is not None else float(values.min())
+        scale = _ErrorScale(self.problem.best)
+        corner = (limit, float(scale.error(np.array(worst))))
+        return _HypervolumeImprovement(scale, corner, (np.exp(logs), fits), (known, scale.error(values)))
+
+
+@dataclass(frozen=True)
+class _ErrorScale:
+    """What the process fits: minus the log of the error where there is a best value, else the plain value."""
+
+    best: float
+
+    def error(self, values: FloatArray) -> FloatArray:
+        """To be kept low."""
+        return self.best - values if np.isfinite(self.best) else -values
+
+    def target(self, values: FloatArray) -> FloatArray:
+        """To be kept high."""
+        return -np.log(np.maximum(self.error(values), 1e-5 * self.best)) if np.isfinite(self.best) else values
+
+    def error_of(self, target: FloatArray) -> FloatArray:
+        """The error of a target."""
+        return np.exp(-target) if np.isfinite(self.best) else -target
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,11 +268,15 @@ class _HypervolumeImprovement:
     """
 
     def __init__(
-        self, cost: CostObjective, prices: FloatArray, fits: FloatArray, told: tuple[FloatArray, FloatArray]
+        self,
+        scale: _ErrorScale,
+        corner: tuple[float, float],
+        pool: tuple[FloatArray, FloatArray],
+        told: tuple[FloatArray, FloatArray],
     ) -> None:
-        self.limit, self.worst = cost.limit, 100 - cost.worst
-        self.prices, self.fits = prices, fits
-        self._points = [(float(price), 100 - float(value)) for price, value in zip(*told, strict=True)]
+        self.scale, (self.limit, self.worst) = scale, corner
+        self.prices, self.fits = pool
+        self._points = [(float(price), float(error)) for price, error in zip(*told, strict=True)]
 
     def _steps(self) -> tuple[FloatArray, FloatArray]:
         """Costs at which the front's error falls, and the error from there on."""
@@ -277,13 +293,13 @@ class _HypervolumeImprovement:
         widths = np.maximum(edges[1:] - np.maximum(edges[:-1], prices[:, None]), 0.0)
         gain = np.zeros(len(mean))
         for quantile in QUANTILES:
-            error = np.exp(-(mean + quantile * deviation))
+            error = self.scale.error_of(mean + quantile * deviation)
             gain += (widths * np.maximum(errors - error[:, None], 0.0)).sum(axis=1)
         return gain / len(QUANTILES) * self.fits[rows]
 
     def believe(self, row: int, mean: float) -> None:
         """Add a chosen candidate's predicted point to the front."""
-        self._points.append((float(self.prices[row]), float(np.exp(-mean))))
+        self._points.append((float(self.prices[row]), float(self.scale.error_of(np.array(mean)))))
 
 
 _Acquisition = _Improvement | _HypervolumeImprovement

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -42,6 +43,21 @@ class Strategy(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class CostObjective:
+    """A cost to keep low beside the value.
+
+    Args:
+        name: key of the told costs.
+        predicted: canonical codes `[N, genes]` -> cost known before evaluation, positive, `[N]`.
+        limit: largest cost of interest.
+    """
+
+    name: str
+    predicted: Callable[[Codes], NDArray[np.float64]]
+    limit: float = math.inf
+
+
 @dataclass(frozen=True)
 class SearchProblem:
     """What a strategy searches.
@@ -51,12 +67,18 @@ class SearchProblem:
         feasible: canonical, connected codes `[N, genes]` -> which of them keep to the budget, `[N]`.
         settings: the `search` section of the config.
         seed: source of all randomness of the strategy.
+        objectives: costs to keep low beside the value; strategies for one objective look at the value alone.
+        best: the largest value there can be; values are shares unless it says otherwise.
+        worst: value below which a candidate is of no interest beside its costs; without it the lowest told so far.
     """
 
     space: SearchSpace
     feasible: Callable[[Codes], NDArray[np.bool_]]
     settings: SearchSection
     seed: int
+    objectives: tuple[CostObjective, ...] = ()
+    best: float = 1.0
+    worst: float | None = None
 
     _known: dict[CodesOfOne, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -78,7 +100,9 @@ STRATEGIES: Registry[Callable[[SearchProblem], Strategy]] = Registry(
     {
         "random": "hasnas.nas.strategies.random_search:RandomSearch",
         "regularized_evolution": "hasnas.nas.nni_engine.evolution:RegularizedEvolution",
-        "nsga2": "hasnas.nas.strategies.nsga2:NSGA2",
+        "nsga2": "hasnas.nas.strategies.genetic:NSGA2",
+        "nsga3": "hasnas.nas.strategies.genetic:NSGA3",
+        "optuna_tpe": "hasnas.nas.strategies.optuna_tpe:OptunaTPE",
         "predictor": "hasnas.nas.strategies.predictor:PredictorSearch",
         "cell_by_cell": "hasnas.nas.strategies.cell_by_cell:CellByCell",
         "supernet_pruning": "hasnas.nas.strategies.supernet_pruning:SupernetPruning",

@@ -14,8 +14,7 @@ from hasnas.errors import BadInputError, nearest
 from hasnas.nas.config_sections import SearchSection
 from hasnas.nas.pareto import hypervolume, non_dominated
 from hasnas.nas.strategies import STRATEGIES, SearchProblem, Strategy
-from hasnas.nas.strategies.nsga2 import NSGA2
-from hasnas.nas.strategies.predictor import CostObjective, PredictorSearch
+from hasnas.nas.strategies.strategy import CostObjective
 from hasnas.search_spaces.space import Codes, SearchSpace, sample
 from hasnas.search_spaces.spikenas_bench import RADIX, SpikeNASBenchSpace, id_of_codes
 
@@ -29,6 +28,8 @@ SETTINGS = SearchSection(population=20, sample=10, mutation=1 / 6)
 # Yardsticks: as drawn, repeats and dead ones included; distinct cells, uniformly; the same with repeats, at any cost.
 RAW, CELLS, REPEATED_CELLS = "random_raw", "random_cells", "random_repeated_cells"
 YARDSTICKS = (RAW, CELLS, REPEATED_CELLS)
+# Strategies that always look for a front, and the one that corrects predicted costs by what candidates came to cost.
+FRONTS, LEARNS_COSTS = ("nsga2", "nsga3"), "predictor"
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,16 +288,14 @@ def _searcher(objective: Objective, strategy: str, seed: int, known_costs: bool)
     if strategy in (CELLS, REPEATED_CELLS):
         cells = objective.codes if strategy == REPEATED_CELLS else objective.codes[admits(objective.codes)]
         return UniformCells(cells, seed, strategy == REPEATED_CELLS), False
-    problem = SearchProblem(objective.space, admits, SETTINGS, seed)
-    if strategy == "nsga2":
-        return NSGA2(problem, objective.cost, objective.limit if limited else np.inf), True
-    if strategy == "predictor":
-        if not limited:
-            return PredictorSearch(problem), True
-        cost = CostObjective(objective.cost, objective.predicted, objective.limit, 100 - WORST_ERROR)
-        problem = SearchProblem(objective.space, _everything, SETTINGS, seed)
-        return PredictorSearch(problem, cost, initial=10, warm=5), True
-    return STRATEGIES.get(strategy)(problem), not limited
+    cost = CostObjective(objective.cost, objective.predicted, objective.limit if limited else np.inf)
+    aware = strategy in (*FRONTS, LEARNS_COSTS) and (limited or strategy in FRONTS)
+    if strategy == LEARNS_COSTS:
+        admits = _everything
+    problem = SearchProblem(
+        objective.space, admits, SETTINGS, seed, (cost,) if aware else (), best=100.0, worst=100 - WORST_ERROR
+    )
+    return STRATEGIES.get(strategy)(problem), aware or not limited
 
 
 def _everything(codes: Codes) -> NDArray[np.bool_]:
