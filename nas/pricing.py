@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.cim_estimator import Activity, HardwareSpec, estimate_costs
-from hasnas.search_spaces.lowering import lower_codes
+from hasnas.cim_estimator import Activity, HardwareSpec, Workload, estimate_costs
+from hasnas.search_spaces.cell_groups import ReadsAsCells, by_group
+from hasnas.search_spaces.lowering import lower, lower_codes
 from hasnas.search_spaces.snasnet import CellSpace
-from hasnas.search_spaces.space import Codes
+from hasnas.search_spaces.space import Codes, SearchSpace
 
 from .budget import COST_FIELDS
 
@@ -19,7 +20,7 @@ CHUNK = 32_768
 
 @dataclass(frozen=True)
 class Pricer:
-    """Prices candidates by their codes, as arrays.
+    """Prices candidates by their codes, as arrays; those of a space that does not read as cells one by one.
 
     Args:
         space: what the codes mean.
@@ -36,7 +37,7 @@ class Pricer:
     True
     """
 
-    space: CellSpace
+    space: SearchSpace
     hardware: HardwareSpec
     activity: Activity
 
@@ -44,12 +45,20 @@ class Pricer:
         """Fields of `COST_FIELDS` -> SI values `[N]`, for connected codes `[N, genes]`."""
         array = np.atleast_2d(codes)
         parts = [self._chunk(array[start : start + CHUNK]) for start in range(0, len(array), CHUNK)]
-        empty: NDArray[np.float64] = np.empty(0)
-        return {field: np.concatenate([part[field] for part in parts] or [empty]) for field in COST_FIELDS.values()}
+        table = np.concatenate(parts or [np.empty((0, len(COST_FIELDS)))])
+        return {field: table[:, column].copy() for column, field in enumerate(COST_FIELDS.values())}
 
-    def _chunk(self, codes: Codes) -> dict[str, NDArray[np.float64]]:
-        costs = estimate_costs(lower_codes(self.space, codes), self.hardware, self.activity)
-        return {
-            field: np.broadcast_to(np.asarray(costs[field], float), (len(codes),)).copy()
-            for field in COST_FIELDS.values()
-        }
+    def _chunk(self, codes: Codes) -> NDArray[np.float64]:
+        if isinstance(self.space, CellSpace | ReadsAsCells):
+            return by_group(self.space, codes, self._price)
+        graphs = (self.space.decode(row).expand() for row in codes.tolist())
+        return np.concatenate([self._table(lower(graph), 1) for graph in graphs])
+
+    def _price(self, space: CellSpace, codes: Codes) -> NDArray[np.float64]:
+        return self._table(lower_codes(space, codes), len(codes))
+
+    def _table(self, workload: Workload, count: int) -> NDArray[np.float64]:
+        """`[count, 5]`."""
+        costs = estimate_costs(workload, self.hardware, self.activity)
+        columns = [np.broadcast_to(np.asarray(costs[field], float), (count,)) for field in COST_FIELDS.values()]
+        return np.stack(columns, axis=1)

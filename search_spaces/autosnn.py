@@ -32,8 +32,8 @@ class AutoSNNSpace:
     Args:
         macro: what surrounds the blocks. Where its `reductions` are not set, it becomes the same macro with max pools
             after blocks 2, 4, ... (but not after the last).
-        blocks: number of blocks, each a cell of three nodes.
-        convolutions: names of convolutions from the operation table.
+        cells: number of blocks, each a cell of three nodes.
+        operations: convolutions of the blocks, names from the operation table.
 
     Raises:
         BadInputError: if a convolution is unknown, repeated or none, or the pools leave no pixel.
@@ -51,51 +51,46 @@ Edge(source=1, target=2, operation='conv3x3'))
     """
 
     macro: Macro
-    blocks: int = 5
-    convolutions: tuple[str, ...] = ("conv3x3", "conv5x5")
+    cells: int = 5
+    operations: tuple[str, ...] = ("conv3x3", "conv5x5")
     name: ClassVar[str] = "autosnn"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "convolutions", tuple(self.convolutions))
-        if self.blocks < 1:
-            raise BadInputError(f"space has {self.blocks} blocks; give at least 1")
-        for name in self.convolutions:
+        object.__setattr__(self, "operations", tuple(self.operations))
+        if self.cells < 1:
+            raise BadInputError(f"space has {self.cells} blocks; give at least 1")
+        for name in self.operations:
             if not operation_named(name).is_conv:
                 raise BadInputError(f"space.operations names '{name}', which is no convolution; blocks take those only")
-        if not self.convolutions or len(set(self.convolutions)) != len(self.convolutions):
-            raise BadInputError(f"space.operations is {self.convolutions}; name at least one convolution, each once")
+        if not self.operations or len(set(self.operations)) != len(self.operations):
+            raise BadInputError(f"space.operations is {self.operations}; name at least one convolution, each once")
         if self.macro.reductions is None:
-            every_second = tuple(range(2, self.blocks, 2))
+            every_second = tuple(range(2, self.cells, 2))
             object.__setattr__(self, "macro", replace(self.macro, reduction=MAX_POOL, reductions=every_second))
-        self.macro.map_sizes(self.blocks)
-
-    @property
-    def cells(self) -> int:
-        """Number of blocks: each is a cell of the architecture."""
-        return self.blocks
+        self.macro.map_sizes(self.cells)
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
         """Choices of every gene."""
-        residual = (RESIDUAL + name.removeprefix("conv") for name in self.convolutions)
-        return (SKIP, *self.convolutions, *residual)
+        residual = (RESIDUAL + name.removeprefix("conv") for name in self.operations)
+        return (SKIP, *self.operations, *residual)
 
     @cached_property
     def genes(self) -> tuple[Gene, ...]:
         """One gene for each block."""
-        return tuple(Gene(f"block{number + 1}", self.choices) for number in range(self.blocks))
+        return tuple(Gene(f"block{number + 1}", self.choices) for number in range(self.cells))
 
     @cached_property
     def cell_space(self) -> CellSpace:
         """The space of cells that the blocks are drawn in."""
         return CellSpace(
-            self.macro, cells=self.blocks, shared=False, nodes=3, operations=(NONE, IDENTITY, *self.convolutions)
+            self.macro, cells=self.cells, shared=False, nodes=3, operations=(NONE, IDENTITY, *self.operations)
         )
 
     @cached_property
     def _pairs_of_choice(self) -> NDArray[np.int16]:
         """Codes of the pairs (0, 1), (0, 2), (1, 2) of each choice, `[choices, 3]`."""
-        convs = range(2, 2 + len(self.convolutions))
+        convs = range(2, 2 + len(self.operations))
         rows = [[0, 1, 0], *([0, conv, 0] for conv in convs), *([conv, 1, conv] for conv in convs)]
         return np.array(rows, np.int16)
 
@@ -110,7 +105,7 @@ Edge(source=1, target=2, operation='conv3x3'))
         Raises:
             BadInputError: if a cell is not one of the blocks or the macro is another.
         """
-        pairs = np.array(self.cell_space.encode(architecture), np.int16).reshape(self.blocks, 3)
+        pairs = np.array(self.cell_space.encode(architecture), np.int16).reshape(self.cells, 3)
         known = [tuple(row) for row in self._pairs_of_choice.tolist()]
         codes = []
         for number, row in enumerate(pairs.tolist(), start=1):

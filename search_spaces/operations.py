@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from hasnas.errors import BadInputError, nearest
 
 NONE = "none"
 IDENTITY = "identity"
+LARGEST_KERNEL = 31
+_PREFIXES = {"conv": "conv", "avg_pool": "avgpool", "max_pool": "maxpool"}
+_NAME = re.compile(r"(conv|avgpool|maxpool)(\d{1,2})x\2(?:_t(\d{1,4}\.\d{1,9}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,58 @@ OPERATIONS: dict[str, CellOperation] = {
 
 
 def operation_named(name: str) -> CellOperation:
-    """The row of the table called `name`.
+    """The operation called `name`: a row of the table, or one that follows the table's way of naming.
+
+    Other odd kernel sizes up to 31 and other thresholds need no row: names say all about an operation, so that
+    architectures can be read without the space that they were found in.
 
     Raises:
-        BadInputError: if there is none; the nearest known one is named.
+        BadInputError: if there is none; the nearest one of the table is named.
 
     >>> operation_named("conv3x3").parameters(128)
     147712
+    >>> operation_named("conv7x7_t0.8")
+    CellOperation(name='conv7x7_t0.8', kind='conv', kernel_size=7, threshold=0.8)
     """
-    if name not in OPERATIONS:
+    if name in OPERATIONS:
+        return OPERATIONS[name]
+    operation = _read_name(name)
+    if operation is None:
         raise BadInputError(f"unknown operation '{name}'{nearest(name, OPERATIONS)}")
-    return OPERATIONS[name]
+    return operation
+
+
+def operation_like(kind: str, kernel_size: int, threshold: float | None = None) -> CellOperation:
+    """The convolution or pool of a given size, under the name that says so.
+
+    Raises:
+        BadInputError: if the kind is unknown, or kernel size or threshold have no name.
+
+    >>> operation_like("max_pool", 5).name
+    'maxpool5x5'
+    """
+    if kind not in _PREFIXES:
+        raise BadInputError(f"unknown kind '{kind}'{nearest(str(kind), _PREFIXES)}")
+    suffix = "" if threshold is None else f"_t{float(threshold)!r}"
+    operation = _read_name(f"{_PREFIXES[kind]}{kernel_size}x{kernel_size}{suffix}")
+    if operation is not None:
+        return operation
+    if threshold is not None and kind != "conv":
+        raise BadInputError(f"a threshold on '{kind}', which has no neurons; remove it")
+    if _read_name(f"{_PREFIXES[kind]}{kernel_size}x{kernel_size}") is None:
+        smallest = 1 if kind == "conv" else 3
+        raise BadInputError(f"kernel_size is {kernel_size!r}; give an odd number from {smallest} to {LARGEST_KERNEL}")
+    raise BadInputError(f"threshold is {threshold!r}; give a number from 0.001 to 1000")
+
+
+def _read_name(name: str) -> CellOperation | None:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    kind = next(kind for kind, prefix in _PREFIXES.items() if prefix == match[1])
+    size, threshold = int(match[2]), None if match[3] is None else float(match[3])
+    fits = size % 2 == 1 and (1 if kind == "conv" else 3) <= size <= LARGEST_KERNEL
+    plain = threshold is None or (kind == "conv" and 0.001 <= threshold <= 1000)
+    own = CellOperation(name, kind, size, threshold)
+    spelt = f"{match[1]}{size}x{size}" + ("" if threshold is None else f"_t{threshold!r}")
+    return own if fits and plain and spelt == name else None

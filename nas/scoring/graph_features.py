@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hasnas.search_spaces.cell_groups import by_group, cell_groups
+from hasnas.search_spaces.searched_macro import MACRO_PREFIX
 from hasnas.search_spaces.snasnet import CellSpace
-from hasnas.search_spaces.space import Codes
+from hasnas.search_spaces.space import Codes, SearchSpace
 
-from .cell_arrays import CellArrays, cell_arrays
+from .cell_arrays import CellArrays, distinct_cells
 
 FloatArray = NDArray[np.float64]
 FEW = np.iinfo(np.int32).max
@@ -81,20 +85,45 @@ def flatten_cell(cell: CellArrays) -> FlatCell:
     )
 
 
-def graph_features(space: CellSpace, codes: Codes) -> FloatArray:
+def graph_features(space: SearchSpace, codes: Codes) -> FloatArray:
     """What a predictor sees of each candidate, `[N, features]`; unstandardised, dead edges removed.
 
     Invariant under renumbering, of each distinct cell: operators by type; paths by convolutions on them; terms of the
     output; operators whose source is the input alone, with others, or without it; thresholds; operators that feed the
     output; source sizes; operators by depth. By position, for each pair of nodes: present, identity, convolution,
-    threshold, pool, feedback. The benchmark's accuracies do not fully respect renumbering, so both help.
+    threshold, pool, feedback. The benchmark's accuracies do not fully respect renumbering, so both help. Genes that
+    are not about cells (`macro/...`) follow, as numbers where their choices are numbers, else one column a choice.
 
     >>> from hasnas.search_spaces import Macro
     >>> graph_features(CellSpace(Macro()), np.zeros((2, 6), int)).shape[0]
     2
     """
-    cells, connected = cell_arrays(space, codes)
-    distinct = cells[:1] if space.shared else cells
+    array = np.atleast_2d(np.asarray(codes))
+    threshold = space.macro.threshold
+    cells = by_group(space, array, lambda group, part: _cell_features(_with_threshold(group, threshold), part))
+    return np.concatenate([cells, *_macro_columns(space, array)], axis=1)
+
+
+def _with_threshold(space: CellSpace, threshold: float) -> CellSpace:
+    """Candidates of all groups are described with the same operator types."""
+    if space.macro.threshold == threshold:
+        return space
+    return replace(space, macro=replace(space.macro, threshold=threshold))
+
+
+def _macro_columns(space: SearchSpace, codes: Codes) -> list[FloatArray]:
+    columns: list[FloatArray] = []
+    for index, gene in enumerate(space.genes):
+        if gene.label.startswith(MACRO_PREFIX):
+            try:
+                columns.append(np.array([float(choice) for choice in gene.choices])[codes[:, index], None])
+            except ValueError:
+                columns.append(np.eye(len(gene.choices))[codes[:, index]])
+    return columns
+
+
+def _cell_features(space: CellSpace, codes: Codes) -> FloatArray:
+    distinct, connected = distinct_cells(space, codes)
     parts = [connected[:, None].astype(float)]
     for cell in distinct:
         parts += [_invariant(space, flatten_cell(cell)), _positional(cell)]
@@ -176,7 +205,7 @@ def _extreme(values: FloatArray, mask: NDArray[np.bool_], sign: int) -> FloatArr
     return np.where(mask.any(axis=1), found, 0.0)
 
 
-def canonical_classes(space: CellSpace, codes: Codes) -> NDArray[np.uint64]:
+def canonical_classes(space: SearchSpace, codes: Codes) -> NDArray[np.uint64]:
     """A number for each candidate, equal for cells that differ only in dead edges, identity edges and node numbers.
 
     Each operator is hashed with the terms it sums, then again with the operators that read it; candidates with feedback
@@ -185,9 +214,26 @@ def canonical_classes(space: CellSpace, codes: Codes) -> NDArray[np.uint64]:
     Returns:
         `[N]`.
     """
-    cells, connected = cell_arrays(space, codes)
+    groups = cell_groups(space, codes)
+    result = np.zeros(sum(len(group.rows) for group in groups), np.uint64)
+    searched = any(gene.label.startswith(MACRO_PREFIX) for gene in space.genes)
+    for group in groups:
+        classes = _cell_classes(group.space, group.codes)
+        if searched:
+            classes = np.where(classes > 0, _mix(classes + _mix(_macro_hash(group.space))), np.uint64(0))
+        result[group.rows] = classes
+    return result
+
+
+def _macro_hash(space: CellSpace) -> NDArray[np.uint64]:
+    text = json.dumps(space.macro.to_json(), sort_keys=True).encode()
+    return np.array([int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")], np.uint64)
+
+
+def _cell_classes(space: CellSpace, codes: Codes) -> NDArray[np.uint64]:
+    cells, connected = distinct_cells(space, codes)
     result = np.zeros(len(connected), np.uint64)
-    for cell in cells[:1] if space.shared else cells:
+    for cell in cells:
         result = _mix(result + _cell_hash(cell))
     return np.where(connected, result, np.uint64(0))
 

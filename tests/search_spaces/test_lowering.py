@@ -27,8 +27,8 @@ SPACES = {
         FRAMES, cells=3, shared=False, feedback=True, operations=("none", "identity", "conv5x5", "maxpool3x3")
     ),
     "blocks": AutoSNNSpace(SMALL),
-    "blocks, frames": AutoSNNSpace(FRAMES, blocks=3, convolutions=("conv1x1", "conv3x3_t0.5")),
-    "blocks, reductions with convolutions": AutoSNNSpace(replace(SMALL, reductions=(1, 3)), blocks=4),
+    "blocks, frames": AutoSNNSpace(FRAMES, cells=3, operations=("conv1x1", "conv3x3_t0.5")),
+    "blocks, reductions with convolutions": AutoSNNSpace(replace(SMALL, reductions=(1, 3)), cells=4),
     "hasnas": HASNASSpace(SMALL),
     "max pools": CellSpace(replace(SMALL, reduction="max_pool"), feedback=True, shared=False, cells=3),
     "one of three cells reduced": CellSpace(replace(SMALL, reduction="max_pool", reductions=(2,)), cells=3, nodes=3),

@@ -26,7 +26,7 @@ MACRO = Macro((3, 8, 8), classes=3, timesteps=3, channels=4, hidden=8, votes=1)
 SPACES = {
     "thresholds": SpikeNASBenchSpace(MACRO),
     "feedback": SNASNetSpace(MACRO, feedback=True),
-    "blocks": AutoSNNSpace(MACRO, blocks=3),
+    "blocks": AutoSNNSpace(MACRO, cells=3),
     "own cells": CellSpace(MACRO, shared=False, cells=3, operations=("none", "identity", "conv5x5", "maxpool3x3")),
 }
 INPUTS = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
