@@ -98,6 +98,26 @@ def validate(config: Path = CONFIG, overrides: list[str] | None = OVERRIDES) -> 
 
 
 @app.command()
+def analyse(
+    config: Path = CONFIG,
+    overrides: list[str] | None = OVERRIDES,
+    score: str | None = typer.Option(None, "--score", help="A training-free score; by default the config's."),
+    samples: int = typer.Option(2000, "--samples", help="Feasible candidates for each set of operations."),
+    out: Path | None = typer.Option(None, "--out", metavar="FILE", help="Write the analysis as JSON to a file."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Take each operation from the space in turn, and say which ones a search needs; nothing is trained."""
+    from hasnas.files import write_atomic
+    from hasnas.nas.commands.analyse import analyse, describe
+
+    found = analyse(config, overrides or [], score, samples)
+    text = json.dumps(found.to_json(), indent=2)
+    if out is not None:
+        write_atomic(out, text + "\n")
+    typer.echo(text if as_json else describe(found))
+
+
+@app.command()
 def estimate(
     source: Path = typer.Argument(
         ..., metavar="X", help="ARCHITECTURE.json, LAYERS.yaml, NETWORK.nir, FILE.py:FACTORY (torch) or a run."
@@ -244,17 +264,17 @@ def bench_spikenas_command(
     strategy: str = typer.Option("predictor", "--strategy", help="A registered strategy, or a yardstick."),
     evaluations: int = typer.Option(100, "--evaluations", help="Networks that each search may look up."),
     seeds: int = typer.Option(20, "--seeds", help="Searches."),
-    feasible_share: float = typer.Option(1.0, "--feasible-share", help="Share of the cells that the limit keeps."),
-    cost: str = typer.Option("synaptic_operations", "--cost", help="What is limited; with --hardware e.g. energy_j."),
+    budget: str | None = typer.Option(
+        None, "--budget", help="A level, e.g. 50%, 10% or 1% of the cells, or a limit on the cost, e.g. 8e8 or '150 uJ'."
+    ),
+    cost: str = typer.Option("synaptic_operations", "--cost", help="What is limited: synaptic_operations, energy, ..."),
     hardware: str | None = typer.Option(None, "--hardware", help="The chip that costs are estimated for."),
     as_json: bool = AS_JSON,
 ) -> None:
     """Search 15,625 trained networks with a strategy, and judge its pick."""
     from hasnas.nas.tabular.bench import bench_spikenas
 
-    found = bench_spikenas(
-        data, strategy, evaluations, seeds, feasible_share=feasible_share, cost=cost, hardware=hardware
-    )
+    found = bench_spikenas(data, strategy, evaluations, seeds, budget=budget, cost=cost, hardware=hardware)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return

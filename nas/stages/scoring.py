@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from hasnas.nas.data import batches
 from hasnas.nas.executors import Outcome
 from hasnas.nas.objectives import score_metrics
 from hasnas.nas.scoring.score import NETWORK_SCORES, SCORES, ScoringTask
 from hasnas.search_spaces.snasnet import CellSpace
 
 from .context import RunContext, Setup
-from .evaluation import DataReference, splits_of
-from .supernet import data_reference
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .evaluation import DataReference
 
 CodesOfOne = tuple[int, ...]
 
@@ -57,7 +59,13 @@ class ScoreTask:
 
 
 @lru_cache(maxsize=1)
-def _batch(images: Images) -> tuple[torch.Tensor, torch.Tensor]:
+def _batch(images: Images) -> tuple[Tensor, Tensor]:
+    import torch
+
+    from hasnas.nas.data import batches
+
+    from .evaluation import splits_of
+
     generator = torch.Generator().manual_seed(images.seed)
     return next(iter(batches(splits_of(images.data).train, images.count, generator)))
 
@@ -84,6 +92,8 @@ def score_tasks(setup: Setup, codes: Sequence[CodesOfOne]) -> list[ScoreTask]:
     name = str(config.search.score)
     if name not in NETWORK_SCORES:
         return [ScoreTask(name, setup.space, tuple(codes), config.seed)]
+    from .supernet import data_reference  # scores of codes need nothing that trains
+
     images = Images(data_reference(setup), config.supernet.batch_size, config.seed)
     return [ScoreTask(name, setup.space, (one,), config.seed, images) for one in codes]
 
