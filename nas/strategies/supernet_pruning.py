@@ -138,8 +138,7 @@ class SupernetPruning:
             np.array(rows, np.int16).reshape(len(self._told), len(genes))
             for rows in (list(self._told), [self._proposed.get(codes, codes) for codes in self._told])
         )
-        within: NDArray[np.bool_] = allowed[genes, told].all(axis=1) | allowed[genes, drawn].all(axis=1)
-        return within
+        return np.logical_or(allowed[genes, told].all(axis=1), allowed[genes, drawn].all(axis=1))
 
     def _importance(self) -> NDArray[np.float64]:
         """Mean rank of candidates with each choice over that of those without it, `[genes, choices]`.
