@@ -265,7 +265,7 @@ def bench_spikenas_command(
     evaluations: int = typer.Option(100, "--evaluations", help="Networks that each search may look up."),
     seeds: int = typer.Option(20, "--seeds", help="Searches."),
     budget: str | None = typer.Option(
-        None, "--budget", help="A level, e.g. 50%, 10% or 1% of the cells, or a limit on the cost, e.g. 8e8 or '150 uJ'."
+        None, "--budget", help="A level: 50%, 10% or 1% of the cells fit; or a limit on the cost: 8e8, '150 uJ'."
     ),
     cost: str = typer.Option("synaptic_operations", "--cost", help="What is limited: synaptic_operations, energy, ..."),
     hardware: str | None = typer.Option(None, "--hardware", help="The chip that costs are estimated for."),
@@ -278,9 +278,10 @@ def bench_spikenas_command(
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    for name in ("test_accuracy", "regret", "hypervolume"):
-        typer.echo(f"{name:<15} {found[name]['mean']:.4f} ± {found[name]['std']:.4f}")
-    typer.echo(f"{'feasible_share':<15} {found['feasible_share']:.4f}")
+    from hasnas.nas.status import align
+    from hasnas.nas.tabular.bench import over_time_table
+
+    typer.echo(align(over_time_table(found)))
 
 
 @bench_app.command("proxies")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from hasnas.nas.strategies import STRATEGIES
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
 
 from .campaign import YARDSTICKS, Objective, Played, play
+from .levels import OPERATIONS, cost_field, parse_budget
 from .table import BenchmarkTable, read_table
 
 FloatArray = NDArray[np.float64]
+DEFAULT_HARDWARE = "rram-32nm"
 
 
 def bench_spikenas(
@@ -32,7 +34,8 @@ def bench_spikenas(
     seeds: int = 20,
     *,
     feasible_share: float = 1.0,
-    cost: str = "synaptic_operations",
+    budget: str | None = None,
+    cost: str = OPERATIONS,
     hardware: str | None = None,
     known_costs: bool = False,
     first_seed: int = 0,
@@ -46,16 +49,18 @@ def bench_spikenas(
         evaluations: networks each search may look up.
         seeds: how many searches.
         feasible_share: share of the distinct cells that the limit on `cost` keeps; 1 is no limit.
-        cost: `synaptic_operations`, or with `hardware` a cost of a budget, such as `energy_j`.
-        hardware: name or path of a hardware description.
+        budget: in place of the share, a level such as `50%`, or a limit on the cost such as `8e8` or `150 uJ`.
+        cost: `synaptic_operations`, or a cost on a chip: `energy`, `latency`, `area`, `memory`, `parameters`.
+        hardware: name or path of the chip's description, for costs on a chip.
         known_costs: admit cells by the costs of the trained networks, an oracle that is for yardsticks only.
         first_seed: the seeds count from here.
 
     Returns:
         `strategy`, `evaluations`, `seeds`; `test_accuracy` of the network chosen by validation, in percent; `regret` to
-        the best test accuracy within the limit, in points; `feasible_share` of the evaluated networks (all that are
-        returned keep to the limit); `hypervolume` relative to the true constrained front; each with mean and standard
-        deviation over seeds; `over_time` with all of it after 10, 20, 50, 100, ... evaluations; `cpu_s` of one search.
+        the best test accuracy within the limit, in points; `hypervolume` relative to the true constrained front; each
+        with mean and standard deviation over seeds; `feasible_share` of the returned designs (the front by validation
+        accuracy and trained cost) and `evaluated_feasible_share` of all that were evaluated; `over_time` with all of it
+        after 10, 20, 50, 100, ... evaluations; `cpu_s` of one search.
 
     Raises:
         BadInputError: if the file, the strategy or a number cannot be used.
@@ -66,8 +71,10 @@ def bench_spikenas(
     for name, value in (("evaluations", evaluations), ("seeds", seeds)):
         if value < 1:
             raise BadInputError(f"{name} is {value}; give at least 1")
-    table = read_table(data)
-    objective = Objective(table, cost, feasible_share, load_hardware(hardware) if hardware else None)
+    field = cost_field(cost)
+    share, limit = (feasible_share, None) if budget is None else parse_budget(budget, field)
+    chip = None if field == OPERATIONS and hardware is None else load_hardware(hardware or DEFAULT_HARDWARE)
+    objective = Objective(read_table(data), field, share, chip, limit)
     searches, seconds = [], []
     for seed in range(first_seed, first_seed + seeds):
         start = time.process_time()
@@ -77,13 +84,26 @@ def bench_spikenas(
         "strategy": strategy,
         "evaluations": evaluations,
         "seeds": seeds,
-        "cost": cost,
+        "cost": field,
         "limit": objective.limit,
         "cells_within_limit": int(objective.feasible.sum()),
         **_summary(searches, evaluations),
         "over_time": [{"evaluations": count, **_summary(searches, count)} for count in _milestones(evaluations)],
         "cpu_s": float(np.mean(seconds)),
     }
+
+
+def over_time_table(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """What `bench_spikenas` found as rows of text, mean and standard deviation over seeds."""
+
+    def spread(found: Mapping[str, float]) -> str:
+        return f"{found['mean']:.4f} ± {found['std']:.4f}"
+
+    rows: list[tuple[str, ...]] = [("EVALUATIONS", "TEST ACCURACY %", "REGRET", "HYPERVOLUME", "FEASIBLE")]
+    for entry in report["over_time"]:
+        figures = (spread(entry[name]) for name in ("test_accuracy", "regret", "hypervolume"))
+        rows.append((str(entry["evaluations"]), *figures, f"{entry['feasible_share']:.1%}"))
+    return rows
 
 
 def _milestones(evaluations: int) -> list[int]:
@@ -98,11 +118,13 @@ def _summary(searches: Sequence[Played], evaluations: int) -> dict[str, Any]:
     best = float(objective.table.test[inside].max())
     accuracy = np.array([search.test_accuracy(evaluations) for search in searches])
     volume = np.array([search.relative_volume(evaluations) for search in searches])
-    shares = [float(search.returned[:evaluations].mean()) if len(search.rows) else 0.0 for search in searches]
+    evaluated = [float(search.fits[:evaluations].mean()) if len(search.rows) else 0.0 for search in searches]
+    designs = np.concatenate([search.fits[search.designs(evaluations)] for search in searches])
     return {
         "test_accuracy": _mean_and_spread(accuracy),
         "regret": _mean_and_spread(best - accuracy),
-        "feasible_share": float(np.mean(shares)),
+        "feasible_share": float(designs.mean()) if len(designs) else 0.0,
+        "evaluated_feasible_share": float(np.mean(evaluated)),
         "hypervolume": _mean_and_spread(volume),
     }
 

@@ -41,21 +41,26 @@ class Objective:
         cost: `"synaptic_operations"` or a field of `COST_FIELDS`; without one only accuracy counts.
         feasible_share: share of the distinct cells that keep to the limit.
         hardware: the chip, for costs other than synaptic operations.
+        given_limit: the largest cost that keeps to the budget, in place of a share.
 
     Raises:
-        BadInputError: if the cost is unknown or the share is not above 0 and at most 1.
+        BadInputError: if the cost is unknown, the share is not above 0 and at most 1, or no cell keeps to the limit.
     """
 
     table: BenchmarkTable
     cost: str = "synaptic_operations"
     feasible_share: float = 1.0
     hardware: HardwareSpec | None = None
+    given_limit: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.feasible_share <= 1:
             raise BadInputError(f"feasible share is {self.feasible_share}; give a share above 0, at most 1")
         if self.cost not in self.costs:
             raise BadInputError(f"unknown cost '{self.cost}'{nearest(self.cost, self.costs)}")
+        if not self.feasible.any():
+            least = float(self.costs[self.cost].min())
+            raise BadInputError(f"no cell keeps to a {self.cost} of {self.limit:.4g}; the cheapest has {least:.4g}")
 
     @cached_property
     def space(self) -> DistinctSpace:
@@ -108,7 +113,14 @@ class Objective:
     @cached_property
     def limit(self) -> float:
         """The largest cost that keeps to the budget."""
+        if self.given_limit is not None:
+            return self.given_limit
         return float(np.quantile(self.costs[self.cost], self.feasible_share, method="inverted_cdf"))
+
+    @property
+    def limited(self) -> bool:
+        """Whether any cell breaks the limit."""
+        return not self.feasible.all()
 
     @cached_property
     def feasible(self) -> NDArray[np.bool_]:
@@ -160,13 +172,20 @@ class Played:
         return self.objective.cell_of_row[self.rows]
 
     @cached_property
-    def returned(self) -> NDArray[np.bool_]:
-        """Which evaluations may be returned: connected and, now that they are trained, within the limit."""
+    def fits(self) -> NDArray[np.bool_]:
+        """Which evaluated networks are connected and, now that they are trained, within the limit."""
         return (self.cells >= 0) & self.objective.feasible[np.maximum(self.cells, 0)]
+
+    def designs(self, evaluations: int) -> NDArray[np.int64]:
+        """What is returned after some evaluations: the front by validation accuracy and cost of what fits."""
+        inside = np.flatnonzero(self.fits[:evaluations])
+        costs = self.objective.costs[self.objective.cost][self.cells[inside]]
+        accuracy = self.objective.table.validation[self.rows[inside]]
+        return inside[non_dominated(np.stack([accuracy, costs], axis=1), (True, False))]
 
     def pick(self, evaluations: int) -> int:
         """The row with the best validation accuracy among the first evaluations; -1 if none may be returned."""
-        rows = self.rows[:evaluations][self.returned[:evaluations]]
+        rows = self.rows[:evaluations][self.fits[:evaluations]]
         return int(rows[np.argmax(self.objective.table.validation[rows])]) if len(rows) else -1
 
     def test_accuracy(self, evaluations: int) -> float:
@@ -176,11 +195,7 @@ class Played:
 
     def relative_volume(self, evaluations: int) -> float:
         """Hypervolume of the front chosen by validation, measured on test, over that of the true constrained front."""
-        rows = self.rows[:evaluations][self.returned[:evaluations]]
-        cells = self.objective.cell_of_row[rows]
-        costs = self.objective.costs[self.objective.cost][cells]
-        front = non_dominated(np.stack([self.objective.table.validation[rows], costs], axis=1), (True, False))
-        return self.objective.volume(cells[front]) / self.objective.best_volume
+        return self.objective.volume(self.cells[self.designs(evaluations)]) / self.objective.best_volume
 
 
 @dataclass
@@ -279,7 +294,7 @@ def _shown_rows(objective: Objective, seed: int) -> NDArray[np.int64]:
 
 def _searcher(objective: Objective, strategy: str, seed: int, known_costs: bool) -> tuple[Strategy, bool]:
     """The strategy, and whether it takes costs as an objective of its own."""
-    limited = objective.feasible_share < 1
+    limited = objective.limited
     if strategy == RAW:
         return RawRandom(objective.space, seed), False
     admits: Callable[[Codes], NDArray[np.bool_]] = _everything

@@ -91,7 +91,7 @@ def test_energy_follows_the_rates() -> None:
 
 
 @pytest.mark.parametrize(
-    "strategy", ["random", "random_raw", "random_cells", "random_repeated_cells", "nsga2", "predictor"]
+    "strategy", ["random", "random_raw", "random_cells", "random_repeated_cells", "nsga2", "optuna_tpe", "predictor"]
 )
 def test_searches_report_every_field(strategy: str, path: Path) -> None:
     report = bench_spikenas(path, strategy, evaluations=30, seeds=2)
@@ -99,7 +99,8 @@ def test_searches_report_every_field(strategy: str, path: Path) -> None:
         assert set(report[name]) == {"mean", "std"}
         assert np.isfinite(list(report[name].values())).all()
     assert (report["strategy"], report["evaluations"], report["seeds"]) == (strategy, 30, 2)
-    assert 0 < report["feasible_share"] <= 1
+    assert report["feasible_share"] == 1.0, "of returned designs"
+    assert 0 < report["evaluated_feasible_share"] <= 1
     assert 0 < report["hypervolume"]["mean"] <= 1.05
     assert [entry["evaluations"] for entry in report["over_time"]] == [10, 20, 30]
     assert report["over_time"][-1]["test_accuracy"] == report["test_accuracy"]
@@ -120,20 +121,23 @@ def test_the_predictor_beats_random_search(table: BenchmarkTable) -> None:
     assert guided > blind
 
 
-@pytest.mark.parametrize("strategy", ["random", "random_raw", "nsga2", "predictor", "regularized_evolution"])
+@pytest.mark.parametrize(
+    "strategy", ["random", "random_raw", "nsga2", "nsga3", "optuna_tpe", "predictor", "regularized_evolution"]
+)
 def test_nothing_beyond_the_limit_is_returned(strategy: str, table: BenchmarkTable) -> None:
     objective = Objective(table, feasible_share=0.1)
     assert objective.feasible.mean() == pytest.approx(0.1, abs=1e-3)
     played = play(objective, strategy, 40, seed=1)
-    rows = played.rows[played.returned]
+    rows = played.rows[played.fits]
     assert (objective.costs["synaptic_operations"][objective.cell_of_row[rows]] <= objective.limit).all()
+    assert played.fits[played.designs(40)].all()
     assert played.pick(40) in rows
     assert 0 < played.relative_volume(40) <= 1.0 + 1e-9
 
 
 def test_an_oracle_evaluates_only_what_fits(table: BenchmarkTable) -> None:
     played = play(Objective(table, feasible_share=0.1), "random", 30, seed=0, known_costs=True)
-    assert played.returned.all()
+    assert played.fits.all()
 
 
 def test_yardsticks_draw_cells_uniformly(table: BenchmarkTable) -> None:
@@ -141,7 +145,7 @@ def test_yardsticks_draw_cells_uniformly(table: BenchmarkTable) -> None:
     fair = play(objective, "random_cells", 600, seed=0, known_costs=True)
     assert sorted(fair.cells) == np.flatnonzero(objective.feasible).tolist(), "every cell that fits, once"
     blind = play(objective, "random_repeated_cells", 600, seed=0)
-    assert blind.returned.mean() == pytest.approx(0.1, abs=0.05)
+    assert blind.fits.mean() == pytest.approx(0.1, abs=0.05)
     assert len(np.unique(blind.cells)) < 600
 
 
@@ -196,3 +200,48 @@ def test_the_command_line_prints_what_the_functions_return(path: Path, capsys: p
     assert row["n"] == 15_625
     assert run_command(["bench", "proxies", "--data", "absent.npz"]) == 2
     assert "cannot read absent.npz" in capsys.readouterr().err
+
+
+def test_budgets_on_the_command_line(path: Path, table: BenchmarkTable, capsys: pytest.CaptureFixture[str]) -> None:
+    search = ["bench", "spikenas", "--data", str(path), "--strategy", "random", "--evaluations", "12", "--seeds", "2"]
+    reports = []
+    limit = Objective(table, feasible_share=0.1).limit
+    for budget in ("10%", f"{limit:.17g}"):
+        assert run_command([*search, "--budget", budget, "--json"]) == 0
+        reports.append({**json.loads(capsys.readouterr().out), "cpu_s": 0})
+    assert reports[0] == reports[1], "a level is a limit"
+    assert reports[0]["limit"] == limit
+    assert reports[0]["feasible_share"] == 1.0
+    assert run_command([*search, "--budget", "50%", "--cost", "energy", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["cost"] == "energy_j"
+    assert report["cells_within_limit"] == pytest.approx(5424 / 2, abs=1)
+    given = f"{1e6 * report['limit'] * (1 + 1e-9):.17g} uJ"
+    assert run_command([*search, "--budget", given, "--cost", "energy", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cells_within_limit"] == report["cells_within_limit"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--strategy", "nsga4"], "unknown search strategy 'nsga4'; did you mean 'nsga3'"),
+        (["--budget", "lots"], "budget 'lots': give a level such as '50%'"),
+        (["--budget", "0%"], "budget '0%': a level lies above 0%"),
+        (["--budget", "nan%"], "budget 'nan%': a level lies above 0%"),
+        (["--budget", "150%"], "budget '150%': a level lies above 0%"),
+        (["--budget", "-3"], "budget '-3': give a level"),
+        (["--budget", "5 uJ"], "budget '5 uJ': give a level"),
+        (["--budget", "1000"], "no cell keeps to a synaptic_operations of 1000; the cheapest has"),
+        (["--budget", "5", "--cost", "energy"], "budget '5': give a number with a unit"),
+        (["--budget", "5 ms", "--cost", "energy"], "budget '5 ms': '5 ms' has the unit 'ms'"),
+        (["--cost", "enery"], "unknown cost 'enery'; did you mean 'energy'"),
+    ],
+)
+def test_wrong_options_give_one_line(
+    options: list[str], message: str, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["bench", "spikenas", "--data", str(path), "--evaluations", "5", *options]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert message in printed.err
+    assert printed.err.strip().count("\n") == 0
