@@ -5,20 +5,27 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hasnas.errors import HasnasError
+from hasnas.cim_estimator.nonideal import load_nonideal
+from hasnas.errors import BadInputError, HasnasError
 from hasnas.nas.compat import repair_imports
-from hasnas.nas.data import Split, Splits, batches
+from hasnas.nas.data import Splits, batches
 from hasnas.search_spaces.network import SpikingNetwork
 
+from .augmentation import augment, mix
+from .average import WeightAverage
 from .evaluation import evaluate
-from .settings import RetrainSettings, learning_rate_at
+from .noise import WeightNoise
+from .parts import autocast, forward_pass
+from .regularisation import rate_penalty
+from .settings import AugmentationSettings, RetrainSettings, learning_rate_at
 from .state import build_optimizer, derived_seed, first_non_finite
 
 repair_imports()
@@ -54,28 +61,53 @@ class EpochRecord:
 
 
 class EpochBatches:
-    """The train split in an order that only the seed and the epoch decide; Lightning walks through it once an epoch."""
+    """The train split in an order that only the seed and the epoch decide; Lightning walks through it once an epoch.
 
-    def __init__(self, split: Split, batch_size: int, generator: Callable[[], torch.Generator]) -> None:
-        self._split, self._batch_size, self._generator = split, batch_size, generator
+    Args:
+        splits: the train split is used.
+        settings: batch size and augmentation.
+        generator: of a purpose, in the present epoch.
+        process: number of this process; each takes its share of every batch, augmented alike on all of them.
+    """
+
+    def __init__(
+        self,
+        splits: Splits,
+        settings: RetrainSettings,
+        generator: Callable[[str], torch.Generator],
+        process: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._splits, self._settings, self._generator, self._process = splits, settings, generator, process
 
     def __len__(self) -> int:
-        return steps_per_epoch(len(self._split), self._batch_size)
+        return steps_per_epoch(len(self._splits.train), self._settings.batch_size, self._settings.processes)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for index, batch in enumerate(batches(self._split, self._batch_size, self._generator())):
-            if index < len(self):
-                yield batch
+        settings, recipe = self._settings, self._settings.augmentation
+        draws = self._generator("augmentation")
+        order = batches(self._splits.train, settings.batch_size, self._generator("shuffle"))
+        for inputs, targets in islice(order, len(self)):
+            if recipe != AugmentationSettings():
+                inputs = augment(inputs, recipe, draws)
+                inputs, targets = mix(inputs, targets, self._splits.classes, recipe, draws)
+            yield self._share(inputs, targets)
+
+    def _share(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if self._settings.processes == 1:
+            return inputs, targets
+        count = len(targets) // self._settings.processes
+        own = slice(self._process() * count, (self._process() + 1) * count)
+        return inputs[(slice(None),) * (inputs.dim() - 4) + (own,)], targets[own]
 
 
-def steps_per_epoch(samples: int, batch_size: int) -> int:
-    """Batches of an epoch; one sample alone is left out, as batch norm cannot take it.
+def steps_per_epoch(samples: int, batch_size: int, processes: int = 1) -> int:
+    """Batches of an epoch; a rest too small to give every process two samples is left out, for batch norm's sake.
 
     >>> steps_per_epoch(65, 32), steps_per_epoch(66, 32)
     (2, 3)
     """
     full, rest = divmod(samples, batch_size)
-    return full + (rest > 1)
+    return full + (rest >= 2 * processes)
 
 
 class TrainingLoop(lightning.LightningModule):
@@ -85,9 +117,9 @@ class TrainingLoop(lightning.LightningModule):
         network: trained in place.
         splits: train and validation are used.
         settings: how.
-        seed: decides order and dropout of every epoch.
+        seed: decides order, dropout, augmentation and noise of every epoch.
         first_epoch: epochs that were done before.
-        after_epoch: called with the record of each epoch, the network being in evaluation mode.
+        after_epoch: called with the record of each epoch, the network being in evaluation mode; says whether to go on.
     """
 
     def __init__(
@@ -97,11 +129,15 @@ class TrainingLoop(lightning.LightningModule):
         settings: RetrainSettings,
         seed: int,
         first_epoch: int,
-        after_epoch: Callable[[EpochRecord], None],
+        after_epoch: Callable[[EpochRecord], bool],
     ) -> None:
         super().__init__()
         self.network = network
         self.optimizer = build_optimizer(network, settings)
+        self.average = None if settings.ema_decay is None else WeightAverage(network, settings.ema_decay)
+        self._noise = None
+        if settings.noise.device is not None:
+            self._noise = WeightNoise(network, load_nonideal(settings.noise.device), seed)
         self._splits, self._settings, self._seed = splits, settings, seed
         self._first_epoch, self._after_epoch = first_epoch, after_epoch
         self._losses: list[Tensor] = []
@@ -115,7 +151,7 @@ class TrainingLoop(lightning.LightningModule):
 
     def train_dataloader(self) -> EpochBatches:
         """Lightning's hook: the batches."""
-        return EpochBatches(self._splits.train, self._settings.batch_size, lambda: self._generator("shuffle"))
+        return EpochBatches(self._splits, self._settings, self._generator, lambda: self.global_rank)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Lightning's hook: the optimizer, perhaps with a restored memory."""
@@ -124,25 +160,38 @@ class TrainingLoop(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Lightning's hook: dropout draws from torch's own generator, so that is where each epoch starts anew."""
         self.network.train()
-        torch.manual_seed(derived_seed(self._seed, "dropout", self.epoch))
+        purpose = f"dropout/{self.global_rank}" if self.global_rank else "dropout"
+        torch.manual_seed(derived_seed(self._seed, purpose, self.epoch))
         self._losses.clear()
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Lightning's hook: set the step size."""
-        steps = steps_per_epoch(len(self._splits.train), self._settings.batch_size)
+        steps = steps_per_epoch(len(self._splits.train), self._settings.batch_size, self._settings.processes)
         self._rate = learning_rate_at(self.epoch * steps + batch_idx, steps, self._settings)
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Lightning's hook: cross entropy of the mean output over time."""
+        """Lightning's hook: the loss of the mean output over time, and what spikes cost."""
         self._inputs, targets = batch
-        outputs, smoothing = self.network(self._inputs), self._settings.label_smoothing
-        loss = functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
+        settings = self._settings
+        if self._noise is not None:
+            self._noise.perturb(self.epoch, batch_idx)
+        punishes = settings.regularisation.rate_weight > 0
+        with autocast(self._inputs.device, settings.precision):
+            passed = forward_pass(self.network, self._inputs, settings.recomputed_parts, rates=punishes)
+        loss = training_loss(passed.outputs.float(), targets, settings)
+        if punishes:
+            loss = loss + rate_penalty(self.network.graph, passed.rates, settings.regularisation)
         if not torch.isfinite(loss):
             raise self._diverged("the loss", self._first_bad_layer() or "the loss itself", batch_idx)
         self._losses.append(loss.detach())
         return loss
+
+    def on_after_backward(self) -> None:
+        """Lightning's hook: gradients were taken on perturbed weights; they update the others."""
+        if self._noise is not None:
+            self._noise.restore()
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Lightning's hook: shorten the gradients; parameters are never touched by one that is not finite."""
@@ -153,12 +202,28 @@ class TrainingLoop(lightning.LightningModule):
             layer = self._first_bad_layer() or first_non_finite(named) or "all layers together"
             raise self._diverged("the gradient", layer, len(self._losses) - 1)
 
+    def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
+        """Lightning's hook: the weights have moved."""
+        if self.average is not None:
+            self.average.update(self.network)
+
     def on_train_epoch_end(self) -> None:
         """Lightning's hook: judge and report."""
         self.network.eval()
-        accuracy = evaluate(self.network, self._splits.validation)
-        loss = float(torch.stack(self._losses).mean())
-        self._after_epoch(EpochRecord(self.epoch + 1, loss, accuracy, self._rate))
+        loss = torch.stack(self._losses).mean()
+        merit = 0.0
+        if self.global_rank == 0:
+            with nullcontext() if self.average is None else self.average.applied(self.network):
+                merit = evaluate(self.network, self._splits.validation)
+        if self._settings.processes > 1:
+            loss = torch.as_tensor(self.all_gather(loss)).mean()
+            merit = self.trainer.strategy.broadcast(merit)
+        record = EpochRecord(self.epoch + 1, float(loss), merit, self._rate)
+        self.trainer.should_stop = not self._after_epoch(record)
+
+    def judged_state(self) -> dict[str, Tensor]:
+        """Parameters and buffers of the network that is validated and returned."""
+        return self.network.state_dict() if self.average is None else self.average.state
 
     def _generator(self, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(derived_seed(self._seed, purpose, self.epoch))
@@ -182,19 +247,60 @@ class TrainingLoop(lightning.LightningModule):
         )
 
 
-def run_loop(loop: TrainingLoop, epochs: int, accelerator: str = "cpu") -> None:
-    """Let Lightning run a loop for some epochs, silently; the generators of the caller stay as they are."""
+def training_loss(outputs: Tensor, targets: Tensor, settings: RetrainSettings) -> Tensor:
+    """Cross entropy for classes, given as numbers or as probabilities; the loss of the settings for regression.
+
+    Args:
+        outputs: `[B, classes]`, or `[B, outputs]` for regression.
+        targets: `[B]` class indices, `[B, classes]` probabilities of mixed samples, or `[B, outputs]` values.
+        settings: label smoothing, and the loss of regression.
+    """
+    return functional.cross_entropy(outputs, targets, label_smoothing=settings.label_smoothing)
+
+
+def run_loop(loop: TrainingLoop, epochs: int, settings: RetrainSettings) -> None:
+    """Let Lightning run a loop for some epochs, silently; the generators of the caller stay as they are.
+
+    Raises:
+        BadInputError: if the machine lacks the device or the precision.
+    """
+    check_machine(settings)
     with _silence(), torch.random.fork_rng():
         trainer = lightning.Trainer(
             max_epochs=epochs,
-            accelerator=accelerator,
-            devices=1,
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy="ddp" if settings.processes > 1 else "auto",
+            use_distributed_sampler=False,
             logger=False,
             enable_progress_bar=False,
             enable_checkpointing=False,
             enable_model_summary=False,
         )
         trainer.fit(loop)
+
+
+def check_machine(settings: RetrainSettings) -> None:
+    """Refuse settings that this machine cannot follow.
+
+    Raises:
+        BadInputError: if there is no GPU, or no arithmetic in bfloat16, where it is asked for.
+    """
+    has_gpu = torch.cuda.is_available()
+    if settings.accelerator == "gpu" and not has_gpu:
+        raise BadInputError("retrain.accelerator is gpu, but torch finds no GPU here; choose cpu or auto")
+    on_gpu = has_gpu and settings.accelerator != "cpu"
+    if settings.precision == "bfloat16" and not has_bfloat16(on_gpu):
+        device = "this GPU" if on_gpu else "this CPU (it has neither AVX512-BF16 nor AMX)"
+        raise BadInputError(f"retrain.precision is bfloat16, but {device} does not compute in it; choose float32")
+
+
+def has_bfloat16(gpu: bool) -> bool:
+    """Whether the hardware multiplies in bfloat16."""
+    if gpu:
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch import Tensor
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from hasnas.nas.data import Splits, load_splits
+from hasnas.nas.data import Splits, batches, load_splits
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 
@@ -23,11 +23,21 @@ from .folders import ACTIVITY_FILE as ACTIVITY_FILE
 from .folders import BEST_FILE as BEST_FILE
 from .folders import LAST_FILE as LAST_FILE
 from .folders import retrain_directory as retrain_directory
-from .loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop
-from .settings import RetrainSettings
-from .state import BEST, MODEL, load_tensors, optimizer_tensors, restore_optimizer, with_prefix, without_prefix
-
-Progress = Callable[[int, Mapping[str, float]], None]
+from .initialisation import threshold_batch_norm
+from .loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop, training_loss
+from .processes import Job, Progress, is_launched, process_number, train_in_processes
+from .settings import RetrainSettings, SurrogateSettings
+from .state import (
+    BEST,
+    MODEL,
+    derived_seed,
+    load_tensors,
+    optimizer_tensors,
+    restore_optimizer,
+    with_prefix,
+    without_prefix,
+)
+from .surrogates import TunedWidths, apply_surrogates
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,31 +91,65 @@ def retrain(
         BadInputError: if the directory holds another training, or nothing sound.
         TrainingDivergedError: if a loss or gradient is no longer finite; the last good state stays stored.
     """
-    with torch.random.fork_rng():  # torch's own initialisation draws from the global generator; ours comes after it
-        network = build_network(Architecture.from_json(architecture).expand(), seed)
+    network, tuned = build_for_training(architecture, splits, settings, seed)
     normalisation = asdict(splits.normalisation)
-    training = _Training(network, dict(architecture), settings, seed, Path(checkpoint_directory), normalisation)
+    training = _Training(network, dict(architecture), settings, seed, Path(checkpoint_directory), normalisation, tuned)
     training.directory.mkdir(parents=True, exist_ok=True)
-    optimizer_state = training.restore()
+    tensors = training.restore()
     for record in training.history:
         if progress:
             progress(record.epoch, record.metrics())
+    if not training.goes_on():
+        return training.result()
+    if not is_launched(settings):
+        done = len(training.history)
+        job = Job(architecture, settings, seed, str(training.directory))
+        train_in_processes(job, splits, lambda epoch, metrics: _pass_on(progress, epoch, metrics, done))
+        training.restore()
+        return training.result()
 
-    def after_epoch(record: EpochRecord) -> None:
-        training.finish_epoch(record, optimizer_tensors(loop.optimizer, network))
+    def after_epoch(record: EpochRecord) -> bool:
+        training.finish_epoch(record, loop)
         if progress:
             progress(record.epoch, record.metrics())
+        return training.goes_on()
 
-    done = len(training.history)
-    loop = TrainingLoop(network, splits, settings, seed, done, after_epoch)
-    restore_optimizer(loop.optimizer, network, optimizer_state)
-    if done < settings.epochs:
-        try:
-            run_loop(loop, settings.epochs - done)
-        except TrainingDivergedError as error:
-            kept = f"the state after epoch {len(training.history)} is in {training.directory / LAST_FILE}"
-            raise TrainingDivergedError(f"{error}; {kept if training.history else 'no epoch was finished'}") from error
+    loop = TrainingLoop(network, splits, settings, seed, len(training.history), after_epoch)
+    if tensors:
+        restore_optimizer(loop.optimizer, network, tensors)
+        if loop.average is not None:
+            loop.average.restore(tensors)
+    try:
+        run_loop(loop, settings.epochs - len(training.history), settings)
+    except TrainingDivergedError as error:
+        kept = f"the state after epoch {len(training.history)} is in {training.directory / LAST_FILE}"
+        raise TrainingDivergedError(f"{error}; {kept if training.history else 'no epoch was finished'}") from error
     return training.result()
+
+
+def _pass_on(progress: Progress | None, epoch: int, metrics: Mapping[str, float], done: int) -> None:
+    if progress and epoch > done:
+        progress(epoch, metrics)
+
+
+def build_for_training(
+    architecture: Mapping[str, Any], splits: Splits, settings: RetrainSettings, seed: int
+) -> tuple[SpikingNetwork, TunedWidths | None]:
+    """A network with fresh weights, batch norm and surrogates as the settings say, and the widths that were tuned.
+
+    Tuning takes a batch of the train split that the seed draws.
+    """
+    with torch.random.fork_rng():  # torch's own initialisation draws from the global generator; ours comes after it
+        network = build_network(Architecture.from_json(architecture).expand(), seed)
+    if settings.batch_norm == "threshold":
+        threshold_batch_norm(network)
+    if settings.surrogate == SurrogateSettings():
+        return network, None
+    generator = torch.Generator().manual_seed(derived_seed(seed, "surrogates", 0))
+    inputs, targets = next(batches(splits.train, settings.batch_size, generator))
+    return network, apply_surrogates(
+        network, settings.surrogate, inputs, lambda outputs: training_loss(outputs, targets, settings)
+    )
 
 
 @dataclass
@@ -118,17 +162,18 @@ class _Training:
     seed: int
     directory: Path
     normalisation: dict[str, Any]
+    tuned: TunedWidths | None = None
     history: list[EpochRecord] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
 
     def identity(self) -> dict[str, Any]:
         """What a stored state must agree with."""
-        plain = {"architecture": self.architecture, "settings": asdict(self.settings), "seed": self.seed}
+        plain = {"architecture": self.architecture, "settings": self.settings.to_json(), "seed": self.seed}
         return json.loads(json.dumps(plain))
 
     def restore(self) -> dict[str, Tensor]:
-        """Load the stored state, if there is one; returns the optimizer's part."""
+        """Load the stored state, if there is one; returns all of its tensors."""
         path = self.directory / LAST_FILE
         if not has_checkpoint(path):
             return {}
@@ -143,13 +188,25 @@ class _Training:
         self.best, self.best_epoch = without_prefix(BEST, tensors), meta["best_epoch"]
         return tensors
 
-    def finish_epoch(self, record: EpochRecord, optimizer_state: dict[str, Tensor]) -> None:
+    def goes_on(self) -> bool:
+        """Whether there are epochs left, and hope for them."""
+        done, patience = len(self.history), self.settings.patience
+        return done < self.settings.epochs and (patience is None or done - self.best_epoch < patience)
+
+    def finish_epoch(self, record: EpochRecord, loop: TrainingLoop) -> None:
         """Note an epoch and store everything; the best state travels along, so that one file is the whole truth."""
         self.history.append(record)
-        state = {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
-        if not self.best or record.validation_accuracy >= self._accuracy(self.best_epoch):
-            self.best, self.best_epoch = state, record.epoch
-        tensors = {**with_prefix(MODEL, state), **with_prefix(BEST, self.best), **optimizer_state}
+        if not self.best_epoch or record.validation_accuracy >= self._accuracy(self.best_epoch):
+            self.best, self.best_epoch = _copied(loop.judged_state()), record.epoch
+        if process_number(self.settings):
+            return
+        average = {} if loop.average is None else loop.average.tensors()
+        tensors = {
+            **with_prefix(MODEL, _copied(self.network.state_dict())),
+            **with_prefix(BEST, self.best),
+            **optimizer_tensors(loop.optimizer, self.network),
+            **average,
+        }
         meta = {**self.identity(), "history": [asdict(item) for item in self.history], "best_epoch": self.best_epoch}
         save_checkpoint(self.directory / LAST_FILE, tensors, meta)
 
@@ -157,11 +214,18 @@ class _Training:
         """Store the best state by itself and hand it over."""
         accuracy, path = self._accuracy(self.best_epoch), self.directory / BEST_FILE
         meta = {**self.identity(), "epoch": self.best_epoch, "validation_accuracy": accuracy}
-        save_checkpoint(path, self.best, {**meta, "normalisation": self.normalisation})
+        if self.tuned is not None:
+            meta["surrogate_widths"] = self.tuned.widths
+        if not process_number(self.settings):
+            save_checkpoint(path, self.best, {**meta, "normalisation": self.normalisation})
         return RetrainResult(self.best, tuple(self.history), self.best_epoch, accuracy, path)
 
     def _accuracy(self, epoch: int) -> float:
         return self.history[epoch - 1].validation_accuracy
+
+
+def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
 @dataclass(frozen=True)
