@@ -117,6 +117,7 @@ hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versio
         others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise BadInputError(one_line(message + others)) from error
     _check_names(config, where, overrides or {})
+    _check_one_shot(config, where, overrides or {})
     return config
 
 
@@ -185,6 +186,17 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
         if name is not None and name not in known:
             place = _place(key, where, overrides)
             raise BadInputError(one_line(f"{place}: unknown {key} '{name}'{nearest(name, known)}"))
+
+
+def _check_one_shot(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
+    """Refuse a differentiable supernet over choices that it cannot mix."""
+    section = config.supernet
+    if section.enabled and section.strategy != "random_one_shot" and config.space.feedback:
+        place = _place("space.feedback", where, overrides)
+        raise BadInputError(
+            f"{place}: supernet.strategy '{section.strategy}' mixes forward edges only, and a pair with feedback is "
+            "one choice over both directions; set space.feedback to false or supernet.strategy to random_one_shot"
+        )
 
 
 def _place(key: str, where: str, overrides: dict[str, str]) -> str:

@@ -180,24 +180,47 @@ class ScreenSection(Section):
         return self
 
 
+class PenaltySection(Section):
+    """A cost that a differentiable supernet strategy keeps low.
+
+    Args:
+        cost: field of the cost report.
+        weight: the loss grows by `weight * (expected cost / mean cost of the feasible region - 1)`.
+    """
+
+    cost: Literal["energy_j", "latency_s", "area_m2", "memory_bits", "parameters"] = "energy_j"
+    weight: Annotated[float, Field(ge=0, le=1e9)]
+
+
 class SupernetSection(Section):
     """Training of the shared weights.
 
     Args:
         enabled: whether a supernet is trained; without it each candidate is trained briefly by itself.
-        strategy: NNI's one-shot strategy.
+        strategy: NNI's one-shot strategy: `random_one_shot` trains one feasible path a step; `darts`, `gumbel_darts`
+            and `proxyless` also learn on validation samples how good each choice is, in cell spaces without feedback.
         epochs: passes over the train split.
         batch_size: samples per step.
         learning_rate: of the first step; it falls to 0 along a half cosine.
         weight_decay: L2 penalty.
+        architecture_learning_rate: of the parameters that say how good each choice is.
+        penalty: a cost that those parameters are to keep low.
     """
 
     enabled: bool = True
-    strategy: Literal["random_one_shot"] = "random_one_shot"
+    strategy: Literal["random_one_shot", "darts", "gumbel_darts", "proxyless"] = "random_one_shot"
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 64
     learning_rate: Rate = 0.01
     weight_decay: Share = 0.0
+    architecture_learning_rate: Rate = 0.02
+    penalty: PenaltySection | None = None
+
+    @model_validator(mode="after")
+    def _penalty_where_it_acts(self) -> SupernetSection:
+        if self.penalty is not None and self.strategy == "random_one_shot":
+            raise ValueError("strategy random_one_shot learns no choices that a penalty could act on; remove 'penalty'")
+        return self
 
 
 class SearchSection(Section):

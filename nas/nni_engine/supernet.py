@@ -20,6 +20,7 @@ from hasnas.search_spaces.network import SpikingNetwork, attach, initialise, mod
 from hasnas.search_spaces.space import Gene, SearchSpace
 
 from .environment import require_nni
+from .mixture import MixtureNetwork, mixture_network
 from .mutables import categorical
 from .sharing import Options, allowed_codes, canonical_codes, inherit, network_without_weights, shared_layers
 
@@ -28,6 +29,9 @@ require_nni()
 from nni.mutable import Sample, SampleValidationError, ensure_frozen  # noqa: E402
 from nni.nas.nn.pytorch import ModelSpace, MutableModule  # noqa: E402
 from nni.nas.oneshot.pytorch.supermodule.base import BaseSuperNetModule  # noqa: E402
+
+CHOICES = "choices."
+"""What the names of tensors begin with that belong to the choices, not to layers."""
 
 _CACHED_PATHS = 128
 
@@ -58,6 +62,14 @@ class GeneChoice(MutableModule):
     def allowed(self) -> list[str]:
         """The choices that may be taken."""
         return list(self.decision.values)
+
+    def weights(self, judged: bool) -> Tensor | None:
+        """What weighs the operations, or None to run the chosen one alone.
+
+        Args:
+            judged: whether the step is there to learn which choices are good, not to train the layers.
+        """
+        return None
 
     def freeze(self, sample: Sample) -> nn.Module:
         """A choice that is made leaves no module behind."""
@@ -121,13 +133,29 @@ class Supernet(ModelSpace):
             GeneChoice(gene, [gene.choices[code] for code in codes])
             for gene, codes in zip(space.genes, allowed, strict=True)
         )
+        self.judges_choices = False
+        self._options = options
         self._network = lru_cache(maxsize=_CACHED_PATHS)(self._build)
+        self._mixture = lru_cache(maxsize=1)(self._build_mixture)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class scores of the sampled path, `[B, classes]`."""
-        network = self._network(canonical_codes(self.space, self.codes)).train(self.training)
+        """Class scores of the sampled path, `[B, classes]`; of the mixture of all paths where choices are weighed."""
+        weights = {choice.gene.label: choice.weights(self.judges_choices) for choice in self.decisions}
+        known = {label: weight for label, weight in weights.items() if weight is not None}
+        if known:
+            return self._run(self._mixture(), x, known)
+        return self._run(self._network(canonical_codes(self.space, self.codes)), x)
+
+    @property
+    def alphas(self) -> dict[str, nn.Parameter]:
+        """Label -> parameters of the choices, where a strategy has given them any."""
+        found = {choice.gene.label: getattr(choice, "alpha", None) for choice in self.decisions}
+        return {label: alpha for label, alpha in found.items() if alpha is not None}
+
+    def _run(self, network: SpikingNetwork, *arguments: Any) -> Tensor:
         tensors = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        return functional_call(network, {name: tensors[name] for name in network.state_dict()}, (x,), strict=True)
+        shared = {name: tensors[name] for name in network.state_dict()}
+        return functional_call(network.train(self.training), shared, arguments, strict=True)
 
     @property
     def decisions(self) -> list[GeneChoice]:
@@ -164,7 +192,10 @@ class Supernet(ModelSpace):
 
     def extra_oneshot_hooks(self, strategy: object) -> list[Callable[..., Any]]:
         """What NNI's one-shot strategies replace in this space."""
-        return [SampledGeneChoice.mutate]
+        return list(getattr(strategy, "gene_hooks", [SampledGeneChoice.mutate]))
+
+    def _build_mixture(self) -> MixtureNetwork:
+        return mixture_network(self.space, self._options)
 
     def _build(self, codes: tuple[int, ...]) -> SpikingNetwork:
         return network_without_weights(self.space.decode(codes).expand())

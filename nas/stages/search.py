@@ -15,13 +15,14 @@ from hasnas.errors import BadInputError
 from hasnas.nas.budget import COST_FIELDS
 from hasnas.nas.executors import Outcome
 from hasnas.nas.objectives import Goal, merit
+from hasnas.nas.strategies.begin_with import BeginWith
 from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
 from hasnas.nas.trial import Trial
 
 from .context import RunContext, cost_row
 from .evaluation import BriefTask, InheritedTask, evaluate_briefly, evaluate_inherited
 from .scoring import scored
-from .supernet import data_reference, device_reference, weights_path
+from .supernet import data_reference, device_reference, proposed_architecture, weights_path
 
 
 def run_search(context: RunContext) -> None:
@@ -34,6 +35,9 @@ def run_search(context: RunContext) -> None:
         context.console.say("search: switched off; networks are drawn from the feasible region")
         return
     strategy = create_strategy(settings.strategy, search_problem(context))
+    proposed = None if settings.score is not None else proposed_architecture(context)
+    if proposed is not None:
+        strategy = BeginWith(proposed, strategy)
     goal, best, done = Goal(settings.score), -math.inf, 0
     with context.console.bar("search", settings.evaluations, "net") as bar:
         while done < settings.evaluations:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from hasnas.errors import BadInputError
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from hasnas.nas.nni_engine.settings import SUPERNET_TRAINERS, SupernetSettings, TrainingProgress
+from hasnas.nas.nni_engine.cost_table import CostTable, fit_cost_table
+from hasnas.nas.nni_engine.mixture import require_mixable
+from hasnas.nas.nni_engine.settings import (
+    DIFFERENTIABLE,
+    SUPERNET_TRAINERS,
+    Choosing,
+    SupernetSettings,
+    TrainedSupernet,
+    TrainingProgress,
+)
 from hasnas.nas.nni_engine.sharing import live_options, supernet_report
 
-from .context import RunContext, Setup
+from .context import RunContext, Setup, cost_row
 from .evaluation import DataReference, DeviceReference, splits_of
 
 WEIGHTS_FILE = "supernet-weights.safetensors"
+PRICED_FOR_PENALTY = 4096
 
 
 def data_reference(setup: Setup) -> DataReference:
@@ -55,6 +68,8 @@ def run_supernet(context: RunContext) -> None:
         context.console.say("supernet: switched off; candidates are trained by themselves")
         return
     region, section = context.feasible_region(), context.config.supernet
+    if section.strategy in DIFFERENTIABLE:
+        require_mixable(context.space)
     # A sample of the region cannot show that an option occurs nowhere in it.
     options = live_options(context.space, region.codes) if region.complete else None
     report = supernet_report(context.space, options)
@@ -68,6 +83,7 @@ def run_supernet(context: RunContext) -> None:
         weight_decay=section.weight_decay,
         options=options,
     )
+    choosing = _choosing(context)
     train = splits_of(data_reference(context)).train
     steps = -(-len(train) // section.batch_size) * section.epochs
     with context.console.bar("supernet", steps, "step") as bar:
@@ -76,16 +92,81 @@ def run_supernet(context: RunContext) -> None:
             bar.update((state.epoch - 1) * state.batches + state.batch - bar.n)
             bar.set_postfix(epoch=f"{state.epoch}/{state.epochs}", loss=f"{state.loss:.3f}", refresh=False)
             if state.batch == state.batches:
-                context.tracker.on_epoch("supernet", state.epoch, {"loss": state.loss})
+                context.tracker.on_epoch("supernet", state.epoch, {"loss": state.loss, **state.metrics})
 
-        weights = SUPERNET_TRAINERS.get(section.strategy)().train(
+        trained = SUPERNET_TRAINERS.get(section.strategy)().train(
             context.space,
             region.draw,
             train,
             settings=settings,
             seed=context.config.seed,
+            choosing=choosing,
             checkpoint_directory=context.checkpoints,
             progress=progress,
         )
-    save_checkpoint(weights_path(context), weights, {"report": asdict(report)})
+    found = _proposal(context, trained, None if choosing is None else choosing.table)
+    save_checkpoint(weights_path(context), trained.weights, {"report": asdict(report), **found})
     context.event("report", "supernet", asdict(report))
+    if found:
+        context.event("architecture", "supernet", found["architecture"])
+        context.console.say(f"supernet: {section.strategy} proposes {found['architecture']['key']}, searched first")
+
+
+def proposed_architecture(context: RunContext) -> tuple[int, ...] | None:
+    """The codes that the supernet's strategy proposes; None if it proposes none, or there is no supernet."""
+    if context.config.supernet.strategy not in DIFFERENTIABLE or not has_checkpoint(weights_path(context)):
+        return None
+    found = load_checkpoint(weights_path(context))[1].get("architecture")
+    return None if found is None else tuple(found["codes"])
+
+
+def _choosing(context: RunContext) -> Choosing | None:
+    """What a differentiable strategy learns choices from: validation samples and the feasible region."""
+    section, region = context.config.supernet, context.feasible_region()
+    if section.strategy not in DIFFERENTIABLE:
+        return None
+    return Choosing(
+        samples=splits_of(data_reference(context)).validation,
+        codes=region.codes,
+        admits=region.admits,
+        learning_rate=section.architecture_learning_rate,
+        table=_cost_table(context),
+        weight=0.0 if section.penalty is None else section.penalty.weight,
+    )
+
+
+def _cost_table(context: RunContext) -> CostTable | None:
+    """What each choice costs, by the prices of architectures of the region."""
+    section, codes = context.config.supernet.penalty, context.feasible_region().codes
+    if section is None:
+        return None
+    if len(codes) > PRICED_FOR_PENALTY:
+        rng = np.random.default_rng([context.config.seed, 3])
+        codes = codes[np.sort(rng.choice(len(codes), PRICED_FOR_PENALTY, replace=False))]
+    table = fit_cost_table(context.space, codes, context.pricer.costs(codes)[section.cost], section.cost)
+    context.console.say(
+        f"supernet: penalty on {section.cost} by a sum over choices that explains {table.r_squared:.1%} "
+        f"of its variance among {len(codes)} architectures"
+    )
+    return table
+
+
+def _proposal(context: RunContext, trained: TrainedSupernet, table: CostTable | None) -> dict[str, Any]:
+    """What the strategy learned of the architecture, as plain data; empty if it learned nothing."""
+    if trained.codes is None:
+        return {}
+    architecture = context.space.decode(trained.codes)
+    found: dict[str, Any] = {
+        "codes": list(trained.codes),
+        "key": architecture.key,
+        "architecture": architecture.to_json(),
+        "probabilities": {label: dict(row) for label, row in trained.probabilities.items()},
+        "costs": cost_row(context.pricer.costs(np.array([trained.codes], np.int16))),
+    }
+    if table is not None:
+        chances = [
+            [trained.probabilities[gene.label].get(name, 0.0) for name in gene.choices] for gene in context.space.genes
+        ]
+        expected = {"cost": table.cost, "expected": table.expected(chances), "r_squared": table.r_squared}
+        found["penalty"] = {**expected, "reference": table.reference}
+    return {"architecture": found}

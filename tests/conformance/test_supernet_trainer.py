@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
+from hasnas.errors import BadInputError
 from hasnas.nas.data import Split
-from hasnas.nas.nni_engine.settings import SUPERNET_TRAINERS, ProgressCallback, SupernetSettings, TrainingProgress
+from hasnas.nas.nni_engine.cost_table import fit_cost_table
+from hasnas.nas.nni_engine.settings import (
+    DIFFERENTIABLE,
+    SUPERNET_TRAINERS,
+    Choosing,
+    ProgressCallback,
+    SupernetSettings,
+    TrainedSupernet,
+    TrainingProgress,
+)
 from hasnas.nas.nni_engine.sharing import inherit, shared_layers
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import CellSpace
+from hasnas.search_spaces.space import Codes
 
-SPACE = CellSpace(Macro((1, 8, 8), classes=3, timesteps=3, channels=3, hidden=6, votes=2, dropout=0.25), feedback=True)
-PATHS = ((3, 0, 1, 0, 2, 0), (2, 3, 0, 0, 0, 3), (0, 0, 3, 0, 0, 0), (3, 1, 0, 7, 2, 3))
+SPACE = CellSpace(Macro((1, 8, 8), classes=3, timesteps=3, channels=3, hidden=6, votes=2, dropout=0.25))
+PATHS = ((3, 0, 1, 0, 2, 0), (2, 3, 0, 2, 0, 3), (0, 0, 3, 0, 0, 0), (3, 1, 0, 4, 2, 3))
 OPTIONS = {
     gene.label: tuple(gene.choices[code] for code in sorted({path[index] for path in PATHS}))
     for index, gene in enumerate(SPACE.genes)
@@ -34,21 +46,36 @@ def draw(rng: np.random.Generator) -> tuple[int, ...]:
     return PATHS[rng.integers(len(PATHS))]
 
 
-def samples() -> Split:
-    generator = torch.Generator().manual_seed(0)
-    return Split(torch.rand(20, 1, 8, 8, generator=generator), torch.arange(20) % 3)
+def samples(seed: int = 0, count: int = 20) -> Split:
+    generator = torch.Generator().manual_seed(seed)
+    return Split(torch.rand(count, 1, 8, 8, generator=generator), torch.arange(count) % 3)
+
+
+def known(codes: Codes) -> np.ndarray:
+    return np.array([tuple(row) in PATHS for row in codes.tolist()])
+
+
+CODES = np.array(PATHS, np.int16)
+TABLE = fit_cost_table(SPACE, CODES, (CODES == 3).sum(1) + 1.0, "energy_j")
+CHOOSING = Choosing(samples(1, 11), CODES, known, learning_rate=0.05, table=TABLE, weight=0.5)
 
 
 def train(
-    name: str, folder: Path | None = None, progress: ProgressCallback | None = None, seed: int = 1
-) -> dict[str, Tensor]:
-    return SUPERNET_TRAINERS.get(name)().train(
-        SPACE, draw, samples(), settings=SETTINGS, seed=seed, checkpoint_directory=folder, progress=progress
-    )
+    name: str,
+    folder: Path | None = None,
+    progress: ProgressCallback | None = None,
+    seed: int = 1,
+    choosing: Choosing | None = CHOOSING,
+) -> TrainedSupernet:
+    trainer, data = SUPERNET_TRAINERS.get(name)(), samples()
+    directory = {"checkpoint_directory": folder, "progress": progress}
+    return trainer.train(SPACE, draw, data, settings=SETTINGS, seed=seed, choosing=choosing, **directory)
 
 
-def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+def same(first: TrainedSupernet, second: TrainedSupernet) -> bool:
+    equal = first.weights.keys() == second.weights.keys()
+    equal = equal and all(torch.equal(first.weights[key], second.weights[key]) for key in first.weights)
+    return equal and (first.probabilities, first.codes) == (second.probabilities, second.codes)
 
 
 def kill_at(epoch: int, batch: int) -> ProgressCallback:
@@ -60,10 +87,11 @@ def kill_at(epoch: int, batch: int) -> ProgressCallback:
 
 
 def test_the_weights_are_those_of_the_allowed_options_and_serve_every_path(name: str):
-    state = train(name)
+    state = train(name).weights
     layers = {key.rsplit(".", 1)[0] for key in state}
     assert layers == set(shared_layers(SPACE, OPTIONS))
     assert not any(tensor.requires_grad for tensor in state.values())
+    assert copy.deepcopy(state).keys() == state.keys()
     for path in PATHS:
         assert inherit(state, SPACE.decode(path)).eval()(samples().inputs).isfinite().all()
 
@@ -96,3 +124,47 @@ def test_the_progress_counts_steps(name: str):
         (e, 3, b, 3) for e in (1, 2, 3) for b in (1, 2, 3)
     ]
     assert all(np.isfinite(step.loss) for step in steps)
+
+
+def test_what_is_learned_of_the_choices_is_told_and_lies_within_the_region(name: str):
+    steps: list[TrainingProgress] = []
+    trained = train(name, None, steps.append)
+    if name not in DIFFERENTIABLE:
+        assert (trained.probabilities, trained.codes) == ({}, None)
+        assert not any(step.metrics for step in steps)
+        return
+    assert {label: tuple(row) for label, row in trained.probabilities.items()} == OPTIONS
+    assert all(sum(row.values()) == pytest.approx(1) for row in trained.probabilities.values())
+    assert trained.codes in PATHS
+    for step in steps:
+        assert bool(step.metrics) == (step.batch == step.batches)
+    last = {key: value for key, value in steps[-1].metrics.items() if key.startswith("probability/cell/0_1/")}
+    assert list(last.values()) == pytest.approx(list(trained.probabilities["cell/0_1"].values()))
+    assert min(TABLE.predict(CODES)) * 0.5 < steps[-1].metrics["expected/energy_j"] < max(TABLE.predict(CODES)) * 2
+
+
+def test_a_training_with_another_penalty_is_another_training(name: str, tmp_path: Path):
+    if name not in DIFFERENTIABLE:
+        assert same(train(name, choosing=None), train(name))
+        return
+    train(name, tmp_path)
+    with pytest.raises(BadInputError, match="of a training with another"):
+        train(name, tmp_path, choosing=replace(CHOOSING, weight=2.0))
+    with pytest.raises(BadInputError, match="needs samples and architectures to choose by"):
+        train(name, choosing=None)
+
+
+def test_feedback_is_run_or_refused_in_one_line(name: str):
+    space = CellSpace(SPACE.macro, feedback=True, nodes=3)
+    codes = np.array([[3, 3, 6]], np.int16)
+    choosing = Choosing(samples(1), codes, lambda rows: np.ones(len(rows), bool))
+    trainer, settings = SUPERNET_TRAINERS.get(name)(), SupernetSettings(epochs=1, batch_size=10)
+
+    def run() -> TrainedSupernet:
+        return trainer.train(space, lambda rng: (3, 3, 6), samples(), settings=settings, seed=0, choosing=choosing)
+
+    if name in DIFFERENTIABLE:
+        with pytest.raises(BadInputError, match=r"set space\.feedback: false or supernet\.strategy: random_one_shot"):
+            run()
+    else:
+        assert run().weights

@@ -46,9 +46,10 @@ def train(
     settings: SupernetSettings = SETTINGS,
     seed: int = 1,
 ) -> dict[str, Tensor]:
-    return RandomOneShotTrainer().train(
+    trained = RandomOneShotTrainer().train(
         space, draw, samples(), settings=settings, seed=seed, checkpoint_directory=folder, progress=progress
     )
+    return trained.weights
 
 
 def kill_at(epoch: int, batch: int) -> ProgressCallback:
@@ -128,10 +129,10 @@ def test_sequences_are_taken_as_they_are():
 
     macro = replace(Macro((2, 8, 8), classes=3, timesteps=3, channels=2, hidden=0, votes=1), static_input=False)
     split = Split(torch.rand(6, 3, 2, 8, 8), torch.arange(6) % 3)
-    state = RandomOneShotTrainer().train(
+    trained = RandomOneShotTrainer().train(
         CellSpace(macro, nodes=2), lambda rng: (3,), split, settings=SupernetSettings(epochs=1, batch_size=4), seed=0
     )
-    assert "cell2.0_1.conv3x3.conv.weight" in state
+    assert "cell2.0_1.conv3x3.conv.weight" in trained.weights
 
 
 @pytest.mark.parametrize(
