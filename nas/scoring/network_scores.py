@@ -1,13 +1,14 @@
 """Scores that run each candidate once with random weights: published ones for comparison, and measured rates.
 
 Candidates with the same canonical codes are run once. Networks are in training mode (batch norm by the batch) without
-dropout; neurons that several convolutions share run once and count as often as they are read.
+dropout; neurons that several convolutions share run once and count as often as they are read. Scores of spikes share
+whatever candidates have in common.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hasnas.errors import BadInputError
+from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import (
     Add,
     AvgPool2d,
@@ -33,7 +35,9 @@ from hasnas.search_spaces.graph import (
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 from hasnas.search_spaces.space import Codes
 
+from .arithmetic import chosen
 from .score import ScoreResult, ScoringTask
+from .shared_forward import SharedForward, Weights, supports
 
 FloatArray = NDArray[np.float64]
 Parts = Mapping[str, float]
@@ -56,19 +60,29 @@ class NetworkScore(ABC):
             wanted = "inputs and targets" if self.needs_targets else "inputs"
             raise BadInputError(f"score {type(self).__name__} runs networks; give a batch of {wanted}")
         canonical, connected = task.space.canonical(np.asarray(codes))
-        known: dict[tuple[int, ...], Parts] = {}
-        rows: list[Parts] = []
-        for row, alive in zip(canonical.tolist(), connected, strict=True):
-            key = tuple(row)
-            if alive and key not in known:
-                architecture = task.space.decode(key)
-                still = replace(architecture, macro=replace(architecture.macro, dropout=0.0))
-                known[key] = self.parts(build_network(still.expand(), task.seed).train(), task)
-            rows.append(known[key] if alive else {})
+        keys = sorted({tuple(row) for row, alive in zip(canonical.tolist(), connected, strict=True) if alive})
+        known = dict(self.each({key: task.space.decode(key) for key in keys}, task))
+        rows = [
+            known[tuple(row)] if alive else {} for row, alive in zip(canonical.tolist(), connected, strict=True)
+        ]
         names = list(next(iter(known.values()), {"total": 0.0}))
         table = {name: np.array([parts.get(name, -np.inf) for parts in rows], float) for name in names}
         total = table[names[0]]
         return ScoreResult(np.where(np.isnan(total), -np.inf, total), table)
+
+    def each(
+        self, architectures: Mapping[tuple[int, ...], Architecture], task: ScoringTask
+    ) -> Iterator[tuple[tuple[int, ...], Parts]]:
+        """Key and parts of each connected architecture as soon as they are known, in any order."""
+        keys = list(architectures)
+        graphs = [_without_dropout(one).expand() for one in architectures.values()]
+        for index, parts in self.all_parts(graphs, task):
+            yield keys[index], parts
+
+    def all_parts(self, graphs: list[LayerGraph], task: ScoringTask) -> Iterator[tuple[int, Parts]]:
+        """Position and parts of each network, in any order."""
+        for index, graph in enumerate(graphs):
+            yield index, self.parts(build_network(graph, task.seed).train(), task)
 
     @abstractmethod
     def parts(self, network: SpikingNetwork, task: ScoringTask) -> Parts:
@@ -84,13 +98,119 @@ def readers(graph: LayerGraph) -> dict[str, int]:
     return {name: max(count, 1) for name, count in counts.items()}
 
 
+class TimestepNorm(nn.Module):
+    """Batch norm by the batch at every timestep, of maps whose timesteps are folded into the batch.
+
+    Args:
+        batch: samples.
+    """
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self.batch = batch
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[T * B, C, H, W]`, normalised step by step."""
+        steps = [functional.batch_norm(step, None, None, training=True) for step in x.split(self.batch)]
+        return torch.cat(steps)
+
+
+def stepped_norms(network: SpikingNetwork, batch: int) -> SpikingNetwork:
+    """The network with batch norms as they are when it is stepped through time, for batches of this size."""
+    for node in network.graph.nodes:
+        if isinstance(node.operation, BatchNorm):
+            network._modules_by_node[node.name] = TimestepNorm(batch)
+    return network
+
+
+def _without_dropout(architecture: Architecture) -> Architecture:
+    return replace(architecture, macro=replace(architecture.macro, dropout=0.0))
+
+
+class ForwardScore(NetworkScore):
+    """A score made of one statistic of each layer of neurons in a forward pass, with batch norm at every timestep.
+
+    Candidates without feedback share what they have in common (`shared_forward`); the others run one by one, and so do
+    all if `shared` is false, which is slow and needs no trust.
+
+    Args:
+        arithmetic: numbers of the shared convolutions, one of `ARITHMETICS`; the fastest of this machine unless given.
+        shared: whether to share.
+        weights: by parameter name, taken instead of drawn ones.
+    """
+
+    def __init__(
+        self, arithmetic: str | None = None, shared: bool = True, weights: Mapping[str, Tensor] | None = None
+    ) -> None:
+        self.arithmetic, self.shared, self.given = arithmetic, shared, dict(weights or {})
+
+    def wanted(self, graph: LayerGraph) -> dict[str, int]:
+        """Layers of neurons to look at, and how often each counts."""
+        return readers(graph)
+
+    def batches(self, task: ScoringTask) -> list[Tensor]:
+        """The batches to run."""
+        return [task.inputs]
+
+    @abstractmethod
+    def statistic(self, spikes: list[Tensor]) -> FloatArray:
+        """What is kept of a layer's spikes `[T, B, ...]`, one tensor for each batch; zeros and ones of any type."""
+
+    @abstractmethod
+    def combine(self, found: list[tuple[str, int, FloatArray]], timesteps: int) -> Parts:
+        """The parts of the score from name, count and statistic of each wanted layer."""
+
+    def all_parts(self, graphs: list[LayerGraph], task: ScoringTask) -> Iterator[tuple[int, Parts]]:
+        """See `NetworkScore.all_parts`."""
+        sharing = [index for index, graph in enumerate(graphs) if self.shared and supports(graph)]
+        yield from self._shared_parts(graphs, sharing, task)
+        kept = set(sharing)
+        for index, graph in enumerate(graphs):
+            if index not in kept:
+                yield index, self.parts(build_network(graph, task.seed).train(), task)
+
+    def parts(self, network: SpikingNetwork, task: ScoringTask) -> Parts:
+        """See `NetworkScore.parts`."""
+        network.load_state_dict({**network.state_dict(), **self._fitting(network)})
+        batches = self.batches(task)
+        stepped_norms(network, batches[0].shape[-4])
+        with torch.no_grad():
+            values = [network.run(batch) for batch in batches]
+        wanted = self.wanted(network.graph)
+        found = [(name, count, self.statistic([run[name] for run in values])) for name, count in wanted.items()]
+        return self.combine(found, network.graph.timesteps)
+
+    def _fitting(self, network: SpikingNetwork) -> dict[str, Tensor]:
+        return {name: value for name, value in self.given.items() if name in network.state_dict()}
+
+    def _shared_parts(
+        self, graphs: list[LayerGraph], indices: list[int], task: ScoringTask
+    ) -> Iterator[tuple[int, Parts]]:
+        if not indices:
+            return
+        weights, kind = Weights(task.seed, self.given), chosen(self.arithmetic)
+        shared = [graphs[index] for index in indices]
+        runs = [SharedForward(shared, batch, weights, kind) for batch in self.batches(task)]
+        known: dict[int, FloatArray] = {}
+        with torch.no_grad():
+            for turns in zip(*(run.order() for run in runs), strict=True):
+                graph, names = shared[turns[0]], runs[0].names[turns[0]]
+                found = []
+                for name, count in self.wanted(graph).items():
+                    number = names[name]
+                    if number not in known:
+                        known[number] = self.statistic([run.spikes(number) for run in runs])
+                    found.append((name, count, known[number]))
+                yield indices[turns[0]], self.combine(found, graph.timesteps)
+
+
 def hamming_kernel(spikes: Tensor, normalised: bool) -> FloatArray:
     """Similarity of samples by the sparsity-aware Hamming distance of their spikes.
 
         K = N - a d,    d = n_i + n_j - 2 x_i . x_j,    E = r_i (1 - r_j) + (1 - r_i) r_j
 
     with a = 0.5 / (E + 1e-3) as first published, or 0.5 / (E N + 1e-3) as in the released code's last commit. The
-    distance needs one matrix product, exact in single precision up to 2^24 neurons.
+    distance needs one matrix product; of whole numbers it is exact, in single precision up to 2^24 neurons.
 
     Args:
         spikes: zeros and ones, `[B, N]`.
@@ -102,7 +222,7 @@ def hamming_kernel(spikes: Tensor, normalised: bool) -> FloatArray:
     [[2.0, 2.0], [2.0, 2.0]]
     """
     neurons = spikes.shape[1]
-    together = (spikes @ spikes.T).double().numpy()
+    together = spikes_together(spikes)
     counts = np.diag(together)
     rates = counts / neurons
     distance = counts[:, None] + counts - 2 * together
@@ -111,21 +231,29 @@ def hamming_kernel(spikes: Tensor, normalised: bool) -> FloatArray:
     return neurons - scale * distance
 
 
-class _Sahd(NetworkScore):
+def spikes_together(spikes: Tensor) -> FloatArray:
+    """How many neurons fire in both of two samples, `[B, B]`."""
+    if spikes.dtype == torch.uint8 and spikes.shape[1] % 8 == 0 and len(spikes) % 8 == 0:
+        whole = spikes.view(torch.int8)
+        return torch._int_mm(whole, whole.T).double().numpy()
+    single = spikes.float()
+    return (single @ single.T).double().numpy()
+
+
+class _Sahd(ForwardScore):
     """Log determinant of the sparsity-aware Hamming kernel over all layers of neurons and timesteps."""
 
     normalised = False
     summed = False
 
-    def parts(self, network: SpikingNetwork, task: ScoringTask) -> Parts:
-        """See `NetworkScore.parts`."""
-        with torch.no_grad():
-            values = network.run(task.inputs)
-        kernel, calls = np.zeros(()), 0
-        for name, weight in readers(network.graph).items():
-            for step in values[name]:
-                kernel = kernel + weight * hamming_kernel(step.flatten(1), self.normalised)
-                calls += weight
+    def statistic(self, spikes: list[Tensor]) -> FloatArray:
+        """See `ForwardScore.statistic`."""
+        return np.sum([hamming_kernel(step.flatten(1), self.normalised) for step in spikes[0]], axis=0)
+
+    def combine(self, found: list[tuple[str, int, FloatArray]], timesteps: int) -> Parts:
+        """See `ForwardScore.combine`."""
+        calls = timesteps * sum(count for _, count, _ in found)
+        kernel = np.sum([count * kernel for _, count, kernel in found], axis=0)
         sign, mean = np.linalg.slogdet(kernel / calls)
         mean = float(mean) if sign else -np.inf
         total = mean + len(kernel) * np.log(calls)
@@ -154,41 +282,51 @@ class SahdNormalisedSum(_Sahd):
     normalised, summed = True, True
 
 
-class MeasuredBalance(NetworkScore):
+class MeasuredBalance(ForwardScore):
     """Minus the standard deviation of log firing rate before the cells' convolutions, in one forward pass."""
 
-    def parts(self, network: SpikingNetwork, task: ScoringTask) -> Parts:
-        """See `NetworkScore.parts`."""
-        with torch.no_grad():
-            values = network.run(task.inputs)
-        logs = [
-            np.log(max(float(values[name].mean()), SILENT))
-            for name, count in readers(network.graph).items()
-            if name.startswith("cell")
-            for _ in range(count)
-        ]
+    def wanted(self, graph: LayerGraph) -> dict[str, int]:
+        """See `ForwardScore.wanted`."""
+        return {name: count for name, count in readers(graph).items() if name.startswith("cell")}
+
+    def statistic(self, spikes: list[Tensor]) -> FloatArray:
+        """See `ForwardScore.statistic`."""
+        return np.array(spikes[0].float().mean().item())
+
+    def combine(self, found: list[tuple[str, int, FloatArray]], timesteps: int) -> Parts:
+        """See `ForwardScore.combine`."""
+        logs = [np.log(max(float(rate), SILENT)) for _, count, rate in found for _ in range(count)]
         if not logs:
             return {"balance": -np.inf, "mean_rate": 0.0}
         return {"balance": -float(np.std(logs)), "mean_rate": float(np.exp(np.mean(logs)))}
 
 
-class NoiseSensitivity(NetworkScore):
-    """Share of spikes before the reduction that flip when noise of a tenth of the input's spread is added."""
+class NoiseSensitivity(ForwardScore):
+    """Share of spikes behind the first cell that flip when noise of a tenth of the input's spread is added."""
 
     noise = 0.1
 
-    def parts(self, network: SpikingNetwork, task: ScoringTask) -> Parts:
-        """See `NetworkScore.parts`."""
+    def wanted(self, graph: LayerGraph) -> dict[str, int]:
+        """See `ForwardScore.wanted`."""
+        names = [node.name for node in graph.nodes if node.name in ("reduction1.lif", "head.lif")]
+        return {names[0]: 1}
+
+    def batches(self, task: ScoringTask) -> list[Tensor]:
+        """See `ForwardScore.batches`."""
         # Inputs drawn with the same seed would be scaled instead of disturbed.
         generator = torch.Generator().manual_seed(task.seed + NOISE_SEED)
         noise = torch.randn(task.inputs.shape, generator=generator) * task.inputs.std() * self.noise
-        names = {node.name for node in network.graph.nodes}
-        last = "reduction1.lif" if "reduction1.lif" in names else "head.lif"
-        with torch.no_grad():
-            clean, noisy = network.run(task.inputs)[last], network.run(task.inputs + noise)[last]
-        active = float(torch.maximum(clean, noisy).mean())
-        flips = float((clean != noisy).double().mean())
-        return {"flips": flips, "relative": flips / max(active, SILENT)}
+        return [task.inputs, task.inputs + noise]
+
+    def statistic(self, spikes: list[Tensor]) -> FloatArray:
+        """See `ForwardScore.statistic`."""
+        clean, noisy = spikes
+        return np.array([(clean != noisy).float().mean().item(), torch.maximum(clean, noisy).float().mean().item()])
+
+    def combine(self, found: list[tuple[str, int, FloatArray]], timesteps: int) -> Parts:
+        """See `ForwardScore.combine`."""
+        flips, active = found[0][2]
+        return {"flips": float(flips), "relative": float(flips) / max(float(active), SILENT)}
 
 
 class Synflow(NetworkScore):
@@ -266,7 +404,7 @@ class ZiCo(_Gradients):
     def parts(self, network: SpikingNetwork, task: ScoringTask) -> Parts:
         """See `NetworkScore.parts`."""
         half = len(task.targets) // 2
-        axis = 0 if task.space.macro.static_input else 1
+        axis = task.inputs.dim() - 4
         inputs = torch.split(task.inputs, half, dim=axis)[:2]
         targets = torch.split(torch.as_tensor(task.targets), half)[:2]
         first, second = (self.gradients(network, x, y) for x, y in zip(inputs, targets, strict=True))
@@ -290,7 +428,7 @@ class JacobianCovariance(NetworkScore):
         """See `NetworkScore.parts`."""
         inputs = task.inputs.clone().requires_grad_(True)
         gradient = torch.autograd.grad(network(inputs).sum(), inputs)[0]
-        samples = gradient if task.space.macro.static_input else gradient.transpose(0, 1)
+        samples = gradient if gradient.dim() == 4 else gradient.transpose(0, 1)
         rows = samples.flatten(1).double()
         rows = rows - rows.mean(1, keepdim=True)
         scale = rows.norm(dim=1, keepdim=True)

@@ -10,7 +10,7 @@ import torch
 
 from hasnas.errors import BadInputError
 from hasnas.nas.scoring import NETWORK_SCORES, SCORES, ScoringTask
-from hasnas.nas.scoring.network_scores import Synflow, hamming_kernel, readers
+from hasnas.nas.scoring.network_scores import Synflow, hamming_kernel, readers, stepped_norms
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
@@ -39,7 +39,7 @@ def test_sahd_over_all_calls(name: str) -> None:
     codes = (2, 2, 0, 0, 3, 3)
     still = SpikeNASBenchSpace(replace(MACRO, dropout=0.0))
     with torch.no_grad():
-        values = build_network(still.decode(codes).expand(), 0).train().run(INPUTS)
+        values = stepped_norms(build_network(still.decode(codes).expand(), 0).train(), len(INPUTS)).run(INPUTS)
     calls = {"cell1.0.lif_t0_5": 2, "cell1.1.lif_t1_0": 1, "cell1.2.lif_t1_0": 1, "reduction1.lif": 1,
              "cell2.0.lif_t0_5": 2, "cell2.1.lif_t1_0": 1, "cell2.2.lif_t1_0": 1, "head.lif": 1,
              "head.hidden_lif": 1}  # fmt: skip
@@ -50,7 +50,7 @@ def test_sahd_over_all_calls(name: str) -> None:
         for _ in range(count)
     ]
     total = np.sum(kernels, axis=0) if name.endswith("sum") else np.mean(kernels, axis=0)
-    result = SCORES.get(name)()(TASK, np.array([codes]))
+    result = SCORES.get(name)(arithmetic="float32")(TASK, np.array([codes]))
     assert result.total[0] == pytest.approx(np.linalg.slogdet(total)[1], abs=1e-6)
     assert result.components["sum"][0] == pytest.approx(result.components["mean"][0] + 6 * np.log(len(kernels)))
 

@@ -1,0 +1,159 @@
+"""SNASNet's search against ours on SpikeNAS-Bench: accuracy of the pick, and what it costs to find.
+
+    python experiments/benchmarks/spikenas_pick.py --data cifar10.npz --images cifar10_jpeg.npz --cache sahd.jsonl sahd
+    python experiments/benchmarks/spikenas_pick.py --data cifar10.npz --cache sahd.jsonl --seconds 14.2 report
+
+`sahd` scores 5,000 candidates drawn as SNASNet draws them (uniform genes, input joined to output) by SAHD in its
+published form, on the benchmark's macro (128 channels, T = 5) and one batch of CIFAR-10 JPEG copies. It may be stopped
+and goes on where it was; draws come in rounds of 1,000, so that the first rounds are a sample of their own.
+`report` takes the seconds that SNASNet's loop needs for one candidate from `sahd_speed.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hasnas.datasets.cifar_jpeg import CIFAR10_JPEG
+from hasnas.nas.scoring import SCORES, ScoringTask
+from hasnas.nas.scoring.arithmetic import chosen
+from hasnas.nas.scoring.network_scores import SahdMean
+from hasnas.nas.tabular.table import BenchmarkTable, read_table
+from hasnas.search_spaces.space import Codes, sample
+from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace, id_of_codes
+
+CANDIDATES, ROUND, SEEDS = 5000, 1000, 100
+MEAN, DEVIATION = (0.4913, 0.4821, 0.4465), (0.2470, 0.2434, 0.2615)  # as in SNASNet's transforms
+
+
+def batch_of(path: Path, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first images of the training split, normalised, and their classes; any prefix is balanced."""
+    samples = CIFAR10_JPEG.load("train", path.parent)
+    images = torch.tensor(np.asarray(samples.inputs[:size])).float() / 255
+    mean, deviation = (torch.tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
+    return (images - mean) / deviation, torch.tensor(np.asarray(samples.targets[:size]))
+
+
+def draws_of(space: SpikeNASBenchSpace, count: int, seed: int) -> Codes:
+    """Codes `[count, 6]` as drawn by SNASNet: every operation alike, edge from input to output present."""
+    rng = np.random.default_rng(seed)
+    drawn = sample(space, rng, 2 * count)
+    return drawn[drawn[:, 2] > 0][:count]
+
+
+def read_cache(path: Path) -> tuple[dict[tuple[int, ...], float], float]:
+    """Scores by canonical codes so far, and the CPU seconds spent on them."""
+    scores: dict[tuple[int, ...], float] = {}
+    seconds = 0.0
+    for line in path.read_text().splitlines() if path.exists() else []:
+        record = json.loads(line)
+        scores[tuple(record["codes"])] = record["score"]
+        seconds += record["cpu_s"]
+    return scores, seconds
+
+
+def score_all(table: BenchmarkTable, images: torch.Tensor, path: Path, seed: int, arithmetic: str | None) -> None:
+    """Score the draws round by round, a line for each distinct candidate."""
+    space = table.space
+    drawn = space.canonical(draws_of(space, CANDIDATES, seed))[0]
+    task, score = ScoringTask(space, images), SahdMean(arithmetic)
+    print(f"arithmetic {chosen(arithmetic)}, {len(np.unique(drawn, axis=0))} distinct candidates", flush=True)
+    for start in range(0, CANDIDATES, ROUND):
+        known, _ = read_cache(path)
+        rows = {tuple(row) for row in drawn[start : start + ROUND].tolist()} - set(known)
+        architectures = {row: space.decode(row) for row in sorted(rows)}
+        with path.open("a") as file:
+            before = time.process_time()
+            for codes, parts in score.each(architectures, task):
+                now = time.process_time()
+                file.write(json.dumps({"codes": codes, "score": parts["mean"], "cpu_s": now - before}) + "\n")
+                file.flush()
+                before = now
+
+
+def ours(table: BenchmarkTable, name: str, rows: NDArray[np.int64], seed: int) -> tuple[int, float]:
+    """The row with the best score, ties at random, and the CPU seconds to find it."""
+    start = time.process_time()
+    total = SCORES.get(name)()(ScoringTask(table.space), table.codes[rows]).total
+    best = np.flatnonzero(total == np.nanmax(total))
+    pick = int(rows[np.random.default_rng([seed, 7]).choice(best)])
+    return pick, time.process_time() - start
+
+
+def interval(values: NDArray[np.float64]) -> str:
+    """Mean and 95 % bootstrap interval."""
+    rng = np.random.default_rng(0)
+    means = rng.choice(values, (4000, len(values))).mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
+
+
+def report(table: BenchmarkTable, path: Path, seed: int, seconds: float) -> dict[str, Any]:
+    """Picks of SNASNet's search and of ours."""
+    space = table.space
+    known, spent = read_cache(path)
+    drawn = draws_of(space, CANDIDATES, seed)
+    canonical = [tuple(row) for row in space.canonical(drawn)[0].tolist()]
+    whole = next((index for index, key in enumerate(canonical) if key not in known), CANDIDATES)
+    scores = np.array([known[key] for key in canonical[:whole]])
+    tied = np.flatnonzero(scores == scores.max())
+    tests = np.array([table.test[table.row(id_of_codes(codes))] for codes in drawn[:whole].tolist()])
+    theirs = float(tests[tied].mean())
+    print(f"SAHD: {whole} candidates, {len(set(canonical[:whole]))} distinct, {len(tied)} draws tie for the best score")
+    print(f"  test accuracy of the pick {theirs:.2f} ({list(canonical[tied[0]])}; {tests[tied].round(2).tolist()})")
+    print(f"  our CPU time {spent:.0f} s for {len(known)} candidates; its loop {CANDIDATES} x {seconds} s")
+    print(f"  Spearman of SAHD with test accuracy over the draws: {_spearman(scores, tests):.3f}")
+    found: dict[str, NDArray[np.float64]] = {}
+    for name in ("trainability", "isometric_depth", "depth"):
+        ours(table, name, np.arange(10), 0)  # what is made once
+        everything = ours(table, name, np.arange(len(table)), 0)
+        picks = [ours(table, name, _subset(table, seed), seed) for seed in range(SEEDS)]
+        found[name] = table.test[[pick for pick, _ in picks]]
+        cpu = float(np.median([seconds for _, seconds in picks]))
+        print(f"{name}: all 15,625: {table.test[everything[0]]:.2f} in {everything[1]:.3f} CPU-s; 5,000 at random, "
+              f"{SEEDS} seeds: {interval(found[name])} in {cpu:.3f} CPU-s; {CANDIDATES * seconds / cpu:,.0f}x less time")  # fmt: skip
+    for name in ("trainability", "isometric_depth"):
+        print(f"{name} - depth counter with random ties, paired: {interval(found[name] - found['depth'])}")
+        print(f"{name} - SNASNet's pick: {interval(found[name] - theirs)}")
+    return {}
+
+
+def _subset(table: BenchmarkTable, seed: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, 3]).choice(len(table), CANDIDATES, replace=False)
+
+
+def _spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(first, second).statistic)
+
+
+def main() -> None:
+    """Score, or report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("sahd", "report"))
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--images", type=Path)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=float("nan"), help="of SNASNet's loop, for one candidate")
+    parser.add_argument("--arithmetic")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    table = read_table(given.data)
+    if given.part == "sahd":
+        score_all(table, batch_of(given.images, given.batch)[0], given.cache, given.seed, given.arithmetic)
+    else:
+        report(table, given.cache, given.seed, given.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Which numbers convolutions of spikes are computed with: detected on this machine, checked against single precision.
+
+Spikes are 0 or 1, so that only the weights are rounded: to 8 or 16 bits a channel (`int8`: whole numbers, added up
+exactly; 16 bits are two products of 8), to the 8-bit mantissa of `bf16`, or not at all (`float32`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hasnas.errors import BadInputError, nearest
+
+ARITHMETICS = ("float32", "bf16", "int8")
+LEVELS = 127
+# Below this rate of spikes `int8` takes 16-bit weights: far from the threshold few neurons fire, and errors weigh more.
+RARE = 0.02
+# Relative error of a convolution's result that rounding its weights may cause, by kind of number.
+TOLERANCE = {"float32": 1e-5, "bf16": 6e-3, "int8": 6e-3}
+
+
+@dataclass(frozen=True, eq=False)
+class PackedWeight:
+    """A convolution's weight made ready: a sum of parts, each as its kernel wants it.
+
+    Args:
+        kind: one of `ARITHMETICS`.
+        parts: weights, the coarsest first.
+        scales: by which each part's results are multiplied, `[out_channels]`.
+        stride, padding: of the convolution.
+    """
+
+    kind: str
+    parts: tuple[Tensor, ...]
+    scales: tuple[Tensor, ...]
+    stride: int
+    padding: int
+
+
+def pack(weight: Tensor, stride: int, padding: int, kind: str) -> PackedWeight:
+    """Round a weight `[out, in, k, k]` to one kind of number."""
+    if kind == "int8":
+        step = weight.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / LEVELS
+        fine = step / (2 * LEVELS)
+        coarse = (weight / step[:, None, None, None]).round()
+        rest = ((weight - coarse * step[:, None, None, None]) / fine[:, None, None, None]).round()
+        parts = tuple(_prepacked(part.to(torch.int8), stride, padding) for part in (coarse, rest))
+        return PackedWeight(kind, parts, (step, fine), stride, padding)
+    number = torch.bfloat16 if kind == "bf16" else torch.float32
+    laid = weight.to(number).contiguous(memory_format=torch.channels_last)
+    return PackedWeight(kind, (laid,), (torch.ones(len(weight)),), stride, padding)
+
+
+def convolve(spikes: Tensor, packed: PackedWeight) -> list[tuple[Tensor, Tensor]]:
+    """The convolution of `[N, H, W, C]` as terms `[N, H', W', C']` in float32, each with its scale `[C']`.
+
+    Args:
+        spikes: zeros and ones, uint8; any values for weights in float32.
+        packed: see `pack`.
+    """
+    image = spikes.permute(0, 3, 1, 2)
+    count = 2 if packed.kind == "int8" and float(spikes.float().mean()) < RARE else 1
+    results = [_product(image, part, packed) for part in packed.parts[:count]]
+    laid = [result.permute(0, 2, 3, 1).float().contiguous() for result in results]
+    return list(zip(laid, packed.scales, strict=False))
+
+
+def _prepacked(weight: Tensor, stride: int, padding: int) -> Tensor:
+    ones = torch.ones(len(weight))
+    settings = ([stride] * 2, [padding] * 2, [1, 1], 1)
+    return torch.ops.onednn.qconv_prepack(weight.contiguous(), ones, 1.0, 0, *settings, None)
+
+
+def _product(image: Tensor, part: Tensor, packed: PackedWeight) -> Tensor:
+    if packed.kind != "int8":
+        return torch.conv2d(image.to(part.dtype), part, None, packed.stride, packed.padding)
+    channels = len(packed.scales[0])
+    settings = ([packed.stride] * 2, [packed.padding] * 2, [1, 1], 1)
+    ones, zeros = torch.ones(channels), torch.zeros(channels, dtype=torch.int64)
+    return torch.ops.onednn.qconv2d_pointwise(
+        image, 1.0, 0, part, ones, zeros, None, *settings, 1.0, 0, torch.float32, "none", [], ""
+    )
+
+
+@lru_cache(maxsize=1)
+def detected() -> str:
+    """The fastest kind of number that this processor has instructions for and that passes `error_of`."""
+    flags = _processor_flags()
+    wanted = [("int8", "avx512_vnni"), ("bf16", "avx512_bf16"), ("bf16", "amx_bf16")]
+    for kind, flag in wanted:
+        if flag in flags and error_of(kind) <= TOLERANCE[kind]:
+            return kind
+    return "float32"
+
+
+def chosen(kind: str | None) -> str:
+    """A kind by name, or the detected one.
+
+    Raises:
+        BadInputError: if there is no such kind.
+    """
+    if kind is not None and kind not in ARITHMETICS:
+        raise BadInputError(f"unknown arithmetic '{kind}'{nearest(kind, ARITHMETICS)}")
+    return kind or detected()
+
+
+def error_of(kind: str) -> float:
+    """Root mean square error against single precision of a small convolution, relative; inf where it cannot run."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.rand(32, 32, 3, 3, generator=generator) - 0.5
+    spikes = (torch.rand(2, 8, 8, 32, generator=generator) < 0.2).to(torch.uint8)
+    exact = convolve(spikes, pack(weight, 1, 1, "float32"))[0][0]
+    try:
+        found = sum(term * scale for term, scale in convolve(spikes, pack(weight, 1, 1, kind)))
+    except (RuntimeError, AttributeError, NotImplementedError):
+        return float("inf")
+    return float((found - exact).norm() / exact.norm())
+
+
+def _processor_flags() -> frozenset[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
