@@ -6,7 +6,9 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from hasnas.errors import nearest
 
 from .budget import Budget, parse_limit
 
@@ -309,6 +311,15 @@ class RegularisationSection(Section):
     count: Literal["spikes", "operations"] = "spikes"
 
 
+def _known_device(name: str) -> str:
+    """Refuse a preset that does not exist before anything is trained; files are read when they are needed."""
+    from hasnas.cim_estimator.nonideal.spec import nonideal_names
+
+    if Path(name).suffix not in (".yaml", ".yml") and name not in nonideal_names():
+        raise ValueError(f"no such preset{nearest(name, nonideal_names())}")
+    return name
+
+
 class TrainingNoiseSection(Section):
     """Training with weights as a device would hold them.
 
@@ -316,7 +327,7 @@ class TrainingNoiseSection(Section):
         device: a preset of device non-ideality or a YAML file, e.g. `rram-typical`; null is off.
     """
 
-    device: str | None = None
+    device: Annotated[str, AfterValidator(_known_device)] | None = None
 
 
 class RetrainSection(Section):
