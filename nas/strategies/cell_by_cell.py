@@ -13,7 +13,7 @@ from .strategy import CodesOfOne, SearchProblem
 
 # Sweeps over all cells that the evaluations are divided among; a later one sees the cells that the others became.
 SWEEPS = 2
-# Children that are priced together, and how often, before a random member is taken instead.
+# Children that are priced together at least, and how often, before a random member is taken instead.
 LITTER, PATIENCE = 16, 32
 
 
@@ -50,9 +50,9 @@ class CellByCell:
     def ask(self, count: int) -> list[CodesOfOne]:
         """See `Strategy.ask`."""
         proposed: list[CodesOfOne] = []
-        while len(proposed) < count and (candidate := self._next()) is not None:
-            self._proposed.add(candidate)
-            proposed.append(candidate)
+        while len(proposed) < count and (found := self._some(count - len(proposed))):
+            self._proposed.update(found)
+            proposed += found
         return proposed
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
@@ -66,19 +66,19 @@ class CellByCell:
         """Number of the cell that is optimised now, from 0."""
         return max(self._phase, 0) % len(self.cells)
 
-    def _next(self) -> CodesOfOne | None:
+    def _some(self, wanted: int) -> list[CodesOfOne]:
+        """New candidates, at most as many as are wanted; none if the region holds no other."""
         if not self._anchor:
             self._anchor = minimal_member(self.problem)
             self._begin_phase()
-            return self._anchor or None
+            return [self._anchor] if self._anchor else []
         # A cell without new choices is left for the next one; a full round of those leaves random members.
         for _ in range(len(self.cells) + 1):
             if self._left <= 0:
                 self._begin_phase()
-            self._left -= 1
-            child = self._child()
-            if child is not None:
-                return child
+            if children := self._children(min(wanted, self._left)):
+                self._left -= len(children)
+                return children
             self._left = 0
         return self._stranger()
 
@@ -92,16 +92,16 @@ class CellByCell:
         self._left = max(share, 1) if len(self.cells) > 1 else self.problem.settings.evaluations
         self._young = min(self.problem.settings.population, self._left // 2)
 
-    def _child(self) -> CodesOfOne | None:
-        """A new feasible candidate that differs from the anchor in the free cell alone."""
-        parents = self._parents()
+    def _children(self, wanted: int) -> list[CodesOfOne]:
+        """New feasible candidates that differ from the anchor in the free cell alone, at most as many as are wanted."""
+        parents, size = self._parents(), max(LITTER, 2 * wanted)
         for _ in range(PATIENCE):
-            litter = self._drawn() if len(parents) < max(self._young, 2) else self._bred(parents)
+            litter = self._drawn(size) if len(parents) < max(self._young, 2) else self._bred(parents, size)
             canonical, admitted = self.problem.admissible(litter)
-            for row in canonical[admitted].tolist():
-                if tuple(row) not in self._proposed:
-                    return tuple(row)
-        return None
+            rows = dict.fromkeys(tuple(row) for row in canonical[admitted].tolist())
+            if new := [row for row in rows if row not in self._proposed]:
+                return new[:wanted]
+        return []
 
     def _parents(self) -> list[CodesOfOne]:
         """Told candidates that differ from the anchor in the free cell alone, the best first."""
@@ -113,31 +113,31 @@ class CellByCell:
             self._family = found[: max(self.problem.settings.population, 2)]
         return self._family
 
-    def _drawn(self) -> Codes:
-        """The anchor with a random free cell, `[LITTER, genes]`."""
+    def _drawn(self, size: int) -> Codes:
+        """The anchor with a random free cell, `[size, genes]`."""
         genes = self.cells[self.cell]
-        litter = np.tile(np.array(self._anchor, np.int16), (LITTER, 1))
-        litter[:, genes] = self._generator.integers(0, radices(self.problem.space)[genes], (LITTER, len(genes)))
+        litter = np.tile(np.array(self._anchor, np.int16), (size, 1))
+        litter[:, genes] = self._generator.integers(0, radices(self.problem.space)[genes], (size, len(genes)))
         return litter
 
-    def _bred(self, parents: list[CodesOfOne]) -> Codes:
-        """Children of two good parents each, mutated in at least one gene of the free cell, `[LITTER, genes]`."""
+    def _bred(self, parents: list[CodesOfOne], size: int) -> Codes:
+        """Children of two good parents each, mutated in at least one gene of the free cell, `[size, genes]`."""
         rng, genes, sizes = self._generator, self.cells[self.cell], radices(self.problem.space)
         pool = np.array(parents, np.int16)
-        pairs = rng.integers(len(pool), size=(2, LITTER, 2)).min(axis=2)
-        mixed = np.where(rng.random((LITTER, pool.shape[1])) < 0.5, pool[pairs[0]], pool[pairs[1]])
-        changed = rng.random((LITTER, len(genes))) < self.problem.settings.mutation
-        changed[np.arange(LITTER), rng.integers(len(genes), size=LITTER)] = True
-        drawn = rng.integers(0, sizes[genes], (LITTER, len(genes)))
+        pairs = rng.integers(len(pool), size=(2, size, 2)).min(axis=2)
+        mixed = np.where(rng.random((size, pool.shape[1])) < 0.5, pool[pairs[0]], pool[pairs[1]])
+        changed = rng.random((size, len(genes))) < self.problem.settings.mutation
+        changed[np.arange(size), rng.integers(len(genes), size=size)] = True
+        drawn = rng.integers(0, sizes[genes], (size, len(genes)))
         mixed[:, genes] = np.where(changed, drawn, mixed[:, genes])
         return mixed
 
-    def _stranger(self) -> CodesOfOne | None:
-        """A random member that was not proposed, or None if there is none left."""
+    def _stranger(self) -> list[CodesOfOne]:
+        """A random member that was not proposed, if there is one left."""
         while drawn := self._random_members.ask(1):
             if drawn[0] not in self._proposed:
-                return drawn[0]
-        return None
+                return drawn
+        return []
 
 
 def cells_of(space: SearchSpace) -> list[list[int]]:

@@ -49,6 +49,7 @@ class SupernetPruning:
         # Proposed candidate -> the codes it was drawn with, dead choices included.
         self._proposed: dict[CodesOfOne, CodesOfOne] = {}
         self._told: dict[CodesOfOne, float] = {}
+        self._queue: list[tuple[CodesOfOne, CodesOfOne]] = []
         self._begin_pass()
 
     def ask(self, count: int) -> list[CodesOfOne]:
@@ -72,6 +73,7 @@ class SupernetPruning:
         self._allowed: NDArray[np.bool_] = np.arange(widest) < self.sizes[:, None]
         self._kept = np.zeros_like(self._allowed)
         self._removed, self._began = 0, len(self._proposed)
+        self._queue.clear()
 
     def _next(self) -> CodesOfOne | None:
         if not self._proposed:  # nothing is removed from an empty region
@@ -94,13 +96,16 @@ class SupernetPruning:
     def _member(self) -> CodesOfOne | None:
         """A feasible candidate of the choices that are left that was not proposed."""
         for _ in range(PATIENCE):
+            while self._queue:
+                candidate, raw = self._queue.pop()
+                if candidate not in self._proposed:
+                    self._proposed[candidate] = raw
+                    return candidate
             drawn = self._drawn(LITTER)
             canonical, admitted = self.problem.admissible(drawn)
-            for row, raw in zip(canonical[admitted].tolist(), drawn[admitted].tolist(), strict=True):
-                if tuple(row) not in self._proposed:
-                    self._proposed[tuple(row)] = tuple(raw)
-                    return tuple(row)
-            if self._allowed.sum(axis=1).max() == 1:
+            pairs = zip(canonical[admitted].tolist(), drawn[admitted].tolist(), strict=True)
+            self._queue = [(tuple(row), tuple(raw)) for row, raw in pairs if tuple(row) not in self._proposed]
+            if not self._queue and self._allowed.sum(axis=1).max() == 1:
                 break
         return None
 
@@ -119,6 +124,7 @@ class SupernetPruning:
             if self._can_go(int(gene), int(choice)):
                 self._allowed[gene, choice] = False
                 self._removed += 1
+                self._queue = [pair for pair in self._queue if pair[1][gene] != choice]
                 return True
             self._kept[gene, choice] = True
         return False
