@@ -33,6 +33,9 @@ def read_nir(path: Path | str, timesteps: int | None = None, input_bits: int = 8
         timesteps: T of a sample, for files that do not say.
         input_bits: bits of the network's input values; 1 for spikes.
 
+    Returns:
+        The layers; the bits of their weights where the file's metadata name them, else as the hardware says.
+
     Raises:
         BadInputError: if the file cannot be read, or holds a node that cannot be priced; file and node are named.
     """
@@ -59,10 +62,28 @@ def nir_workload(graph: Any, timesteps: int | None = None, input_bits: int = 8) 
     if steps < 1:
         raise BadInputError("the file does not say how many timesteps a sample has; pass timesteps=...")
     static = bool(np.asarray(metadata.get("static_input", False)).reshape(()))
-    layers = _Walk(graph.nodes, _edges(graph), steps, input_bits, static).layers()
+    walk = _Walk(graph.nodes, _edges(graph), steps, input_bits, static)
+    walk.weight_bits = weight_bits_of(metadata)
+    layers = walk.layers()
     if not layers:
         raise BadInputError("the graph has no layer that costs anything; is it the right file?")
     return Workload.from_layers(layers, steps)
+
+
+def weight_bits_of(metadata: Mapping[str, Any]) -> dict[str, int]:
+    """Bits of the weights by layer, as this project's files say in their metadata; empty if a file says nothing.
+
+    Raises:
+        BadInputError: if the entry is not a mapping of names to whole numbers.
+
+    >>> weight_bits_of({"weight_bits": '{"conv": 4}'})
+    {'conv': 4}
+    """
+    text = str(np.asarray(metadata.get("weight_bits", "{}")).reshape(()))
+    try:
+        return {str(name): int(bits) for name, bits in json.loads(text).items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BadInputError(f'metadata weight_bits is {text!r:.60}; write it like {{"conv": 4}}') from error
 
 
 @dataclass(frozen=True)
@@ -126,6 +147,7 @@ class _Walk:
     def __init__(self, nodes: Mapping[str, Any], edges: _Edges, steps: int, input_bits: int, static: bool) -> None:
         self.nodes, self.edges, self.steps = nodes, edges, steps
         self.input_bits, self.static = input_bits, static
+        self.weight_bits: dict[str, int] = {}
         self.values: dict[str, _Value] = {}
         self.written: list[LayerSpec] = []
 
@@ -230,6 +252,7 @@ class _Walk:
     def _write(self, name: str, kind: str, here: _Value, **geometry: Any) -> None:
         runs = 1 if here.static else self.steps
         spec = {"name": name, "evaluations": runs, "input_bits": here.bits, "level": here.level, **geometry}
+        spec["weight_bits"] = self.weight_bits.get(name, 0)
         self.written.append(LayerSpec(kind, **spec))
 
 

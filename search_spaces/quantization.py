@@ -41,7 +41,7 @@ def weight_codes(weight: Tensor, bits: int) -> Tensor:
     if bits == 1:
         return torch.where(exact >= 0, 1.0, -1.0).to(exact)
     largest = _by_column(exact.abs(), "max")
-    return torch.round(exact / torch.where(largest > 0, largest, 1.0) * _largest_code(bits))
+    return torch.round(exact / torch.where(largest > 0, largest, 1.0) * largest_code(bits))
 
 
 def column_scales(weight: Tensor, bits: int) -> Tensor:
@@ -72,12 +72,13 @@ def quantise(weight: Tensor, bits: int) -> Tensor:
     """
     if bits == 0:
         return weight
-    shares = (weight_codes(weight, bits) / _largest_code(bits)).to(weight.dtype)
+    shares = (weight_codes(weight, bits) / largest_code(bits)).to(weight.dtype)
     # The second term is exactly zero and carries the gradient.
     return column_scales(weight, bits) * shares + (weight - weight.detach())
 
 
-def _largest_code(bits: int) -> int:
+def largest_code(bits: int) -> int:
+    """The code of the largest weight of a column."""
     return 1 if bits == 1 else 2 ** (bits - 1) - 1
 
 

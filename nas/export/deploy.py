@@ -1,4 +1,8 @@
-"""What is left of a trained network when it is deployed: batch norm folded, dropout gone, the vote a fixed matrix."""
+"""What is left of a trained network when it is deployed.
+
+Weights are quantised, batch norm is folded, dropout is gone, the vote is a fixed matrix, learned time constants are
+fixed.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from torch import Tensor
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.graph import (
+    LIF,
+    PLIF,
     BatchNorm,
     Connection,
     Conv2d,
@@ -21,6 +27,8 @@ from hasnas.search_spaces.graph import (
     Vote,
 )
 from hasnas.search_spaces.network import SpikingNetwork
+from hasnas.search_spaces.neurons import learned_tau
+from hasnas.search_spaces.quantization import quantise
 
 EPSILON = 1e-5  # torch.nn.BatchNorm2d's default, which the networks use
 
@@ -54,6 +62,10 @@ def deploy(graph: LayerGraph, state: Mapping[str, Tensor]) -> Deployed:
 
     in double precision. A batch norm that follows no layer of its own becomes a 1 x 1 convolution of one channel to
     one channel. The mean over votes becomes a fixed fully connected layer.
+
+    Weights of few bits are quantised first, as in training, and folded then: s only scales the levels of a column, so
+    the cells hold the same codes as before, W' has as many levels as W, and quantising W' again changes nothing. Batch
+    norms that become layers and the vote keep float weights.
 
     Args:
         graph: the network as trained.
@@ -90,8 +102,10 @@ class _Builder:
                 classes = node.shape[0]
                 matrix = torch.eye(classes, dtype=torch.float64).repeat_interleave(votes, dim=1) / votes
                 self._keep(node, Linear(classes * votes, classes), matrix)
-            case Conv2d(bias=bias) | Linear(bias=bias):
-                weight = self._tensor(f"{node.name}.weight")
+            case PLIF(_, threshold, reset):
+                self._keep(node, LIF(learned_tau(self._tensor(f"{node.name}.w")), threshold, reset))
+            case Conv2d(bias=bias, weight_bits=bits) | Linear(bias=bias, weight_bits=bits):
+                weight = quantise(self._tensor(f"{node.name}.weight"), bits)
                 self._keep(node, node.operation, weight, self._tensor(f"{node.name}.bias") if bias else None)
             case _:
                 self._keep(node, node.operation)

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hasnas.cim_estimator.nir_reader import weight_bits_of
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.graph import (
+    IF,
     LIF,
     Add,
     AvgPool2d,
@@ -119,13 +121,15 @@ class _Reader:
                 self.operations[name] = self._matrix(name, primitive)
             case nir.LIF():
                 self.operations[name] = _neurons(name, primitive, self._timestep_s())
+            case nir.IF():
+                self.operations[name] = _integrators(name, primitive, self._timestep_s())
             case nir.AvgPool2d():
                 sides = [_side(name, getattr(primitive, key)) for key in ("kernel_size", "stride", "padding")]
                 self.operations[name] = Add() if sides == [1, 1, 0] else AvgPool2d(*sides)
             case nir.Flatten():
                 self.operations[name] = Flatten()
             case _:
-                known = "Input, Output, Conv2d, Affine, Linear, LIF, AvgPool2d, Flatten, Delay"
+                known = "Input, Output, Conv2d, Affine, Linear, LIF, IF, AvgPool2d, Flatten, Delay"
                 raise BadInputError(f"node '{name}' is a {type(primitive).__name__}; this project reads {known}")
 
     def _note_delay(self, name: str, primitive: Any) -> None:
@@ -147,12 +151,16 @@ class _Reader:
         else:
             padding = _side(name, primitive.padding)
         groups, stride = _plain_int(primitive.groups), _side(name, primitive.stride)
-        return Conv2d(weight.shape[1] * groups, weight.shape[0], weight.shape[2], stride, padding, groups, bias=True)
+        inputs, bits = weight.shape[1] * groups, self._weight_bits(name)
+        return Conv2d(inputs, weight.shape[0], weight.shape[2], stride, padding, groups, bias=True, weight_bits=bits)
 
     def _matrix(self, name: str, primitive: Any) -> Linear:
         bias = getattr(primitive, "bias", None)
         weight = self._store(name, primitive.weight, bias)
-        return Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+        return Linear(weight.shape[1], weight.shape[0], bias is not None, self._weight_bits(name))
+
+    def _weight_bits(self, name: str) -> int:
+        return weight_bits_of(self.found.metadata).get(name, 0)
 
     def _store(self, name: str, weight: Any, bias: Any) -> Tensor:
         tensor = torch.from_numpy(np.array(weight, np.float64))
@@ -217,6 +225,15 @@ def _neurons(name: str, primitive: Any, timestep_s: float) -> LIF:
     if not tau >= timestep_s:
         raise BadInputError(f"node '{name}' has tau = {tau:g} s, less than a timestep of {timestep_s:g} s")
     return LIF(tau / timestep_s, threshold, reset)
+
+
+def _integrators(name: str, primitive: Any, timestep_s: float) -> IF:
+    threshold, reset, resistance = (
+        _uniform(name, quantity, getattr(primitive, quantity)) for quantity in ("v_threshold", "v_reset", "r")
+    )
+    if not np.isclose(resistance * timestep_s, 1.0):
+        raise BadInputError(f"node '{name}' has r = {resistance:g}; only 1 / timestep = {1 / timestep_s:g} can be read")
+    return IF(threshold, reset)
 
 
 def _uniform(name: str, quantity: str, values: Any) -> float:

@@ -2,7 +2,8 @@
 
 How this project's networks are written down, so that other tools compute the same spikes:
 
-- One timestep is `TIMESTEP_S`. A LIF has r = 1 and tau in seconds; its discrete form is v <- v + (x - v) dt / tau.
+- One timestep is `TIMESTEP_S`. A LIF has r = 1 and tau in seconds; its discrete form is v <- v + (x - v) dt / tau. An
+  IF has r = 1 / dt, so that v <- v + r x dt = v + x. There is no primitive with an adaptive threshold.
 - Sums are average pools over 1 x 1 windows with several incoming edges: NIR adds what arrives at a node, and every
   reader knows this primitive. A value that is added twice passes through a second such node.
 - Grouped convolutions (a stand-alone batch norm is one) are written densely, as readers refuse groups.
@@ -10,8 +11,9 @@ How this project's networks are written down, so that other tools compute the sa
   Readers built on nirtorch cut a loop where a node meets an input that is not computed yet; nodes are therefore stored
   in the order of execution. Where a delayed edge closes no loop, or is all that reaches its target, that would not be
   understood, and a `Delay` node says it explicitly.
-- Weights are stored in double precision. Computed so, a file gives the outputs of the network computed so; in single
-  precision a membrane within rounding of its threshold may spike a timestep apart, about once in a thousand samples.
+- Weights are stored in double precision; those of few bits lie on their levels, and the metadata say how many bits.
+  Computed so, a file gives the outputs of the network computed so; in single precision a membrane within rounding of
+  its threshold may spike a timestep apart, about once in a thousand samples.
 - The answer of the network is the mean of the output over its timesteps; a static input is repeated at each.
 
 Source: Pedersen et al., Neuromorphic Intermediate Representation, Nature Communications 2024; package nir 1.0.8.
@@ -34,6 +36,8 @@ from hasnas import __version__
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 from hasnas.search_spaces.graph import (
+    ALIF,
+    IF,
     LIF,
     Add,
     AvgPool2d,
@@ -55,11 +59,16 @@ if TYPE_CHECKING:
 TIMESTEP_S = 1e-4  # what SpikingJelly and snnTorch assume when they read a file
 
 
+class NotInNirError(BadInputError):
+    """The network holds a layer that NIR has no primitive for."""
+
+
 def write_nir(path: Path | str, deployed: Deployed) -> None:
     """Write a network as a NIR file.
 
     Raises:
-        BadInputError: if it holds a layer that NIR has no word for, or the file cannot be written.
+        NotInNirError: if it holds a layer that NIR has no word for.
+        BadInputError: if the file cannot be written.
     """
     import nir
 
@@ -73,7 +82,7 @@ def to_nir(deployed: Deployed) -> nir.NIRGraph:
     """A network as NIR's graph object, nodes in the order of execution.
 
     Raises:
-        BadInputError: if it holds a layer that NIR has no word for.
+        NotInNirError: if it holds a layer that NIR has no word for.
     """
     import nir
 
@@ -98,6 +107,9 @@ def to_nir(deployed: Deployed) -> nir.NIRGraph:
         "recurrent_edges": json.dumps(recurrent),
         "recurrent_edge_semantics": "the source's value of the timestep before; zero at the first timestep",
     }
+    bits = {node.name: getattr(node.operation, "weight_bits", 0) for node in graph.nodes}
+    if any(bits.values()):
+        metadata["weight_bits"] = json.dumps({name: count for name, count in bits.items() if count})
     return nir.NIRGraph(_in_order(nodes, edges), edges, metadata=metadata)
 
 
@@ -165,6 +177,8 @@ def _primitive(node: Node, deployed: Deployed, before: tuple[int, ...]) -> Any:
         case LIF(tau, threshold, reset):
             values = (tau * TIMESTEP_S, 1.0, reset, threshold, reset)
             return nir.LIF(*(np.full(node.shape, value) for value in values))
+        case IF(threshold, reset):
+            return nir.IF(*(np.full(node.shape, value) for value in (1 / TIMESTEP_S, threshold, reset)))
         case AvgPool2d(kernel, stride, padding):
             return nir.AvgPool2d(*(np.array([side, side]) for side in (kernel, stride, padding)))
         case Flatten():
@@ -172,8 +186,9 @@ def _primitive(node: Node, deployed: Deployed, before: tuple[int, ...]) -> Any:
             return nir.Flatten(np.array(before), -len(before), -1)
         case Add():
             return _sum_of(node)
-    kind = type(node.operation).__name__
-    raise BadInputError(f"layer '{node.name}': NIR has no word for {kind}; export as json and safetensors instead")
+    adaptive = "neurons with an adaptive threshold (ALIF)"
+    kind = adaptive if isinstance(node.operation, ALIF) else type(node.operation).__name__
+    raise NotInNirError(f"layer '{node.name}': NIR has no word for {kind}; export as json and safetensors instead")
 
 
 def _sum_of(node: Node) -> Any:

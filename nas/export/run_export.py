@@ -26,7 +26,7 @@ from hasnas.search_spaces.network import SpikingNetwork
 
 from .deploy import deploy
 from .nir_reader import read_nir
-from .nir_writer import TIMESTEP_S, write_nir
+from .nir_writer import TIMESTEP_S, NotInNirError, write_nir
 from .saved_network import ARCHITECTURE_FILE, CARD_FILE, NIR_FILE, WEIGHTS_FILE, load_network, save_weights
 
 FILES = {"json": ARCHITECTURE_FILE, "safetensors": WEIGHTS_FILE, "nir": NIR_FILE}
@@ -117,11 +117,15 @@ def load_trained(run_directory: Path | str, trial: Trial) -> TrainedNetwork:
 def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write a network into a directory, which is made if absent, and check what was written against the network.
 
+    Where NIR has no word for a layer and other formats are wanted as well, those are written and the card says why
+    there is no NIR file.
+
     Returns:
         The files.
 
     Raises:
-        BadInputError: for an unknown format, a layer that a format cannot hold, or a directory that is not writable.
+        BadInputError: for an unknown format, a layer that the only format cannot hold, or a directory that is not
+            writable.
     """
     for name in formats:
         if name not in FORMATS:
@@ -135,9 +139,17 @@ def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequ
         trained.architecture.save(target / ARCHITECTURE_FILE)
     if "safetensors" in formats:
         save_weights(target / WEIGHTS_FILE, trained.network.state_dict(), trained.architecture)
+    left_out: dict[str, str] = {}
     if "nir" in formats:
-        write_nir(target / NIR_FILE, deploy(trained.network.graph, trained.network.state_dict()))
-    write_atomic(target / CARD_FILE, json.dumps(_card(trained, target, formats), indent=1) + "\n")
+        try:
+            write_nir(target / NIR_FILE, deploy(trained.network.graph, trained.network.state_dict()))
+        except NotInNirError as error:
+            formats = [name for name in formats if name != "nir"]
+            if not formats:
+                raise
+            left_out["nir"] = str(error)
+    card = _card(trained, target, formats) | ({"left_out": left_out} if left_out else {})
+    write_atomic(target / CARD_FILE, json.dumps(card, indent=1) + "\n")
     return [target / FILES[name] for name in FORMATS if name in formats] + [target / CARD_FILE]
 
 

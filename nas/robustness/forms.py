@@ -15,12 +15,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hasnas.errors import BadInputError
+from hasnas.search_spaces.quantization import column_scales, largest_code, weight_bits_of, weight_codes
 
 Rows = tuple[int, int]
 
 
 class Form(Protocol):
-    """How the inputs of a layer meet the rows of its crossbars."""
+    """How the inputs of a layer meet the rows of its crossbars.
+
+    Cells of a layer with weights of few bits hold the integer codes, the same scale for all; what a code of each output
+    is worth is multiplied to the outputs by the digital part, see `column_units`.
+    """
+
+    @property
+    def module(self) -> nn.Conv2d | nn.Linear:
+        """The layer."""
 
     def matrix(self) -> np.ndarray:
         """The weights, `[groups, outputs, inputs]`."""
@@ -39,7 +48,7 @@ class ConvolutionForm:
     module: nn.Conv2d
 
     def matrix(self) -> np.ndarray:
-        weight = self.module.weight.detach().cpu().float()
+        weight = _stored(self.module)
         return weight.reshape(self.module.groups, -1, weight[0].numel()).numpy()
 
     def prepare(self, cells: Tensor, rows: Rows) -> Tensor:
@@ -79,7 +88,7 @@ class LinearForm:
     module: nn.Linear
 
     def matrix(self) -> np.ndarray:
-        return self.module.weight.detach().cpu().float().unsqueeze(0).numpy()
+        return _stored(self.module).unsqueeze(0).numpy()
 
     def prepare(self, cells: Tensor, rows: Rows) -> Tensor:
         return cells[:, 0].contiguous()
@@ -88,6 +97,21 @@ class LinearForm:
         chips = len(prepared)
         by_chip = x[:, rows[0] : rows[1]].reshape(len(x) // chips, chips, -1).transpose(0, 1)
         return torch.bmm(by_chip, prepared).transpose(0, 1).reshape(len(x), -1)
+
+
+def _stored(module: nn.Conv2d | nn.Linear) -> Tensor:
+    """What the cells stand for: the weights, or the codes of weights of few bits."""
+    bits = weight_bits_of(module)
+    weight = module.weight.detach().cpu()
+    return weight_codes(weight, bits).float() if bits else weight.float()
+
+
+def column_units(module: nn.Conv2d | nn.Linear) -> Tensor | None:
+    """Weight that one code of each output stands for, `[outputs]`; None where the cells hold the weights themselves."""
+    bits = weight_bits_of(module)
+    if not bits:
+        return None
+    return column_scales(module.weight.detach().cpu().float(), bits).flatten() / largest_code(bits)
 
 
 def form_of(name: str, module: nn.Module) -> Form:

@@ -15,7 +15,7 @@ from hasnas.cim_estimator.nonideal.converters import adc_step
 from hasnas.errors import BadInputError
 
 from .columns import Columns
-from .forms import Form, Rows, item_axes
+from .forms import Form, Rows, column_units, item_axes
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class ChipLayer:
         self, form: Form, cells: Conductances, bias: Tensor | None, reading: Reading, generator: torch.Generator
     ) -> None:
         self.form, self.bias, self.reading = form, bias, reading
+        self.units = column_units(form.module)
         self.spec, self.generator = cells.spec, generator
         groups, references = cells.positive.shape[1], cells.negative.shape[-1]
         self.partner = torch.from_numpy((np.arange(groups)[:, None] * references + cells.partner).ravel())
@@ -62,6 +63,8 @@ class ChipLayer:
         """Outputs of `[..., items, features]` or `[..., items, C, H, W]`, chips innermost in the axis of items."""
         items, leading = as_items(self.form, x)
         y = self._converted(items) if self.spec.adc_bits else self._linear(items)
+        if self.units is not None:
+            y = y * self.units.reshape(-1, *[1] * (y.dim() - 2))
         if self.bias is not None:
             y = y + self.bias.reshape(-1, *[1] * (y.dim() - 2))
         return y.reshape(*leading, *y.shape[1:])

@@ -100,6 +100,21 @@ def test_any_neuron_has_a_membrane(tmp_path: Path, neuron):
     assert read_nir(write(tmp_path, nodes, edges, (4,)), timesteps=1).neurons.tolist() == [4]
 
 
+def test_bits_of_weights_come_from_the_metadata(tmp_path: Path):
+    nodes, edges = chain(conv=conv(2, 8), neurons=lif(8, 4, 4), flat=nir.Flatten(np.array([8, 4, 4]), 0, -1),
+                         dense=nir.Linear(np.ones((10, 128))))  # fmt: skip
+    path = write(tmp_path, nodes, edges, (2, 4, 4), weight_bits='{"conv": 4, "dense": 2}')
+    few = read_nir(path, timesteps=2)
+    assert few.weight_bits.tolist() == [4, 0, 2]
+    full = read_nir(write(tmp_path, nodes, edges, (2, 4, 4)), timesteps=2)
+    assert full.weight_bits.tolist() == [0, 0, 0]
+    chip = load_hardware("rram-22nm")
+    assert float(estimate(few, chip).energy_j) < float(estimate(full, chip).energy_j)
+    for damaged in ("[1]", "{", '{"conv": "many"}'):
+        with pytest.raises(BadInputError, match=r"net.nir: metadata weight_bits is"):
+            read_nir(write(tmp_path, nodes, edges, (2, 4, 4), weight_bits=damaged), timesteps=2)
+
+
 def test_scales_and_grouped_convolutions(tmp_path: Path):
     nodes, edges = chain(
         depthwise=conv(4, 4, groups=4), scale=nir.Scale(np.ones((4, 4, 4))), sums=pool(2, nir.SumPool2d)

@@ -26,8 +26,9 @@ from hasnas.nas.robustness import ChipAccuracy, evaluate_on_chips, robustness_cu
 from hasnas.nas.robustness.forms import form_of
 from hasnas.nas.robustness.layer import ChipLayer, Reading
 from hasnas.nas.robustness.probe import Probe
-from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
+from hasnas.search_spaces import Architecture, Edge, Genotype, Macro, graph
 from hasnas.search_spaces.network import build_network
+from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear
 
 CHIPS = 3
 DEVICES = {
@@ -123,6 +124,49 @@ def test_ideal_chips_are_the_module(kind: str) -> None:
     for chip in range(CHIPS):
         torch.testing.assert_close(y[:, chip], expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(stacked[1], y.flatten(0, 1))
+
+
+FEW_BITS: dict[str, nn.Module] = {
+    "conv": QuantisedConv2d(graph.Conv2d(4, 6, 3, padding=1, bias=True, weight_bits=3)),
+    "grouped": QuantisedConv2d(graph.Conv2d(6, 4, 3, padding=1, groups=2, weight_bits=1)),
+    "linear": QuantisedLinear(graph.Linear(30, 7, bias=True, weight_bits=4)),
+}
+for _module in FEW_BITS.values():
+    # Columns of very different size: one scale for a whole layer would lose the small ones.
+    _sizes = torch.logspace(-2, 0, len(_module.weight)).reshape(-1, *[1] * (_module.weight.dim() - 1))
+    nn.init.normal_(_module.weight, std=0.3, generator=torch.Generator().manual_seed(0))
+    _module.weight.data.mul_(_sizes)
+
+
+@pytest.mark.parametrize("signed", ["differential", "offset"])
+@pytest.mark.parametrize("kind", FEW_BITS)
+def test_cells_hold_the_codes_of_weights_of_few_bits(kind: str, signed: str) -> None:
+    module = FEW_BITS[kind]
+    bits = max(module.weight_bits, 2)  # type: ignore[call-overload]  # an array stores at least -1, 0 and 1
+    x, form = inputs_for(module), form_of("layer", module)
+    assert len(np.unique(form.matrix())) <= 2**bits
+    device = NonidealSpec(cell_bits=1, weight_bits=bits, signed=signed, off_resistance_ohm=1e5)
+    design = to_conductances(form.matrix(), device)
+    if signed == "differential":
+        stored = np.concatenate([design.positive, design.negative])
+        assert np.unique(np.round(stored * 1e8)).size == 2, "no cell lies between off and on"
+    layer = ChipLayer(form, program(design, CHIPS, 0), module.bias, Reading(), torch.Generator())  # type: ignore[arg-type]
+    with torch.no_grad():
+        y = layer(x.repeat_interleave(CHIPS, 0)).unflatten(0, (len(x), CHIPS))
+        torch.testing.assert_close(y[:, 1], module(x), atol=1e-5, rtol=1e-4)
+
+
+def test_a_network_of_few_bits_loses_nothing_on_perfect_cells_of_these_bits() -> None:
+    macro = Macro((1, 8, 8), classes=4, timesteps=3, channels=8, hidden=0, votes=1, threshold=0.2, weight_bits=3)
+    cell = Genotype(2, (Edge(0, 1, "conv3x3"),))
+    network = build_network(Architecture((cell,), macro).expand(), seed=0).eval()
+    x = torch.rand(24, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        split = Split(x, network(x).argmax(1))
+    assert split.targets.unique().numel() > 1
+    assert evaluate_on_chips(network, split, NonidealSpec(cell_bits=2, weight_bits=3), chips=1, seed=0).mean == 1.0
+    noisy = NonidealSpec(cell_bits=2, weight_bits=3, device_variation=0.5)
+    assert evaluate_on_chips(network, split, noisy, chips=3, seed=0).mean < 1.0
 
 
 @pytest.mark.parametrize("kind", ["grouped", "linear"])

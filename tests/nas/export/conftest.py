@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -52,17 +53,23 @@ def train_a_little(network: SpikingNetwork, seed: int) -> SpikingNetwork:
             tensor.uniform_(0.5, 2.0, generator=generator)
         elif name.endswith(("running_mean", "bias")):
             tensor.normal_(0, 0.3, generator=generator)
+        elif name.endswith("lif.w"):
+            tensor.uniform_(-1.0, 2.0, generator=generator)
         elif tensor.ndim > 1:
             tensor.mul_(2)
     return network.eval()
 
 
 @pytest.fixture(scope="session")
-def trained() -> Callable[[int, bool], tuple[Architecture, SpikingNetwork]]:
-    """Makes the network of a seed, with or without feedback."""
+def trained() -> Callable[..., tuple[Architecture, SpikingNetwork]]:
+    """Makes the network of a seed, with or without feedback, of a type of neurons, with weights of some bits."""
 
-    def make(seed: int, feedback: bool) -> tuple[Architecture, SpikingNetwork]:
+    def make(
+        seed: int, feedback: bool, neuron: str = "lif", weight_bits: int = 0
+    ) -> tuple[Architecture, SpikingNetwork]:
         architecture = draw_architecture(seed, feedback)
+        macro = replace(architecture.macro, neuron=neuron, weight_bits=weight_bits)
+        architecture = replace(architecture, macro=macro)
         return architecture, train_a_little(build_network(architecture.expand(), seed), seed)
 
     return make

@@ -6,6 +6,7 @@ from hasnas.nas.export.deploy import deploy
 from hasnas.nas.export.run_export import load_double, probe
 from hasnas.search_spaces.graph import (
     LIF,
+    NEURONS,
     Add,
     AvgPool2d,
     BatchNorm,
@@ -15,9 +16,11 @@ from hasnas.search_spaces.graph import (
     Input,
     LayerGraph,
     Linear,
+    Neuron,
     Node,
     Output,
 )
+from hasnas.search_spaces.quantization import quantise, weight_codes
 
 
 @pytest.mark.parametrize("feedback", [False, True])
@@ -32,6 +35,36 @@ def test_the_deployed_network_computes_the_same(trained, seed: int, feedback: bo
     )
     kinds = {type(node.operation) for node in deployed.graph.nodes}
     assert kinds <= {Input, Conv2d, Linear, LIF, AvgPool2d, Add, Flatten, Output}
+
+
+@pytest.mark.parametrize("neuron, bits", [("plif", 0), ("if", 4), ("alif", 2), ("lif", 1), ("plif", 8)])
+@pytest.mark.parametrize("seed, feedback", [(1, False), (2, True)])
+@torch.no_grad()
+def test_other_neurons_and_few_bits_compute_the_same(trained, seed: int, feedback: bool, neuron: str, bits: int):
+    _, network = trained(seed, feedback, neuron, bits)
+    inputs = probe(network, 3).double()
+    deployed = deploy(network.graph, network.state_dict())
+    expected = load_double(network).steps(inputs)
+    torch.testing.assert_close(deployed.network(torch.float64).steps(inputs), expected, atol=1e-9, rtol=0)
+    kinds = {type(node.operation) for node in deployed.graph.nodes if isinstance(node.operation, Neuron)}
+    assert kinds == {LIF if neuron == "plif" else NEURONS[neuron]}, "what was learned is fixed"
+
+
+@pytest.mark.parametrize("bits", [1, 3])
+def test_deployed_weights_lie_on_the_levels_of_the_trained_ones(trained, bits: int):
+    _, network = trained(1, False, "lif", bits)
+    deployed = deploy(network.graph, network.state_dict())
+    folded = 0
+    for node in deployed.graph.nodes:
+        if not getattr(node.operation, "weight_bits", 0):
+            continue
+        weight, before = deployed.tensors[f"{node.name}.weight"], network.state_dict()[f"{node.name}.weight"]
+        assert node.operation.weight_bits == bits
+        assert torch.equal(weight_codes(weight, bits), weight_codes(before, bits)), "gains are positive here"
+        torch.testing.assert_close(quantise(weight, bits), weight, rtol=1e-14, atol=0)
+        folded += not torch.allclose(weight, quantise(before.double(), bits))
+    assert folded >= 3, "batch norms scale columns"
+    assert not getattr(deployed.graph.node("head.norm").operation, "weight_bits", 0)
 
 
 def test_folding_by_hand():

@@ -9,11 +9,11 @@ from spikingjelly.activation_based.nir_exchange import import_from_nir
 from hasnas.errors import BadInputError
 from hasnas.nas.export.deploy import Deployed, deploy
 from hasnas.nas.export.nir_reader import read_deployed, read_nir
-from hasnas.nas.export.nir_writer import TIMESTEP_S, dense_kernel, to_nir, write_nir
+from hasnas.nas.export.nir_writer import TIMESTEP_S, NotInNirError, dense_kernel, to_nir, write_nir
 from hasnas.nas.export.run_export import load_double, probe
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
-from hasnas.search_spaces.graph import Connection, Input, LayerGraph, MaxPool2d, Node, Output
+from hasnas.search_spaces.graph import IF, Connection, Input, LayerGraph, MaxPool2d, Neuron, Node, Output
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 
@@ -68,6 +68,48 @@ def test_spikingjelly_computes_the_same_from_the_file(trained, seed: int, feedba
     macro = architecture.macro
     theirs = run_spikingjelly(path, inputs, macro.timesteps, macro.static_input)
     torch.testing.assert_close(theirs, network.steps(inputs), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("neuron, bits", [("if", 0), ("plif", 0), ("if", 4), ("lif", 1), ("plif", 2)])
+@pytest.mark.parametrize("seed, feedback", [(0, False), (2, True)])
+@torch.no_grad()
+def test_other_neurons_and_few_bits_survive(trained, seed, feedback, neuron: str, bits: int, tmp_path: Path):
+    _, network = trained(seed, feedback, neuron, bits)
+    inputs = probe(network, 3)
+    path = written(network, tmp_path)
+    exact = load_double(network).run(inputs.double())
+    found = read_nir(path, torch.float64).run(inputs.double())
+    torch.testing.assert_close(found["output"], exact["output"], atol=1e-9, rtol=0)
+    spiking = [node.name for node in network.graph.nodes if isinstance(node.operation, Neuron)]
+    assert all(torch.equal(found[name], exact[name]) for name in spiking), "every spike at its timestep"
+    assert any(0 < exact[name].mean() < 1 for name in spiking)
+    graph = read_deployed(path).graph
+    assert any(isinstance(node.operation, IF) for node in graph.nodes) == (neuron == "if")
+    assert all(graph.node(name).operation.weight_bits == bits for name in ("stem.conv", "head.classifier"))
+    assert ("weight_bits" in nir.read(path).metadata) == (bits > 0)
+
+
+@pytest.mark.parametrize("neuron, bits", [("if", 0), ("plif", 4)])
+@torch.no_grad()
+def test_spikingjelly_knows_the_other_neurons(trained, neuron: str, bits: int, tmp_path: Path):
+    architecture, network = trained(1, False, neuron, bits)
+    inputs = probe(network, 2)
+    theirs = run_spikingjelly(written(network, tmp_path), inputs, architecture.macro.timesteps, True)
+    torch.testing.assert_close(theirs, network.steps(inputs), atol=1e-5, rtol=0)
+
+
+def test_a_learned_time_constant_is_written(trained, tmp_path: Path):
+    _, network = trained(1, False, "plif")
+    node = nir.read(written(network, tmp_path)).nodes["head.lif"]
+    tau = 1 / network.state_dict()["head.lif.w"].double().sigmoid()
+    np.testing.assert_allclose(node.tau, tau * TIMESTEP_S)
+    assert not np.isclose(tau, 4 / 3)
+
+
+def test_an_adaptive_threshold_is_refused(trained, tmp_path: Path):
+    _, network = trained(1, False, "alif")
+    with pytest.raises(NotInNirError, match=r"no word for neurons with an adaptive threshold \(ALIF\); export"):
+        written(network, tmp_path)
 
 
 @torch.no_grad()
@@ -163,6 +205,7 @@ def lif(tau: object = 2 * TIMESTEP_S, r: object = 1.0, threshold: object = 1.0) 
         ({"n": lif(threshold=[1.0, 2.0])}, "'n' has different v_threshold"),
         ({"n": lif(r=3.0)}, "'n' has r = 3"),
         ({"n": lif(tau=TIMESTEP_S / 2)}, "'n' has tau = 5e-05 s"),
+        ({"n": nir.IF(np.full(2, 1.0), np.ones(2))}, "'n' has r = 1; only 1 / timestep = 10000 can be read"),
         ({"n": nir.Threshold(np.ones(2))}, "'n' is a Threshold; this project reads Input, Output"),
         ({"n": nir.Delay(np.full(2, 2 * TIMESTEP_S))}, "'n' delays by 2 timesteps"),
     ],

@@ -8,7 +8,14 @@ import yaml
 from hasnas.errors import BadInputError
 from hasnas.files import sha256_of
 from hasnas.nas.data import Split, Splits, training_normalisation
-from hasnas.nas.export.run_export import FORMATS, export_run, probe, returned_trials
+from hasnas.nas.export.run_export import (
+    FORMATS,
+    TrainedNetwork,
+    export_network,
+    export_run,
+    probe,
+    returned_trials,
+)
 from hasnas.nas.export.saved_network import load_network
 from hasnas.nas.ledger import Ledger
 from hasnas.nas.training.retrain import retrain, retrain_directory
@@ -17,6 +24,7 @@ from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
+from hasnas.search_spaces.network import build_network
 
 
 def make_trial(number: int, architecture: Architecture, seed: int, accuracy: float, stage: str = "retrain") -> Trial:
@@ -75,6 +83,19 @@ def test_each_network_is_exported_with_its_best_seed(run: Path, architectures: l
     }
     network = load_network(directories[0])
     assert network(probe(network, 2)).shape == (2, 2)
+
+
+def test_what_nir_has_no_word_for_is_left_out_and_said(tmp_path: Path):
+    macro = Macro((1, 4, 4), classes=2, timesteps=2, channels=2, hidden=0, votes=1, neuron="alif", weight_bits=2)
+    architecture = Architecture((Genotype(2, (Edge(0, 1, "conv1x1"),)),), macro)
+    trained = TrainedNetwork(architecture, build_network(architecture.expand(), seed=0).eval(), {})
+    files = export_network(trained, tmp_path)
+    assert [path.name for path in files] == ["architecture.json", "weights.safetensors", "card.json"]
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert "adaptive threshold" in card["left_out"]["nir"]
+    assert card["check"]["safetensors_max_difference"] == 0
+    with pytest.raises(BadInputError, match="adaptive threshold"):
+        export_network(trained, tmp_path, ["nir"])
 
 
 def test_exporting_again_writes_the_same(run: Path):
