@@ -74,7 +74,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
         overrides: texts such as `"budget.energy=2 uJ"` or `"hardware=rram-32nm"`, applied in order.
 
     Returns:
-        The config; a hardware description given by a path relative to the YAML file has become absolute.
+        The config; paths of a hardware description or a space relative to the YAML file have become absolute.
 
     Raises:
         BadInputError: in one line with file (or override), dotted key and remedy, for whatever is wrong.
@@ -89,7 +89,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
             tree["hardware"] = expand_hardware(tree.get("hardware"))
         apply_override(tree, key, value)
         changed[key] = text
-    return resolve_hardware_path(config_from_tree(tree, str(path), changed), Path(path).parent)
+    return resolve_paths(config_from_tree(tree, str(path), changed), Path(path).parent)
 
 
 def config_from_tree(tree: Any, where: str, overrides: dict[str, str] | None = None) -> RunConfig:
@@ -121,28 +121,33 @@ hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versio
     return config
 
 
-def resolve_hardware_path(config: RunConfig, directory: Path) -> RunConfig:
-    """The config with the path of its hardware description made absolute; relative ones start at the YAML's folder."""
-    if config.hardware.path is None:
-        return config
-    beside = directory / Path(config.hardware.path).expanduser()
-    absolute = (beside if beside.exists() else Path(config.hardware.path).expanduser()).resolve()
-    return config.model_copy(update={"hardware": config.hardware.model_copy(update={"path": str(absolute)})})
+def resolve_paths(config: RunConfig, directory: Path) -> RunConfig:
+    """The config with the paths of hardware description and space made absolute, relative to the YAML's folder."""
+    for section, key in (("hardware", "path"), ("space", "file")):
+        part = getattr(config, section)
+        given = getattr(part, key)
+        if given is not None:
+            beside = directory / Path(given).expanduser()
+            absolute = (beside if beside.exists() else Path(given).expanduser()).resolve()
+            config = config.model_copy(update={section: part.model_copy(update={key: str(absolute)})})
+    return config
 
 
 def config_identity(config: RunConfig) -> str:
     """A hash of all that decides the result; runs with equal identities may share a directory.
 
     Where the dataset's files lie and which packages were installed do not count; the content of a hardware description
-    of one's own does.
+    or a space of one's own does.
     """
-    tree = config.model_dump(mode="json", exclude={"versions": True, "dataset": {"root"}, "hardware": {"path"}})
-    if config.hardware.path is not None:
+    excluded: dict[str, Any] = {"versions": True, "dataset": {"root"}, "hardware": {"path"}, "space": {"file"}}
+    tree = config.model_dump(mode="json", exclude=excluded)
+    for section, key, path in (("hardware", "path", config.hardware.path), ("space", "file", config.space.file)):
+        if path is None:
+            continue
         try:
-            tree["hardware"]["sha256"] = sha256_of(config.hardware.path)
+            tree[section]["sha256"] = sha256_of(path)
         except OSError as error:
-            problem = error.strerror or error
-            raise BadInputError(f"hardware.path: cannot read {config.hardware.path}: {problem}") from error
+            raise BadInputError(f"{section}.{key}: cannot read {path}: {error.strerror or error}") from error
     return hashlib.blake2b(json.dumps(tree, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
@@ -176,16 +181,26 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
 
     chosen: list[tuple[str, str | None, Sequence[str]]] = [
         ("dataset.name", config.dataset.name, DATASETS.names()),
-        ("space.name", config.space.name, SPACES.names()),
+        ("space.name", None if config.space.file else config.space.name, SPACES.names()),
         ("hardware.preset", config.hardware.preset, hardware_names()),
         ("search.strategy", config.search.strategy, STRATEGIES.names()),
         ("search.score", config.search.score, SCORES.names()),
-        *(("space.operations", name, list(OPERATIONS)) for name in config.space.operations or ()),
+        *(("space.operations", name, [*OPERATIONS, *_named(name)]) for name in config.space.operations or ()),
     ]
     for key, name, known in chosen:
         if name is not None and name not in known:
             place = _place(key, where, overrides)
             raise BadInputError(one_line(f"{place}: unknown {key} '{name}'{nearest(name, known)}"))
+
+
+def _named(operation: str) -> list[str]:
+    """The operation's name, if it says what an operation does."""
+    from hasnas.search_spaces.operations import operation_named
+
+    try:
+        return [operation_named(operation).name]
+    except BadInputError:
+        return []
 
 
 def _check_one_shot(config: RunConfig, where: str, overrides: dict[str, str]) -> None:

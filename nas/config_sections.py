@@ -16,7 +16,9 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Rate = Annotated[float, Field(gt=0, le=10)]
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
-Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+_ONE_OR_MORE = Field(strict=False, min_length=1)
+Names = Annotated[tuple[str, ...], _ONE_OR_MORE]
+NeuronName = Literal["lif", "plif", "if", "alif"]
 
 
 class Section(BaseModel):
@@ -51,28 +53,74 @@ class MacroSection(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     tau: Annotated[float, Field(ge=1, le=1e6)] = 4 / 3
     threshold: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    neuron: NeuronName = "lif"
+    weight_bits: Annotated[int, Field(ge=0, le=16)] = 0
+    reduction: Literal["conv_avg_pool", "max_pool"] = "conv_avg_pool"
+    reductions: Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(strict=False)] | None = None
+
+
+class SearchedSection(Section):
+    """Fields of the macro that are searched too, each with its values; null for one that is not."""
+
+    timesteps: Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], _ONE_OR_MORE] | None = None
+    channels: Annotated[tuple[Count, ...], _ONE_OR_MORE] | None = None
+    threshold: Annotated[tuple[Annotated[float, Field(gt=0, le=1e6)], ...], _ONE_OR_MORE] | None = None
+    neuron: Annotated[tuple[NeuronName, ...], _ONE_OR_MORE] | None = None
+    weight_bits: Annotated[tuple[Annotated[int, Field(ge=0, le=16)], ...], _ONE_OR_MORE] | None = None
+
+    @property
+    def values(self) -> dict[str, tuple[int | float | str, ...]]:
+        """Those that are searched."""
+        return {name: values for name, values in self.model_dump().items() if values is not None}
 
 
 class SpaceSection(Section):
-    """What may be searched.
+    """What may be searched. What is null is as the space has it.
 
     Args:
-        name: a registered search space.
+        name: a registered search space; with `file`, the file's name.
+        file: a space of one's own, a YAML or Python file; relative paths start at the config's folder.
         feedback: whether pairs of nodes may feed back, one timestep later.
-        cells: number of cells, with a reduction between neighbours.
+        cells: number of cells, or of blocks.
         shared: whether all cells have the same genotype.
         nodes: nodes of a cell.
-        operations: names from the operation table, `none` first; by default those of the space.
+        operations: names of operations, `none` first in a cell.
+        searched: fields of the macro that are searched too.
         macro: what surrounds the cells.
     """
 
     name: str = "snasnet"
-    feedback: bool = False
-    cells: Annotated[int, Field(ge=1, le=16)] = 2
-    shared: bool = True
-    nodes: Annotated[int, Field(ge=2, le=16)] = 4
+    file: str | None = None
+    feedback: bool | None = None
+    cells: Annotated[int, Field(ge=1, le=64)] | None = None
+    shared: bool | None = None
+    nodes: Annotated[int, Field(ge=2, le=16)] | None = None
     operations: Names | None = None
+    searched: SearchedSection = SearchedSection()
     macro: MacroSection = MacroSection()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a space is made with beside its macro, where the config says so."""
+        given = {name: getattr(self, name) for name in ("feedback", "cells", "shared", "nodes", "operations")}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_as_its_file(cls, tree: Any) -> Any:
+        file = tree.get("file") if isinstance(tree, dict) else None
+        if not isinstance(file, str):
+            return tree
+        stem = Path(file).stem
+        if tree.get("name", stem) != stem:
+            raise ValueError(f"name and file are given; remove the name, the space is that of {file}")
+        return {**tree, "name": stem}
+
+    @model_validator(mode="after")
+    def _options_are_in_the_file(self) -> SpaceSection:
+        if self.file is not None and Path(self.file).suffix in (".yaml", ".yml") and self.options:
+            raise ValueError(f"{', '.join(self.options)} beside a file; write it into {self.file}")
+        return self
 
 
 def _flatten(tree: Any) -> Any:

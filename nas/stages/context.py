@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +24,15 @@ from hasnas.nas.region import FeasibleRegion
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.macro import Macro
-from hasnas.search_spaces.snasnet import CellSpace
-from hasnas.search_spaces.space import SPACES
+from hasnas.search_spaces.python_space import load_space_class
+from hasnas.search_spaces.searched_macro import MACRO_PREFIX, with_searched_macro
+from hasnas.search_spaces.snasnet import FEEDBACK_PREFIX
+from hasnas.search_spaces.space import SPACES, SearchSpace
+from hasnas.search_spaces.yaml_space import load_space_file
 
 from .progress import Console
+
+RANDOM_ONE_SHOT = "random_one_shot"
 
 if TYPE_CHECKING:
     from hasnas.nas.tracking import Tracker
@@ -51,7 +56,7 @@ class Setup:
         return DATASETS.get(self.config.dataset.name).card
 
     @cached_property
-    def space(self) -> CellSpace:
+    def space(self) -> SearchSpace:
         """The search space around the dataset's shapes."""
         return build_space(self.config, self.card)
 
@@ -129,11 +134,12 @@ class RunContext(Setup):
         self.tracker.on_trial(trial)
 
 
-def build_space(config: RunConfig, card: DatasetCard) -> CellSpace:
+def build_space(config: RunConfig, card: DatasetCard) -> SearchSpace:
     """The space of a config, its macro filled with the dataset's shapes.
 
     Raises:
-        BadInputError: if macro and images do not fit together.
+        BadInputError: if macro and images do not fit together, an option is not the space's, or the space's file does
+            not describe one.
     """
     section = config.space
     macro = Macro(
@@ -142,11 +148,56 @@ def build_space(config: RunConfig, card: DatasetCard) -> CellSpace:
         static_input=card.timesteps is None,
         **section.macro.model_dump(),
     )
-    kind = SPACES.get(section.name)
-    options: dict[str, Any] = {"feedback": section.feedback, "cells": section.cells, "shared": section.shared}
-    if section.operations is not None:
-        options["operations"] = section.operations
-    return kind(macro, nodes=section.nodes, **options)
+    space = _space_on(macro, config)
+    searched = section.searched.values
+    space = with_searched_macro(space, searched)
+    _check_supernet(config, space)
+    return space
+
+
+def _space_on(macro: Macro, config: RunConfig) -> SearchSpace:
+    section = config.space
+    if section.file is None:
+        kind = SPACES.get(section.name)
+    elif Path(section.file).suffix in (".yaml", ".yml"):
+        return load_space_file(section.file).build(macro)
+    elif Path(section.file).suffix == ".py":
+        kind = load_space_class(section.file)
+    else:
+        raise BadInputError(f"space.file is {section.file}; give a .yaml or a .py file")
+    taken = [item.name for item in fields(kind) if item.name != "macro"] if is_dataclass(kind) else []
+    for name in section.options:
+        if name not in taken:
+            raise BadInputError(
+                f"space.{name} is no option of '{section.name}', which takes {', '.join(taken) or 'none'}; remove it"
+            )
+    return kind(macro, **section.options)
+
+
+def _check_supernet(config: RunConfig, space: SearchSpace) -> None:
+    """Refuse what the supernet cannot train: searched macro values, feedback of a space of one's own."""
+    if not config.supernet.enabled or config.search.score is not None:
+        return
+    strategy = config.supernet.strategy
+    backward = any(choice.startswith(FEEDBACK_PREFIX) for gene in space.genes for choice in gene.choices)
+    if strategy != RANDOM_ONE_SHOT and backward:
+        raise BadInputError(
+            f"supernet.strategy '{strategy}' mixes forward edges only, and the space has pairs with feedback; "
+            f"use {RANDOM_ONE_SHOT}"
+        )
+    searched = [gene.label for gene in space.genes if gene.label.startswith(MACRO_PREFIX) and len(gene.choices) > 1]
+    if not searched:
+        return
+    if f"{MACRO_PREFIX}channels" in searched:
+        raise BadInputError(
+            "space.searched.channels with a supernet: candidates of different widths share no weights; "
+            "switch the supernet off (supernet.enabled=false)"
+        )
+    if strategy != RANDOM_ONE_SHOT:
+        raise BadInputError(
+            f"supernet.strategy '{strategy}' mixes operations, not values of the macro; "
+            f"use {RANDOM_ONE_SHOT} with space.searched, or switch the supernet off (supernet.enabled=false)"
+        )
 
 
 def assumed_activity(config: RunConfig) -> Activity:

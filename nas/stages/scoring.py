@@ -12,7 +12,7 @@ import numpy as np
 from hasnas.nas.executors import Outcome
 from hasnas.nas.objectives import score_metrics
 from hasnas.nas.scoring.score import NETWORK_SCORES, SCORES, ScoringTask
-from hasnas.search_spaces.snasnet import CellSpace
+from hasnas.search_spaces.space import SearchSpace
 
 from .context import RunContext, Setup
 
@@ -52,7 +52,7 @@ class ScoreTask:
     """
 
     score: str
-    space: CellSpace
+    space: SearchSpace
     codes: tuple[CodesOfOne, ...]
     seed: int
     images: Images | None = None
