@@ -1,4 +1,4 @@
-"""Mean-field statistics of LIF neurons whose input is Gaussian: how often they fire, and how alike their spikes are."""
+"""Mean-field statistics of neurons whose input is Gaussian: how often they fire, and how alike their spikes are."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RegularGridInterpolator
 from scipy.stats import norm, qmc
+
+from hasnas.search_spaces.graph import ALIF, LIF, PLIF, Neuron, neuron_of
 
 FloatArray = NDArray[np.float64]
 SAMPLES_LOG2 = 12
@@ -34,15 +36,25 @@ class SpikeStatistics:
 
 
 def spike_statistics(
-    ratio: ArrayLike, static_share: ArrayLike, tau: float, timesteps: int, mean: ArrayLike | None = None
+    ratio: ArrayLike,
+    static_share: ArrayLike,
+    tau: float,
+    timesteps: int,
+    mean: ArrayLike | None = None,
+    neuron: str = "lif",
 ) -> SpikeStatistics:
-    """Firing rate of LIF neurons on Gaussian input.
+    """Firing rate of spiking neurons on Gaussian input.
 
     The input at timestep t is sigma * (mean + sqrt(c) z + sqrt(1 - c) xi_t), z and xi_t standard normal: a share c of
     its variance is fixed over the sample, as for images that are shown at every timestep. The neuron integrates
     v <- v + (x - v) / tau, fires at v >= threshold and returns to 0. Only threshold / sigma matters. For c = 1 the
     k-th timestep after a reset reaches x (1 - (1 - 1/tau)^k), so the neuron fires every k timesteps. In between there
     is no closed form: rates come from a table made once by quasi-random simulation of 4,096 neurons.
+
+    Neurons without leak integrate v <- v + x: the fixed input x >= 0 fires every ceil(threshold / x) timesteps. A PLIF
+    is taken at its initial tau, as training-free statistics must. The adaptive threshold is simulated as
+    `hasnas.search_spaces.graph.ALIF` says, at its default beta and time constant; beta is taken in proportion to the
+    threshold, which is exact at threshold 1 (at 0.5 the true threshold rises twice as much, in proportion).
 
     Spikes that are exchangeable over time obey Var(mean over T) = V (c' + (1 - c') / T), which gives their share c'.
 
@@ -52,9 +64,13 @@ def spike_statistics(
         tau: membrane time constant in timesteps.
         timesteps: T.
         mean: mean of the input over sigma; 0 unless given.
+        neuron: `"lif"`, `"plif"`, `"if"` or `"alif"`.
 
     Returns:
         Rate and static share, of the broadcast shape.
+
+    Raises:
+        BadInputError: if the neuron is unknown.
 
     >>> bool(abs(spike_statistics(1.0, 1.0, tau=1.0, timesteps=5).rate - 0.1587) < 2e-3)   # tau 1: P(x >= threshold)
     True
@@ -65,7 +81,8 @@ def spike_statistics(
     grids = [RATIOS, SHARES] if mean is None else [RATIOS, MEANS, SHARES]
     clipped = [np.clip(value, grid[0], grid[-1]) for value, grid in zip(values, grids, strict=True)]
     points = np.stack(np.broadcast_arrays(*clipped), axis=-1)
-    rate, share = _interpolators(float(tau), int(timesteps), mean is not None)
+    dynamics = _dynamics(neuron_of(neuron, float(tau), 1.0))
+    rate, share = _interpolators(dynamics, int(timesteps), mean is not None)
     return SpikeStatistics(np.exp(rate(points)), np.clip(share(points), 0, 1))
 
 
@@ -97,11 +114,31 @@ def spike_correlation(rate: ArrayLike, correlation: ArrayLike) -> FloatArray:
     return np.clip(total * norm.pdf(level) ** 2 / (p * (1 - p)), 0, 1)
 
 
+@dataclass(frozen=True)
+class _Dynamics:
+    """v <- keep v + gain x; the threshold is multiplied by 1 + rise a, a <- fade a + spike."""
+
+    keep: float
+    gain: float
+    rise: float = 0.0
+    fade: float = 0.0
+
+
+def _dynamics(neuron: Neuron) -> _Dynamics:
+    match neuron:
+        case LIF(tau) | PLIF(tau):
+            return _Dynamics(1 - 1 / tau, 1 / tau)
+        case ALIF(tau, threshold, _, beta, tau_adaptation):
+            return _Dynamics(1 - 1 / tau, 1 / tau, beta / threshold, float(np.exp(-1 / tau_adaptation)))
+    return _Dynamics(1.0, 1.0)
+
+
 @lru_cache(maxsize=8)
-def _interpolators(tau: float, timesteps: int, with_mean: bool) -> tuple[RegularGridInterpolator, ...]:
+def _interpolators(dynamics: _Dynamics, timesteps: int, with_mean: bool) -> tuple[RegularGridInterpolator, ...]:
     """Interpolators of log rate and static share over (ratio, [mean,] static share)."""
-    # A longer sample than 16 timesteps fires as one of 16 does, but for a start-up that hardly counts any more.
-    steps = min(timesteps, 16)
+    # A longer sample than 16 timesteps fires as one of 16 does, but for a start-up that hardly counts any more. Without
+    # leak weak inputs take longer to reach the threshold.
+    steps = min(timesteps, 16 if dynamics.keep < 1 else 64)
     means = MEANS if with_mean else np.zeros(1)
     rate = np.empty((len(RATIOS), len(means), len(SHARES)))
     share = np.empty_like(rate)
@@ -109,7 +146,7 @@ def _interpolators(tau: float, timesteps: int, with_mean: bool) -> tuple[Regular
     for column, static in enumerate(SHARES):
         noise = np.sqrt(static) * normal[:, :1] + np.sqrt(1 - static) * normal[:, 1:]
         for row, average in enumerate(means):
-            rate[:, row, column], share[:, row, column] = _simulate(average + noise, tau)
+            rate[:, row, column], share[:, row, column] = _simulate(average + noise, dynamics)
     if with_mean:
         axes: tuple[FloatArray, ...] = (RATIOS, MEANS, SHARES)
     else:
@@ -118,15 +155,18 @@ def _interpolators(tau: float, timesteps: int, with_mean: bool) -> tuple[Regular
     return RegularGridInterpolator(axes, log_rate), RegularGridInterpolator(axes, share)
 
 
-def _simulate(inputs: FloatArray, tau: float) -> tuple[FloatArray, FloatArray]:
+def _simulate(inputs: FloatArray, dynamics: _Dynamics) -> tuple[FloatArray, FloatArray]:
     """Rate and static share of the spikes for every ratio; `inputs` is `[samples, T]`."""
     steps = inputs.shape[1]
     membrane = np.zeros((len(RATIOS), len(inputs)))
+    adaptation = np.zeros_like(membrane)
     spikes = np.empty((steps, *membrane.shape), bool)
     for step in range(steps):
-        membrane += (inputs[:, step] - membrane) / tau
-        spikes[step] = membrane >= RATIOS[:, None]
+        membrane = dynamics.keep * membrane + dynamics.gain * inputs[:, step]
+        spikes[step] = membrane >= RATIOS[:, None] * (1 + dynamics.rise * adaptation)
         membrane[spikes[step]] = 0.0
+        if dynamics.rise:
+            adaptation = dynamics.fade * adaptation + spikes[step]
     by_step = spikes.mean(axis=2)
     variance = (by_step * (1 - by_step)).mean(axis=0)
     total = spikes.mean(axis=0).var(axis=1)

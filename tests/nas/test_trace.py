@@ -1,6 +1,7 @@
 """A module that somebody wrote in torch costs what the same network costs here, and computes the same."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from hasnas.nas.cli import run_command
 from hasnas.nas.trace import trace_activity, trace_module
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
-from hasnas.search_spaces.graph import LIF, Add, AvgPool2d, Input, LayerGraph, MaxPool2d
+from hasnas.search_spaces.graph import IF, LIF, PLIF, Add, AvgPool2d, Conv2d, Input, LayerGraph, Linear, MaxPool2d
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, initialise
+from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear
 
 T, B = 3, 2
 IMAGE = (1, 8, 8)
@@ -122,6 +124,25 @@ def test_both_step_modes_give_the_same_graph():
     assert {link.source for link in single.inputs("block.add")} == {"lif", "block.norm"}
     assert operations(single, AvgPool2d) == [AvgPool2d(4, 4)]
     assert operations(single, LIF) == [LIF(2.0, 0.3), LIF(2.0, 0.25)]
+
+
+def test_neurons_without_leak_and_with_a_learned_one_stay_what_they_are():
+    plif, scaled = neuron.ParametricLIFNode(init_tau=2.0), neuron.ParametricLIFNode(init_tau=2.0, decay_input=False)
+    plif.w.data.fill_(-math.log(4.0))
+    scaled.w.data.fill_(0.0)
+    graph = traced(nn.Conv2d(1, 2, 3), neuron.IFNode(v_threshold=0.3), plif, scaled)
+    (integrator,), (first, second) = operations(graph, IF), operations(graph, PLIF)
+    assert integrator == IF(0.3, 0.0)
+    assert (first.tau, first.threshold) == pytest.approx((5.0, 1.0))
+    assert second == PLIF(2.0, 0.5, 0.0)
+    assert graph.parameter_count == 2 * 9 + 2 + 2
+
+
+def test_weights_of_few_bits_are_priced_as_such():
+    few, full = QuantisedConv2d(Conv2d(1, 4, 3, weight_bits=2)), nn.Conv2d(1, 4, 3, bias=False)
+    graph = traced(few, neuron.IFNode(), nn.Flatten(), QuantisedLinear(Linear(144, 3, weight_bits=2)))
+    assert lower(graph).weight_bits.tolist() == [2, 0, 2]
+    assert energy(graph) < energy(traced(full, neuron.IFNode(), nn.Flatten(), nn.Linear(144, 3, bias=False)))
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import norm
 
+from hasnas.errors import BadInputError
 from hasnas.nas.scoring.spiking_statistics import RATE_FLOOR, spike_correlation, spike_statistics
+from hasnas.search_spaces.graph import neuron_of
+from hasnas.search_spaces.neurons import neuron_module
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -43,6 +47,45 @@ def test_rate_falls_with_the_threshold_and_stays_above_the_floor() -> None:
     rate = spike_statistics(np.linspace(0.1, 20, 50), 0.3, tau=2.0, timesteps=6).rate
     assert (np.diff(rate) <= 1e-12).all()
     assert rate[-1] == pytest.approx(RATE_FLOOR)
+
+
+@pytest.mark.parametrize("neuron, tau", [("lif", 4 / 3), ("plif", 4 / 3), ("if", 2.0), ("alif", 4 / 3)])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("mean", [0.0, 0.5])
+@torch.no_grad()
+def test_rates_of_every_neuron_equal_those_of_its_module(neuron: str, tau: float, share: float, mean: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    fixed, fresh = torch.randn(1, 20_000, generator=generator), torch.randn(5, 20_000, generator=generator)
+    inputs = mean + share**0.5 * fixed + (1 - share) ** 0.5 * fresh
+    spikes = neuron_module(neuron_of(neuron, tau, 1.0)).multi_step_forward(inputs / 0.8)
+    found = spike_statistics(0.8, share, tau, timesteps=5, mean=mean or None, neuron=neuron)
+    measured = float(spikes.mean())
+    assert found.rate.item() == pytest.approx(measured, rel=0.08)
+    steps = spikes.mean(1)
+    static = (5 * float(spikes.mean(0).var() / (steps * (1 - steps)).mean()) - 1) / 4
+    assert found.static_share.item() == pytest.approx(min(max(static, 0.0), 1.0), abs=0.03)
+
+
+def test_integrators_follow_fixed_inputs_in_whole_periods() -> None:
+    # An input x reaches 1 after ceil(1 / x) timesteps: 5, 2, 1, 1, 1 spikes within 5 timesteps.
+    bounds = 1 / np.arange(1, 6)
+    inside = np.diff(norm.sf(np.concatenate([[np.inf], bounds])))
+    expected = np.sum(inside * np.array([5, 2, 1, 1, 1])) / 5
+    rate = spike_statistics(1.0, 1.0, tau=2.0, timesteps=5, neuron="if").rate
+    np.testing.assert_allclose(rate, expected, rtol=0.03)
+
+
+def test_an_adaptive_threshold_lowers_the_rate_and_no_leak_raises_it() -> None:
+    ratio = np.array([0.4, 1.0, 2.0])
+    rates = [spike_statistics(ratio, 0.6, 2.0, 6, neuron=name).rate for name in ("alif", "lif", "if")]
+    assert (rates[0] < rates[1]).all()
+    assert (rates[1] < rates[2]).all()
+    np.testing.assert_array_equal(spike_statistics(ratio, 0.6, 2.0, 6, neuron="plif").rate, rates[1])
+
+
+def test_unknown_neurons_are_refused() -> None:
+    with pytest.raises(BadInputError, match="unknown neuron 'alfi'; did you mean 'alif'"):
+        spike_statistics(1.0, 0.5, 2.0, 5, neuron="alfi")
 
 
 def test_spike_correlation_between_its_limits() -> None:
