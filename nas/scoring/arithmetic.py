@@ -63,7 +63,7 @@ def convolve(spikes: Tensor, packed: PackedWeight) -> list[tuple[Tensor, Tensor]
         packed: see `pack`.
     """
     image = spikes.permute(0, 3, 1, 2)
-    count = 2 if packed.kind == "int8" and float(spikes.float().mean()) < RARE else 1
+    count = 2 if packed.kind == "int8" and int(spikes.count_nonzero()) < RARE * spikes.numel() else 1
     results = [_product(image, part, packed) for part in packed.parts[:count]]
     laid = [result.permute(0, 2, 3, 1).float().contiguous() for result in results]
     return list(zip(laid, packed.scales, strict=False))

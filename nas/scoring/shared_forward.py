@@ -104,6 +104,7 @@ class Weights:
         self.given = dict(given or {})
         self._drawn: dict[tuple[str, Operation], Tensor] = {}
         self._packed: dict[tuple[str, Operation, str], PackedWeight] = {}
+        self._matrices: dict[tuple[str, Operation, str], Tensor] = {}
 
     def weight(self, name: str, operation: Operation) -> Tensor:
         """The weight of a layer."""
@@ -123,6 +124,14 @@ class Weights:
         if key not in self._packed:
             self._packed[key] = pack(self.weight(name, operation), operation.stride, operation.padding, kind)
         return self._packed[key]
+
+    def matrix(self, name: str, operation: Linear, kind: str) -> Tensor:
+        """The weight of a fully connected layer, in bfloat16 unless in single precision."""
+        key = (name, operation, kind)
+        if key not in self._matrices:
+            weight = self.weight(name, operation)
+            self._matrices[key] = weight if kind == "float32" else weight.to(torch.bfloat16)
+        return self._matrices[key]
 
 
 @dataclass(frozen=True)
@@ -226,8 +235,8 @@ class SharedForward:
             case Conv2d() as convolution:
                 return self._convolved(arriving[0], node.name, convolution)
             case Linear() as linear:
-                weight = self.weights.weight(node.name, linear)
-                return Value.plain(_tensor(arriving[0]) @ weight.T)
+                weight = self.weights.matrix(node.name, linear, self.kind)
+                return Value.plain((_tensor(arriving[0]).to(weight.dtype) @ weight.T).float())
             case AvgPool2d(kernel, stride, padding):
                 mean = partial(functional.avg_pool2d, kernel_size=kernel, stride=stride, padding=padding)
                 return _pooled(arriving[0], mean, by_terms=padding == 0)
