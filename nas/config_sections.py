@@ -112,7 +112,7 @@ class SpaceSection(Section):
         if not isinstance(file, str):
             return tree
         stem = Path(file).stem
-        if tree.get("name", stem) != stem:
+        if tree.get("name") not in (None, stem):
             raise ValueError(f"name and file are given; remove the name, the space is that of {file}")
         return {**tree, "name": stem}
 

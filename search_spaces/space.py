@@ -158,9 +158,18 @@ def all_codes(space: SearchSpace, chunk: int = 65_536) -> Iterator[Codes]:
 
 def too_large(space: SearchSpace) -> BadInputError:
     """What to say to somebody who wants to enumerate a space that is too large for it."""
-    size = space_size(space)
-    digits = len(str(size)) - 1 if size < 10**4000 else size.bit_length() * 30103 // 100000
     return BadInputError(
-        f"the space has about 10^{digits} architectures, too many to enumerate (at most {ENUMERABLE:,}); "
+        f"the space has {size_text(space_size(space))} architectures, too many to enumerate (at most {ENUMERABLE:,}); "
         "draw samples from it, or make it smaller"
     )
+
+
+def size_text(size: int) -> str:
+    """A size for people, however large.
+
+    >>> size_text(15_625), size_text(9**200)
+    ('15,625', 'about 10^190')
+    """
+    if size < 10**15:
+        return f"{size:,}"
+    return f"about 10^{(size.bit_length() - 1) * 30103 // 100000}"

@@ -59,11 +59,11 @@ def validate_config(path: Path, overrides: list[str]) -> str:
     """
     from hasnas.nas.stages.context import Setup
     from hasnas.nas.stages.progress import Console
-    from hasnas.search_spaces.space import space_size
+    from hasnas.search_spaces.space import size_text, space_size
 
     setup = Setup(load_config(path, overrides), Console(quiet=True))
     try:
-        space = f"{setup.config.space.name} with {space_size(setup.space):,} architectures"
+        space = f"{setup.config.space.name} with {size_text(space_size(setup.space))} architectures"
         hardware = setup.hardware.name
     except BadInputError as error:
         raise BadInputError(f"{path}: {error}") from error

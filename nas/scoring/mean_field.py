@@ -17,8 +17,8 @@ Values are Gaussian over samples, places and channels, with random weights. The 
    correlation) / k^4 of the variance; its covariance with the value at its centre is beta; what is not
    explained by that value is a new one with variance g - beta^2, alike between neighbours as windows overlap.
 7. Maximum over n equal neighbours with mean correlation m: mean E_n sqrt(1 - m), variance m + V_n (1 - m), covariance
-   with the centre m + (1 - m) / n (a shift of all inputs shifts the maximum), E_9 = 1.485, V_9 = 0.357 for normal
-   values (Teichroew, 1956).
+   with the centre m + (1 - m) / n (a shift of all inputs shifts the maximum), E_n and V_n those of n independent
+   normal values (E_9 = 1.485, V_9 = 0.357).
 8. Reduction: batch norm -> variance 1 -> neurons -> convolution, norm -> 2 x 2 mean, rules 5, 1 and 6.
 9. Reduction by 2 x 2 maximum: rule 7 with E_4 = 1.029, V_4 = 0.492. Of the part that the four values do not share,
    a quarter of the variance follows them linearly and V_4 - 1/4 as a square, so that over time the maximum keeps
@@ -28,9 +28,11 @@ Values are Gaussian over samples, places and channels, with random weights. The 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from hasnas.search_spaces.macro import MAX_POOL, Macro
 from hasnas.search_spaces.space import Codes, SearchSpace
@@ -39,8 +41,6 @@ from .cell_arrays import CellArrays, cell_arrays
 from .spiking_statistics import RATE_FLOOR, spike_correlation, spike_statistics
 
 FloatArray = NDArray[np.float64]
-MAXIMUM_MEAN, MAXIMUM_VARIANCE = 1.485, 0.357  # of 9 standard normal values
-MEAN_OF_4, VARIANCE_OF_4 = 1.0294, 0.4917  # of the largest of 4
 NORM_EPSILON = 1e-5
 FOLLOWED_TIMESTEPS = 12
 SWEEPS = 4
@@ -190,12 +190,32 @@ def window_share(correlation: FloatArray, decay: float, window: int) -> FloatArr
     return np.minimum(1 / window**2 + correlation * weight, 1.0)
 
 
-def _shifted_share(correlation: FloatArray, decay: float) -> FloatArray:
-    """Covariance of the means over two 3 x 3 windows one place apart, over the variance of one value."""
-    across = np.abs(np.subtract.outer(np.arange(3), np.arange(1, 4))).ravel()
-    along = np.abs(np.subtract.outer(np.arange(3), np.arange(3))).ravel()
+@lru_cache(maxsize=64)
+def normal_maximum(count: int) -> tuple[float, float]:
+    """Mean and variance of the largest of independent standard normal values.
+
+    >>> tuple(round(moment, 4) for moment in normal_maximum(4))
+    (1.0294, 0.4917)
+    """
+    points, weights = np.polynomial.legendre.leggauss(400)
+    density = weights * count * norm.pdf(9 * points) * norm.cdf(9 * points) ** (count - 1)
+    mean, square = ((density * (9 * points) ** power).sum() / density.sum() for power in (1, 2))
+    return float(mean), float(square - mean**2)
+
+
+def _around_centre(decay: float, window: int) -> float:
+    """Sum over a window of correlations with its centre, but for the centre, where neighbours are correlated by 1."""
+    distance = np.abs(np.arange(window) - window // 2)
+    both = np.add.outer(distance, distance)
+    return float(np.sum(decay ** (both[both > 0] - 1.0)))
+
+
+def _shifted_share(correlation: FloatArray, decay: float, window: int) -> FloatArray:
+    """Covariance of the means over two windows one place apart, over the variance of one value."""
+    across = np.abs(np.subtract.outer(np.arange(window), np.arange(1, window + 1))).ravel()
+    along = np.abs(np.subtract.outer(np.arange(window), np.arange(window))).ravel()
     both = np.add.outer(across, along)
-    return (np.sum(both == 0) + correlation * np.sum(decay ** (both[both > 0] - 1.0))) / 81
+    return (np.sum(both == 0) + correlation * np.sum(decay ** (both[both > 0] - 1.0))) / window**4
 
 
 def _split_share(value: FieldValue, decay: float, window: int) -> tuple[FloatArray, FloatArray]:
@@ -224,12 +244,13 @@ def _largest(value: FieldValue, decay: float) -> FieldValue:
     """Rule 9: maximum over 2 x 2 places, stride 2."""
     fixed, changing = _split_share(value, decay, 2)
     alike = np.clip((16 * (fixed + changing) - 4) / 12, 0, 1)
+    highest, spread = normal_maximum(4)
     own = 1 - alike
-    total = alike + VARIANCE_OF_4 * own
+    total = alike + spread * own
     lasting = np.clip((value.static_share - alike) / np.maximum(own, 1e-9), 0, 1)
-    share = (alike + own * (lasting / 4 + (VARIANCE_OF_4 - 1 / 4) * lasting**2)) / total
+    share = (alike + own * (lasting / 4 + (spread - 1 / 4) * lasting**2)) / total
     correlation = value.correlation * _windows_apart(decay) / total
-    mean = value.mean + MEAN_OF_4 * np.sqrt(own * value.variance)
+    mean = value.mean + highest * np.sqrt(own * value.variance)
     return FieldValue(value.variance * total, share, np.clip(correlation, 0, 1), mean)
 
 
@@ -321,31 +342,37 @@ class _Propagation:
         part = arriving * identity[:, None, None]
         part[:, index, 0] += conv
         shift = mean * (identity | average | maximum)
-        if average.any() or maximum.any():
+        pools = average | maximum
+        if pools.any():
             value = self._statistics(arriving, mean)
-            pooled = self._pooled(value, maximum)
-            either = average | maximum
-            part += arriving * (pooled.centre * either)[:, None, None]
-            part[:, index, 0] += pooled.residual * either
-            self.share[:, index] = np.where(either, value.static_share, self.share[:, index])
-            self.correlation[:, index] = np.where(either, pooled.correlation, self.correlation[:, index])
-            shift = shift + pooled.peak * maximum
+        for window in np.unique(cell.kernel_size[pools, source, target]).tolist():
+            here = pools & (cell.kernel_size[:, source, target] == window)
+            pooled = self._pooled(value, maximum, window)
+            part += arriving * (pooled.centre * here)[:, None, None]
+            part[:, index, 0] += pooled.residual * here
+            self.share[:, index] = np.where(here, value.static_share, self.share[:, index])
+            self.correlation[:, index] = np.where(here, pooled.correlation, self.correlation[:, index])
+            shift = shift + pooled.peak * (maximum & here)
         return part, shift
 
-    def _pooled(self, value: FieldValue, maximum: NDArray[np.bool_]) -> _Pooled:
-        """Rules 6 and 7 for a 3 x 3 window."""
-        fixed, changing = _split_share(value, self.decay, 3)
+    def _pooled(self, value: FieldValue, maximum: NDArray[np.bool_], window: int) -> _Pooled:
+        """Rules 6 and 7."""
+        places = window * window
+        fixed, changing = _split_share(value, self.decay, window)
         kept = fixed + changing
-        alike = np.clip((81 * kept - 9) / 72, 0, 1)
-        centre = np.where(maximum, alike + (1 - alike) / 9, (1 + 4 * value.correlation * (1 + self.decay)) / 9)
-        share = np.where(maximum, alike + MAXIMUM_VARIANCE * (1 - alike), kept)
+        alike = np.clip((places**2 * kept - places) / (places**2 - places), 0, 1)
+        highest, spread = normal_maximum(places)
+        mean_with_centre = (1 + value.correlation * _around_centre(self.decay, window)) / places
+        centre = np.where(maximum, alike + (1 - alike) / places, mean_with_centre)
+        share = np.where(maximum, alike + spread * (1 - alike), kept)
         rest = np.maximum(share - centre**2, 1e-9)
         within = np.clip(value.correlation / np.maximum(value.static_share, 1e-9), 0, 1)
-        overlap = value.static_share * _shifted_share(within, self.decay) + (1 - value.static_share) * 6 / 81
+        shared_places = (1 - value.static_share) * window * (window - 1) / places**2
+        overlap = value.static_share * _shifted_share(within, self.decay, window) + shared_places
         neighbours = share * overlap / kept
         correlation = np.clip((neighbours - centre**2 * value.correlation) / rest, 0, 1)
         deviation = np.sqrt(value.variance)
-        peak = MAXIMUM_MEAN * np.sqrt(1 - alike) * deviation
+        peak = highest * np.sqrt(1 - alike) * deviation
         return _Pooled(centre, deviation * np.sqrt(rest), correlation, peak)
 
     def _statistics(self, coefficients: FloatArray, mean: FloatArray) -> FieldValue:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from hasnas.search_spaces.space import space_size
+from hasnas.search_spaces.space import size_text, space_size
 
 from .context import Setup
 from .screen import ScreenResult, check_feasible, price_space
@@ -43,7 +43,7 @@ class Forecast:
         rejected = ", ".join(f"{name} {share:.1%}" for name, share in self.rejected_share.items()) or "no limit"
         stages = ", ".join(f"{name} {value:.0f} s" for name, value in self.seconds.items())
         return (
-            f"space: {self.space_size:,} architectures as drawn, {self.priced:,} priced\n"
+            f"space: {size_text(self.space_size)} architectures as drawn, {self.priced:,} priced\n"
             f"fit the budget: {self.feasible_share:.1%} of the connected ones; rejected by each limit: {rejected}\n"
             f"estimated time with one worker: {sum(self.seconds.values()):.0f} s ({stages})"
         )

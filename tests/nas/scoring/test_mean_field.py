@@ -81,12 +81,15 @@ def test_values_add_up_by_how_they_arrive() -> None:
     np.testing.assert_allclose(propagate(SPACE, codes, NOISE).cells[0].variance[0, 2], 4.0, rtol=1e-6)
 
 
-@pytest.mark.parametrize("operation, tolerance", [("avgpool3x3", 0.15), ("maxpool3x3", 0.15)])
+@pytest.mark.parametrize(
+    "operation, tolerance", [("avgpool3x3", 0.15), ("maxpool3x3", 0.15), ("avgpool5x5", 0.15), ("maxpool5x5", 0.2)]
+)
 def test_variance_after_pools_of_noise(operation: str, tolerance: float) -> None:
     beside = (Edge(0, 2, "identity"), Edge(1, 2, "identity"), Edge(2, 3, "conv3x3"))
     genotype = Genotype(4, (Edge(0, 1, operation), *beside))
     architecture = Architecture((genotype, genotype), MACRO)
-    field = propagate(SPACE, np.array([SPACE.encode(architecture)]), NOISE)
+    space = CellSpace(MACRO, operations=("none", "identity", "conv3x3", operation))
+    field = propagate(space, np.array([space.encode(architecture)]), NOISE)
     values = measured(architecture, noise())
     inner = values["cell1.2.sum"][..., 2:-2, 2:-2]
     pooled = values[f"cell1.0_1.{operation}.pool"][..., 2:-2, 2:-2]
