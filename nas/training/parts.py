@@ -154,14 +154,15 @@ def _recomputed(
 def statistics_frozen(network: nn.Module) -> Iterator[None]:
     """Batch norm in training mode uses each batch's statistics but does not remember them."""
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    before = [norm.track_running_stats for norm in norms]
+    before = [dict(norm._buffers) for norm in norms]
+    # Copies rather than none at all: what is saved for the backward pass must be as many tensors as otherwise.
     for norm in norms:
-        norm.track_running_stats = False
+        norm._buffers.update({name: None if value is None else value.clone() for name, value in norm._buffers.items()})
     try:
         yield
     finally:
-        for norm, tracked in zip(norms, before, strict=True):
-            norm.track_running_stats = tracked
+        for norm, buffers in zip(norms, before, strict=True):
+            norm._buffers.update(buffers)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:

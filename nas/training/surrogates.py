@@ -1,14 +1,16 @@
 """Surrogate derivatives of all neurons of a network: their family, their width, and widths tuned layer by layer.
 
-Every family has area 1 and a width w = 1 / alpha in units of the membrane potential x above threshold:
+Every family has height 1 and a width w, in units of the membrane potential x above threshold:
 
-    arctan       g(x) = alpha / 2 / (1 + (pi alpha x / 2)^2)
-    sigmoid      g(x) = alpha s(alpha x) (1 - s(alpha x)),  s the logistic function
-    triangle     g(x) = alpha max(0, 1 - alpha |x|)
-    piecewise    g(x) = alpha / 2 exp(-alpha |x|), an exponential on either side
+    arctan       g(x) = 1 / (1 + (pi x / 2 w)^2)                       usually w = 0.5
+    sigmoid      g(x) = 4 s(x / w) (1 - s(x / w)), s logistic          usually w = 0.25
+    triangle     g(x) = max(0, 1 - |x| / w)                            usually w = 1
+    piecewise    g(x) = exp(-|x| / w), an exponential on either side   usually w = 0.5
 
-Source: Neftci, Mostafa & Zenke, IEEE Signal Processing Magazine 36(6), 2019; SpikingJelly's `surrogate` module, whose
-ATan, Sigmoid, PiecewiseQuadratic and PiecewiseExp these are.
+At the usual width the area is 1, and these are SpikingJelly's ATan, Sigmoid, PiecewiseQuadratic and PiecewiseExp (the
+first three at their defaults). Wider surrogates let more gradient through, up to all of it.
+
+Source: Neftci, Mostafa & Zenke, IEEE Signal Processing Magazine 36(6), 2019; SpikingJelly's `surrogate` module.
 """
 
 from __future__ import annotations
@@ -29,13 +31,13 @@ from hasnas.search_spaces.network import SpikingNetwork
 from .parts import Part, run_part, single_groups, statistics_frozen
 from .settings import SurrogateSettings
 
-FAMILIES: Mapping[str, type[surrogate.SurrogateFunctionBase]] = {
-    "arctan": surrogate.ATan,
-    "sigmoid": surrogate.Sigmoid,
-    "triangle": surrogate.PiecewiseQuadratic,
-    "piecewise": surrogate.PiecewiseExp,
+FAMILIES: Mapping[str, tuple[type[surrogate.SurrogateFunctionBase], float]] = {
+    "arctan": (surrogate.ATan, 0.5),
+    "sigmoid": (surrogate.Sigmoid, 0.25),
+    "triangle": (surrogate.PiecewiseQuadratic, 1.0),
+    "piecewise": (surrogate.PiecewiseExp, 0.5),
 }
-WIDTHS = tuple(2.0 ** (step / 4) for step in range(-24, 17))  # 1/64 to 16 in steps of 19 %
+WIDTHS = tuple(2.0 ** (step / 4) for step in range(-28, 25))  # 1/128 to 64 in steps of 19 %
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,52 @@ class TunedWidths:
     gradient_norms: dict[str, float]
 
 
+class _ScaledGradient(torch.autograd.Function):
+    """The identity, whose gradient is scaled."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return ctx.factor * gradient, None
+
+
+class UnitHeight(surrogate.SurrogateFunctionBase):
+    """A surrogate of SpikingJelly, which has area 1, brought to height 1.
+
+    Args:
+        family: name of the family.
+        width: in units of the membrane potential.
+    """
+
+    def __init__(self, family: str, width: float) -> None:
+        super().__init__(spiking=True)
+        kind, usual = FAMILIES[family]
+        self.base, self.width, self.factor = kind(alpha=1 / width), width, width / usual
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes of `x`, the membrane potential above threshold."""
+        return self.base(_ScaledGradient.apply(x, self.factor))
+
+
 def surrogate_of(family: str, width: float | None = None) -> surrogate.SurrogateFunctionBase:
-    """SpikingJelly's surrogate of a family and width; the family's usual width if none is given.
+    """The surrogate of a family and width; the family's usual width if none is given.
 
     Raises:
         BadInputError: for an unknown family.
 
-    >>> surrogate_of("triangle", width=0.5).alpha
-    2.0
+    >>> x = torch.tensor([0.0, 1.0]).requires_grad_()
+    >>> surrogate_of("triangle", width=2.0)(x).sum().backward()
+    >>> x.grad
+    tensor([1.0000, 0.5000])
     """
     if family not in FAMILIES:
         raise BadInputError(f"unknown surrogate '{family}'{nearest(family, FAMILIES)}")
-    return FAMILIES[family]() if width is None else FAMILIES[family](alpha=1 / width)
+    kind, usual = FAMILIES[family]
+    return kind(alpha=1 / usual) if width in (None, usual) else UnitHeight(family, float(width or usual))
 
 
 def set_surrogates(network: nn.Module, family: str, width: float | None = None) -> None:
@@ -122,9 +158,17 @@ def tune_widths(
 
     Source: the remedy of Ledinauskas et al., "Training Deep Spiking Neural Networks", arXiv:2006.04436, 2020: too wide
     or too narrow surrogates make gradients of deep networks explode or vanish, and widths tuned for even gradients
-    let 50 layers train. The search layer by layer is ours; theirs scales the height, whereas here the area stays 1.
+    let 50 layers train. The layer-by-layer search is ours.
     """
     set_surrogates(network, family)
+    found = _walk(network, inputs, loss, family)
+    last = next((norm for norm in found.gradient_norms.values() if norm > 0), 1.0)
+    return TunedWidths(found.widths, {name: norm / last for name, norm in found.gradient_norms.items()})
+
+
+def _walk(
+    network: SpikingNetwork, inputs: Tensor, loss: Callable[[Tensor], Tensor], family: str | None
+) -> TunedWidths:
     training = network.training
     network.train()
     try:
@@ -136,9 +180,15 @@ def tune_widths(
 
 
 class _Tuner:
-    """Walks back through a network's groups, carrying the gradients with respect to their results."""
+    """Walks back through a network's groups, carrying the gradients with respect to their results.
 
-    def __init__(self, network: SpikingNetwork, inputs: Tensor, family: str) -> None:
+    Args:
+        network: its surrogates are changed on the way.
+        inputs: a batch.
+        family: of the surrogates; None only measures.
+    """
+
+    def __init__(self, network: SpikingNetwork, inputs: Tensor, family: str | None) -> None:
         self.network, self.inputs, self.family = network, inputs, family
         self.arriving: dict[Part, dict[str, Tensor]] = {}
         self.results: dict[Part, dict[str, Tensor]] = {}
@@ -159,8 +209,7 @@ class _Tuner:
         for part in reversed(parts):
             if part.arriving:
                 self._step_back(part)
-        scale = self.target or 1.0
-        return TunedWidths(self.widths, {name: norm / scale for name, norm in self.norms.items()})
+        return TunedWidths(self.widths, self.norms)
 
     def _step_back(self, part: Part) -> None:
         neurons = [name for name in part.names if isinstance(self.network.graph.node(name).operation, Neuron)]
@@ -172,8 +221,8 @@ class _Tuner:
 
     def _tuned(self, part: Part, neurons: list[str]) -> dict[str, Tensor]:
         """Gradients that leave a part with neurons, whose widths are set on the way."""
-        chosen: float | None = None
-        if self.target is not None:
+        chosen = None if self.family is None else FAMILIES[self.family][1]
+        if self.target is not None and self.family is not None:
             target = self.target
             norms = {width: _norm(self._with_width(part, neurons, width)) for width in WIDTHS}
             chosen = min(norms, key=lambda width: abs(math.log(max(norms[width], 1e-300) / target)))
@@ -182,15 +231,15 @@ class _Tuner:
         if self.target is None and norm > 0:
             self.target = norm
         for name in neurons:
-            self.widths[name] = _usual_width(self.family) if chosen is None else chosen
+            self.widths[name] = chosen or 0.0
             self.norms[name] = norm
         static = self.network.graph.static_nodes if len(part.names) == 1 else ()
         return {name: value.sum(0) if name in static else value for name, value in gradients.items()}
 
     def _with_width(self, part: Part, neurons: list[str], width: float | None) -> dict[str, Tensor]:
         """Gradients that leave the part at a width; of a lone layer for each timestep, of a group as it received."""
-        for name in neurons:
-            self.network.get_submodule(name).surrogate_function = surrogate_of(self.family, width)
+        for name in neurons if self.family is not None else ():
+            self.network.get_submodule(name).surrogate_function = surrogate_of(str(self.family), width)
         if len(part.names) > 1:
             self.results[part] = run_part(self.network, part, self.arriving[part], self.inputs)
             return self._backward(part)
@@ -216,25 +265,19 @@ class _Tuner:
         return {name: value for name, value in zip(part.arriving, found, strict=True) if value is not None}
 
 
-def _usual_width(family: str) -> float:
-    usual: Any = surrogate_of(family)
-    return 1 / float(usual.alpha)
-
-
 def _norm(gradients: Mapping[str, Tensor]) -> float:
     return math.sqrt(sum(float(value.double().square().sum()) for value in gradients.values()))
 
 
 def gradient_norms(network: SpikingNetwork, inputs: Tensor, loss: Callable[[Tensor], Tensor]) -> dict[str, float]:
-    """Norm of the loss's gradient with respect to the spikes of each layer of neurons, over a batch and all timesteps.
+    """Norm of the loss's gradient with respect to each layer's input currents, as `tune_widths` measures it.
 
     Args:
-        network: in training mode; weights and batch norm's statistics stay as they are.
+        network: run in training mode; surrogates, weights and batch norm's statistics stay as they are.
         inputs: `[B, C, H, W]` or `[T, B, C, H, W]`.
         loss: a scalar of the outputs `[B, classes]`.
+
+    Returns:
+        By layer of neurons, the last one first.
     """
-    neurons = [node.name for node in network.graph.nodes if isinstance(node.operation, Neuron)]
-    with statistics_frozen(network), torch.enable_grad():
-        values = network.run(inputs)
-        found = torch.autograd.grad(loss(values["output"].mean(0)), [values[name] for name in neurons])
-    return {name: float(value.double().norm()) for name, value in zip(neurons, found, strict=True)}
+    return _walk(network, inputs, loss, None).gradient_norms

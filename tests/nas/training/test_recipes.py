@@ -1,0 +1,208 @@
+"""Trainings with every option, and with none."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from hasnas.errors import BadInputError
+from hasnas.nas.checkpoint import load_checkpoint
+from hasnas.nas.data import Split, Splits, batches
+from hasnas.nas.training import loop as loop_module
+from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity
+from hasnas.nas.training.loop import TrainingDivergedError, check_machine, has_bfloat16
+from hasnas.nas.training.retrain import RetrainResult, build_for_training, retrain
+from hasnas.nas.training.settings import (
+    AugmentationSettings,
+    NoiseSettings,
+    RegularisationSettings,
+    RetrainSettings,
+    SurrogateSettings,
+    learning_rate_at,
+)
+from hasnas.nas.training.state import build_optimizer, derived_seed
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.network import build_network
+
+EVERYTHING = RetrainSettings(
+    epochs=4,
+    batch_size=32,
+    patience=3,
+    ema_decay=0.9,
+    precision="bfloat16" if has_bfloat16(gpu=False) else "float32",
+    recomputed_parts=3,
+    batch_norm="threshold",
+    augmentation=AugmentationSettings(mixup=0.2, cutmix=1.0, operations=1, flip=0.5, shift=1),
+    surrogate=SurrogateSettings("triangle", "auto"),
+    regularisation=RegularisationSettings(rate_weight=0.1, rate_target=0.05, count="operations"),
+    noise=NoiseSettings("rram-typical"),
+)
+
+
+class StoppedError(Exception):
+    """Stands for a crash between two epochs."""
+
+
+def stop_after(epoch: int):
+    def progress(number: int, metrics: object) -> None:
+        if number == epoch:
+            raise StoppedError
+
+    return progress
+
+
+def assert_equal(first: RetrainResult, second: RetrainResult) -> None:
+    assert first.history == second.history
+    assert first.best_epoch == second.best_epoch
+    for name, value in first.state_dict.items():
+        assert torch.equal(value, second.state_dict[name]), name
+
+
+def test_the_default_recipe_is_the_plain_loop(architecture, few: Splits, tmp_path: Path):
+    settings = RetrainSettings(epochs=2)
+    result = retrain(architecture, few, settings, 3, tmp_path)
+    with torch.random.fork_rng():
+        network = build_network(Architecture.from_json(architecture).expand(), seed=3)
+        optimizer, step, best, accuracies = build_optimizer(network, settings), 0, {}, []
+        for epoch in range(2):
+            network.train()
+            torch.manual_seed(derived_seed(3, "dropout", epoch))
+            order = torch.Generator().manual_seed(derived_seed(3, "shuffle", epoch))
+            for inputs, targets in list(batches(few.train, 32, order))[:3]:
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate_at(step, 3, settings)
+                optimizer.zero_grad()
+                functional.cross_entropy(network(inputs), targets, label_smoothing=0.1).backward()
+                torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+                optimizer.step()
+                step += 1
+            accuracies.append(evaluate(network, few.validation))
+            if accuracies[-1] == max(accuracies):
+                best = {name: value.clone() for name, value in network.state_dict().items()}
+    assert [record.validation_accuracy for record in result.history] == accuracies
+    assert all(torch.equal(value, best[name]) for name, value in result.state_dict.items())
+    assert load_checkpoint(tmp_path / "last.safetensors")[1]["settings"].keys() == {
+        "epochs",
+        "batch_size",
+        "optimizer",
+        "learning_rate",
+        "weight_decay",
+        "label_smoothing",
+        "warmup_epochs",
+        "gradient_clip",
+    }
+
+
+def test_with_everything_on_an_interrupted_training_ends_like_an_undisturbed_one(architecture, few, tmp_path: Path):
+    undisturbed = retrain(architecture, few, EVERYTHING, 3, tmp_path / "whole")
+    for epoch in (1, 2):
+        with pytest.raises(StoppedError):
+            retrain(architecture, few, EVERYTHING, 3, tmp_path / "parts", stop_after(epoch))
+        torch.rand(7)
+    assert_equal(retrain(architecture, few, EVERYTHING, 3, tmp_path / "parts"), undisturbed)
+    widths = load_checkpoint(undisturbed.checkpoint)[1]["surrogate_widths"]
+    assert len(set(widths.values())) > 1
+    assert evaluate(undisturbed.network(architecture), few.validation) == undisturbed.validation_accuracy
+
+
+def test_recomputing_changes_no_bit_of_a_training(architecture, few: Splits, tmp_path: Path):
+    settings = replace(EVERYTHING, epochs=2)
+    kept = retrain(architecture, few, replace(settings, recomputed_parts=0), 0, tmp_path / "kept")
+    assert_equal(retrain(architecture, few, settings, 0, tmp_path / "recomputed"), kept)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"augmentation": AugmentationSettings(mixup=0.4)},
+        {"augmentation": AugmentationSettings(operations=2)},
+        {"noise": NoiseSettings("rram-typical")},
+        {"regularisation": RegularisationSettings(rate_weight=1.0)},
+        {"surrogate": SurrogateSettings("sigmoid")},
+        {"surrogate": SurrogateSettings("arctan", 1.0)},
+        {"ema_decay": 0.9},
+    ],
+    ids=str,
+)
+def test_every_option_matters(change: dict[str, object], architecture, few: Splits, tmp_path: Path):
+    settings = RetrainSettings(epochs=1)
+    plain = retrain(architecture, few, settings, 0, tmp_path / "plain")
+    other = retrain(architecture, few, replace(settings, **change), 0, tmp_path / "other")
+    assert any(not torch.equal(value, other.state_dict[name]) for name, value in plain.state_dict.items())
+    with pytest.raises(BadInputError, match="another settings"):
+        retrain(architecture, few, replace(settings, **change), 0, tmp_path / "plain")
+
+
+def test_patience_ends_a_training_for_good(architecture, few: Splits, tmp_path: Path):
+    random = torch.randint(0, 10, (len(few.train),), generator=torch.Generator().manual_seed(0))
+    hopeless = replace(few, train=Split(few.train.inputs, random))
+    settings = RetrainSettings(epochs=30, patience=2, learning_rate=1e-6)
+    epochs: list[int] = []
+    result = retrain(architecture, hopeless, replace(settings, patience=2), 0, tmp_path, lambda n, _: epochs.append(n))
+    assert epochs[-1] == len(result.history) < 30
+    assert len(result.history) - result.best_epoch == 2
+    epochs.clear()
+    assert_equal(retrain(architecture, hopeless, settings, 0, tmp_path, lambda n, _: epochs.append(n)), result)
+    assert epochs == [record.epoch for record in result.history]
+
+
+def test_the_average_is_validated_and_returned(architecture, few: Splits, tmp_path: Path):
+    settings = RetrainSettings(epochs=2, ema_decay=0.99)
+    result = retrain(architecture, few, settings, 0, tmp_path)
+    tensors, _ = load_checkpoint(tmp_path / "last.safetensors")
+    name = "stem.conv.weight"
+    assert not torch.equal(tensors[f"model.{name}"], tensors[f"average.{name}"])
+    if result.best_epoch == 2:
+        assert torch.equal(result.state_dict[name], tensors[f"average.{name}"])
+    assert evaluate(result.network(architecture), few.validation) == result.validation_accuracy
+
+
+def test_a_rate_penalty_lowers_the_rates(architecture, few: Splits, tmp_path: Path):
+    settings, means = RetrainSettings(epochs=6), []
+    for weight in (0.0, 30.0):
+        term = RegularisationSettings(rate_weight=weight, rate_target=0.0)
+        result = retrain(architecture, few, replace(settings, regularisation=term), 0, tmp_path / str(weight))
+        network = result.network(architecture)
+        rates = firing_rates(network.graph, measure_activity(network, few.validation))
+        means.append(sum(rates.values()) / len(rates))
+    assert means[1] < 0.9 * means[0]
+
+
+def test_threshold_batch_norm_and_widths_are_set_before_training(architecture, few: Splits):
+    network, tuned = build_for_training(architecture, few, EVERYTHING, 0)
+    assert tuned is not None
+    assert network.get_submodule("stem.norm").weight.eq(1.0).all()
+    plain, none = build_for_training(architecture, few, RetrainSettings(), 0)
+    assert none is None
+    own, other = network.state_dict(), plain.state_dict()
+    assert all(torch.equal(own[name], other[name]) for name in own if name.endswith("conv.weight"))
+
+
+def test_with_everything_on_a_nan_is_named_and_the_last_good_state_is_kept(architecture, few: Splits, tmp_path: Path):
+    def spoil(epoch: int, metrics: object) -> None:
+        if epoch == 2:
+            few.train.inputs[:] = float("nan")
+
+    with pytest.raises(TrainingDivergedError, match=r"epoch 3, step 1, first in 'input'.*after epoch 2 is in"):
+        retrain(architecture, few, EVERYTHING, 0, tmp_path, spoil)
+    tensors, meta = load_checkpoint(tmp_path / "last.safetensors")
+    assert len(meta["history"]) == 2
+    assert all(torch.isfinite(value).all() for value in tensors.values())
+
+
+def test_what_the_machine_lacks_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch):
+    if not torch.cuda.is_available():
+        with pytest.raises(BadInputError, match=r"accelerator is gpu, but torch finds no GPU here"):
+            check_machine(RetrainSettings(accelerator="gpu"))
+    monkeypatch.setattr(loop_module, "has_bfloat16", lambda gpu: False)
+    with pytest.raises(BadInputError, match=r"precision is bfloat16, but this CPU .* choose float32"):
+        check_machine(RetrainSettings(precision="bfloat16"))
+
+
+def test_many_nodes_need_a_launcher(architecture, few: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.delenv("SLURM_PROCID", raising=False)
+    with pytest.raises(BadInputError, match="start the training on every node with torchrun"):
+        retrain(architecture, few, RetrainSettings(nodes=2), 0, tmp_path)
