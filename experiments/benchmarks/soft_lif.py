@@ -1,0 +1,127 @@
+"""Soft-LIF on MNIST: the spiking network's error against T, and its synaptic operations beside multiply-accumulates.
+
+`python experiments/benchmarks/soft_lif.py --out DIR --data-root DIR [--seeds 0] [--split validation]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hasnas.files import write_atomic
+from hasnas.nas.conversion.readout import read_out
+from hasnas.nas.conversion.soft_lif import SoftLIFSettings, retrain, soft_lif_network
+from hasnas.nas.data import Split, Splits, load_splits
+from hasnas.nas.training.evaluation import evaluate
+from hasnas.nas.training.settings import RetrainSettings
+from hasnas.nas.training.state import load_tensors
+from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
+
+TIMES = (1, 2, 3, 5, 8, 10, 15, 20, 30, 40, 50, 75, 100)
+JUDGED_AT = 50
+
+
+def architecture(tau: float) -> Architecture:
+    """Stem, a convolution, a reduction, a convolution and a classifier, on maps of 14 x 14 and 7 x 7."""
+    cell = Genotype(2, (Edge(0, 1, "conv3x3"),))
+    macro = Macro(
+        (1, 28, 28), 10, JUDGED_AT, 16, stem_stride=2, final_pool=2, hidden=0, votes=1, dropout=0.1, tau=tau
+    )
+    return Architecture((cell, cell), macro)
+
+
+def settings(arguments: argparse.Namespace) -> RetrainSettings:
+    """The recipe."""
+    return RetrainSettings(
+        epochs=arguments.epochs, batch_size=64, learning_rate=4e-3, weight_decay=1e-2, label_smoothing=0.0
+    )
+
+
+def run(seed: int, arguments: argparse.Namespace, splits: Splits) -> dict[str, Any]:
+    """Train once and read out on the chosen split."""
+    chosen, soft = architecture(arguments.tau), SoftLIFSettings(noise=arguments.noise)
+    start = time.perf_counter()
+
+    def report(epoch: int, metrics: Any) -> None:
+        print(f"seed {seed} epoch {epoch}: {metrics['validation_accuracy']:.2%}", flush=True)
+
+    result = retrain(
+        chosen.to_json(), splits, settings(arguments), seed, arguments.out / f"seed{seed}", report, soft_lif=soft
+    )
+    seconds = time.perf_counter() - start
+    judged = getattr(splits, arguments.split)
+    reading = read_out(result.network(chosen.to_json()), judged, max(TIMES))
+    rates = {
+        name: accuracy_of_rates(chosen, result.state_dict, judged, how)
+        for name, how in (("soft", soft), ("exact", SoftLIFSettings(0.0, 0.0)), ("undelayed", SoftLIFSettings(0, 0, 0)))
+    }
+    return {
+        "seed": seed,
+        "split": arguments.split,
+        "samples": len(judged),
+        "parameters": chosen.expand().parameter_count,
+        "settings": {**settings(arguments).to_json(), "tau": arguments.tau, "soft_lif": asdict(soft)},
+        "training_s": seconds,
+        "rates_accuracy": rates,
+        "spiking_accuracy": {time: float(reading.accuracy[time - 1]) for time in TIMES},
+        "operations_ratio": {time: reading.ratio(time) for time in TIMES},
+        "multiply_accumulates": reading.multiply_accumulates,
+        "input_multiply_accumulates": reading.input_multiply_accumulates,
+    }
+
+
+def accuracy_of_rates(
+    chosen: Architecture, state: dict[str, torch.Tensor], judged: Split, how: SoftLIFSettings
+) -> float:
+    """Accuracy of the network of rates with the same weights."""
+    network = soft_lif_network(chosen.expand(), how)
+    load_tensors(network, state, "the result")
+    return evaluate(network, judged)
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Markdown of what was found."""
+    lines = [f"{results[0]['split']} split, {results[0]['samples']} images", ""]
+    lines += ["| T | " + " | ".join(f"error, seed {item['seed']}" for item in results) + " | operations / MACs |"]
+    lines += ["|" + "---|" * (len(results) + 2)]
+    for moment in TIMES:
+        errors = " | ".join(f"{1 - item['spiking_accuracy'][moment]:.2%}" for item in results)
+        ratio = sum(item["operations_ratio"][moment] for item in results) / len(results)
+        lines.append(f"| {moment} | {errors} | {ratio:.2f} |")
+    for name in ("soft", "exact", "undelayed"):
+        errors = " | ".join(f"{1 - item['rates_accuracy'][name]:.2%}" for item in results)
+        lines.append(f"| rates, {name} | {errors} | |")
+    gaps = [100 * (item["rates_accuracy"]["soft"] - item["spiking_accuracy"][JUDGED_AT]) for item in results]
+    lines += ["", f"rates minus spikes at T={JUDGED_AT}: " + ", ".join(f"{gap:.2f}" for gap in gaps) + " points"]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--split", choices=("validation", "test"), default="validation")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--tau", type=float, default=8.0)
+    parser.add_argument("--noise", type=float, default=0.01)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    splits = load_splits("mnist", arguments.data_root, validation_share=0.1, seed=0)
+    results = []
+    for seed in arguments.seeds:
+        results.append(run(seed, arguments, splits))
+        write_atomic(arguments.out / f"soft_lif_{arguments.split}.json", json.dumps(results, indent=1) + "\n")
+        write_atomic(arguments.out / f"soft_lif_{arguments.split}.md", table(results))
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
