@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hasnas.cim_estimator import estimate, load_hardware
 from hasnas.cim_estimator.workload import LayerKind, Workload
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.autosnn import AutoSNNSpace
@@ -33,6 +34,9 @@ SPACES = {
     "max pools": CellSpace(replace(SMALL, reduction="max_pool"), feedback=True, shared=False, cells=3),
     "one of three cells reduced": CellSpace(replace(SMALL, reduction="max_pool", reductions=(2,)), cells=3, nodes=3),
     "no reductions": CellSpace(replace(SMALL, reductions=()), cells=2, nodes=3),
+    "learned time constants, 4 bits": SpikeNASBenchSpace(replace(SMALL, neuron="plif", weight_bits=4)),
+    "integrators, 1 bit": CellSpace(replace(SMALL, neuron="if", weight_bits=1), feedback=True, cells=3, shared=False),
+    "adaptive thresholds": SpikeNASBenchSpace(replace(SMALL, neuron="alif", weight_bits=2)),
 }
 FIELDS = (
     "kind in_channels out_channels kernel_size stride groups in_height in_width out_height out_width evaluations "
@@ -71,8 +75,9 @@ def test_population_equals_graphs(name: str) -> None:
         assert rows(lower(graph)) != {}
 
 
-def test_parameters_of_a_workload_are_those_of_the_network() -> None:
-    space = SPACES["feedback"]
+@pytest.mark.parametrize("name", ["feedback", "learned time constants, 4 bits"])
+def test_parameters_of_a_workload_are_those_of_the_network(name: str) -> None:
+    space = SPACES[name]
     for code in sample(space, np.random.default_rng(3), 40):
         architecture = space.decode(code)
         if architecture.is_connected:
@@ -104,3 +109,33 @@ def test_measured_rates_reach_their_layer() -> None:
     rates = dict(zip(workload.names, workload.input_rate, strict=True))
     assert rates["head.hidden"] == 0.25
     assert np.isnan(rates["head.classifier"])
+
+
+WIDE = Macro((3, 16, 16), timesteps=4, channels=40, hidden=100)
+CELL = Genotype(3, (Edge(0, 1, "conv3x3"), Edge(1, 2, "conv1x1"), Edge(2, 0, "conv1x1")))
+
+
+@pytest.mark.parametrize("signed", ["differential", "offset"])
+@pytest.mark.parametrize("chip", ["rram-22nm", "rram-65nm", "spikesim-65nm-rram"])
+def test_prices_rise_with_the_bits_of_weights(chip: str, signed: str) -> None:
+    hardware = load_hardware(chip, {} if chip.startswith("spikesim") else {"crossbar.signed": signed})
+    costs = {}
+    for bits in (0, *range(1, 17)):
+        found = estimate(lower(Architecture((CELL, CELL), replace(WIDE, weight_bits=bits)).expand()), hardware)
+        totals = (found.energy_j, found.area_m2, found.latency_s, found.memory_bits, found.parameters)
+        costs[bits] = np.array([float(value) for value in totals])
+    steps = np.diff([costs[bits] for bits in range(1, 17)], axis=0)
+    assert (steps >= -1e-12 * costs[16]).all()
+    assert (steps[:, 3] > 0).all(), "every bit is stored"
+    np.testing.assert_array_equal(costs[0], costs[hardware.precision.weight_bits])
+    if not chip.startswith("spikesim"):  # its published formulas know one precision
+        assert costs[16][0] > 1.2 * costs[1][0]
+        assert costs[16][1] > 1.2 * costs[1][1]
+
+
+def test_an_adaptive_threshold_is_a_second_state() -> None:
+    plain = lower(Architecture((CELL, CELL), WIDE).expand())
+    adaptive = lower(Architecture((CELL, CELL), replace(WIDE, neuron="alif")).expand())
+    assert adaptive.neurons.sum() == 2 * plain.neurons.sum()
+    assert adaptive.parameters.sum() == plain.parameters.sum()
+    assert max(adaptive.level) == max(plain.level), "both states are updated side by side"
