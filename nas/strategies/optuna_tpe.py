@@ -17,7 +17,7 @@ try:
 except ImportError as error:
     raise BadInputError(f"optuna_tpe needs optuna ({error}); install it: pip install 'hasnas[optuna]'") from error
 
-# Samples without one that is new and feasible before a random member is taken instead.
+# Samples without one that is new and feasible before a random member is taken instead; halved each time in a row.
 PATIENCE = 16
 
 
@@ -37,6 +37,7 @@ class OptunaTPE:
         self.problem = problem
         self._random_members = RandomSearch(problem)
         self._proposed: set[CodesOfOne] = set()
+        self._patience = PATIENCE
         self._genes: dict[str, optuna.distributions.BaseDistribution] = {
             gene.label: optuna.distributions.CategoricalDistribution(range(len(gene.choices)))
             for gene in problem.space.genes
@@ -69,14 +70,16 @@ class OptunaTPE:
 
     def _sampled(self) -> CodesOfOne | None:
         """A new feasible sample."""
-        for _ in range(PATIENCE):
+        for _ in range(self._patience):
             trial = self._study.ask(self._genes)
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raw = np.array([[trial.params[label] for label in self._genes]], np.int16)
             canonical, admitted = self.problem.admissible(raw)
             codes = tuple(int(code) for code in canonical[0])
             if admitted[0] and codes not in self._proposed:
+                self._patience = PATIENCE
                 return codes
+        self._patience = max(self._patience // 2, 1)
         return None
 
     def _stranger(self) -> CodesOfOne | None:

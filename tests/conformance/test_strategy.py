@@ -1,17 +1,28 @@
 """What every search strategy keeps to: inside the budget, nothing twice, the same proposals for the same history."""
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hasnas.cim_estimator import Activity, load_hardware
 from hasnas.nas.budget import Budget
+from hasnas.nas.config import load_config
 from hasnas.nas.config_sections import SearchSection
+from hasnas.nas.executors import Executor, create_executor
+from hasnas.nas.ledger import Ledger, equal_ledgers, read_ledger
 from hasnas.nas.pricing import Pricer
 from hasnas.nas.region import admission
+from hasnas.nas.stages.context import RunContext
+from hasnas.nas.stages.progress import Console
+from hasnas.nas.stages.screen import run_screen
+from hasnas.nas.stages.search import run_search
 from hasnas.nas.strategies import STRATEGIES, SearchProblem, Strategy, create_strategy
+from hasnas.nas.strategies.strategy import CostObjective
+from hasnas.nas.trial import Trial
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import all_codes
@@ -70,6 +81,22 @@ def test_a_replayed_history_is_continued_as_if_nothing_had_happened(name: str):
     assert play(resumed, rounds=5) + play(resumed, rounds=3) == straight
 
 
+def test_costs_as_objectives(name: str):
+    """Strategies for one objective ignore them, others are told costs that the estimator knew."""
+    task = problem()
+    price = Pricer(task.space, load_hardware("spikesim-65nm-rram"), Activity.dense())
+    energy = CostObjective("energy_j", lambda codes: price.costs(codes)["energy_j"])
+    strategy = create_strategy(name, dataclasses.replace(task, objectives=(energy,)))
+    proposed: list[CodesOfOne] = []
+    for _ in range(5):
+        for codes in strategy.ask(4):
+            proposed.append(codes)
+            known = price.costs(np.array([codes], np.int16))
+            strategy.tell(codes, 0.5 + 0.4 * score(codes), {field: float(value[0]) for field, value in known.items()})
+    assert len(set(proposed)) == len(proposed) == 20
+    assert task.admissible(np.array(proposed, np.int16))[1].all()
+
+
 @pytest.mark.parametrize("value", [None, math.nan, -math.inf])
 def test_failed_evaluations_do_not_stop_the_search(name: str, value: float | None):
     proposed = play(create_strategy(name, problem()), rounds=6, value=lambda codes: value)
@@ -95,3 +122,63 @@ def test_a_small_region_is_proposed_completely_and_then_ends(name: str):
 
 def test_a_region_without_members_ends_at_once(name: str):
     assert create_strategy(name, problem(feedback=False, parameters=1)).ask(3) == []
+
+
+CONFIG = """
+name: conformance
+seed: 5
+dataset: {name: digits, validation_share: 0.3}
+space:
+  name: snasnet
+  nodes: 3
+  macro: {channels: 2, timesteps: 1, hidden: 0, votes: 1, final_pool: 4, dropout: 0.1}
+hardware: rram-32nm
+budget: {parameters: 400}
+supernet: {enabled: false}
+search: {evaluations: 4, batch: 2, population: 2, sample: 2, brief_epochs: 1}
+retrain: {enabled: false, batch_size: 512}
+"""
+
+
+class Unwatched:
+    """A run that nobody looks at: drawing its figures takes longer than the run."""
+
+    def on_trial(self, trial: Trial) -> None: ...
+
+    def on_epoch(self, stage: str, epoch: int, metrics: Mapping[str, float]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def two_workers() -> Iterator[Executor]:
+    """Two processes that every strategy's run uses."""
+    executor = create_executor(2)
+    yield executor
+    executor.close()
+
+
+def search(directory: Path, name: str, executor: Executor) -> Path:
+    """Screen and search on real data; a ledger that is there already is gone on with."""
+    directory.mkdir(exist_ok=True)
+    (directory / "config.yaml").write_text(CONFIG)
+    config = load_config(directory / "config.yaml", [f"search.strategy={name}"])
+    with Ledger(directory / "ledger.jsonl") as ledger:
+        trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]
+        context = RunContext(config, Console(), directory, ledger, executor, Unwatched(), trials)
+        run_screen(context)
+        run_search(context)
+    return directory / "ledger.jsonl"
+
+
+def test_neither_workers_nor_interruptions_change_the_ledger(name: str, two_workers: Executor, tmp_path: Path):
+    alone = search(tmp_path / "alone", name, create_executor(1))
+    assert equal_ledgers(alone, search(tmp_path / "together", name, two_workers))
+    (tmp_path / "stopped").mkdir()
+    lines = alone.read_text().splitlines(keepends=True)
+    within_a_batch = [index for index, line in enumerate(lines) if '"kind":"trial"' in line.replace(" ", "")][3]
+    (tmp_path / "stopped" / "ledger.jsonl").write_text("".join(lines[:within_a_batch]))
+    assert equal_ledgers(alone, search(tmp_path / "stopped", name, create_executor(1)))
+    trials = [record for record in read_ledger(alone).records if record["kind"] == "trial"]
+    assert len({trial["key"] for trial in trials}) == len(trials) == 4
+    assert all(trial["state"] == "done" and not trial["verdict"] for trial in trials)
