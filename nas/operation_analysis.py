@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError, NothingFitsError
 from hasnas.nas.budget import COST_FIELDS
+from hasnas.search_spaces.searched_macro import MACRO_PREFIX
 from hasnas.search_spaces.snasnet import FEEDBACK_PREFIX
 from hasnas.search_spaces.space import Codes, SearchSpace, radices
 
@@ -171,7 +172,7 @@ def operations_of(space: SearchSpace) -> tuple[str, ...]:
     >>> operations_of(CellSpace(Macro(), feedback=True, operations=("none", "identity", "conv3x3")))
     ('identity', 'conv3x3')
     """
-    return tuple(dict.fromkeys(name for names in _names(space) for name in names[1:]))
+    return tuple(dict.fromkeys(name for names in _names(space) for name in names[1:] if name))
 
 
 def analyse_operations(task: AnalysisTask) -> OperationAnalysis:
@@ -359,8 +360,13 @@ def _reduce(samples: _Samples, units: list[tuple[str, ...]]) -> list[Removal]:
 
 
 def _names(space: SearchSpace) -> list[list[str]]:
-    """The operation that each choice of each gene stands for; a gene with one choice decides nothing."""
-    return [[choice.removeprefix(FEEDBACK_PREFIX) for choice in gene.choices] for gene in space.genes]
+    """The operation that each choice of each gene stands for; values of the macro are none."""
+    return [
+        [""] * len(gene.choices)
+        if gene.label.startswith(MACRO_PREFIX)
+        else [choice.removeprefix(FEEDBACK_PREFIX) for choice in gene.choices]
+        for gene in space.genes
+    ]
 
 
 def _holds(space: SearchSpace, codes: Codes, name: str) -> NDArray[np.bool_]:

@@ -13,6 +13,8 @@ from .strategy import CodesOfOne, SearchProblem
 
 # Sweeps over all cells that the evaluations are divided among; a later one sees the cells that the others became.
 SWEEPS = 2
+# Candidates whose neighbours are tried.
+PARENTS = 5
 # Children that are priced together at least, and how often, before a random member is taken instead.
 LITTER, PATIENCE = 16, 32
 
@@ -22,15 +24,15 @@ class CellByCell:
 
     It starts from minimal cells: one convolution, where that is connected and feasible. The first cell evolves while
     the others stay minimal, the best candidate is kept, then comes the second cell, and so on; after the last one the
-    first is taken up again. Within a cell, random choices are followed by one- and two-parent children of the best.
+    first is taken up again. Within a cell, random choices are followed by neighbours of the best: one gene is changed.
     A space whose cells are all equal is one cell.
 
     HASNAS names three steps (operations are optimised, an architecture is developed, a hardware-aware search meets the
-    limits on memory, area, latency and energy), and its cells differ. Minimal cells as the start, evolution within a
+    limits on memory, area, latency and energy), and its cells differ. Minimal cells as the start, the search within a
     cell, and more than one sweep are ours: a score that the weakest cell decides says nothing of the others before it.
 
     Args:
-        problem: the space, the budget, the settings (`evaluations`, `population`, `mutation`) and the seed.
+        problem: the space, the budget, the settings (`evaluations`, `population`) and the seed.
 
     Source: Putra and Shafique, "HASNAS: A Hardware-Aware Spiking Neural Architecture Search Framework for Neuromorphic
     Compute-in-Memory Systems", arXiv 2407.00641, 2024.
@@ -94,9 +96,11 @@ class CellByCell:
 
     def _children(self, wanted: int) -> list[CodesOfOne]:
         """New feasible candidates that differ from the anchor in the free cell alone, at most as many as are wanted."""
-        parents, size = self._parents(), max(LITTER, 2 * wanted)
-        for _ in range(PATIENCE):
-            litter = self._drawn(size) if len(parents) < max(self._young, 2) else self._bred(parents, size)
+        family, size = self._parents(), max(LITTER, 2 * wanted)
+        for attempt in range(PATIENCE):
+            # Where the neighbours of the best are known, those of the others follow.
+            parents = family[:PARENTS] if attempt < PATIENCE // 2 else family
+            litter = self._drawn(size) if len(family) < max(self._young, 2) else self._bred(parents, size)
             canonical, admitted = self.problem.admissible(litter)
             rows = dict.fromkeys(tuple(row) for row in canonical[admitted].tolist())
             if new := [row for row in rows if row not in self._proposed]:
@@ -121,16 +125,14 @@ class CellByCell:
         return litter
 
     def _bred(self, parents: list[CodesOfOne], size: int) -> Codes:
-        """Children of two good parents each, mutated in at least one gene of the free cell, `[size, genes]`."""
-        rng, genes, sizes = self._generator, self.cells[self.cell], radices(self.problem.space)
-        pool = np.array(parents, np.int16)
-        pairs = rng.integers(len(pool), size=(2, size, 2)).min(axis=2)
-        mixed = np.where(rng.random((size, pool.shape[1])) < 0.5, pool[pairs[0]], pool[pairs[1]])
-        changed = rng.random((size, len(genes))) < self.problem.settings.mutation
-        changed[np.arange(size), rng.integers(len(genes), size=size)] = True
-        drawn = rng.integers(0, sizes[genes], (size, len(genes)))
-        mixed[:, genes] = np.where(changed, drawn, mixed[:, genes])
-        return mixed
+        """Parents, the better ones more often, with another choice for one gene of the free cell, `[size, genes]`."""
+        rng, genes, sizes = self._generator, np.array(self.cells[self.cell]), radices(self.problem.space)
+        chosen = rng.integers(len(parents), size=(size, 2)).min(axis=1)
+        litter = np.array(parents, np.int16)[chosen]
+        changed = genes[rng.integers(len(genes), size=size)]
+        shift = rng.integers(1, np.maximum(sizes[changed], 2))
+        litter[np.arange(size), changed] = (litter[np.arange(size), changed] + shift) % sizes[changed]
+        return litter
 
     def _stranger(self) -> list[CodesOfOne]:
         """A random member that was not proposed, if there is one left."""

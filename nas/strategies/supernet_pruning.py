@@ -15,6 +15,10 @@ from .strategy import CodesOfOne, SearchProblem
 
 # Share of a pass that is spent on all choices before the first one is removed.
 WARM = 0.2
+# Share of the choices that a later pass does without from its start.
+KNOWN = 0.5
+# Told candidates made of the choices that are left; with fewer, all told ones count.
+ENOUGH = 10
 # Members that each side of a comparison is credited with at the mean of all: few members say little.
 PRIOR = 1.0
 # Draws that are priced together, and how often, before the space that is left counts as exhausted.
@@ -26,8 +30,8 @@ class SupernetPruning:
 
     Candidates are drawn from the choices that are left. The importance of a choice is how far candidates with it rank
     above those without it; the least important one goes, but never one that the feasible region cannot do without.
-    Removals are spread over the `evaluations` after a first fifth; after the last one, a new pass begins with all
-    choices and with what is known.
+    Removals are spread over the `evaluations` after a first fifth. When nothing new is left, another pass begins with
+    the better half of all choices by what is known.
 
     LightSNN masks each operation of each edge of the supernet in turn, scores what remains with a sparsity-aware
     Hamming distance, and drops the operation of each edge whose removal leaves the highest score, until a single path
@@ -89,8 +93,11 @@ class SupernetPruning:
     def _due(self) -> int:
         """Choices that should be gone by now."""
         length, total = self.problem.settings.evaluations, int((self.sizes - 1).sum())
-        warm = WARM * length if self._began == 0 else 0.0
-        share = (len(self._proposed) - self._began - warm) / max(length - warm, 1.0)
+        done = len(self._proposed) - self._began
+        if self._began == 0:
+            share = (done / length - WARM) / (1 - WARM)
+        else:
+            share = KNOWN + (1 - KNOWN) * done / length
         return int(np.clip(np.ceil(share * total), 0, total))
 
     def _member(self) -> CodesOfOne | None:
@@ -149,13 +156,13 @@ class SupernetPruning:
     def _importance(self) -> NDArray[np.float64]:
         """Mean rank of candidates with each choice over that of those without it, `[genes, choices]`.
 
-        Only candidates made of choices that are left count, as long as there are any.
+        Only candidates made of choices that are left count, as long as there are enough.
         """
         if not self._told:
             return np.zeros(self._allowed.shape)
         codes, values = np.array(list(self._told), np.int16), np.array(list(self._told.values()))
         inside = self._inside(self._allowed)
-        if inside.sum() >= 2:
+        if inside.sum() >= ENOUGH:
             codes, values = codes[inside], values[inside]
         ranks = rankdata(values) / len(values)
         centred = ranks - ranks.mean()
