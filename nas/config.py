@@ -205,8 +205,8 @@ def _named(operation: str) -> list[str]:
 
 def _check_one_shot(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
     """Refuse a differentiable supernet over choices that it cannot mix."""
-    section = config.supernet
-    if section.enabled and section.strategy != "random_one_shot" and config.space.feedback:
+    section, trained = config.supernet, config.supernet.enabled and config.search.score is None
+    if trained and section.strategy != "random_one_shot" and config.space.feedback:
         place = _place("space.feedback", where, overrides)
         raise BadInputError(
             f"{place}: supernet.strategy '{section.strategy}' mixes forward edges only, and a pair with feedback is "

@@ -187,6 +187,10 @@ def _check_supernet(config: RunConfig, space: SearchSpace) -> None:
         )
     searched = [gene.label for gene in space.genes if gene.label.startswith(MACRO_PREFIX) and len(gene.choices) > 1]
     if not searched:
+        if strategy != RANDOM_ONE_SHOT:
+            from hasnas.nas.nni_engine.mixture import require_mixable
+
+            require_mixable(space)
         return
     if f"{MACRO_PREFIX}channels" in searched:
         raise BadInputError(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from hasnas.nas.nni_engine.settings import STEP_COST
 from hasnas.search_spaces.space import size_text, space_size
 
 from .context import Setup
@@ -82,10 +83,11 @@ def _stage_seconds(setup: Setup, result: ScreenResult) -> dict[str, float]:
     if not config.supernet.enabled:
         evaluation = config.search.brief_epochs * retrain_epoch
     trains_supernet = config.supernet.enabled and config.search.score is None
+    step = STEP_COST.get(config.supernet.strategy, 1.0)
     if config.search.score is not None:
         evaluation = _score_seconds(setup, result)
     seconds = {
-        "supernet": trains_supernet * config.supernet.epochs * train * per_sample_trained,
+        "supernet": trains_supernet * config.supernet.epochs * train * per_sample_trained * step,
         "search": config.search.enabled * config.search.evaluations * evaluation,
         "retrain": config.retrain.enabled * config.retrain.top * config.retrain.epochs * retrain_epoch,
     }
