@@ -143,6 +143,7 @@ class ForwardScore(NetworkScore):
         self, arithmetic: str | None = None, shared: bool = True, weights: Mapping[str, Tensor] | None = None
     ) -> None:
         self.arithmetic, self.shared, self.given = arithmetic, shared, dict(weights or {})
+        self._weights: Weights | None = None
 
     def wanted(self, graph: LayerGraph) -> dict[str, int]:
         """Layers of neurons to look at, and how often each counts."""
@@ -188,7 +189,10 @@ class ForwardScore(NetworkScore):
     ) -> Iterator[tuple[int, Parts]]:
         if not indices:
             return
-        weights, kind = Weights(task.seed, self.given), chosen(self.arithmetic)
+        # Layers are drawn and made ready once for all candidates that this score will ever see.
+        if self._weights is None or self._weights.seed != task.seed:
+            self._weights = Weights(task.seed, self.given)
+        weights, kind = self._weights, chosen(self.arithmetic)
         shared = [graphs[index] for index in indices]
         runs = [SharedForward(shared, batch, weights, kind) for batch in self.batches(task)]
         known: dict[int, FloatArray] = {}
