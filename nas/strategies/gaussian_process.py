@@ -127,3 +127,73 @@ class GaussianProcess:
         """
         explained = solve_triangular(self.factor, matern_3_2(cross, self.lengthscale).T, lower=True)
         return self.scale * (matern_3_2(among, self.lengthscale) - explained.T @ explained)
+
+
+class GrowingPredictions:
+    """Predictions for fixed candidates by processes that are told more and more; the same as theirs, sooner.
+
+    Distances to the told are computed once. As long as lengthscale and noise stay the same, the Cholesky factor grows
+    at its end, and what n told candidates explain of each of N others is extended in time n N in place of n^2 N.
+
+    Args:
+        candidates: features, `[N, features]`.
+    """
+
+    def __init__(self, candidates: FloatArray) -> None:
+        self.candidates = candidates
+        self._apart, self._kernel, self._explained = (_Rows(len(candidates)) for _ in range(3))
+        self._variance = np.ones(len(candidates))
+        self._parameters = (np.nan, np.nan)
+
+    def predict(self, process: GaussianProcess, told: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of the noiseless values.
+
+        Args:
+            process: fitted to the told.
+            told: their features `[n, features]`, those of the last call first.
+        """
+        self._apart.append(distances(told[len(self._apart) :], self.candidates))
+        if (process.lengthscale, process.noise) != self._parameters:
+            self._parameters = (process.lengthscale, process.noise)
+            self._kernel.clear()
+            self._explained.clear()
+            self._variance = np.ones(len(self.candidates))
+        known = len(self._kernel)
+        if known < len(told):
+            self._kernel.append(matern_3_2(self._apart.filled[known:], process.lengthscale))
+            new = self._kernel.filled[known:] - process.factor[known:, :known] @ self._explained.filled
+            self._explained.append(solve_triangular(process.factor[known:, known:], new, lower=True))
+            self._variance -= (self._explained.filled[known:] ** 2).sum(axis=0)
+        variance = np.maximum(self._variance, 1e-9)
+        return process.mean + process.weights @ self._kernel.filled, np.sqrt(process.scale * variance)
+
+    def covariance(self, process: GaussianProcess, rows: NDArray[np.int64]) -> FloatArray:
+        """Posterior covariance of the noiseless values of some candidates, by the process of the last prediction."""
+        near, explained = self.candidates[rows], self._explained.filled[:, rows]
+        return process.scale * (matern_3_2(distances(near, near), process.lengthscale) - explained.T @ explained)
+
+
+class _Rows:
+    """A matrix that grows by rows."""
+
+    def __init__(self, width: int) -> None:
+        self._space, self._count = np.empty((64, width)), 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def filled(self) -> FloatArray:
+        return self._space[: self._count]
+
+    def append(self, rows: FloatArray) -> None:
+        count = self._count + len(rows)
+        if count > len(self._space):
+            grown = np.empty((2 * count, self._space.shape[1]))
+            grown[: self._count] = self.filled
+            self._space = grown
+        self._space[self._count : count] = rows
+        self._count = count
+
+    def clear(self) -> None:
+        self._count = 0

@@ -7,7 +7,7 @@ candidate is what an estimator says, corrected by what told candidates turned ou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -19,7 +19,7 @@ from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
 from hasnas.nas.scoring.graph_features import canonical_classes, graph_features
 from hasnas.search_spaces.space import Codes, all_codes, crossover, mutate, sample, space_size
 
-from .gaussian_process import GaussianProcess, distances, rank_gaussian
+from .gaussian_process import GaussianProcess, GrowingPredictions, distances, rank_gaussian
 from .strategy import CodesOfOne, CostObjective, SearchProblem
 
 FloatArray = NDArray[np.float64]
@@ -59,6 +59,7 @@ class PredictorSearch:
         self.warm = self.initial // 2
         self._generator = np.random.default_rng(problem.seed)
         self._everything: _Pool | None = None
+        self._growing: tuple[GrowingPredictions, GrowingPredictions] | None = None
         self._proposed: dict[CodesOfOne, None] = {}
         self._classes: set[int] = set()
         self._told: dict[CodesOfOne, tuple[float, float]] = {}
@@ -103,15 +104,16 @@ class PredictorSearch:
                 rows.append(np.array(bred, np.int16))
             pool = self._unseen(self._admitted(np.concatenate(rows)))
             if len(pool.codes):
-                return pool
-        return pool
+                break
+        return replace(pool, numbers=np.arange(len(pool.codes)))
 
     def _admitted(self, codes: Codes) -> _Pool:
         canonical, admitted = self.problem.admissible(codes)
         distinct = np.unique(canonical[admitted], axis=0)
         if not len(distinct):
-            return _Pool(distinct, np.zeros(0, np.uint64), np.zeros((0, 1)))
-        return _Pool(distinct, canonical_classes(self.space, distinct), self._features(distinct))
+            return _Pool(distinct, np.zeros(0, np.uint64), np.zeros((0, 1)), np.zeros(0, np.int64))
+        classes = canonical_classes(self.space, distinct)
+        return _Pool(distinct, classes, self._features(distinct), np.arange(len(distinct)))
 
     def _unseen(self, pool: _Pool) -> _Pool:
         """Without candidates that were proposed; those of proposed classes only while there are others."""
@@ -156,20 +158,28 @@ class PredictorSearch:
         codes = np.array([codes for codes, (value, _) in self._told.items() if np.isfinite(value)], np.int16)
         values = np.array([value for value, _ in self._told.values() if np.isfinite(value)])
         told = self._features(codes)
-        among, cross = distances(told, told), distances(pool.features, told)
+        among, growing = distances(told, told), self._growing_predictions(pool)
         if self.cost is None:
             process = GaussianProcess.fit(among, rank_gaussian(values), told.shape[1])
             gain: _Acquisition = _Improvement(float(process.predict(among)[0].max()))
         else:
             scale = _ErrorScale(self.problem.best)
             process = GaussianProcess.fit(among, scale.target(values), told.shape[1])
-            gain = self._hypervolume(pool, codes, values, (among, cross))
-        mean, deviation = process.predict(cross)
+            gain = self._hypervolume(pool, codes, values, (told, among, growing[1]))
+        mean, deviation = (array[pool.numbers] for array in growing[0].predict(process, told))
         merit = gain(mean, deviation, np.arange(len(mean)))
         shortlist = np.array(pool.distinct(np.argsort(-merit, kind="stable").tolist(), max(SHORTLIST, count)), np.int64)
-        near = pool.features[shortlist]
-        covariance = process.covariance(cross[shortlist], distances(near, near))
+        covariance = growing[0].covariance(process, pool.numbers[shortlist])
         return shortlist[_greedy(mean[shortlist], covariance, process, gain, shortlist, count)]
+
+    def _growing_predictions(self, pool: _Pool) -> tuple[GrowingPredictions, GrowingPredictions]:
+        """Of values and of costs: for all candidates of an enumerated space, else for a pool that is new each time."""
+        if self._everything is None:
+            return GrowingPredictions(pool.features), GrowingPredictions(pool.features)
+        if self._growing is None:
+            features = self._everything.features
+            self._growing = GrowingPredictions(features), GrowingPredictions(features)
+        return self._growing
 
     def _features(self, codes: Codes) -> FloatArray:
         """Standardised over the space, features that never differ left out."""
@@ -183,10 +193,10 @@ class PredictorSearch:
         return ((graph_features(self.space, codes) - centre) / spread)[:, kept]
 
     def _hypervolume(
-        self, pool: _Pool, codes: Codes, values: FloatArray, apart: tuple[FloatArray, FloatArray]
+        self, pool: _Pool, codes: Codes, values: FloatArray, known_of: tuple[FloatArray, FloatArray, GrowingPredictions]
     ) -> _HypervolumeImprovement:
-        """What candidates of the pool add; `apart`: distances among the told, and from the pool to the told."""
-        cost, (among, cross) = cast(CostObjective, self.cost), apart
+        """What candidates of the pool add; `known_of`: features of the told, distances among them, cost predictions."""
+        cost, (told, among, growing) = cast(CostObjective, self.cost), known_of
         prices = np.array([price for value, price in self._told.values() if np.isfinite(value)])
         logs = np.log(cost.predicted(pool.codes))
         spread: FloatArray = np.full(len(logs), 1e-6)
@@ -195,7 +205,7 @@ class PredictorSearch:
         if measured.sum() >= 5 and np.ptp(np.log(prices[measured]) - prior[measured]) > 1e-9:
             surprise = np.log(prices[measured]) - prior[measured]
             process = GaussianProcess.fit(among[np.ix_(measured, measured)], surprise, pool.features.shape[1])
-            correction, spread = process.predict(cross[:, measured])
+            correction, spread = (array[pool.numbers] for array in growing.predict(process, told[measured]))
             logs = logs + correction
         known = np.where(measured, prices, np.exp(prior))
         limit = cost.limit if np.isfinite(cost.limit) else 1.1 * float(known.max())
@@ -230,9 +240,10 @@ class _Pool:
     codes: Codes
     classes: NDArray[np.uint64]
     features: FloatArray
+    numbers: NDArray[np.int64]  # among the candidates that predictions are kept for
 
     def rows(self, rows: NDArray[np.int64]) -> _Pool:
-        return _Pool(self.codes[rows], self.classes[rows], self.features[rows])
+        return _Pool(self.codes[rows], self.classes[rows], self.features[rows], self.numbers[rows])
 
     def distinct(self, order: list[int], count: int) -> list[int]:
         """The first `count` rows of an order, each of another class."""

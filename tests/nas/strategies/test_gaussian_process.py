@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from hasnas.nas.strategies.gaussian_process import GaussianProcess, distances, matern_3_2, rank_gaussian
+from hasnas.nas.strategies.gaussian_process import (
+    LENGTHSCALES,
+    NOISES,
+    PRIOR_LENGTHSCALE,
+    PRIOR_NOISE,
+    PRIOR_WIDTH,
+    GaussianProcess,
+    GrowingPredictions,
+    distances,
+    matern_3_2,
+    rank_gaussian,
+)
 
 
 def fitted(noise: float, count: int = 60) -> tuple[GaussianProcess, np.ndarray, np.ndarray]:
@@ -57,3 +69,38 @@ def test_kernel_falls_with_distance() -> None:
 def test_ranks_forget_how_far_apart_values_are() -> None:
     np.testing.assert_allclose(rank_gaussian([10.0, 88.0, 89.0]), rank_gaussian([1.0, 2.0, 3.0]))
     assert rank_gaussian([1.0, 1.0]).tolist() == [0.0, 0.0]
+
+
+def test_hyperparameters_are_those_of_the_plain_grid() -> None:
+    """The oracle: the marginal likelihood of every pair of the grid from a Cholesky factor of its own."""
+    process, points, values = fitted(noise=0.3, count=40)
+    apart, centred, count = distances(points, points), values - values.mean(), len(values)
+    best = (-np.inf, 0.0, 0.0)
+    for lengthscale in LENGTHSCALES:
+        for noise in NOISES:
+            matrix = matern_3_2(apart, lengthscale * np.sqrt(2)) + noise * np.eye(count)
+            factor = np.linalg.cholesky(matrix)
+            variance = float(centred @ np.linalg.solve(matrix, centred)) / count
+            likelihood = -0.5 * count * np.log(variance) - np.log(np.diag(factor)).sum()
+            prior = (np.log(lengthscale / PRIOR_LENGTHSCALE) ** 2 + np.log(noise / PRIOR_NOISE) ** 2) / PRIOR_WIDTH**2
+            best = max(best, (likelihood - 0.5 * prior, lengthscale * np.sqrt(2), noise))
+    assert (process.lengthscale, process.noise) == pytest.approx(best[1:])
+
+
+def test_growing_predictions_are_those_of_the_process() -> None:
+    """Also where the hyperparameters change on the way, and where targets change and features do not."""
+    rng = np.random.default_rng(5)
+    points = rng.uniform(-2, 2, (150, 2))
+    values = np.sin(3 * points[:, 0]) + 0.3 * rng.standard_normal(150)
+    candidates = rng.uniform(-2, 2, (40, 2))
+    growing, parameters = GrowingPredictions(candidates), set()
+    for count in (5, 6, 11, 40, 41, 90, 150, 150):
+        told = points[:count]
+        process = GaussianProcess.fit(distances(told, told), rank_gaussian(values[:count]), 2)
+        parameters.add((process.lengthscale, process.noise))
+        cross = distances(candidates, told)
+        np.testing.assert_allclose(growing.predict(process, told), process.predict(cross), rtol=1e-6, atol=1e-8)
+        rows = np.array([3, 30, 7])
+        expected = process.covariance(cross[rows], distances(candidates[rows], candidates[rows]))
+        np.testing.assert_allclose(growing.covariance(process, rows), expected, rtol=1e-6, atol=1e-8)
+    assert 1 < len(parameters) < 7, "kept at times, changed at times"
