@@ -77,9 +77,12 @@ def merit(metrics: Mapping[str, float]) -> float:
 
 
 def objective_values(trials: Sequence[Trial]) -> NDArray[np.float64]:
-    """Merit and the five costs of each trial, `[N, 6]`; NaN where one is unknown."""
+    """Merit and the five costs of each trial, `[N, 6]`; NaN where one is unknown, or a merit infinite."""
     rows = [
-        [merit(trial.metrics), *(trial.costs.get(field, math.nan) for field in COST_FIELDS.values())]
+        [
+            merit(trial.metrics) if math.isfinite(merit(trial.metrics)) else math.nan,
+            *(trial.costs.get(field, math.nan) for field in COST_FIELDS.values()),
+        ]
         for trial in trials
     ]
     return np.array(rows, float).reshape(len(rows), 1 + len(COST_FIELDS))

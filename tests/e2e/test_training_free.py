@@ -1,0 +1,93 @@
+"""A run whose candidates are ranked by a score: nothing is trained but what it returns."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hasnas.nas.ledger import equal_ledgers, read_ledger
+from hasnas.nas.objectives import front
+from hasnas.nas.run import resume_run, start_run
+from hasnas.nas.status import describe_status, run_status
+from hasnas.nas.tracking.event_file import read_scalars
+
+SCORED = ["search.score=trainability", "search.strategy=cell_by_cell", "search.evaluations=12", "search.batch=4"]
+SHORT = ["retrain.top=1", "retrain.epochs=1"]
+METRIC = "score/trainability"
+
+
+@pytest.fixture(scope="module")
+def scored(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An undisturbed run."""
+    directory = tmp_path_factory.mktemp("scored") / "run"
+    return start_run(tiny_config, [*SCORED, *SHORT], run_directory=directory)
+
+
+def test_candidates_carry_their_score_and_its_parts(scored: Path) -> None:
+    searched = [trial for trial in read_ledger(scored / "ledger.jsonl").trials if trial.stage == "search"]
+    assert len(searched) == 12
+    for trial in searched:
+        assert trial.state == "done"
+        assert math.isfinite(trial.metrics[METRIC])
+        assert {"score part/isometric_depth", "score part/balance", "score part/live_edges"} <= set(trial.metrics)
+        assert trial.costs["parameters"] <= 1900
+
+
+def test_no_supernet_is_trained_and_the_best_is_returned(scored: Path) -> None:
+    assert not list((scored / "checkpoints").glob("supernet*"))
+    trials = read_ledger(scored / "ledger.jsonl").trials
+    searched = [trial for trial in trials if trial.stage == "search"]
+    returned = [trial for trial in trials if trial.stage == "retrain"]
+    assert [trial.key for trial in returned] == [front(searched)[0].key]
+    assert front(searched)[0].metrics[METRIC] == max(trial.metrics[METRIC] for trial in searched)
+    assert 0 <= returned[0].metrics["test_accuracy"] <= 1
+    assert (scored / "export" / returned[0].key / "network.nir").stat().st_size > 0
+
+
+def test_every_view_names_the_score(scored: Path) -> None:
+    rows = list(csv.DictReader((scored / "pareto.csv").open()))
+    assert float(rows[0]["trainability"]) >= float(rows[1]["trainability"])
+    assert rows[0]["validation_accuracy"] == "" != rows[-1]["validation_accuracy"]
+    assert "<th>trainability</th>" in (scored / "report.html").read_text()
+    tags = {tag for tag, *_ in read_scalars(scored / "tensorboard" / "search")}
+    assert {"search/trainability", "search/best trainability", "search/part balance"} <= tags
+    assert "search/validation accuracy" not in tags
+    status = run_status(scored)
+    assert {stage["stage"]: stage["state"] for stage in status["stages"]}["supernet"] == "off"
+    assert "TRAINABILITY" in describe_status(status)
+    json.dumps(status)
+
+
+def test_a_run_that_stopped_goes_on_by_replay(scored: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "torn"
+    shutil.copytree(scored, copy)
+    ledger = copy / "ledger.jsonl"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    ninth = [number for number, line in enumerate(lines) if b'"kind":"trial"' in line][8]
+    ledger.write_bytes(b"".join(lines[:ninth]))
+    resume_run(copy)
+    assert equal_ledgers(scored / "ledger.jsonl", ledger)
+
+
+def test_scores_of_running_networks_get_training_images(tiny_config: Path, tmp_path: Path) -> None:
+    network = ["search.score=synflow", "search.strategy=random", "search.evaluations=2", "retrain.enabled=false"]
+    one = start_run(tiny_config, network, run_directory=tmp_path / "one")
+    two = start_run(tiny_config, network, run_directory=tmp_path / "two", workers=2)
+    assert equal_ledgers(one / "ledger.jsonl", two / "ledger.jsonl")
+    searched = read_ledger(one / "ledger.jsonl").trials
+    assert len(searched) == 2
+    assert all(math.isfinite(trial.metrics["score/synflow"]) for trial in searched)
+
+
+def test_an_unknown_score_is_refused_in_one_line(tiny_config: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hasnas", "search", str(tiny_config), "search.score=trainabilty"]
+    result = subprocess.run([*command, "--run-dir", str(tmp_path / "no")], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "unknown search.score 'trainabilty'; did you mean 'trainability'" in result.stderr
