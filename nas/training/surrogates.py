@@ -223,9 +223,7 @@ class _Tuner:
         """Gradients that leave a part with neurons, whose widths are set on the way."""
         chosen = None if self.family is None else FAMILIES[self.family][1]
         if self.target is not None and self.family is not None:
-            target = self.target
-            norms = {width: _norm(self._with_width(part, neurons, width)) for width in WIDTHS}
-            chosen = min(norms, key=lambda width: abs(math.log(max(norms[width], 1e-300) / target)))
+            chosen = self._nearest_width(part, neurons, self.target)
         gradients = self._with_width(part, neurons, chosen)
         norm = _norm(gradients)
         if self.target is None and norm > 0:
@@ -235,6 +233,21 @@ class _Tuner:
             self.norms[name] = norm
         static = self.network.graph.static_nodes if len(part.names) == 1 else ()
         return {name: value.sum(0) if name in static else value for name, value in gradients.items()}
+
+    def _nearest_width(self, part: Part, neurons: list[str], target: float) -> float:
+        """The width whose gradients come nearest to the target; they grow with the width, so bisection finds it."""
+        norms: dict[int, float] = {}
+
+        def norm(index: int) -> float:
+            if index not in norms:
+                norms[index] = max(_norm(self._with_width(part, neurons, WIDTHS[index])), 1e-300)
+            return norms[index]
+
+        low, high = 0, len(WIDTHS) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if norm(middle) >= target else (middle, high)
+        return WIDTHS[min((low, high), key=lambda index: abs(math.log(norm(index) / target)))]
 
     def _with_width(self, part: Part, neurons: list[str], width: float | None) -> dict[str, Tensor]:
         """Gradients that leave the part at a width; of a lone layer for each timestep, of a group as it received."""
