@@ -123,4 +123,5 @@ Edge(source=1, target=2, operation='conv3x3'))
     def cell_groups(self, codes: Codes) -> list[CellGroup]:
         """One group: the blocks as cells of three nodes."""
         array = np.atleast_2d(np.asarray(codes))
-        return [CellGroup(self.cell_space, self._pairs_of_choice[array].reshape(len(array), -1), np.arange(len(array)))]
+        pairs = self._pairs_of_choice[array].reshape(len(array), 3 * self.cells)
+        return [CellGroup(self.cell_space, pairs, np.arange(len(array)))]

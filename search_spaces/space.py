@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -172,4 +173,4 @@ def size_text(size: int) -> str:
     """
     if size < 10**15:
         return f"{size:,}"
-    return f"about 10^{(size.bit_length() - 1) * 30103 // 100000}"
+    return f"about 10^{int(math.log10(size))}"

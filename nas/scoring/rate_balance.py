@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import lru_cache
 from typing import cast
 
@@ -85,7 +86,12 @@ def balance_and_edges_ranks(
     return share_below(balance(field), reference_balance), share_below(edges, reference_edges)
 
 
-@lru_cache(maxsize=64)
 def _reference(space: CellSpace) -> tuple[FloatArray, FloatArray]:
+    """The reference set's values; channels and weight bits change none of them."""
+    return _values_of_reference(replace(space, macro=replace(space.macro, channels=1, weight_bits=0)))
+
+
+@lru_cache(maxsize=64)
+def _values_of_reference(space: CellSpace) -> tuple[FloatArray, FloatArray]:
     codes = reference_codes(space)
     return balance(propagate(space, codes)), Counts(space, codes).live_edges

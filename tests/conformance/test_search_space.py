@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
+from hasnas.cim_estimator import Activity, estimate_costs, load_hardware
 from hasnas.errors import BadInputError
-from hasnas.search_spaces import Macro
+from hasnas.nas.pricing import Pricer
+from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
+from hasnas.nas.scoring.graph_features import canonical_classes, graph_features
+from hasnas.search_spaces import Architecture, Macro
 from hasnas.search_spaces.autosnn import AutoSNNSpace
+from hasnas.search_spaces.cell_groups import cell_groups
 from hasnas.search_spaces.hasnas import HASNASSpace
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.network import build_network
+from hasnas.search_spaces.searched_macro import with_searched_macro
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import (
     ENUMERABLE,
@@ -23,8 +35,38 @@ from hasnas.search_spaces.space import (
     space_size,
 )
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
+from hasnas.search_spaces.yaml_space import space_from_tree
 
 MACRO = Macro((1, 8, 8), classes=10, timesteps=3, channels=4, hidden=8, votes=1)
+OWN_CELL = {
+    "version": 1,
+    "name": "own_cell",
+    "kind": "cell",
+    "nodes": 3,
+    "shared": False,
+    "feedback": True,
+    "operations": [
+        "none",
+        "conv1x1",
+        {"name": "large", "kind": "conv", "kernel_size": 7, "threshold": 0.8},
+        {"name": "wide_average", "kind": "avg_pool", "kernel_size": 5},
+    ],
+}
+OWN_BLOCKS = {
+    "version": 1,
+    "name": "own_blocks",
+    "kind": "blocks",
+    "cells": 4,
+    "operations": ["conv3x3", {"name": "eager", "kind": "conv", "kernel_size": 1, "threshold": 0.5}],
+    "searched": {"threshold": [0.7, 1.0]},
+}
+SEARCHED = {
+    "timesteps": [1, 3],
+    "channels": [4, 6],
+    "threshold": [0.5, 1.0],
+    "neuron": ["lif", "if"],
+    "weight_bits": [0, 4],
+}
 IMPLEMENTATIONS: dict[str, SearchSpace] = {
     "snasnet forward": SNASNetSpace(MACRO),
     "snasnet feedback": SNASNetSpace(MACRO, feedback=True),
@@ -32,7 +74,24 @@ IMPLEMENTATIONS: dict[str, SearchSpace] = {
     "autosnn": AutoSNNSpace(MACRO),
     "hasnas": HASNASSpace(MACRO),
     "own cells": CellSpace(MACRO, shared=False, cells=3, operations=("none", "identity", "conv5x5")),
+    "yaml cell": space_from_tree(OWN_CELL, "own_cell.yaml").build(MACRO),
+    "yaml blocks": space_from_tree(OWN_BLOCKS, "own_blocks.yaml").build(MACRO),
+    "searched cell": with_searched_macro(SNASNetSpace(MACRO, feedback=True), SEARCHED),
+    "searched blocks": with_searched_macro(AutoSNNSpace(MACRO), {"timesteps": [2, 3], "weight_bits": [0, 2]}),
 }
+SIZES = {
+    "snasnet forward": 5**6,
+    "snasnet feedback": 9**6,
+    "spikenas_bench": 5**6,
+    "autosnn": 5**5,
+    "hasnas": 7**12,
+    "own cells": 3**18,
+    "yaml cell": 7**6,
+    "yaml blocks": 5**4 * 2,
+    "searched cell": 9**6 * 2**5,
+    "searched blocks": 5**5 * 2**2,
+}
+HARDWARE = load_hardware("rram-32nm")
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
@@ -44,12 +103,19 @@ def drawn(space: SearchSpace) -> np.ndarray:
     return sample(space, np.random.default_rng(5), 200)
 
 
-def test_size_is_the_product_of_the_choices(space: SearchSpace) -> None:
-    assert space_size(space) == np.prod([len(gene.choices) for gene in space.genes], dtype=object)
+def connected(space: SearchSpace, count: int) -> np.ndarray:
+    canonical, alive = space.canonical(drawn(space))
+    return canonical[alive][:count]
+
+
+@pytest.mark.parametrize("name", IMPLEMENTATIONS)
+def test_size_is_exact(name: str) -> None:
+    space = IMPLEMENTATIONS[name]
+    assert space_size(space) == SIZES[name] == np.prod([len(gene.choices) for gene in space.genes], dtype=object)
     assert len({gene.label for gene in space.genes}) == len(space.genes)
 
 
-def test_codes_survive_decoding_and_encoding(space: SearchSpace) -> None:
+def test_decoded_architectures_encode_to_the_same_codes(space: SearchSpace) -> None:
     for codes in drawn(space):
         architecture = space.decode(codes)
         assert space.encode(architecture) == tuple(codes)
@@ -58,12 +124,12 @@ def test_codes_survive_decoding_and_encoding(space: SearchSpace) -> None:
 
 def test_canonical_codes_are_the_canonical_architecture(space: SearchSpace) -> None:
     codes = drawn(space)
-    canonical, connected = space.canonical(codes)
-    for before, after, alive in zip(codes, canonical, connected, strict=True):
+    canonical, alive = space.canonical(codes)
+    for before, after, lives in zip(codes, canonical, alive, strict=True):
         architecture = space.decode(before)
-        assert alive == architecture.is_connected
+        assert lives == architecture.is_connected
         assert space.decode(after).canonical() == architecture.canonical()
-        if alive:
+        if lives:
             assert space.decode(after) == architecture.canonical()
     again, _ = space.canonical(canonical)
     np.testing.assert_array_equal(again, canonical)
@@ -71,10 +137,10 @@ def test_canonical_codes_are_the_canonical_architecture(space: SearchSpace) -> N
 
 def test_equal_canonical_codes_mean_equal_keys(space: SearchSpace) -> None:
     codes = drawn(space)[:60]
-    canonical, connected = space.canonical(codes)
+    canonical, alive = space.canonical(codes)
     keys = [space.decode(code).key for code in codes]
-    for i in np.flatnonzero(connected):
-        for j in np.flatnonzero(connected):
+    for i in np.flatnonzero(alive):
+        for j in np.flatnonzero(alive):
             assert (keys[i] == keys[j]) == (canonical[i] == canonical[j]).all()
 
 
@@ -83,6 +149,46 @@ def test_connected_architectures_expand(space: SearchSpace) -> None:
     for code, alive in zip(codes, space.canonical(codes)[1], strict=True):
         if alive:
             assert space.decode(code).expand().parameter_count > 0
+
+
+def test_prices_of_codes_are_those_of_graphs(space: SearchSpace) -> None:
+    codes = connected(space, 20)
+    costs = Pricer(space, HARDWARE, Activity.dense()).costs(codes)
+    for index, code in enumerate(codes):
+        alone = estimate_costs(lower(space.decode(code).expand()), HARDWARE, Activity.dense())
+        for name, values in costs.items():
+            assert float(values[index]) == pytest.approx(float(alone[name]), rel=1e-9), (name, code)
+
+
+def test_every_candidate_is_in_one_group(space: SearchSpace) -> None:
+    codes = drawn(space)
+    groups = cell_groups(space, codes)
+    assert sorted(np.concatenate([group.rows for group in groups]).tolist()) == list(range(len(codes)))
+    for group in groups:
+        for row, code in list(zip(group.rows, group.codes, strict=True))[:3]:
+            assert group.space.decode(code) == space.decode(codes[row])
+    assert [len(group.rows) for group in cell_groups(space, codes[:0])] == [0]
+
+
+def test_networks_run_and_come_back_from_json(space: SearchSpace, tmp_path: Path) -> None:
+    for number, code in enumerate(connected(space, 3)):
+        architecture = space.decode(code)
+        architecture.save(tmp_path / f"{number}.json")
+        again = Architecture.load(tmp_path / f"{number}.json")
+        assert (again, again.key) == (architecture, architecture.key)
+        assert build_network(again.expand(), seed=0)(torch.rand(2, 1, 8, 8)).shape == (2, 10)
+
+
+def test_scores_and_features_know_the_space(space: SearchSpace) -> None:
+    codes = drawn(space)[:8]
+    alive = space.canonical(codes)[1]
+    total = SCORES.get(DEFAULT_SCORE)()(ScoringTask(space), codes).total
+    np.testing.assert_array_equal(np.isfinite(total), alive)
+    features, classes = graph_features(space, codes), canonical_classes(space, codes)
+    assert np.isfinite(features).all()
+    np.testing.assert_array_equal(classes > 0, alive)
+    np.testing.assert_array_equal(features[5:7], graph_features(space, codes[5:7]))
+    np.testing.assert_array_equal(classes[5:7], canonical_classes(space, codes[5:7]))
 
 
 def test_sampling_depends_on_the_generator_alone(space: SearchSpace) -> None:
@@ -120,6 +226,9 @@ def test_codes_that_do_not_fit_are_refused(space: SearchSpace) -> None:
 def test_architectures_of_other_spaces_are_not_inside(space: SearchSpace) -> None:
     stranger = SNASNetSpace(Macro(channels=3)).decode((1, 1, 1, 1, 1, 1))
     assert not contains(space, stranger)
+    own = space.decode(connected(space, 1)[0])
+    assert not contains(space, Architecture(own.genotypes[:-1], own.macro))
+    assert not contains(space, Architecture(own.genotypes, replace(own.macro, tau=3.0)))
 
 
 def test_whole_forward_space_has_no_repeated_codes() -> None:
