@@ -287,23 +287,19 @@ def bench_spikenas_command(
 @bench_app.command("proxies")
 def bench_proxies_command(
     data: Path = typer.Option(..., "--data", help="SpikeNAS-Bench as .npz."),
-    names: list[str] = typer.Option([], "--score", help="A training-free score; by default all that need no images."),
+    images: Path | None = typer.Option(None, "--images", help="CIFAR-10 JPEG copies, for scores that run networks."),
+    names: list[str] = typer.Option([], "--score", help="A training-free score; by default all that can be run."),
+    networks: int = typer.Option(360, "--networks", help="Architectures for scores that run networks."),
     as_json: bool = AS_JSON,
 ) -> None:
-    """Rank correlation of training-free scores with trained accuracy."""
+    """Rank correlation of training-free scores with trained accuracy, counters beside every score."""
     from hasnas.nas.status import align
-    from hasnas.nas.tabular.bench import bench_proxies
+    from hasnas.nas.tabular.bench_proxies import NetworkSettings, bench_proxies, proxies_table
 
-    rows = bench_proxies(data, names or None)
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    table = [("SCORE", "SPEARMAN", "KENDALL", "CPU S", "N")]
-    table += [
-        (row["name"], f"{row['spearman']:.3f}", f"{row['kendall']:.3f}", f"{row['cpu_s']:.1e}", str(row["n"]))
-        for row in rows
-    ]
-    typer.echo(align(table))
+    settings = NetworkSettings(networks=networks)
+    say = None if as_json else lambda name: typer.echo(f"scoring by {name}", err=True)
+    rows = bench_proxies(data, names or None, images=images, settings=settings, report=say)
+    typer.echo(json.dumps(rows, indent=2) if as_json else align(proxies_table(rows)))
 
 
 def _print_status(run: Path, as_json: bool) -> None:

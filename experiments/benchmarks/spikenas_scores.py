@@ -14,7 +14,7 @@ import numpy as np
 from spikenas_split import read_development_ids
 
 from hasnas.nas.scoring import NETWORK_SCORES, SCORES, ScoringTask
-from hasnas.nas.tabular.bench import proxy_row
+from hasnas.nas.tabular.bench_proxies import proxy_row
 from hasnas.nas.tabular.table import read_table
 
 COLUMNS = ("spearman", "spearman_alive", "kendall", "spearman_at_depth_1", "spearman_at_depth_2", "spearman_at_depth_3",

@@ -1,7 +1,8 @@
 """Which numbers convolutions of spikes are computed with: detected on this machine, checked against single precision.
 
-Spikes are 0 or 1, so that only the weights are rounded: to 8 or 16 bits a channel (`int8`: whole numbers, added up
-exactly; 16 bits are two products of 8), to the 8-bit mantissa of `bf16`, or not at all (`float32`).
+Spikes are 0 or 1, so that only the weights are rounded: to 8 bits a channel (`int8`: whole numbers, added up exactly),
+to the 8-bit mantissa of `bf16`, or not at all (`float32`). Where few neurons fire, `int8` takes 16 bits, in two products
+of 8, and `bf16` single precision.
 """
 
 from __future__ import annotations
@@ -17,56 +18,60 @@ from hasnas.errors import BadInputError, nearest
 
 ARITHMETICS = ("float32", "bf16", "int8")
 LEVELS = 127
-# Below this rate of spikes `int8` takes 16-bit weights: far from the threshold few neurons fire, and errors weigh more.
+# Below this rate of spikes weights are rounded less: far from the threshold few neurons fire, and errors weigh more.
 RARE = 0.02
 # Relative error of a convolution's result that rounding its weights may cause, by kind of number.
 TOLERANCE = {"float32": 1e-5, "bf16": 6e-3, "int8": 6e-3}
 
 
+Part = tuple[Tensor, Tensor]
+
+
 @dataclass(frozen=True, eq=False)
 class PackedWeight:
-    """A convolution's weight made ready: a sum of parts, each as its kernel wants it.
+    """A convolution's weight made ready: parts that add up to it, each as its kernel wants it, with its scale `[C']`.
 
     Args:
-        kind: one of `ARITHMETICS`.
-        parts: weights, the coarsest first.
-        scales: by which each part's results are multiplied, `[out_channels]`.
+        parts: for spikes.
+        fine: for rare spikes.
         stride, padding: of the convolution.
     """
 
-    kind: str
-    parts: tuple[Tensor, ...]
-    scales: tuple[Tensor, ...]
+    parts: tuple[Part, ...]
+    fine: tuple[Part, ...]
     stride: int
     padding: int
 
 
 def pack(weight: Tensor, stride: int, padding: int, kind: str) -> PackedWeight:
     """Round a weight `[out, in, k, k]` to one kind of number."""
+    ones = torch.ones(len(weight))
     if kind == "int8":
         step = weight.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / LEVELS
-        fine = step / (2 * LEVELS)
+        small = step / (2 * LEVELS)
         coarse = (weight / step[:, None, None, None]).round()
-        rest = ((weight - coarse * step[:, None, None, None]) / fine[:, None, None, None]).round()
-        parts = tuple(_prepacked(part.to(torch.int8), stride, padding) for part in (coarse, rest))
-        return PackedWeight(kind, parts, (step, fine), stride, padding)
-    number = torch.bfloat16 if kind == "bf16" else torch.float32
-    laid = weight.to(number).contiguous(memory_format=torch.channels_last)
-    return PackedWeight(kind, (laid,), (torch.ones(len(weight)),), stride, padding)
+        rest = ((weight - coarse * step[:, None, None, None]) / small[:, None, None, None]).round()
+        first, second = (_prepacked(part.to(torch.int8), stride, padding) for part in (coarse, rest))
+        return PackedWeight(((first, step),), ((first, step), (second, small)), stride, padding)
+    exact = weight.contiguous(memory_format=torch.channels_last)
+    rounded = exact.to(torch.bfloat16) if kind == "bf16" else exact
+    return PackedWeight(((rounded, ones),), ((exact, ones),), stride, padding)
 
 
-def convolve(spikes: Tensor, packed: PackedWeight) -> list[tuple[Tensor, Tensor]]:
-    """The convolution of `[N, H, W, C]` as terms `[N, H', W', C']` in float32, each with its scale `[C']`.
+def convolve(spikes: Tensor, packed: PackedWeight) -> list[Part]:
+    """The convolution of `[N, H, W, C]` as terms `[N, H', W', C']` in float32, each with its scale.
 
     Args:
-        spikes: zeros and ones, uint8; any values for weights in float32.
+        spikes: zeros and ones, uint8; any values, float32, for weights in float32.
         packed: see `pack`.
     """
     image = spikes.permute(0, 3, 1, 2)
-    count = 2 if packed.kind == "int8" and int(spikes.count_nonzero()) < RARE * spikes.numel() else 1
-    results = [_product(image, part, packed) for part in packed.parts[:count]]
-    laid = [result.permute(0, 2, 3, 1).float().contiguous() for result in results]
-    return list(zip(laid, packed.scales, strict=False))
+    rare = int(spikes.count_nonzero()) < RARE * spikes.numel()
+    terms = []
+    for part, scale in packed.fine if rare else packed.parts:
+        result = _product(image, part, len(scale), packed)
+        terms.append((result.permute(0, 2, 3, 1).float().contiguous(), scale))
+    return terms
 
 
 def _prepacked(weight: Tensor, stride: int, padding: int) -> Tensor:
@@ -75,10 +80,9 @@ def _prepacked(weight: Tensor, stride: int, padding: int) -> Tensor:
     return torch.ops.onednn.qconv_prepack(weight.contiguous(), ones, 1.0, 0, *settings, None)
 
 
-def _product(image: Tensor, part: Tensor, packed: PackedWeight) -> Tensor:
-    if packed.kind != "int8":
+def _product(image: Tensor, part: Tensor, channels: int, packed: PackedWeight) -> Tensor:
+    if part.dtype.is_floating_point and part.layout == torch.strided:
         return torch.conv2d(image.to(part.dtype), part, None, packed.stride, packed.padding)
-    channels = len(packed.scales[0])
     settings = ([packed.stride] * 2, [packed.padding] * 2, [1, 1], 1)
     ones, zeros = torch.ones(channels), torch.zeros(channels, dtype=torch.int64)
     return torch.ops.onednn.qconv2d_pointwise(

@@ -1,27 +1,22 @@
-"""What `hasnas bench` prints: strategies and scores judged on the table of trained networks."""
+"""What `hasnas bench spikenas` prints: strategies judged on the table of trained networks."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, spearmanr
 
 from hasnas.cim_estimator import load_hardware
 from hasnas.errors import BadInputError, nearest
-from hasnas.nas.scoring import NETWORK_SCORES, SCORES, ScoringTask
-from hasnas.nas.scoring.counters import Counts
 from hasnas.nas.strategies import STRATEGIES
-from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
 
 from .campaign import YARDSTICKS, Objective, Played, play
 from .levels import OPERATIONS, cost_field, parse_budget
-from .table import BenchmarkTable, read_table
+from .table import read_table
 
 FloatArray = NDArray[np.float64]
 DEFAULT_HARDWARE = "rram-32nm"
@@ -131,89 +126,3 @@ def _summary(searches: Sequence[Played], evaluations: int) -> dict[str, Any]:
 
 def _mean_and_spread(values: FloatArray) -> dict[str, float]:
     return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else 0.0}
-
-
-def bench_proxies(
-    data: Path | str,
-    names: Sequence[str] | None = None,
-    *,
-    images: Any = None,
-    targets: Any = None,
-    rows: NDArray[np.int64] | None = None,
-    channels: int | None = None,
-    seed: int = 0,
-) -> list[dict[str, Any]]:
-    """Rank correlation of every training-free score with the test accuracy of the trained networks.
-
-    Args:
-        data: the benchmark's `.npz` file.
-        names: registered scores; all that need no images unless given.
-        images: a batch `[B, 3, 32, 32]` for the scores that run networks.
-        targets: its classes `[B]`.
-        rows: rows of the table to score; all unless given.
-        channels: width of the networks that are scored; that of the benchmark unless given.
-        seed: of the weights.
-
-    Returns:
-        For each score `name`, `spearman`, `kendall`, `cpu_s` (of one candidate) and `n`; further the same among
-        connected candidates (`spearman_alive`, `kendall_alive`), among those of equal depth
-        (`spearman_at_depth_1` ...), and `top_share`: the share of the best 1 % by test accuracy within the best 10 %
-        by score.
-    """
-    table = read_table(data)
-    chosen = np.arange(len(table)) if rows is None else np.asarray(rows)
-    space = table.space if channels is None else SpikeNASBenchSpace(replace(table.space.macro, channels=channels))
-    runnable = [name for name in SCORES.names() if images is not None or name not in NETWORK_SCORES]
-    task = ScoringTask(space, images, targets, seed)
-    return [proxy_row(table, name, chosen, task) for name in (names if names is not None else runnable)]
-
-
-def proxy_row(table: BenchmarkTable, name: str, rows: NDArray[np.int64], task: ScoringTask) -> dict[str, Any]:
-    """One score on some rows of the table; see `bench_proxies`."""
-    score = SCORES.get(name)()
-    score(task, table.codes[rows[:2]])  # what is made once for a space is not the price of a candidate
-    start = time.process_time()
-    total = score(task, table.codes[rows]).total
-    seconds = (time.process_time() - start) / len(rows)
-    test, alive = table.test[rows], table.space.canonical(table.codes[rows])[1]
-    # Disconnected candidates are last together; NaN counts as the worst of all.
-    finite = total[np.isfinite(total)]
-    lowest = float(finite.min()) - 1 if len(finite) else 0.0
-    value = np.where(np.isfinite(total), total, lowest)
-    depth = Counts(task.space, table.codes[rows]).depth
-    within = {
-        f"spearman_at_depth_{level}": _spearman(value[alive & (depth == level)], test[alive & (depth == level)])
-        for level in (1, 2, 3)
-    }
-    return {
-        "name": name,
-        "spearman": _spearman(value, test),
-        "kendall": float(kendalltau(value, test).statistic) if np.ptp(value) else 0.0,
-        "cpu_s": seconds,
-        "n": len(rows),
-        "spearman_alive": _spearman(value[alive], test[alive]),
-        "kendall_alive": float(kendalltau(value[alive], test[alive]).statistic) if np.ptp(value[alive]) else 0.0,
-        **within,
-        "top_share": top_share(value, test),
-    }
-
-
-def top_share(value: FloatArray, truth: FloatArray, best: float = 0.01, kept: float = 0.1) -> float:
-    """Expected share of the best 1 % that lies within the 10 % of highest score, ties broken at random.
-
-    >>> top_share(np.arange(200.0), np.arange(200.0))
-    1.0
-    """
-    count, keep = max(round(best * len(truth)), 1), max(round(kept * len(truth)), 1)
-    top = np.argsort(-truth, kind="stable")[:count]
-    bound = np.sort(value)[-keep]
-    above, at = value > bound, value == bound
-    chance = np.where(above, 1.0, at * (keep - above.sum()) / max(at.sum(), 1))
-    return float(chance[top].mean())
-
-
-def _spearman(value: FloatArray, truth: FloatArray) -> float:
-    """Spearman's correlation; 0 where one side does not vary or there are fewer than three."""
-    if len(value) < 3 or not np.ptp(value) or not np.ptp(truth):
-        return 0.0
-    return float(spearmanr(value, truth).statistic)

@@ -12,7 +12,7 @@ from hasnas.cim_estimator import load_hardware
 from hasnas.errors import BadInputError
 from hasnas.nas.cli import run_command
 from hasnas.nas.scoring.counters import Counts
-from hasnas.nas.tabular.bench import bench_proxies, bench_spikenas, top_share
+from hasnas.nas.tabular.bench import bench_spikenas
 from hasnas.nas.tabular.campaign import Objective, play
 from hasnas.nas.tabular.costs import mean_field_rates, measured_rates, operations_and_costs
 from hasnas.nas.tabular.distinct import DistinctSpace
@@ -154,22 +154,6 @@ def test_a_search_that_found_nothing(table: BenchmarkTable) -> None:
     played = play(objective, "random_raw", 3, seed=0)
     assert played.pick(3) == -1
     assert (played.test_accuracy(3), played.relative_volume(3)) == (0.0, 0.0)
-
-
-def test_proxies_are_ranked(path: Path) -> None:
-    rows = {row["name"]: row for row in bench_proxies(path, ["depth", "trainability", "parameters"])}
-    for row in rows.values():
-        assert {"name", "spearman", "kendall", "cpu_s", "n"} <= set(row)
-        assert row["n"] == 15_625
-        assert -1 <= row["spearman"] <= 1
-    assert rows["depth"]["spearman"] > 0.5
-    assert rows["depth"]["spearman_at_depth_2"] == 0.0, "a counter cannot tell its own classes apart"
-
-
-def test_share_of_the_best() -> None:
-    truth = np.arange(1000.0)
-    assert top_share(-truth, truth) == 0.0
-    assert top_share(np.zeros(1000), truth) == pytest.approx(0.1)
 
 
 def test_bad_requests_are_refused(path: Path, table: BenchmarkTable) -> None:

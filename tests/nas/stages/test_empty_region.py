@@ -1,0 +1,34 @@
+"""A budget that nothing fits ends the run before any network is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from hasnas.errors import NothingFitsError
+from hasnas.nas.run import start_run
+
+CONFIG = """
+name: tiny
+dataset: {name: digits, validation_share: 0.3}
+space: {name: SPACE, macro: {channels: 4, timesteps: 2, hidden: 0, votes: 1, final_pool: 2, dropout: 0.1}}
+hardware: rram-32nm
+budget: {energy: 1 fJ}
+search: {evaluations: 4}
+"""
+
+
+@pytest.mark.parametrize("space", ["snasnet", "hasnas"])
+def test_no_forward_pass_where_nothing_fits(space: str, tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(CONFIG.replace("SPACE", space))
+    calls: list[object] = []
+    hook = torch.nn.modules.module.register_module_forward_hook(lambda *given: calls.append(given))
+    try:
+        with pytest.raises(NothingFitsError, match="energy: least"):
+            start_run(config, run_directory=tmp_path / "run")
+    finally:
+        hook.remove()
+    assert not calls
