@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hasnas.cim_estimator.yaml_files import parse_yaml
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Macro
 from hasnas.search_spaces.autosnn import AutoSNNSpace
@@ -50,6 +51,12 @@ def test_a_file_is_a_space(tmp_path: Path) -> None:
     assert space_from_tree(CELL, "x").build(MACRO) == CellSpace(
         MACRO, nodes=3, operations=("none", "identity", "conv7x7_t0.5")
     )
+
+
+def test_the_readme_shows_a_space() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    space = space_from_tree(parse_yaml(readme.split("```yaml\n")[1].split("```")[0], "README"), "README").build(MACRO)
+    assert space_size(space) == 7**12 * 2
 
 
 def own(**changes: Any) -> dict[str, Any]:
