@@ -15,13 +15,23 @@ from hasnas.nas.strategies import SearchProblem, Strategy, create_strategy
 from hasnas.nas.strategies.genetic import NSGA2, NSGA3, reference_directions
 from hasnas.nas.strategies.predictor import PredictorSearch
 from hasnas.nas.strategies.strategy import CostObjective
+from hasnas.search_spaces.autosnn import AutoSNNSpace
+from hasnas.search_spaces.hasnas import HASNASSpace
 from hasnas.search_spaces.macro import Macro
+from hasnas.search_spaces.searched_macro import SearchedMacroSpace
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
-from hasnas.search_spaces.space import Codes, sample
+from hasnas.search_spaces.space import Codes, SearchSpace, sample
 
 MACRO = Macro((1, 8, 8), timesteps=3, channels=4, hidden=8, votes=1)
 SPACE = SNASNetSpace(MACRO)
 LARGE = CellSpace(MACRO, nodes=6)
+BACKWARD = SNASNetSpace(MACRO, feedback=True)
+MAPS = Macro((1, 28, 28), timesteps=3, channels=4, hidden=8, votes=1, final_pool=1)
+OTHERS: tuple[SearchSpace, ...] = (
+    HASNASSpace(MACRO),
+    AutoSNNSpace(MAPS),
+    SearchedMacroSpace(SPACE, (("timesteps", (2, 3)), ("threshold", (0.5, 1.0)), ("neuron", ("lif", "if")))),
+)
 CodesOfOne = tuple[int, ...]
 
 
@@ -29,7 +39,7 @@ def everything(codes: Codes) -> np.ndarray:
     return np.ones(len(codes), bool)
 
 
-def problem(space: CellSpace = SPACE, seed: int = 0, population: int = 10) -> SearchProblem:
+def problem(space: SearchSpace = SPACE, seed: int = 0, population: int = 10) -> SearchProblem:
     return SearchProblem(space, everything, SearchSection(population=population, sample=3), seed)
 
 
@@ -79,7 +89,7 @@ def test_cells_that_are_the_same_are_proposed_once() -> None:
     assert len(np.unique(canonical_classes(SPACE, np.array(proposed)))) == 60
 
 
-def test_spaces_too_large_to_list() -> None:
+def test_it_learns_in_spaces_too_large_to_list() -> None:
     history = play(PredictorSearch(problem(LARGE, seed=1)), LARGE, 40)
     assert len(set(history)) == 40
     canonical, connected = LARGE.canonical(np.array(history, np.int16))
@@ -88,6 +98,39 @@ def test_spaces_too_large_to_list() -> None:
     first, later = (max(value(LARGE, codes) for codes in part) for part in (history[10:20], history[20:]))
     assert later > first
     assert play(PredictorSearch(problem(LARGE, seed=1)), LARGE, 40) == history
+
+
+@pytest.mark.parametrize("space", [BACKWARD, *OTHERS], ids=lambda space: type(space).__name__)
+@pytest.mark.parametrize("name", ["predictor", "nsga2", "nsga3", "optuna_tpe"])
+def test_every_space_can_be_searched(name: str, space: SearchSpace) -> None:
+    def searched() -> list[CodesOfOne]:
+        strategy, history = create_strategy(name, problem(space, seed=2)), []
+        while len(history) < 30:
+            for codes in strategy.ask(5):
+                history.append(codes)
+                strategy.tell(codes, 0.5 + 0.1 * float(np.sin(np.dot(codes, np.arange(1, len(codes) + 1)))), {})
+        return history
+
+    history = searched()
+    assert len(set(history)) == 30
+    canonical, connected = space.canonical(np.array(history, np.int16))
+    assert connected.all()
+    np.testing.assert_array_equal(canonical, history)
+    assert searched() == history
+
+
+def test_feedback_edges_are_learnt() -> None:
+    """More feedback edges, better value: what the process sees of a cell says where they are."""
+
+    def share(codes: list[CodesOfOne]) -> float:
+        return float((np.array(codes) >= len(BACKWARD.operations)).mean())
+
+    strategy, history = PredictorSearch(problem(BACKWARD, seed=0)), []
+    while len(history) < 50:
+        for codes in strategy.ask(5):
+            history.append(codes)
+            strategy.tell(codes, 0.5 + 0.4 * share([codes]), {})
+    assert share(history[-20:]) > share(history[:20]) + 0.15
 
 
 def test_hypervolume_improvement_covers_the_front() -> None:
