@@ -27,12 +27,11 @@ TIMES = (1, 2, 3, 5, 8, 10, 15, 20, 30, 40, 50, 75, 100)
 JUDGED_AT = 50
 
 
-def architecture(tau: float) -> Architecture:
+def architecture(channels: int, tau: float) -> Architecture:
     """Stem, a convolution, a reduction, a convolution and a classifier, on maps of 14 x 14 and 7 x 7."""
     cell = Genotype(2, (Edge(0, 1, "conv3x3"),))
-    macro = Macro(
-        (1, 28, 28), 10, JUDGED_AT, 16, stem_stride=2, final_pool=2, hidden=0, votes=1, dropout=0.1, tau=tau
-    )
+    image = (1, 28, 28)
+    macro = Macro(image, 10, JUDGED_AT, channels, stem_stride=2, hidden=0, votes=1, dropout=0.1, tau=tau)
     return Architecture((cell, cell), macro)
 
 
@@ -45,7 +44,7 @@ def settings(arguments: argparse.Namespace) -> RetrainSettings:
 
 def run(seed: int, arguments: argparse.Namespace, splits: Splits) -> dict[str, Any]:
     """Train once and read out on the chosen split."""
-    chosen, soft = architecture(arguments.tau), SoftLIFSettings(noise=arguments.noise)
+    chosen, soft = architecture(arguments.channels, arguments.tau), SoftLIFSettings(noise=arguments.noise)
     start = time.perf_counter()
 
     def report(epoch: int, metrics: Any) -> None:
@@ -109,7 +108,8 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--channels", type=int, default=8)
     parser.add_argument("--tau", type=float, default=8.0)
     parser.add_argument("--noise", type=float, default=0.01)
     arguments = parser.parse_args()
