@@ -10,8 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hasnas.datasets.source import DATASETS, Samples, stratified_split
+from hasnas.datasets.frames import Framing
+from hasnas.datasets.source import Samples, stratified_split
 from hasnas.errors import BadInputError
+
+from .sources import open_source
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +23,7 @@ class Split:
 
     Args:
         inputs: float32, `[N, C, H, W]` static samples or `[N, T, C, H, W]` sequences.
-        targets: class indices `[N]`, int64.
+        targets: class indices `[N]`, int64; for regression values `[N, outputs]`, float32.
 
     Raises:
         BadInputError: if the shapes do not belong together.
@@ -30,14 +33,20 @@ class Split:
     targets: Tensor
 
     def __post_init__(self) -> None:
-        if self.inputs.ndim not in (4, 5) or self.targets.ndim != 1 or len(self.inputs) != len(self.targets):
+        fits = self.targets.ndim == 1 + self.is_regression and len(self.inputs) == len(self.targets)
+        if self.inputs.ndim not in (4, 5) or not fits:
             raise BadInputError(
                 f"a split has inputs {list(self.inputs.shape)} and targets {list(self.targets.shape)}; "
-                "give [N, C, H, W] or [N, T, C, H, W] and [N]"
+                "give [N, C, H, W] or [N, T, C, H, W] and [N], or [N, outputs] for regression"
             )
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether targets are values rather than classes."""
+        return self.targets.is_floating_point()
 
     @property
     def is_static(self) -> bool:
@@ -78,7 +87,7 @@ class Splits:
         validation: samples that choose between candidates and epochs.
         test: samples nobody touches before the final evaluation.
         normalisation: the map that was applied to all three.
-        classes: number of classes.
+        classes: number of classes; for regression the number of values.
     """
 
     train: Split
@@ -88,7 +97,9 @@ class Splits:
     classes: int
 
 
-def load_splits(name: str, root: Path | None, validation_share: float, seed: int) -> Splits:
+def load_splits(
+    name: str, root: Path | None, validation_share: float, seed: int, framing: Framing | None = None
+) -> Splits:
     """A dataset as normalised tensors.
 
     The test split is the dataset's own and the same for every seed; validation samples are drawn from its train split
@@ -97,20 +108,19 @@ def load_splits(name: str, root: Path | None, validation_share: float, seed: int
 
     Args:
         name: name of the dataset, e.g. `"digits"`.
-        root: folder that holds the datasets' files, `None` for the default one.
+        root: folder that holds the datasets' files, `None` for the default one; for a user's own data its place.
         validation_share: part of the dataset's train split held out, 0 to 1, both excluded.
         seed: seed of the draw.
+        framing: how event recordings become frames; None takes the dataset's own way.
 
     Raises:
-        BadInputError: for an unknown dataset, damaged files, a task without classes or a share out of range.
+        BadInputError: for an unknown dataset, damaged files or a share out of range.
 
     >>> splits = load_splits("digits", None, validation_share=0.2, seed=0)
     >>> [len(split) for split in (splits.train, splits.validation, splits.test)]
     [1150, 288, 359]
     """
-    source = DATASETS.get(name)
-    if source.card.task != "classification":
-        raise BadInputError(f"dataset '{name}' is a {source.card.task} task; choose one with classes")
+    source = open_source(name, root, framing)
     train, test = source.load("train", root), source.load("test", root)
     kept, held = stratified_split(np.asarray(train.targets), validation_share, seed)
     parts = _tensors(train, kept), _tensors(train, held), _tensors(test, None)
@@ -139,7 +149,7 @@ def batches(split: Split, batch_size: int, generator: torch.Generator | None = N
         generator: shuffles; `None` keeps the order of the split.
 
     Yields:
-        Inputs `[B, C, H, W]` or `[T, B, C, H, W]`, and targets `[B]`.
+        Inputs `[B, C, H, W]` or `[T, B, C, H, W]`, and targets `[B]` or `[B, outputs]`.
 
     >>> split = Split(torch.zeros(5, 3, 1, 2, 2), torch.arange(5))
     >>> [(list(x.shape), y.tolist()) for x, y in batches(split, 3)]
@@ -156,4 +166,5 @@ def batches(split: Split, batch_size: int, generator: torch.Generator | None = N
 def _tensors(samples: Samples, indices: np.ndarray | None) -> Split:
     chosen = samples.targets if indices is None else samples.targets[indices]
     inputs = torch.from_numpy(np.array(samples.floats(indices), np.float32))
-    return Split(inputs, torch.from_numpy(np.array(chosen, np.int64)))
+    kind = np.float32 if samples.targets.dtype.kind == "f" else np.int64
+    return Split(inputs, torch.from_numpy(np.array(chosen, kind)))

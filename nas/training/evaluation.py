@@ -28,10 +28,12 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
-    """Share of samples whose class has the largest output.
+    """Share of samples whose class has the largest output; for regression minus the mean absolute error.
+
+    Either way, larger is better.
 
     Args:
-        network: gives `[B, classes]`; left in the mode it was in.
+        network: gives `[B, classes]`, or `[B, outputs]` for regression; left in the mode it was in.
         split: the samples.
         batch_size: samples at a time; the result does not depend on it beyond rounding.
 
@@ -42,6 +44,12 @@ def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
         raise BadInputError("there is no sample to evaluate on; choose a larger share of the data")
     device = _device_of(network)
     with evaluating(network):
+        if split.is_regression:
+            errors = sum(
+                float((network(inputs.to(device)) - targets.to(device)).abs().double().sum())
+                for inputs, targets in batches(split, batch_size)
+            )
+            return -errors / split.targets.numel()
         right = sum(
             int((network(inputs.to(device)).argmax(1) == targets.to(device)).sum())
             for inputs, targets in batches(split, batch_size)

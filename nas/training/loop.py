@@ -132,6 +132,8 @@ class TrainingLoop(lightning.LightningModule):
         after_epoch: Callable[[EpochRecord], bool],
     ) -> None:
         super().__init__()
+        if splits.train.is_regression and (settings.augmentation.mixup or settings.augmentation.cutmix):
+            raise BadInputError("retrain.augmentation: mixup and cutmix mix classes; set both to 0 for regression")
         self.network = network
         self.optimizer = build_optimizer(network, settings)
         self.average = None if settings.ema_decay is None else WeightAverage(network, settings.ema_decay)
@@ -180,7 +182,7 @@ class TrainingLoop(lightning.LightningModule):
         punishes = settings.regularisation.rate_weight > 0
         with autocast(self._inputs.device, settings.precision):
             passed = forward_pass(self.network, self._inputs, settings.recomputed_parts, rates=punishes)
-        loss = training_loss(passed.outputs.float(), targets, settings)
+        loss = training_loss(passed.outputs.float(), targets, settings, self._splits.train.is_regression)
         if punishes:
             loss = loss + rate_penalty(self.network.graph, passed.rates, settings.regularisation)
         if not torch.isfinite(loss):
@@ -247,14 +249,17 @@ class TrainingLoop(lightning.LightningModule):
         )
 
 
-def training_loss(outputs: Tensor, targets: Tensor, settings: RetrainSettings) -> Tensor:
+def training_loss(outputs: Tensor, targets: Tensor, settings: RetrainSettings, regression: bool = False) -> Tensor:
     """Cross entropy for classes, given as numbers or as probabilities; the loss of the settings for regression.
 
     Args:
         outputs: `[B, classes]`, or `[B, outputs]` for regression.
         targets: `[B]` class indices, `[B, classes]` probabilities of mixed samples, or `[B, outputs]` values.
         settings: label smoothing, and the loss of regression.
+        regression: whether targets are values.
     """
+    if regression:
+        return (functional.mse_loss if settings.loss == "mse" else functional.smooth_l1_loss)(outputs, targets)
     return functional.cross_entropy(outputs, targets, label_smoothing=settings.label_smoothing)
 
 

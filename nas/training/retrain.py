@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hasnas.datasets.frames import Framing
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
@@ -147,8 +148,9 @@ def build_for_training(
         return network, None
     generator = torch.Generator().manual_seed(derived_seed(seed, "surrogates", 0))
     inputs, targets = next(batches(splits.train, settings.batch_size, generator))
+    regression = splits.train.is_regression
     return network, apply_surrogates(
-        network, settings.surrogate, inputs, lambda outputs: training_loss(outputs, targets, settings)
+        network, settings.surrogate, inputs, lambda outputs: training_loss(outputs, targets, settings, regression)
     )
 
 
@@ -241,6 +243,7 @@ class RetrainTask:
         settings: how to train.
         seed: decides weights, order and dropout.
         checkpoint_directory: see `retrain`.
+        framing: how event recordings become frames; None takes the dataset's own way.
     """
 
     architecture: Mapping[str, Any]
@@ -251,6 +254,7 @@ class RetrainTask:
     settings: RetrainSettings
     seed: int
     checkpoint_directory: str
+    framing: Framing | None = None
 
 
 @dataclass(frozen=True)
@@ -283,7 +287,7 @@ def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> Ret
         BadInputError, TrainingDivergedError: as `load_splits` and `retrain`.
     """
     root = None if task.root is None else Path(task.root)
-    splits = load_splits(task.dataset, root, task.validation_share, task.split_seed)
+    splits = load_splits(task.dataset, root, task.validation_share, task.split_seed, task.framing)
     directory = Path(task.checkpoint_directory)
     result = retrain(task.architecture, splits, task.settings, task.seed, directory, progress)
     network = result.network(task.architecture)
