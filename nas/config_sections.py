@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from hasnas.datasets.frames import Framing
 from hasnas.errors import nearest
 
 from .budget import Budget, parse_limit
@@ -27,18 +28,41 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class FramingSection(Section):
+    """How event recordings become frames.
+
+    Args:
+        frames: number of frames of a sample; the network has as many timesteps.
+        by: `time` for frames of equal duration, `count` for frames of equally many events.
+        denoise_us: if positive, events that no neighbour supports within this time are dropped first.
+    """
+
+    frames: Annotated[int, Field(ge=1, le=10_000)]
+    by: Literal["time", "count"] = "time"
+    denoise_us: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+
+
 class DatasetSection(Section):
     """Where samples come from.
 
     Args:
-        name: a registered dataset, see `hasnas data ls`.
-        root: folder that holds the datasets' files, by default the shared one.
+        name: a registered dataset, see `hasnas data ls`, or `tonic:<class>` for one of the package tonic.
+        root: folder that holds the datasets' files, by default the shared one; for `arrays` and `image-folder` the
+            file or folder itself.
         validation_share: part of the train split that chooses between candidates.
+        framing: how event recordings become frames; null takes the dataset's own way.
     """
 
     name: str
     root: str | None = None
     validation_share: OpenShare = 0.2
+    framing: FramingSection | None = None
+
+    @property
+    def chosen_framing(self) -> Framing | None:
+        """The framing as datasets take it."""
+        chosen = self.framing
+        return None if chosen is None else Framing(chosen.frames, chosen.by, chosen.denoise_us)
 
 
 class MacroSection(Section):
