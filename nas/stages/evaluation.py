@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hasnas.cim_estimator.nonideal import load_nonideal
+from hasnas.datasets.frames import Framing
 from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.data import Splits, batches, load_splits
 from hasnas.nas.nni_engine.sharing import inherit
@@ -36,12 +37,14 @@ class DataReference:
         root: folder that holds the datasets' files, `None` for the default one.
         validation_share: part of the train split held out.
         seed: seed of that draw.
+        framing: how event recordings become frames; None takes the dataset's own way.
     """
 
     dataset: str
     root: str | None
     validation_share: float
     seed: int
+    framing: Framing | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class InheritedTask:
 def splits_of(data: DataReference) -> Splits:
     """The samples, read once in each process."""
     root = None if data.root is None else Path(data.root)
-    return load_splits(data.dataset, root, data.validation_share, data.seed)
+    return load_splits(data.dataset, root, data.validation_share, data.seed, data.framing)
 
 
 @lru_cache(maxsize=1)
