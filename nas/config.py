@@ -173,6 +173,7 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
     """Refuse names that nothing is registered under, without importing what they stand for."""
     from hasnas.cim_estimator.hardware import hardware_names
     from hasnas.datasets.source import DATASETS
+    from hasnas.datasets.tonic_adapter import PREFIX
     from hasnas.search_spaces.operations import OPERATIONS
     from hasnas.search_spaces.space import SPACES
 
@@ -180,7 +181,7 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
     from .strategies.strategy import STRATEGIES
 
     chosen: list[tuple[str, str | None, Sequence[str]]] = [
-        ("dataset.name", config.dataset.name, DATASETS.names()),
+        ("dataset.name", None if config.dataset.name.startswith(PREFIX) else config.dataset.name, DATASETS.names()),
         ("space.name", None if config.space.file else config.space.name, SPACES.names()),
         ("hardware.preset", config.hardware.preset, hardware_names()),
         ("search.strategy", config.search.strategy, STRATEGIES.names()),
