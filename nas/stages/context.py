@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hasnas.cim_estimator import Activity, HardwareSpec, load_hardware
-from hasnas.datasets.source import DATASETS, DatasetCard
+from hasnas.datasets.catalog import Framed
+from hasnas.datasets.source import DatasetCard
 from hasnas.errors import BadInputError
 from hasnas.nas.budget import COST_FIELDS, Budget
 from hasnas.nas.config import RunConfig
@@ -21,6 +22,7 @@ from hasnas.nas.executors import Executor
 from hasnas.nas.ledger import Ledger
 from hasnas.nas.pricing import Pricer
 from hasnas.nas.region import FeasibleRegion
+from hasnas.nas.sources import check_timesteps, open_source
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.macro import Macro
@@ -52,8 +54,22 @@ class Setup:
 
     @cached_property
     def card(self) -> DatasetCard:
-        """The dataset's card."""
-        return DATASETS.get(self.config.dataset.name).card
+        """The dataset's card.
+
+        Raises:
+            BadInputError: if the dataset is unknown, its frames are not the network's timesteps, or it has no classes.
+        """
+        section, space = self.config.dataset, self.config.space
+        source = open_source(section.name, section.root, section.chosen_framing)
+        card = source.card
+        for timesteps in space.searched.timesteps or (space.macro.timesteps,):
+            check_timesteps(card, timesteps, framed=isinstance(source, Framed))
+        if card.task != "classification":
+            raise BadInputError(
+                f"dataset '{card.name}' is a {card.task} task; a search needs classes, "
+                "train single networks with hasnas.nas.training.retrain"
+            )
+        return card
 
     @cached_property
     def space(self) -> SearchSpace:
