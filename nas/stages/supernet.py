@@ -32,7 +32,8 @@ PRICED_FOR_PENALTY = 4096
 def data_reference(setup: Setup) -> DataReference:
     """The samples of this run."""
     section = setup.config.dataset
-    return DataReference(section.name, section.root, section.validation_share, setup.config.seed)
+    share, seed = section.validation_share, setup.config.seed
+    return DataReference(section.name, section.root, share, seed, section.chosen_framing)
 
 
 def device_reference(context: RunContext) -> DeviceReference | None:
