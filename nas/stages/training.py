@@ -107,6 +107,7 @@ def _task(context: RunContext, architecture: Architecture, settings: RetrainSett
         settings,
         seed,
         str(directory),
+        data.framing,
     )
 
 
