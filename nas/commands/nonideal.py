@@ -69,7 +69,8 @@ def try_on_chips(run_directory: Path, device: str, chips: int) -> DeviceReport:
 
     config = load_run_config(run_directory)
     root = None if config.dataset.root is None else Path(config.dataset.root)
-    splits = load_splits(config.dataset.name, root, config.dataset.validation_share, config.seed)
+    section = config.dataset
+    splits = load_splits(section.name, root, section.validation_share, config.seed, section.chosen_framing)
     network = load_trained(run_directory, trial).network
     found = evaluate_on_chips(network, splits.validation, spec, chips, config.seed, calibration=splits.train.inputs)
     perfect = evaluate(network, splits.validation)
