@@ -98,7 +98,7 @@ class Trained:
         if (architecture.key, split) not in self._known:
             if self._splits is None:
                 self._splits = splits_of(self.name, self.root)
-            start, splits = time.perf_counter(), self._splits
+            start, splits = time.process_time(), self._splits
             # Whole validation sets after every epoch would take longer than the training.
             few = splits.validation.take(torch.arange(WATCHED_IMAGES))
             watched = Splits(splits.train, few, splits.test, splits.normalisation, splits.classes)
@@ -107,7 +107,7 @@ class Trained:
                 result = retrain(tree, watched, TRAINING[self.name], TRAINING_SEED, Path(folder))
                 found = evaluate(result.network(tree), getattr(splits, split))
             row = {"key": architecture.key, "codes": codes, "split": split, "accuracy": found,
-                   "seconds": time.perf_counter() - start}  # fmt: skip
+                   "seconds": time.process_time() - start}  # fmt: skip
             with self._path.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             self._known[architecture.key, split] = found
@@ -164,7 +164,7 @@ def main() -> None:
     for strategy in given.strategies:
         found = [search(trained, strategy, given.evaluations, seed) for seed in range(given.seeds)]
         print(row(strategy, found, milestones), flush=True)
-    print(f"\n{len(trained.seconds)} trainings, {np.median(trained.seconds):.1f} s each (median)")
+    print(f"\n{len(trained.seconds)} trainings, {np.median(trained.seconds):.1f} CPU-s each (median)")
 
 
 if __name__ == "__main__":
