@@ -1,9 +1,12 @@
 """Random search draws what it says; the conformance suite tests the rest."""
 
+import sys
 from collections import Counter
+from importlib import import_module
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from hasnas.errors import BadInputError
 from hasnas.nas.config_sections import SearchSection
@@ -58,3 +61,27 @@ def test_strategies_go_by_name():
     assert isinstance(create_strategy("random", problem(0)), RandomSearch)
     with pytest.raises(BadInputError, match="unknown search strategy 'rando'; did you mean 'random'"):
         create_strategy("rando", problem(0))
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "message"),
+    [
+        ("pymoo.algorithms.base.genetic", "genetic", r"nsga2 and nsga3 need pymoo .*pip install 'hasnas\[search\]'"),
+        ("optuna", "optuna_tpe", r"optuna_tpe needs optuna .*pip install 'hasnas\[optuna\]'"),
+    ],
+)
+def test_a_strategy_without_its_package_says_what_to_install(
+    package: str, module: str, message: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"hasnas.nas.strategies.{module}", raising=False)
+    with pytest.raises(BadInputError, match=message):
+        import_module(f"hasnas.nas.strategies.{module}")
+
+
+def test_costs_to_minimize():
+    assert SearchSection().minimize == ()
+    assert SearchSection.model_validate({"minimize": ["energy", "area"]}).minimize == ("energy", "area")
+    for wrong, message in ((["enery"], "'energy'"), (["area", "area"], "names a cost twice"), ("energy", "tuple")):
+        with pytest.raises(ValidationError, match=message):
+            SearchSection.model_validate({"minimize": wrong})
