@@ -60,6 +60,7 @@ def run(task: Task, splits: Splits, table: CostTable, strategy: str, weight: flo
 def main() -> None:
     """Train with every weight and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", choices=["digits", "digits-small"], default="digits")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--strategies", nargs="+", default=["darts", "gumbel_darts", "proxyless"])
     parser.add_argument("--weights", type=float, nargs="+", default=[0.0, 0.03, 0.1, 0.3, 1.0])
@@ -70,7 +71,7 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    task = task_named("digits", None)
+    task = task_named(given.dataset, None)
     splits = task.splits()
     pricer = Pricer(task.space, load_hardware(given.hardware), Activity.dense())
     codes = connected_codes(task.space)

@@ -99,7 +99,7 @@ def supernet_values(
 def main() -> None:
     """Train, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", choices=["digits", "mnist"], required=True)
+    parser.add_argument("--dataset", choices=["digits", "digits-small", "mnist"], required=True)
     parser.add_argument("--data-root")
     parser.add_argument("--architectures", type=int, default=40)
     parser.add_argument("--out", type=Path, required=True)
