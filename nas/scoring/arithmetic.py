@@ -1,8 +1,8 @@
 """Which numbers convolutions of spikes are computed with: detected on this machine, checked against single precision.
 
 Spikes are 0 or 1, so that only the weights are rounded: to 8 bits a channel (`int8`: whole numbers, added up exactly),
-to the 8-bit mantissa of `bf16`, or not at all (`float32`). Where few neurons fire, `int8` takes 16 bits, in two products
-of 8, and `bf16` single precision.
+to the 8-bit mantissa of `bf16`, or not at all (`float32`). Where few neurons fire, `int8` takes 16 bits, in two
+products of 8, and `bf16` single precision.
 """
 
 from __future__ import annotations
