@@ -16,6 +16,8 @@ through neurons, convolution and batch norm, the mean square of a gradient is mu
 - s^2 = sigma^2 (c m + (1 - c) / (2 tau - 1)): inputs that change are averaged by the membrane, fixed ones are followed
   up to a start-up, m = mean over t of (1 - a^t)^2.
 
+Neurons without leak keep all until a spike resets them; an adaptive threshold is left out of these rules.
+
 A convolution then counts min(chi, 1 / chi): 1 at isometry, less the more it shrinks or blows up gradients, and a
 path counts the sum of its convolutions. No constant of these rules is fitted.
 
@@ -74,16 +76,34 @@ def gradient_gains(cell: CellField, macro: Macro) -> FloatArray:
 def _gain(statistics: FloatArray, macro: Macro) -> FloatArray:
     """chi from rate, threshold, the node's variance, its share that is fixed over time, and mean, the columns given."""
     rate, threshold, variance, fixed, mean = statistics.T
+    reached, start_up, changing, independent, same = _sums(rate, macro)
+    deviation = np.sqrt(variance * (fixed * start_up + (1 - fixed) * changing))
+    through_membrane = fixed * same + (1 - fixed) * independent
+    power = surrogate_power(deviation, threshold - mean * reached)
+    return np.clip(through_membrane * power / np.maximum(rate * (1 - rate), 1e-12), *GAIN_RANGE)
+
+
+def _sums(rate: FloatArray, macro: Macro) -> tuple[FloatArray, ...]:
+    """What membranes sum up: mean, mean square of fixed and changing inputs; k of independent and same gradients.
+
+    Each is for inputs of size 1. Without leak only resets forget, and the sums go over the sample's timesteps.
+    """
+    if macro.neuron == "if":
+        kept = (1 - rate)[:, None] ** np.arange(macro.timesteps)
+        total = np.cumsum(kept, axis=1)
+        squares = np.cumsum(kept**2, axis=1).mean(axis=1)
+        return total.mean(axis=1), (total**2).mean(axis=1), squares, total.mean(axis=1), (total**2).mean(axis=1)
     decay = 1 - 1 / macro.tau
     reached = 1 - decay ** np.arange(1, macro.timesteps + 1)
-    start_up = np.mean(reached**2)
-    deviation = np.sqrt(variance * (fixed * start_up + (1 - fixed) / (2 * macro.tau - 1)))
     memory = decay * (1 - rate)
-    independent = macro.tau**-2 / (1 - decay * memory)
-    same = macro.tau**-2 / (1 - memory) ** 2
-    through_membrane = fixed * same + (1 - fixed) * independent
-    power = surrogate_power(deviation, threshold - mean * np.mean(reached))
-    return np.clip(through_membrane * power / np.maximum(rate * (1 - rate), 1e-12), *GAIN_RANGE)
+    one = np.ones_like(rate)
+    return (
+        np.mean(reached) * one,
+        np.mean(reached**2) * one,
+        one / (2 * macro.tau - 1),
+        macro.tau**-2 / (1 - decay * memory),
+        macro.tau**-2 / (1 - memory) ** 2,
+    )
 
 
 def isometric_depth(field: NetworkField, macro: Macro) -> FloatArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -163,6 +165,17 @@ def test_blocks_add_up_to_a_path() -> None:
     depths = IsometricDepth()(ScoringTask(BLOCKS), np.array([[0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 1, 0, 0, 3]])).total
     assert depths[0] == 0 < depths[1] < 1
     assert depths[2] > 2 * depths[1]
+
+
+@pytest.mark.parametrize("kind", ["if", "alif"])
+def test_other_neurons(kind: str) -> None:
+    space = CellSpace(replace(MACRO, neuron=kind), operations=OPERATIONS)
+    architecture = Architecture((Genotype(4, CELLS["chain"]),) * 2, space.macro)
+    field = propagate(space, np.array([space.encode(architecture)]), NOISE)
+    values = measured(architecture, noise())
+    for node in range(3):
+        rate = float(values[f"cell1.{node}.lif"].mean())
+        assert field.cells[0].rate[0, node, node + 1] == pytest.approx(rate, rel=0.3, abs=0.01)
 
 
 def test_a_population_is_its_members() -> None:
