@@ -98,10 +98,13 @@ def score_tasks(setup: Setup, codes: Sequence[CodesOfOne]) -> list[ScoreTask]:
     return [ScoreTask(name, setup.space, (one,), config.seed, images) for one in codes]
 
 
-def scored(context: RunContext, codes: Sequence[CodesOfOne]) -> list[Outcome[dict[str, float]]]:
-    """What the run's score says of candidates, in their order."""
-    tasks = score_tasks(context, codes)
+def scored(context: RunContext, asked: Sequence[CodesOfOne], known: int = 0) -> list[Outcome[dict[str, float]]]:
+    """What the run's score says of a batch of candidates but the first `known`, in their order.
+
+    A score of codes is asked about the whole batch again: the last bit of a value may depend on its neighbours.
+    """
+    tasks = score_tasks(context, asked)
     if tasks[0].images is None:
-        return [Outcome(metrics) for metrics in score_candidates(tasks[0])]
-    outcomes = context.executor.map(score_candidates, tasks)
+        return [Outcome(metrics) for metrics in score_candidates(tasks[0])[known:]]
+    outcomes = context.executor.map(score_candidates, tasks[known:])
     return [Outcome(one.value[0] if one.value else None, one.error, one.details) for one in outcomes]

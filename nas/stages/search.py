@@ -91,7 +91,7 @@ def _answers(context: RunContext, first: int, asked: Sequence[tuple[int, ...]]) 
     if not missing:
         return trials
     costs = context.pricer.costs(np.array(missing, np.int16))
-    for offset, outcome in enumerate(_outcomes(context, missing)):
+    for offset, outcome in enumerate(_outcomes(context, asked, len(trials))):
         trial_id = first + len(trials)
         trial = _trial(context, trial_id, missing[offset], cost_row(costs, offset), outcome)
         context.record(trial)
@@ -99,11 +99,13 @@ def _answers(context: RunContext, first: int, asked: Sequence[tuple[int, ...]]) 
     return trials
 
 
-def _outcomes(context: RunContext, codes: Sequence[tuple[int, ...]]) -> Iterable[Outcome[dict[str, float]]]:
-    """Metrics of candidates in their order: by the run's score, or else by what was trained."""
+def _outcomes(
+    context: RunContext, asked: Sequence[tuple[int, ...]], known: int
+) -> Iterable[Outcome[dict[str, float]]]:
+    """Metrics of the candidates after the known ones, in order: by the run's score, or else by what was trained."""
     if context.config.search.score is not None:
-        return scored(context, codes)
-    function, tasks = evaluation_tasks(context, codes)
+        return scored(context, asked, known)
+    function, tasks = evaluation_tasks(context, asked[known:])
     return context.executor.map(function, tasks)
 
 
