@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hasnas.datasets.frames import Framing
 from hasnas.datasets.source import DATASETS, DatasetCard, Samples
 from hasnas.errors import BadInputError
 from hasnas.nas.data import Normalisation, Split, batches, load_splits, training_normalisation
@@ -17,7 +20,8 @@ class Blinks:
 
     def load(self, split: str, root: object = None) -> Samples:
         rng = np.random.default_rng(0 if split == "train" else 1)
-        return Samples(rng.integers(0, 3, (20, 4, 2, 3, 3)).astype(np.uint8), np.arange(20) % 2)
+        targets = np.arange(20) % 2 if self.card.task == "classification" else rng.random((20, 2), np.float32)
+        return Samples(rng.integers(0, 3, (20, 4, 2, 3, 3)).astype(np.uint8), targets)
 
 
 @pytest.fixture
@@ -73,6 +77,24 @@ def test_sequences_keep_their_zeros():
     assert torch.equal(inputs[:, 2], splits.train.inputs[2])
 
 
+@pytest.mark.usefixtures("_blinks")
+def test_regression_keeps_its_values():
+    splits = load_splits("gaze", None, 0.3, seed=0)
+    assert splits.train.is_regression
+    assert splits.train.targets.dtype == torch.float32
+    assert splits.classes == 2
+    assert next(batches(splits.train, 5))[1].shape == (5, 2)
+
+
+def test_a_users_arrays_are_read_from_their_place(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    inputs = rng.integers(0, 255, (40, 1, 4, 4)).astype(np.uint8)
+    np.savez(tmp_path / "mine.npz", inputs=inputs, targets=np.arange(40) % 4)
+    splits = load_splits("arrays", tmp_path / "mine.npz", 0.25, seed=0)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [24, 8, 8]
+    assert splits.classes == 4
+
+
 @given(st.integers(1, 20), st.integers(1, 25), st.integers(0, 3))
 def test_batches_hold_every_sample_once(count: int, batch_size: int, seed: int):
     split = Split(torch.arange(count).float().reshape(-1, 1, 1, 1), torch.arange(count))
@@ -94,8 +116,10 @@ def test_without_a_generator_the_order_stays():
 def test_wrong_requests_are_refused():
     with pytest.raises(BadInputError, match="unknown dataset 'digitz'; did you mean 'digits'"):
         load_splits("digitz", None, 0.2, 0)
-    with pytest.raises(BadInputError, match="regression task"):
-        load_splits("gaze", None, 0.2, 0)
+    with pytest.raises(BadInputError, match="has no event recordings; remove it"):
+        load_splits("digits", None, 0.2, 0, Framing(timesteps=3))
+    with pytest.raises(BadInputError, match=r"inputs \[2, 1, 1, 1\] and targets \[2\]"):
+        Split(torch.zeros(2, 1, 1, 1), torch.zeros(2))
     with pytest.raises(BadInputError, match="share of 1"):
         load_splits("digits", None, 1.0, 0)
     with pytest.raises(BadInputError, match="batch_size is 0"):

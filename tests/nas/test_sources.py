@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hasnas.datasets.frames import Framing
+from hasnas.datasets.source import DATASETS
+from hasnas.datasets.tonic_adapter import TonicDataset
+from hasnas.errors import BadInputError
+from hasnas.nas.sources import check_timesteps, open_source
+
+
+def test_recordings_are_framed_as_asked():
+    card = open_source("nmnist-small", None, Framing(timesteps=3, by="count")).card
+    assert card.timesteps == 3
+    check_timesteps(card, 3, framed=True)
+    with pytest.raises(BadInputError, match=r"3 frames a sample, but the network 5 timesteps; set dataset.framing: "):
+        check_timesteps(card, 5, framed=True)
+    check_timesteps(DATASETS.get("digits").card, 7, framed=False)
+
+
+def test_own_data_need_a_place(tmp_path: Path):
+    for name in ("arrays", "image-folder"):
+        with pytest.raises(BadInputError, match=r"give its file or folder as dataset\.root"):
+            open_source(name, None)
+    np.savez(tmp_path / "mine.npz", inputs=np.zeros((10, 3, 2, 4, 5), np.uint8), targets=np.arange(10) % 2)
+    card = open_source("arrays", tmp_path / "mine.npz").card
+    assert (card.timesteps, card.input_shape, card.outputs) == (3, (2, 4, 5), 2)
+    with pytest.raises(BadInputError, match=r"set space\.macro\.timesteps to 3"):
+        check_timesteps(card, 4, framed=False)
+
+
+def test_static_samples_take_no_frames():
+    with pytest.raises(BadInputError, match="has no event recordings"):
+        open_source("mnist", None, Framing())
+
+
+def test_tonic_is_asked_for_by_its_prefix():
+    source = open_source("tonic:NMNIST", None, Framing(timesteps=6))
+    assert isinstance(source, TonicDataset)
+    assert (source.dataset, source.framing.timesteps) == ("NMNIST", 6)
