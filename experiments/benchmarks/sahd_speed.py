@@ -35,7 +35,7 @@ from torch import Tensor, nn
 
 from hasnas.nas.scoring import ScoringTask
 from hasnas.nas.scoring.arithmetic import ARITHMETICS, detected, error_of
-from hasnas.nas.scoring.network_scores import SahdMean, SahdNormalisedMean
+from hasnas.nas.scoring.forward_scores import SahdMean, SahdNormalisedMean
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import sample

@@ -63,18 +63,18 @@ class Score(Protocol):
         ...
 
 
-# Scores that run each network, by the class that takes them.
+# Scores that run each network, by the class that computes them.
 _RUN = {
-    "sahd": "SahdMean",
-    "sahd_sum": "SahdSum",
-    "sahd_normalised": "SahdNormalisedMean",
-    "sahd_normalised_sum": "SahdNormalisedSum",
-    "measured_balance": "MeasuredBalance",
-    "noise_sensitivity": "NoiseSensitivity",
-    "synflow": "Synflow",
-    "snip": "Snip",
-    "zico": "ZiCo",
-    "jacobian": "JacobianCovariance",
+    "sahd": "forward_scores:SahdMean",
+    "sahd_sum": "forward_scores:SahdSum",
+    "sahd_normalised": "forward_scores:SahdNormalisedMean",
+    "sahd_normalised_sum": "forward_scores:SahdNormalisedSum",
+    "measured_balance": "forward_scores:MeasuredBalance",
+    "noise_sensitivity": "forward_scores:NoiseSensitivity",
+    "synflow": "network_scores:Synflow",
+    "snip": "network_scores:Snip",
+    "zico": "network_scores:ZiCo",
+    "jacobian": "network_scores:JacobianCovariance",
 }
 NETWORK_SCORES = tuple(_RUN)
 
@@ -91,7 +91,7 @@ SCORES: Registry[Callable[[], Score]] = Registry(
         "balanced_depth": "hasnas.nas.scoring.rate_balance:BalancedDepth",
         "isometric_depth": "hasnas.nas.scoring.isometry:IsometricDepth",
         "trainability": "hasnas.nas.scoring.isometry:Trainability",
-        **{name: f"hasnas.nas.scoring.network_scores:{attribute}" for name, attribute in _RUN.items()},
+        **{name: f"hasnas.nas.scoring.{attribute}" for name, attribute in _RUN.items()},
     },
     "hasnas.scores",
 )

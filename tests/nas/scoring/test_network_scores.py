@@ -10,7 +10,8 @@ import torch
 
 from hasnas.errors import BadInputError
 from hasnas.nas.scoring import NETWORK_SCORES, SCORES, ScoringTask
-from hasnas.nas.scoring.network_scores import Synflow, hamming_kernel, readers, stepped_norms
+from hasnas.nas.scoring.forward_scores import hamming_kernel, readers, stepped_norms
+from hasnas.nas.scoring.network_scores import Synflow
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace

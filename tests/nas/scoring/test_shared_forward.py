@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from hasnas.nas.scoring import SCORES, ScoringTask
 from hasnas.nas.scoring.arithmetic import ARITHMETICS, chosen, convolve, detected, error_of, pack
-from hasnas.nas.scoring.network_scores import MeasuredBalance, NoiseSensitivity, SahdMean, SahdNormalisedMean, SahdSum
+from hasnas.nas.scoring.forward_scores import MeasuredBalance, NoiseSensitivity, SahdMean, SahdNormalisedMean, SahdSum
 from hasnas.nas.scoring.shared_forward import SharedForward, Weights, supports
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.network import build_network
