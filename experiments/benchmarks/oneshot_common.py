@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,18 @@ class Task:
 
     def splits(self) -> Splits:
         """The samples; those that are left out are drawn once, for all seeds."""
-        found = load_splits(self.dataset, None if self.root is None else Path(self.root), self.validation_share, 0)
-        generator = torch.Generator().manual_seed(0)
-        parts = [
-            split.take(torch.randperm(len(split), generator=generator)[:count]) if count else split
-            for split, count in ((found.train, self.training), (found.validation, self.validation))
-        ]
-        return Splits(parts[0], parts[1], found.test, found.normalisation, found.classes)
+        return _splits(self)
+
+
+@lru_cache(maxsize=1)
+def _splits(task: Task) -> Splits:
+    found = load_splits(task.dataset, None if task.root is None else Path(task.root), task.validation_share, 0)
+    generator = torch.Generator().manual_seed(0)
+    parts = [
+        split.take(torch.randperm(len(split), generator=generator)[:count]) if count else split
+        for split, count in ((found.train, task.training), (found.validation, task.validation))
+    ]
+    return Splits(parts[0], parts[1], found.test, found.normalisation, found.classes)
 
 
 def task_named(dataset: str, root: str | None) -> Task:
