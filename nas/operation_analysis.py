@@ -180,7 +180,8 @@ def analyse_operations(task: AnalysisTask) -> OperationAnalysis:
 
     An operation stays if without it nothing fits the budget, or if its removal lowers the mean score of the best tenth
     or the best score by more than noise: the 95 % interval lies below 0. Operations that the score cannot tell apart
-    stay or go together.
+    stay or go together. All of it rests on random candidates: a search reaches scores beyond them, and may need what
+    they do not miss.
 
     Raises:
         NothingFitsError: if the space holds no feasible candidate.
