@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from hasnas.errors import BadInputError
 from hasnas.nas.checkpoint import load_checkpoint
-from hasnas.nas.data import Split, Splits, batches
+from hasnas.nas.data import Normalisation, Split, Splits, batches
 from hasnas.nas.training import loop as loop_module
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity
 from hasnas.nas.training.loop import TrainingDivergedError, check_machine, has_bfloat16
@@ -24,6 +24,8 @@ from hasnas.nas.training.settings import (
 )
 from hasnas.nas.training.state import build_optimizer, derived_seed
 from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.cells import Edge, Genotype
+from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import build_network
 
 EVERYTHING = RetrainSettings(
@@ -206,3 +208,31 @@ def test_many_nodes_need_a_launcher(architecture, few: Splits, tmp_path: Path, m
     monkeypatch.delenv("SLURM_PROCID", raising=False)
     with pytest.raises(BadInputError, match="start the training on every node with torchrun"):
         retrain(architecture, few, RetrainSettings(nodes=2), 0, tmp_path)
+
+
+@pytest.fixture
+def sums() -> Splits:
+    """Regression: how bright the two halves of an image are."""
+    inputs = torch.rand(300, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    targets = torch.stack([inputs[..., :4].mean((1, 2, 3)), inputs[..., 4:].mean((1, 2, 3))], dim=1)
+    targets = (targets - targets.mean(0)) / targets.std(0)
+    inputs = (inputs - inputs.mean()) / inputs.std()
+    parts = [Split(inputs[rows], targets[rows]) for rows in (slice(0, 200), slice(200, 250), slice(250, 300))]
+    return Splits(*parts, Normalisation((0.5,), (0.29,)), classes=2)
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "mse"])
+def test_regression_learns_and_is_judged_by_its_error(loss: str, sums: Splits, tmp_path: Path):
+    cell = Genotype(2, (Edge(0, 1, "conv3x3"),))
+    macro = Macro((1, 8, 8), classes=2, timesteps=4, channels=8, hidden=0, votes=1, final_pool=2, dropout=0.0)
+    architecture = Architecture((cell, cell), macro).to_json()
+    settings = RetrainSettings(epochs=12, batch_size=25, loss=loss, learning_rate=0.01)
+    result = retrain(architecture, sums, settings, 0, tmp_path)
+    network = result.network(architecture)
+    targets = sums.validation.targets
+    with torch.no_grad():
+        error = float((network(sums.validation.inputs) - targets).abs().mean())
+    assert result.validation_accuracy == pytest.approx(-error, rel=1e-5)
+    assert error < 0.8 * float(targets.abs().mean())
+    with pytest.raises(BadInputError, match="mix classes"):
+        retrain(architecture, sums, replace(settings, augmentation=AugmentationSettings(mixup=0.1)), 0, tmp_path / "x")
