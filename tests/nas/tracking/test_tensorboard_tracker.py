@@ -67,7 +67,7 @@ def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, con
     )
     assert set(start.hparams) == declared
     assert start.hparams["budget.energy"].string_value == "1 uJ"
-    assert start.hparams["space.feedback"].string_value == "false"
+    assert start.hparams["search.crossover"].string_value == "false"
     assert set(found.Tags()["scalars"]) == set(RESULTS)
     assert curve(tmp_path / "tensorboard", "result/test accuracy") == [(4, 0.94)]
 
