@@ -44,8 +44,8 @@ SPACES = {
     "digits": SNASNetSpace(Macro((1, 8, 8), **SMALL), feedback=True),
 }
 TRAINING = {
-    "snasnet_backward": RetrainSettings(epochs=3, batch_size=50, learning_rate=4e-3, warmup_epochs=0.2),
-    "digits": RetrainSettings(epochs=4, batch_size=32, learning_rate=4e-3, warmup_epochs=0.2),
+    "snasnet_backward": RetrainSettings(epochs=2, batch_size=40, learning_rate=4e-3, warmup_epochs=0.2),
+    "digits": RetrainSettings(epochs=3, batch_size=32, learning_rate=4e-3, warmup_epochs=0.2),
 }
 
 
