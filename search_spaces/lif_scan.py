@@ -249,13 +249,15 @@ class ScannedLIF(neuron.LIFNode):
 
     def multi_step_forward(self, x_seq: Tensor, *args: Tensor, **kwargs: object) -> Tensor:
         """Spikes of all timesteps."""
-        membrane = self.v if isinstance(self.v, Tensor) else None
+        state = self._memories["v"]
+        membrane = state if isinstance(state, Tensor) else None
         ours = type(self.surrogate_function) is surrogate.ATan and self.surrogate_function.spiking
         same = ours and self.detach_reset and self.decay_input and not self.store_v_seq and self.v_reset is not None
         if not (same and _fits(x_seq, membrane) and compiler_works()):
             return super().multi_step_forward(x_seq, *args, **kwargs)
         operation = LIF(self.tau, self.v_threshold, self.v_reset)
-        spikes, self.v = lif_scan(x_seq, operation, membrane, float(self.surrogate_function.alpha))
+        spikes, last = lif_scan(x_seq, operation, membrane, float(self.surrogate_function.alpha))
+        self._memories["v"] = last
         return spikes
 
 

@@ -37,8 +37,11 @@ def current_groups(graph: LayerGraph) -> tuple[CurrentGroup, ...]:
     """The groups that drive neurons, in the order of their first neurons.
 
     Raises:
-        BadInputError: if neurons are driven by inputs or spikes that no weights scale.
+        BadInputError: for graphs with feedback, or if inputs or spikes that no weights scale drive neurons.
     """
+    for link in graph.connections:
+        if link.delay:
+            raise BadInputError(f"'{link.source}' feeds back into '{link.target}'; thresholds cannot be balanced")
     group_of: dict[str, int] = {}
     members: list[list[str]] = []
     for node in graph.nodes:
@@ -51,9 +54,6 @@ def current_groups(graph: LayerGraph) -> tuple[CurrentGroup, ...]:
         members.append(merged)
         for name in merged:
             group_of[name] = len(members) - 1
-    for link in graph.connections:
-        if link.delay:
-            raise BadInputError(f"'{link.source}' feeds back into '{link.target}'; thresholds cannot be balanced")
     found: dict[int, CurrentGroup] = {}
     for node in graph.nodes:
         if isinstance(node.operation, Neuron):
@@ -91,9 +91,9 @@ def scale_currents(network: SpikingNetwork, group: CurrentGroup, factor: float) 
         raise BadInputError(f"the neurons of '{group.neurons[0]}' cannot be scaled by {factor}; they got no current")
     for name in group.producers:
         module = network.get_submodule(name)
-        module.weight.mul_(factor)  # type: ignore[operator, union-attr]
+        module.weight.mul_(factor)  # type: ignore[operator]
         if module.bias is not None:
-            module.bias.mul_(factor)  # type: ignore[operator, union-attr]
+            module.bias.mul_(factor)  # type: ignore[operator]
     for name in group.readers:
         _read_scaled(network.get_submodule(name), factor)
 
@@ -135,4 +135,4 @@ def _read_scaled(module: nn.Module, factor: float) -> None:
         module.running_mean.mul_(factor)  # type: ignore[union-attr]
         module.running_var.mul_(factor**2)  # type: ignore[union-attr]
     else:
-        module.weight.div_(factor)  # type: ignore[operator, union-attr]
+        module.weight.div_(factor)  # type: ignore[operator]

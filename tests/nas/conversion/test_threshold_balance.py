@@ -52,7 +52,7 @@ def test_scaling_leaves_rectified_units_as_they_are(build, neuron: str):
 
 
 def test_strongest_currents_fire_at_every_timestep(build):
-    network = build_network(build("if", timesteps=4).expand(), seed=0)
+    network = build_network(build("if", timesteps=16).expand(), seed=0)
     settings = ThresholdBalanceSettings(percentile=100, factor=1.0)
     found = balance_thresholds(network, sample(), settings)
     values = network.run(sample())
@@ -110,7 +110,8 @@ def test_route_from_units_to_spikes(build, few, tmp_path):
     assert [record.epoch for record in result.history] == [1, 2, 3]
     assert result.best_epoch == 3
     assert result.validation_accuracy == evaluate(result.network(chosen), few.validation)
-    assert all(torch.equal(run().state_dict[name], value) for name, value in result.state_dict.items())
+    again = run()
+    assert all(torch.equal(again.state_dict[name], value) for name, value in result.state_dict.items())
 
 
 def test_without_fine_tuning_the_converted_network(build, few, tmp_path):
