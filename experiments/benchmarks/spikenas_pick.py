@@ -30,6 +30,7 @@ from hasnas.search_spaces.space import Codes, sample
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace, id_of_codes
 
 CANDIDATES, ROUND, SEEDS = 5000, 1000, 100
+COUNTS = (1000, CANDIDATES, 15_625)
 MEAN, DEVIATION = (0.4913, 0.4821, 0.4465), (0.2470, 0.2434, 0.2615)  # as in SNASNet's transforms
 
 
@@ -79,9 +80,9 @@ def score_all(table: BenchmarkTable, images: torch.Tensor, path: Path, seed: int
 
 
 def seconds_of(table: BenchmarkTable, name: str, count: int) -> float:
-    """CPU seconds of a score on so many candidates, median of five goes; what is made once for a space is free."""
+    """CPU seconds of a score on so many candidates, median of three goes; what is made once for a space is free."""
     score, task, spent = SCORES.get(name)(), ScoringTask(table.space), []
-    for seed in range(6):
+    for seed in range(4):
         codes = table.codes[_subset(table, seed, count)]
         start = time.process_time()
         score(task, codes)
@@ -114,13 +115,13 @@ def report(table: BenchmarkTable, path: Path, seed: int, seconds: float) -> None
     cost: dict[tuple[str, int], float] = {}
     for name in ("trainability", "isometric_depth", "balanced_depth", "depth"):
         total = SCORES.get(name)()(ScoringTask(table.space), table.codes).total
-        for count in (1500, CANDIDATES, len(table)):
+        for count in COUNTS:
             picks[name, count], cost[name, count] = picks_of(table, total, count), seconds_of(table, name, count)
             print(f"{name}, {count} candidates: {interval(picks[name, count])} in {cost[name, count]:.4f} CPU-s, "
                   f"{CANDIDATES * seconds / cost[name, count]:,.0f}x less than SNASNet's loop; "
                   f"against its pick {interval(picks[name, count] - theirs)}")  # fmt: skip
     for name in ("trainability", "isometric_depth", "balanced_depth"):
-        for count in (1500, CANDIDATES, len(table)):
+        for count in COUNTS:
             gain = interval(picks[name, count] - picks["depth", len(table)])
             print(f"{name} on {count} ({cost[name, count]:.3f} CPU-s) - depth on all with random ties "
                   f"({cost['depth', len(table)]:.3f} CPU-s), paired: {gain}")  # fmt: skip
