@@ -45,7 +45,7 @@ from .fused_kernels import fire, materialise, moments
 Floats = NDArray[np.float32]
 EPSILON = 1e-5
 PLAIN = (Input, Conv2d, Linear, BatchNorm, LIF, AvgPool2d, MaxPool2d, Add, Flatten, Dropout, Vote, Output)
-LIVE_BYTES = 6 << 30
+LIVE_BYTES = 3 << 30
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,10 +85,21 @@ def bench_proxies(
             count = used.gradient_batch if name in GRADIENT_SCORES else used.batch
             macro = replace(table.space.macro, channels=used.channels, timesteps=used.timesteps)
             task = ScoringTask(replace(table.space, macro=macro), batch[0][:count], batch[1][:count], seed)
-            found.append({**proxy_row(table, name, systematic_rows(table, used.networks), task), "batch": count})
+            row = proxy_row(table, name, systematic_rows(table, used.networks), task)
+            found.append({**row, "batch": count, "arithmetic": _arithmetic_of(name)})
         else:
-            found.append({**proxy_row(table, name, np.arange(len(table)), ScoringTask(table.space)), "batch": 0})
+            row = proxy_row(table, name, np.arange(len(table)), ScoringTask(table.space))
+            found.append({**row, "batch": 0, "arithmetic": "float64"})
     return found
+
+
+def _arithmetic_of(name: str) -> str:
+    """The numbers that convolutions are computed with on this machine."""
+    from hasnas.nas.scoring.arithmetic import detected
+    from hasnas.nas.scoring.forward_scores import ForwardScore
+
+    score = SCORES.get(name)
+    return detected() if isinstance(score, type) and issubclass(score, ForwardScore) else "float32"
 
 
 def proxies_table(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:

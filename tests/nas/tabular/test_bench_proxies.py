@@ -13,6 +13,7 @@ from PIL import Image
 from hasnas.datasets.cifar_jpeg import FILE
 from hasnas.errors import BadInputError
 from hasnas.nas.cli import run_command
+from hasnas.nas.scoring.arithmetic import detected
 from hasnas.nas.tabular.bench_proxies import NetworkSettings, bench_proxies, bootstrap, systematic_rows, top_share
 from hasnas.nas.tabular.table import read_table
 from hasnas.search_spaces.spikenas_bench import codes_of_id
@@ -68,6 +69,7 @@ def test_scores_of_networks_are_ranked_on_a_part(path: Path, images: Path) -> No
     sahd, snip = bench_proxies(path, ["sahd_sum", "snip"], images=images, settings=small)
     assert (sahd["n"], sahd["batch"], snip["n"], snip["batch"]) == (6, 8, 6, 4)
     assert sahd["with_live_convs"] > 0.5
+    assert (sahd["arithmetic"], snip["arithmetic"]) == (detected(), "float32")
     assert set(sahd) >= COLUMNS
 
 
