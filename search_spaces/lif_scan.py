@@ -45,10 +45,10 @@ def integrate(x: Tensor, membrane: Tensor | None, numbers: Tensor) -> tuple[Tens
     spikes = []
     value = _start(x, membrane, reset)
     for current in x.unbind():
-        value = value + (current.float() - (value - reset)) / tau
+        value = value + (current - (value - reset)) / tau
         spike = (value >= threshold).to(torch.float32)
         value = spike * reset + (1 - spike) * value
-        spikes.append(spike.to(x.dtype))
+        spikes.append(spike)
     return torch.stack(spikes), value
 
 
@@ -75,7 +75,7 @@ def credit(
     tau, threshold, reset, scale, slope = numbers.unbind()
     value, potentials = _start(x, membrane, reset), []
     for current in x.unbind():
-        value = value + (current.float() - (value - reset)) / tau
+        value = value + (current - (value - reset)) / tau
         potentials.append(value)
         fired = (value >= threshold).to(torch.float32)
         value = fired * reset + (1 - fired) * value
@@ -85,8 +85,8 @@ def credit(
         steepness = slope * (potential - threshold)
         surrogate_gradient = scale / (1 + steepness * steepness)
         kept = 1 - (potential >= threshold).to(torch.float32)
-        gradient = arriving.float() * surrogate_gradient + carry * kept
-        gradients.append((gradient / tau).to(x.dtype))
+        gradient = arriving * surrogate_gradient + carry * kept
+        gradients.append(gradient / tau)
         carry = gradient - gradient / tau
     return torch.stack(gradients[::-1]), carry
 
@@ -103,18 +103,17 @@ class _Form:
     """What a compiled loop is compiled for; the number of neurons and their constants stay open."""
 
     steps: int
-    dtype: torch.dtype
     moving: bool
     repeated: bool
     threads: int
 
     @staticmethod
     def of(x: Tensor, membrane: Tensor | None) -> _Form:
-        return _Form(len(x), x.dtype, membrane is not None, x.stride(0) == 0, torch.get_num_threads())
+        return _Form(len(x), membrane is not None, x.stride(0) == 0, torch.get_num_threads())
 
     def example(self) -> tuple[Tensor, Tensor | None, Tensor]:
         """Arguments of this form."""
-        rows = torch.zeros(1 if self.repeated else self.steps, WARM_UP_NEURONS, dtype=self.dtype)
+        rows = torch.zeros(1 if self.repeated else self.steps, WARM_UP_NEURONS)
         membrane = torch.zeros(WARM_UP_NEURONS) if self.moving else None
         return rows.expand(self.steps, -1), membrane, torch.ones(5)
 
@@ -199,7 +198,7 @@ def lif_scan(x: Tensor, operation: LIF, membrane: Tensor | None = None, alpha: f
     The first call for each T compiles, which takes seconds. Without a compiler the same loop runs uncompiled.
 
     Args:
-        x: input currents `[T, ...]`, float32 or bfloat16, on the CPU.
+        x: input currents `[T, ...]`, float32, on the CPU.
         operation: tau, threshold and reset.
         membrane: potentials to start from, float32 `[...]`; `None` for neurons at rest.
         alpha: width of the arctangent surrogate, see SpikingJelly's `ATan`.
@@ -212,12 +211,12 @@ def lif_scan(x: Tensor, operation: LIF, membrane: Tensor | None = None, alpha: f
 
     Source: equations of SpikingJelly 2.0's `LIFNode` with `decay_input`, hard and detached reset.
 
-    >>> spikes, membrane = lif_scan(torch.tensor([[0.9], [1.5], [0.9]]), LIF(tau=2.0, threshold=0.8))
-    >>> spikes.flatten().tolist(), round(float(membrane), 4)
-    ([0.0, 1.0, 0.0], 0.45)
+    >>> spikes, membrane = lif_scan(torch.tensor([[0.9, 1.8], [1.5, 0.4]]), LIF(tau=2.0, threshold=0.8))
+    >>> spikes.tolist(), membrane.tolist()
+    ([[0.0, 1.0], [1.0, 0.0]], [0.0, 0.20000000298023224])
     """
     if not _fits(x, membrane):
-        raise BadInputError(f"lif_scan got {x.dtype} on {x.device}; give float32 or bfloat16 on the CPU, [T, ...]")
+        raise BadInputError(f"lif_scan got {x.dtype} on {x.device}; give float32 on the CPU, [T, ...]")
     scale = alpha / 2
     numbers = torch.tensor([operation.tau, operation.threshold, operation.reset, scale, math.pi * scale])
     flat, start = x.reshape(len(x), -1), None if membrane is None else membrane.reshape(-1)
@@ -236,15 +235,15 @@ def _plain(x: Tensor, membrane: Tensor | None, numbers: Tensor) -> tuple[Tensor,
 
 def _fits(x: Tensor, membrane: Tensor | None) -> bool:
     state = membrane is None or (membrane.dtype == torch.float32 and membrane.shape == x.shape[1:])
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and x.numel() > 0 and state
+    return x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() > 0 and state
 
 
 class ScannedLIF(neuron.LIFNode):
     """SpikingJelly's LIF neurons, whose `multi_step_forward` is `lif_scan` wherever that is possible.
 
     It has no parameters, so that networks with and without it exchange states, and holds nothing compiled, so that it
-    can be copied and stored like any module. On other devices, with another surrogate, or without a compiler, it is
-    SpikingJelly's neuron.
+    can be copied and stored like any module. On other devices, in other precisions, with another surrogate, or without
+    a compiler, it is SpikingJelly's neuron.
     """
 
     def multi_step_forward(self, x_seq: Tensor, *args: Tensor, **kwargs: object) -> Tensor:

@@ -1,6 +1,8 @@
-"""Soft-LIF on MNIST: the spiking network's error against T, and its synaptic operations beside multiply-accumulates.
+"""Soft-LIF on images: the spiking network's error against T, and its synaptic operations beside multiply-accumulates.
 
-`python experiments/benchmarks/soft_lif.py --out DIR --data-root DIR [--seeds 0] [--split validation]`
+`python experiments/benchmarks/soft_lif.py --out DIR --data-root DIR [--seeds 0] [--split validation] [--dataset mnist]`
+
+Called again with another split, it reads out the stored training.
 """
 
 from __future__ import annotations
@@ -27,11 +29,13 @@ TIMES = (1, 2, 3, 5, 8, 10, 15, 20, 30, 40, 50, 75, 100)
 JUDGED_AT = 50
 
 
-def architecture(channels: int, tau: float) -> Architecture:
-    """Stem, a convolution, a reduction, a convolution and a classifier, on maps of 14 x 14 and 7 x 7."""
+def architecture(splits: Splits, channels: int, tau: float) -> Architecture:
+    """Stem, a convolution, a reduction, a convolution and a classifier; MNIST's maps are 14 x 14 and 7 x 7."""
     cell = Genotype(2, (Edge(0, 1, "conv3x3"),))
-    image = (1, 28, 28)
-    macro = Macro(image, 10, JUDGED_AT, channels, stem_stride=2, hidden=0, votes=1, dropout=0.1, tau=tau)
+    planes, height, width = splits.train.inputs.shape[1:]
+    stride = 2 if height > 16 else 1
+    image, classes = (planes, height, width), splits.classes
+    macro = Macro(image, classes, JUDGED_AT, channels, stem_stride=stride, hidden=0, votes=1, dropout=0.1, tau=tau)
     return Architecture((cell, cell), macro)
 
 
@@ -44,7 +48,7 @@ def settings(arguments: argparse.Namespace) -> RetrainSettings:
 
 def run(seed: int, arguments: argparse.Namespace, splits: Splits) -> dict[str, Any]:
     """Train once and read out on the chosen split."""
-    chosen, soft = architecture(arguments.channels, arguments.tau), SoftLIFSettings(noise=arguments.noise)
+    chosen, soft = architecture(splits, arguments.channels, arguments.tau), SoftLIFSettings(noise=arguments.noise)
     start = time.perf_counter()
 
     def report(epoch: int, metrics: Any) -> None:
@@ -105,7 +109,8 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--dataset", default="mnist")
+    parser.add_argument("--data-root", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     parser.add_argument("--epochs", type=int, default=3)
@@ -114,7 +119,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.01)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    splits = load_splits("mnist", arguments.data_root, validation_share=0.1, seed=0)
+    splits = load_splits(arguments.dataset, arguments.data_root, validation_share=0.1, seed=0)
     results = []
     for seed in arguments.seeds:
         results.append(run(seed, arguments, splits))

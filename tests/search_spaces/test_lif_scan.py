@@ -64,12 +64,13 @@ def test_equals_spikingjelly():
 
 
 def test_parts_and_state_carried_over(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(lif_scan, "MOST_STEPS", 2)
+    monkeypatch.setattr(lif_scan, "MOST_STEPS", 1)
     plain = neuron_module(OPERATION)
     compare(currents(3, 4, 5), plain, scanned(plain))
 
 
-def test_gradient_through_the_membrane():
+def test_gradient_through_the_membrane(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lif_scan, "MOST_STEPS", 1)
     x = currents(2, 6).requires_grad_()
     start = torch.full((6,), 0.3, requires_grad=True)
     _, last = lif_scan.lif_scan(x, OPERATION, start)
@@ -101,10 +102,11 @@ def test_other_surrogates_run_as_before():
     compare(currents(2, 40), plain, scanned(plain))
 
 
-def test_double_precision_runs_as_before_and_the_function_refuses_it():
-    plain, x = neuron_module(OPERATION), currents(2, 40).double()
+@pytest.mark.parametrize("precision", [torch.float64, torch.bfloat16])
+def test_other_precisions_run_as_before_and_the_function_refuses_them(precision: torch.dtype):
+    plain, x = neuron_module(OPERATION), currents(2, 40).to(precision)
     compare(x, plain, scanned(plain))
-    with pytest.raises(BadInputError, match="float64"):
+    with pytest.raises(BadInputError, match="give float32"):
         lif_scan.lif_scan(x, OPERATION)
 
 
