@@ -1,11 +1,15 @@
+import os
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
 
+from hasnas.errors import HasnasError
 from hasnas.nas.data import Splits
 from hasnas.nas.training.loop import EpochBatches, TrainingDivergedError
+from hasnas.nas.training.processes import _listen
 from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.settings import AugmentationSettings, RetrainSettings
 
@@ -45,7 +49,25 @@ def test_two_processes_train_together_and_resume(architecture, few: Splits, tmp_
     assert abs(first.history[0].loss - alone.history[0].loss) < 0.3
 
 
-def test_what_a_process_raises_arrives(architecture, few: Splits, tmp_path: Path):
-    few.train.inputs[:] = float("nan")
-    with pytest.raises(TrainingDivergedError, match="epoch 1, step 1, first in 'input'"):
-        retrain(architecture, few, SETTINGS, 0, tmp_path)
+def test_what_a_process_says_arrives():
+    messages = get_context("spawn").Queue()
+    heard: list[tuple[int, dict[str, float]]] = []
+    messages.put((1, {"loss": 2.0}))
+    messages.put(TrainingDivergedError("the loss is NaN"))
+
+    def listen() -> None:
+        while True:  # the queue passes messages on in a thread of its own, so the first call may find none
+            _listen([], messages, lambda epoch, metrics: heard.append((epoch, dict(metrics))))
+
+    with pytest.raises(TrainingDivergedError, match="the loss is NaN"):
+        listen()
+    assert heard == [(1, {"loss": 2.0})]
+
+
+def test_a_process_that_dies_is_noticed():
+    context = get_context("spawn")
+    worker = context.Process(target=os._exit, args=(3,))
+    worker.start()
+    with pytest.raises(HasnasError, match="died with exit code 3; start it again"):
+        _listen([worker], context.Queue(), None)
+    worker.join()
