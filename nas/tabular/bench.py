@@ -20,6 +20,7 @@ from .table import read_table
 
 FloatArray = NDArray[np.float64]
 DEFAULT_HARDWARE = "rram-32nm"
+SHORT_NAMES = {"evolution": "regularized_evolution"}
 
 
 def bench_spikenas(
@@ -39,8 +40,9 @@ def bench_spikenas(
 
     Args:
         data: the benchmark's `.npz` file.
-        strategy: a registered strategy, or a yardstick: `random_raw` draws repeats and disconnected architectures too,
-            `random_cells` distinct cells uniformly, `random_repeated_cells` the same with repeats and at any cost.
+        strategy: a registered strategy (`evolution` is short for `regularized_evolution`), or a yardstick: `random_raw`
+            draws repeats and disconnected architectures too, `random_cells` distinct cells uniformly,
+            `random_repeated_cells` the same with repeats and at any cost.
         evaluations: networks each search may look up.
         seeds: how many searches.
         feasible_share: share of the distinct cells that the limit on `cost` keeps; 1 is no limit.
@@ -60,7 +62,7 @@ def bench_spikenas(
     Raises:
         BadInputError: if the file, the strategy or a number cannot be used.
     """
-    known = sorted({*STRATEGIES.names(), *YARDSTICKS})
+    known = sorted({*STRATEGIES.names(), *YARDSTICKS, *SHORT_NAMES})
     if strategy not in known:
         raise BadInputError(f"unknown search strategy '{strategy}'{nearest(strategy, known)}")
     for name, value in (("evaluations", evaluations), ("seeds", seeds)):
@@ -70,10 +72,10 @@ def bench_spikenas(
     share, limit = (feasible_share, None) if budget is None else parse_budget(budget, field)
     chip = None if field == OPERATIONS and hardware is None else load_hardware(hardware or DEFAULT_HARDWARE)
     objective = Objective(read_table(data), field, share, chip, limit)
-    searches, seconds = [], []
+    player, searches, seconds = SHORT_NAMES.get(strategy, strategy), [], []
     for seed in range(first_seed, first_seed + seeds):
         start = time.process_time()
-        searches.append(play(objective, strategy, evaluations, seed, known_costs=known_costs))
+        searches.append(play(objective, player, evaluations, seed, known_costs=known_costs))
         seconds.append(time.process_time() - start)
     return {
         "strategy": strategy,

@@ -112,6 +112,11 @@ def test_searches_are_the_same_again(path: Path) -> None:
     assert {**first, "cpu_s": 0} == {**second, "cpu_s": 0}
 
 
+def test_evolution_has_a_short_name(path: Path) -> None:
+    short, full = (bench_spikenas(path, name, 25, 1) for name in ("evolution", "regularized_evolution"))
+    assert {**short, "cpu_s": 0, "strategy": ""} == {**full, "cpu_s": 0, "strategy": ""}
+
+
 def test_the_predictor_beats_random_search(table: BenchmarkTable) -> None:
     objective = Objective(table)
     guided, blind = (
