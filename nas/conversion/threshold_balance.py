@@ -44,7 +44,8 @@ class ThresholdBalanceSettings:
     """How thresholds are balanced, and for how long the spiking network is trained afterwards.
 
     Args:
-        percentile: of the largest currents of neurons over time, 0 to 100; 100 is the maximum, as published.
+        percentile: of the largest currents of neurons over time, 0 to 100; 100 is the maximum, as published, which
+            leaves leaky neurons with few timesteps nearly silent.
         factor: threshold for each unit of that current; 0.7 in the released code.
         calibration_samples: from the train split; 512 in the released code.
         fine_tuning_epochs: of the spiking network; 0 leaves it as converted.
@@ -54,7 +55,7 @@ class ThresholdBalanceSettings:
         BadInputError: naming the field, if a value is out of range.
     """
 
-    percentile: float = 95.0
+    percentile: float = 90.0
     factor: float = 0.7
     calibration_samples: int = 512
     fine_tuning_epochs: int = 5
