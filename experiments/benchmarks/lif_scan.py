@@ -112,7 +112,7 @@ def training_step(rounds: int, clock: str) -> dict[str, Any]:
         loss = functional.cross_entropy(network(x), targets)
         loss.backward()
         optimizer.step()
-        losses[name] = float(loss)
+        losses[name] = float(loss.detach())
 
     calls: dict[str, Callable[[], object]] = {}
     for name in ("ours", "eager"):
