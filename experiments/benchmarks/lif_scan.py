@@ -157,6 +157,7 @@ def main() -> None:
     parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall", help="processor: for a loaded machine")
     parser.add_argument("--timesteps", type=int, nargs="+", default=[2, 4, 8])
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(arguments.threads)
     if not compiler_works():
         raise SystemExit("torch.compile does not work here")
