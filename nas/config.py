@@ -178,6 +178,7 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
     from hasnas.search_spaces.space import SPACES
 
     from .scoring.score import SCORES
+    from .conversion import TRAINING_METHODS
     from .strategies.strategy import STRATEGIES
 
     chosen: list[tuple[str, str | None, Sequence[str]]] = [
@@ -185,6 +186,7 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
         ("space.name", None if config.space.file else config.space.name, SPACES.names()),
         ("hardware.preset", config.hardware.preset, hardware_names()),
         ("search.strategy", config.search.strategy, STRATEGIES.names()),
+        ("retrain.method", config.retrain.method, TRAINING_METHODS.names()),
         ("search.score", config.search.score, SCORES.names()),
         *(("space.operations", name, [*OPERATIONS, *_named(name)]) for name in config.space.operations or ()),
     ]

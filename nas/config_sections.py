@@ -410,6 +410,7 @@ class RetrainSection(Section):
         top: networks to retrain, the best of the front first.
         epochs: passes over the train split.
         batch_size: samples per step.
+        method: `surrogate` trains the spiking network; `soft_lif`, `threshold_balance` and `spike_response` convert.
         optimizer: the update rule.
         learning_rate: the largest step size; it rises, then falls along a half cosine.
         weight_decay: pull on kernels and matrices.
@@ -432,6 +433,7 @@ class RetrainSection(Section):
     top: Annotated[int, Field(ge=1, le=10_000)] = 3
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 25
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 32
+    method: str = "surrogate"
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
     learning_rate: Rate = 4e-3
     weight_decay: Share = 2e-2

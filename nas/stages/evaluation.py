@@ -15,12 +15,12 @@ from torch import Tensor
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.datasets.frames import Framing
 from hasnas.nas.checkpoint import load_checkpoint
+from hasnas.nas.conversion import TRAINING_METHODS
 from hasnas.nas.data import Splits, batches, load_splits
 from hasnas.nas.nni_engine.sharing import inherit
 from hasnas.nas.objectives import ACCURACY, DEVICE_ACCURACY
 from hasnas.nas.robustness import evaluate_on_chips
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity, recalibrate_batch_norm
-from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork
@@ -138,7 +138,8 @@ class BriefTask:
 def evaluate_briefly(task: BriefTask) -> dict[str, float]:
     """What `evaluate_inherited` returns, after a short training from scratch."""
     splits = splits_of(task.data)
-    result = retrain(task.architecture, splits, task.settings, task.seed, Path(task.checkpoint_directory))
+    train = TRAINING_METHODS.get(task.settings.method)
+    result = train(task.architecture, splits, task.settings, task.seed, Path(task.checkpoint_directory))
     return score(result.network(task.architecture), splits, task.device, task.seed)
 
 

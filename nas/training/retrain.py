@@ -15,6 +15,7 @@ from hasnas.datasets.frames import Framing
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from hasnas.nas.conversion import TRAINING_METHODS
 from hasnas.nas.data import Splits, batches, load_splits
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork, build_network
@@ -289,7 +290,8 @@ def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> Ret
     root = None if task.root is None else Path(task.root)
     splits = load_splits(task.dataset, root, task.validation_share, task.split_seed, task.framing)
     directory = Path(task.checkpoint_directory)
-    result = retrain(task.architecture, splits, task.settings, task.seed, directory, progress)
+    train = TRAINING_METHODS.get(task.settings.method)
+    result = train(task.architecture, splits, task.settings, task.seed, directory, progress)
     network = result.network(task.architecture)
     activity = measure_activity(network, splits.validation)
     write_atomic(directory / ACTIVITY_FILE, json.dumps(activity, indent=1) + "\n")

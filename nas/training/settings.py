@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from hasnas.errors import BadInputError, nearest
+from hasnas.nas.conversion import TRAINING_METHODS
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SURROGATES = ("arctan", "sigmoid", "triangle", "piecewise")
@@ -143,6 +144,8 @@ class RetrainSettings(Checked):
     Args:
         epochs: passes over the train split.
         batch_size: samples per step, at least 2.
+        method: a registered training method: `"surrogate"` gradients from scratch, or a conversion (`"soft_lif"`,
+            `"threshold_balance"`, `"spike_response"`).
         optimizer: `"adamw"`, `"adam"` or `"sgd"` (with momentum 0.9).
         learning_rate: the largest step size; about 0.3 for SGD.
         weight_decay: pull on kernels and matrices; biases and batch norm are left alone.
@@ -179,6 +182,7 @@ class RetrainSettings(Checked):
     label_smoothing: float = 0.1
     warmup_epochs: float = 1.0
     gradient_clip: float | None = 5.0
+    method: str = "surrogate"
     loss: str = "smooth_l1"
     patience: int | None = None
     ema_decay: float | None = None
@@ -194,6 +198,7 @@ class RetrainSettings(Checked):
     noise: NoiseSettings = NoiseSettings()
 
     def __post_init__(self) -> None:
+        self._check_name("method", TRAINING_METHODS.names())
         self._check_name("optimizer", OPTIMIZERS)
         self._check_name("loss", LOSSES)
         self._check_name("precision", PRECISIONS)
