@@ -214,7 +214,7 @@ def _describe_screen(screen: Mapping[str, Any]) -> str:
 
 def _describe_front(goal: Goal, networks: Sequence[Mapping[str, Any]]) -> list[str]:
     if goal.score is None:
-        return _describe_networks("front, with inherited weights", networks)
+        return _describe_networks("front, before retraining", networks)
     return _describe_networks(f"front, by {goal.label} without training", networks, goal)
 
 

@@ -266,7 +266,8 @@ def play(
         known_costs: admit cells by the costs of the trained networks, an oracle; for yardsticks only.
     """
     shown = _shown_rows(objective, seed)
-    searcher, aware = _searcher(objective, strategy, seed, known_costs)
+    settings = SETTINGS.model_copy(update={"evaluations": evaluations})
+    searcher, aware = _searcher(objective, strategy, seed, known_costs, settings)
     rows: list[int] = []
     while len(rows) < evaluations:
         asked = searcher.ask(min(batch, evaluations - len(rows)))
@@ -292,7 +293,9 @@ def _shown_rows(objective: Objective, seed: int) -> NDArray[np.int64]:
     return shown
 
 
-def _searcher(objective: Objective, strategy: str, seed: int, known_costs: bool) -> tuple[Strategy, bool]:
+def _searcher(
+    objective: Objective, strategy: str, seed: int, known_costs: bool, settings: SearchSection
+) -> tuple[Strategy, bool]:
     """The strategy, and whether it takes costs as an objective of its own."""
     limited = objective.limited
     if strategy == RAW:
@@ -308,7 +311,7 @@ def _searcher(objective: Objective, strategy: str, seed: int, known_costs: bool)
     if strategy == LEARNS_COSTS:
         admits = _everything
     problem = SearchProblem(
-        objective.space, admits, SETTINGS, seed, (cost,) if aware else (), best=100.0, worst=100 - WORST_ERROR
+        objective.space, admits, settings, seed, (cost,) if aware else (), best=100.0, worst=100 - WORST_ERROR
     )
     return STRATEGIES.get(strategy)(problem), aware or not limited
 

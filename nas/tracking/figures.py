@@ -83,7 +83,7 @@ def _cost_panel(panel: Axes, limit: str, trials: Sequence[Trial], value: float |
     searched = [trial for trial in priced if trial.stage == "search" and _known(trial, goal.metric)]
     best = sorted(front(searched), key=lambda trial: trial.costs[field])
     retrained = [trial for trial in priced if trial.stage == "retrain"]
-    how = "inherited weights" if goal.score is None else "not trained"
+    how = "before retraining" if goal.score is None else "not trained"
     accurate = panel
     if goal.score is not None and retrained:
         accurate = panel.twinx()
