@@ -27,8 +27,8 @@ ENUMERABLE = 1 << 15
 RESAMPLES = 1000
 # The best of a sample is one noisy number; a climb from the best of each of so many blocks has a spread.
 BLOCKS = 10
-# Steps of a climb, and neighbours that are tried in each of them.
-STEPS, NEIGHBOURS = 60, 16
+# Neighbours that are tried in each step of a climb.
+NEIGHBOURS = 16
 TOP = 0.1
 EQUAL = 1e-9
 
@@ -150,6 +150,7 @@ class AnalysisTask:
         score: canonical codes `[N, genes]` -> values `[N]`, larger is better.
         score_name: its name.
         samples: feasible candidates for each set of operations.
+        steps: of each climb from the best of them.
         seed: of the draws.
     """
 
@@ -159,6 +160,7 @@ class AnalysisTask:
     score: Callable[[Codes], FloatArray]
     score_name: str
     samples: int = 2000
+    steps: int = 60
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -267,7 +269,7 @@ def _climb(task: AnalysisTask, sample: _Sample, removed: frozenset[str]) -> Floa
     allowed = [np.flatnonzero([name not in removed for name in names]) for names in _names(task.space)]
     starts = [block[np.argmax(sample.scores[block])] for block in np.array_split(np.arange(len(sample.scores)), BLOCKS)]
     codes, scores = sample.codes[starts], sample.scores[starts]
-    for _ in range(STEPS):
+    for _ in range(task.steps):
         children = np.repeat(codes, NEIGHBOURS, axis=0)
         genes = rng.integers(len(allowed), size=len(children))
         children[np.arange(len(children)), genes] = [rng.choice(allowed[gene]) for gene in genes]

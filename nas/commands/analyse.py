@@ -42,7 +42,7 @@ def analyse(config: Path, overrides: list[str], score: str | None, samples: int)
         return np.array([merit(metrics) for task in tasks for metrics in score_candidates(task)])
 
     admits = admission(setup.pricer, setup.budget)
-    task = AnalysisTask(setup.space, admits, setup.pricer.costs, scores, chosen, samples, loaded.seed)
+    task = AnalysisTask(setup.space, admits, setup.pricer.costs, scores, chosen, samples, seed=loaded.seed)
     return analyse_operations(task)
 
 

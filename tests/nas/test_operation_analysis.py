@@ -32,7 +32,7 @@ def only_3x3(codes: Codes) -> np.ndarray:
 
 def task(score: Callable[[Codes], np.ndarray] = only_3x3, budget: Budget | None = None, samples: int = 400):
     admits = admission(PRICER, budget or Budget())
-    return AnalysisTask(SPACE, admits, PRICER.costs, score, "test", samples, seed=1)
+    return AnalysisTask(SPACE, admits, PRICER.costs, score, "test", samples, steps=4, seed=1)
 
 
 def test_an_operation_that_scores_stays_and_the_others_go():
