@@ -131,6 +131,8 @@ def _stages(stages: Sequence[Mapping[str, Any]]) -> Markup:
 def _network(network: ReturnedNetwork) -> list[Text]:
     trial = network.trial
     parts: list[Text] = [element("h2", f"Network {trial.key}"), element("p", network.note, css="note")]
+    if "macro" in trial.architecture:
+        parts.append(element("p", _around_the_cells(trial.architecture["macro"])))
     cells = trial.architecture.get("cells", [])
     if cells:
         parts.append(Markup(to_svg(cell_drawing(cells))))
@@ -139,6 +141,17 @@ def _network(network: ReturnedNetwork) -> list[Text]:
     if network.firing_rates:
         parts += [element("h3", "Firing rates"), Markup(to_svg(firing_rates(network.firing_rates)))]
     return parts
+
+
+def _around_the_cells(macro: Mapping[str, Any]) -> str:
+    """What may be searched beside the cells, in words."""
+    bits = macro.get("weight_bits", 0)
+    weights = f"weights of {bits} bits" if bits else "weights as the hardware stores them"
+    neurons = str(macro.get("neuron", "lif")).upper()
+    return (
+        f"{macro['timesteps']} timesteps, {macro['channels']} channels in the first cell, {neurons} neurons with threshold "
+        f"{macro['threshold']:g}, {weights}."
+    )
 
 
 def _cost_tables(tree: Mapping[str, Any]) -> list[Text]:

@@ -55,6 +55,8 @@ def test_the_report_shows_the_returned_network(run: Path, history: list[Trial]):
     assert "94.00%" in page.text
     assert "500 nJ" in page.text
     assert "of 1 uJ" in page.text
+    macro = winner.architecture["macro"]
+    assert f"{macro['timesteps']} timesteps, {macro['channels']} channels in the first cell, LIF neurons" in page.text
     assert "cell1.3.lif" in page.text or "head.lif" in page.text
     assert page.links == [f"export/{winner.key}/card.json"]
     assert "script" not in page.tags
