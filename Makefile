@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	$(BIN)/hasnas search experiments/digits.yaml --workers 2
 
 test: $(VENV)/installed-test lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check hasnas tests experiments
