@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from hasnas.errors import BadInputError
 from hasnas.search_spaces.graph import (
     LIF,
     Add,
@@ -246,7 +247,9 @@ class SharedForward:
             case Flatten():
                 image = _tensor(arriving[0]).permute(0, 1, 4, 2, 3).flatten(2)
                 return Value.plain(image[:, :, None, None])
-        raise NotImplementedError(f"layer {node.name}")
+        raise BadInputError(
+            f"layer '{node.name}' ({type(node.operation).__name__}) is not computed here; ask for one before the vote"
+        )
 
     def _fire(self, value: Value, neuron: tuple[float, float, float]) -> Tensor:
         spikes = torch.empty(self.timesteps, *value.raws[0].shape[1:], dtype=torch.uint8)
