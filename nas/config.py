@@ -22,7 +22,6 @@ from .config_sections import (
     ExportSection,
     HardwareSection,
     NonidealSection,
-    RetrainSection,
     ScreenSection,
     SearchSection,
     Section,
@@ -30,6 +29,7 @@ from .config_sections import (
     SupernetSection,
     expand_hardware,
 )
+from .config_training import RetrainSection
 from .config_yaml import apply_override, one_line, parse_override, parse_yaml, to_yaml
 
 PACKAGES = ("hasnas", "torch", "spikingjelly", "nni", "numpy", "pytorch-lightning")
