@@ -18,8 +18,10 @@ through neurons, convolution and batch norm, the mean square of a gradient is mu
 
 Neurons without leak keep all until a spike resets them; an adaptive threshold is left out of these rules.
 
-A convolution then counts min(chi, 1 / chi): 1 at isometry, less the more it shrinks or blows up gradients, and a
-path counts the sum of its convolutions. No constant of these rules is fitted.
+A convolution then counts min(chi, 1 / chi): 1 at isometry, less the more it shrinks or blows up gradients. What it adds
+to a network for images is context, so this is multiplied by the share of its weights that see a neighbouring place,
+1 - 1 / (kernel size)^2, in units of a 3 x 3 kernel's: a 1 x 1 kernel mixes channels and sees no neighbour. A path counts
+the sum of its convolutions. No constant of these rules is fitted.
 
 Source: mean-field theory of signal propagation (Schoenholz et al., ICLR 2017; Yang et al., "A mean field theory of
 batch normalization", ICLR 2019), carried over to leaky integrate-and-fire neurons here.
@@ -106,8 +108,17 @@ def _sums(rate: FloatArray, macro: Macro) -> tuple[FloatArray, ...]:
     )
 
 
+def seen_context(kernel_size: NDArray[np.int64]) -> FloatArray:
+    """Share of a kernel's weights that see a neighbouring place, a 3 x 3 kernel's being 1.
+
+    >>> seen_context(np.array([1, 3, 5])).round(2).tolist()
+    [0.0, 1.0, 1.08]
+    """
+    return (1 - 1 / np.maximum(kernel_size, 1) ** 2) * 9 / 8
+
+
 def isometric_depth(field: NetworkField, macro: Macro) -> FloatArray:
-    """Longest path counted in convolutions that keep gradients, `[N]`.
+    """Longest path counted in convolutions that keep gradients and see neighbours, `[N]`.
 
     Cells follow each other, so what genotypes of their own count adds up; a genotype that several cells share counts
     once, where it is weakest. On SpikeNAS-Bench, whose cells share one, the mean over the cells in place of the weakest
@@ -117,13 +128,14 @@ def isometric_depth(field: NetworkField, macro: Macro) -> FloatArray:
     for cell in field.cells:
         gain = np.nan_to_num(gradient_gains(cell, macro), nan=0.0)
         keeps = np.where(cell.arrays.conv, np.minimum(gain, 1 / np.maximum(gain, GAIN_RANGE[0])), 0.0)
-        depth, genotype = longest_path(cell.arrays, keeps), id(cell.arrays)
+        counts = keeps * seen_context(cell.arrays.kernel_size)
+        depth, genotype = longest_path(cell.arrays, counts), id(cell.arrays)
         depths[genotype] = np.minimum(depths.get(genotype, depth), depth)
     return np.sum(list(depths.values()), axis=0)
 
 
 class IsometricDepth:
-    """Longest path of convolutions, each weighted by how well it keeps gradients.
+    """Longest path of convolutions, each weighted by how well it keeps gradients and by the neighbours it sees.
 
     >>> from hasnas.search_spaces import Macro
     >>> from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace

@@ -21,6 +21,7 @@ from hasnas.search_spaces.network import SpikingNetwork
 
 from .augmentation import augment, mix
 from .average import WeightAverage
+from .compilation import compile_if_worthwhile
 from .evaluation import evaluate
 from .noise import WeightNoise
 from .parts import autocast, forward_pass
@@ -134,6 +135,7 @@ class TrainingLoop(lightning.LightningModule):
         super().__init__()
         if splits.train.is_regression and (settings.augmentation.mixup or settings.augmentation.cutmix):
             raise BadInputError("retrain.augmentation: mixup and cutmix mix classes; set both to 0 for regression")
+        compile_if_worthwhile(network, len(splits.train) * (settings.epochs - first_epoch))
         self.network = network
         self.optimizer = build_optimizer(network, settings)
         self.average = None if settings.ema_decay is None else WeightAverage(network, settings.ema_decay)

@@ -128,3 +128,13 @@ def test_gradient_gain_against_backpropagation(operation: str) -> None:
     values[edge].backward(gradient)
     measured = float(values["stem.norm"].grad.square().mean() / gradient.square().mean())
     assert float(gradient_gains(field.cells[0], macro)[0, 0, 1]) == pytest.approx(measured, rel=0.2)
+
+
+def test_a_kernel_that_sees_no_neighbour_adds_no_depth():
+    space = CellSpace(MACRO, operations=("none", "identity", "conv1x1", "conv3x3", "conv5x5"))
+    chains = np.array([[choice, 0, 0, choice, 0, choice] for choice in (2, 3, 4)])
+    one, three, five = SCORES.get("isometric_depth")()(ScoringTask(space), chains).total
+    assert one == 0
+    assert five == pytest.approx(three * (24 / 25) / (8 / 9))
+    ranked = SCORES.get(DEFAULT_SCORE)()(ScoringTask(space), chains).total
+    assert ranked[0] < ranked[1] < ranked[2]
