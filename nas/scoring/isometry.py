@@ -114,7 +114,7 @@ def seen_context(kernel_size: NDArray[np.int64]) -> FloatArray:
     >>> seen_context(np.array([1, 3, 5])).round(2).tolist()
     [0.0, 1.0, 1.08]
     """
-    return (1 - 1 / np.maximum(kernel_size, 1) ** 2) * 9 / 8
+    return (9 - 9 / np.maximum(kernel_size, 1) ** 2) / 8
 
 
 def isometric_depth(field: NetworkField, macro: Macro) -> FloatArray:
