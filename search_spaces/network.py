@@ -67,7 +67,7 @@ class SpikingNetwork(nn.Module):
     def steps(self, x: Tensor) -> Tensor:
         """The output at every timestep, `[T, B, classes]`."""
         values = self.run(x)
-        return self._timed(values, "output")
+        return self.at_every_step(values, "output")
 
     def run(self, x: Tensor) -> dict[str, Tensor]:
         """The result of every node: `[B, ...]` for static nodes, `[T, B, ...]` for all others.
@@ -75,16 +75,26 @@ class SpikingNetwork(nn.Module):
         Raises:
             BadInputError: if the sample does not have the graph's shape and timesteps.
         """
-        self._check(x)
+        self.check_input(x)
         self.reset()
         values: dict[str, Tensor] = {}
         for group in self.graph.recurrent_groups:
-            if len(group) > 1 or self._feeds_itself(group[0]):
-                self._run_stepped(group, values)
-            else:
-                self._run_folded(self.graph.node(group[0]), values, x)
+            self.run_group(group, values, x)
         self.reset()
         return values
+
+    def run_group(self, group: tuple[str, ...], values: dict[str, Tensor], x: Tensor) -> None:
+        """Compute one recurrent group of the graph; its neurons go on from the state they are in.
+
+        Args:
+            group: one of `graph.recurrent_groups`.
+            values: results of the nodes it needs, as `run` gives them; its own are added.
+            x: the sample batch, for the input node.
+        """
+        if len(group) > 1 or self._feeds_itself(group[0]):
+            self._run_stepped(group, values)
+        else:
+            self._run_folded(self.graph.node(group[0]), values, x)
 
     def reset(self) -> None:
         """Put every neuron at rest."""
@@ -108,7 +118,12 @@ class SpikingNetwork(nn.Module):
                 rates[node.name] = _share_active(values[self.graph.inputs(node.name)[0].source])
         return rates
 
-    def _check(self, x: Tensor) -> None:
+    def check_input(self, x: Tensor) -> None:
+        """Refuse a sample batch that does not have the graph's shape and timesteps.
+
+        Raises:
+            BadInputError: if so.
+        """
         entry = next(node for node in self.graph.nodes if isinstance(node.operation, Input))
         static = isinstance(entry.operation, Input) and entry.operation.static
         wanted = ("B", *entry.shape) if static else (self.graph.timesteps, "B", *entry.shape)
@@ -116,14 +131,15 @@ class SpikingNetwork(nn.Module):
         if not fits or (not static and x.shape[0] != self.graph.timesteps):
             raise BadInputError(f"a sample batch has shape {tuple(x.shape)}; the network takes {list(wanted)}")
 
-    def _feeds_itself(self, name: str) -> bool:
-        return any(link.source == name for link in self.graph.inputs(name))
-
-    def _timed(self, values: Mapping[str, Tensor], name: str) -> Tensor:
+    def at_every_step(self, values: Mapping[str, Tensor], name: str) -> Tensor:
+        """The result of a node as `[T, B, ...]`, also where a static input makes it the same at every timestep."""
         value = values[name]
         if name in self.graph.static_nodes:
             return value.unsqueeze(0).expand(self.graph.timesteps, *value.shape)
         return value
+
+    def _feeds_itself(self, name: str) -> bool:
+        return any(link.source == name for link in self.graph.inputs(name))
 
     def _run_folded(self, node: Node, values: dict[str, Tensor], x: Tensor) -> None:
         links = self.graph.inputs(node.name)
@@ -134,11 +150,11 @@ class SpikingNetwork(nn.Module):
             result = self._evaluate(node, [values[link.source] for link in links])
         elif isinstance(node.operation, Neuron):
             module = self._modules_by_node[node.name]
-            result = module.multi_step_forward(self._timed(values, links[0].source))  # type: ignore[operator]
+            result = module.multi_step_forward(self.at_every_step(values, links[0].source))  # type: ignore[operator]
         elif isinstance(node.operation, Dropout):
-            result = self._dropout(self._timed(values, links[0].source), node.operation.probability)
+            result = self._dropout(self.at_every_step(values, links[0].source), node.operation.probability)
         else:
-            arriving = [_delayed(self._timed(values, link.source), link.delay) for link in links]
+            arriving = [_delayed(self.at_every_step(values, link.source), link.delay) for link in links]
             folded = self._evaluate(node, [value.flatten(0, 1) for value in arriving])
             result = folded.unflatten(0, (self.graph.timesteps, -1))
         values[node.name] = result
@@ -147,7 +163,7 @@ class SpikingNetwork(nn.Module):
         members = set(group)
         history: dict[str, list[Tensor]] = {name: [] for name in group}
         outside = {
-            link.source: self._timed(values, link.source)
+            link.source: self.at_every_step(values, link.source)
             for name in group
             for link in self.graph.inputs(name)
             if link.source not in members

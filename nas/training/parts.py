@@ -97,10 +97,7 @@ def run_part(network: SpikingNetwork, part: Part, arriving: Mapping[str, Tensor]
     network.reset()
     try:
         for group in part.groups:
-            if len(group) > 1 or network._feeds_itself(group[0]):
-                network._run_stepped(group, values)
-            else:
-                network._run_folded(network.graph.node(group[0]), values, x)
+            network.run_group(group, values, x)
     finally:
         network.reset()
     return {name: values[name] for name in part.names}
@@ -124,7 +121,7 @@ def forward_pass(network: SpikingNetwork, x: Tensor, recomputed_parts: int = 0, 
     if not recomputed_parts:
         values = network.run(x)
         return Pass(values["output"].mean(0), {name: values[name].mean() for name in neurons})
-    network._check(x)
+    network.check_input(x)
     values, measured = {}, dict[str, Tensor]()
     for part in split_graph(network.graph, recomputed_parts):
         spiking = [name for name in part.names if name in neurons]

@@ -257,7 +257,7 @@ class _Tuner:
             self.results[part] = run_part(self.network, part, self.arriving[part], self.inputs)
             return self._backward(part)
         (source,) = part.arriving
-        currents = self.network._timed(self.arriving[part], source).detach().clone().requires_grad_()
+        currents = self.network.at_every_step(self.arriving[part], source).detach().clone().requires_grad_()
         self.network.reset()
         neuron: Any = self.network.get_submodule(neurons[0])
         spikes = neuron.multi_step_forward(currents)
