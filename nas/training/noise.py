@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hasnas.cim_estimator.nonideal import NonidealSpec, program, to_conductances, to_weights
 from hasnas.errors import BadInputError
+from hasnas.nas.robustness.forms import column_units, form_of
 from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear
 
 from .state import derived_seed
@@ -23,7 +24,8 @@ class WeightNoise:
 
     where chip(w) are the weights that the conductances of a freshly programmed chip stand for: rounding to the cells'
     levels, variation between devices and between programmings, programming error, retention and stuck cells. Inputs,
-    read noise, converters and wires stay perfect. Quantised layers are perturbed after their rounding. The gradient at
+    read noise, converters and wires stay perfect. Cells of layers with weights of few bits hold the integer codes, as
+    in `hasnas.nas.robustness`: d is the error of the code times what a code of that output is worth. The gradient at
     the perturbed weights updates the unperturbed ones.
 
     Args:
@@ -53,7 +55,7 @@ class WeightNoise:
         self.restore()
         key = derived_seed(self._seed, "noise", epoch)
         for name, module in self._layers.items():
-            error = weight_error(effective_weight(module), groups_of(module), self._device, (key, step, _digest(name)))
+            error = weight_error(name, module, self._device, (key, step, _digest(name)))
             if isinstance(module, QuantisedConv2d | QuantisedLinear):
                 self._shift_quantised(module, error)
             else:
@@ -75,29 +77,40 @@ class WeightNoise:
         self._undo.append(lambda: object.__delattr__(module, "quantised_weight"))
 
 
-def weight_error(weight: Tensor, groups: int, device: NonidealSpec, seed: tuple[int, ...]) -> Tensor:
+def weight_error(name: str, module: nn.Conv2d | nn.Linear, device: NonidealSpec, seed: tuple[int, ...]) -> Tensor:
     """What programming one chip adds to a layer's weights.
 
+        d = chip(w) - w,    for weights of few bits  d = s (chip(k) - k)
+
+    with the integer codes k, all at one scale of conductance, and the weight s of one code of each output.
+
     Args:
-        weight: `[outputs, ...]`; all share one scale, as on the chip.
-        groups: of a convolution.
+        name: of the layer, for messages.
+        module: the layer; its perturbed weights, if any, have been restored.
         device: the cells.
         seed: decides the chip.
+
+    Returns:
+        Of the shape, type and device of the layer's weight.
+
+    Raises:
+        BadInputError: if a weight is not finite.
     """
-    matrix = weight.detach().cpu().float().reshape(groups, -1, weight[0].numel()).numpy()
-    chip = program(to_conductances(matrix, device), chips=1, seed=seed)
-    error = to_weights(chip)[0] - matrix
-    return torch.from_numpy(np.ascontiguousarray(error, np.float32)).reshape(weight.shape).to(weight)
+    matrix, units = form_of(name, module).matrix(), column_units(module)
+    try:
+        chip = program(to_conductances(matrix, device), chips=1, seed=seed)
+    except BadInputError as error:
+        raise BadInputError(f"layer {name}: {error}") from error
+    error_of_cells = torch.from_numpy(np.ascontiguousarray(to_weights(chip)[0] - matrix, np.float32))
+    shift = error_of_cells.reshape(module.weight.shape)
+    if units is not None:
+        shift = shift * units.reshape(-1, *[1] * (shift.dim() - 1))
+    return shift.to(module.weight)
 
 
 def effective_weight(module: nn.Conv2d | nn.Linear) -> Tensor:
     """The weights that a layer computes with."""
     return module.quantised_weight() if isinstance(module, QuantisedConv2d | QuantisedLinear) else module.weight
-
-
-def groups_of(module: nn.Conv2d | nn.Linear) -> int:
-    """Groups of a convolution, 1 for a fully connected layer."""
-    return module.groups if isinstance(module, nn.Conv2d) else 1
 
 
 def _digest(text: str) -> int:
