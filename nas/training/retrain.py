@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from hasnas.datasets.frames import Framing
-from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
-from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from hasnas.nas.checkpoint import save_checkpoint
 from hasnas.nas.conversion import TRAINING_METHODS
 from hasnas.nas.data import Splits, batches, load_splits
 from hasnas.search_spaces.architecture import Architecture
@@ -26,19 +25,11 @@ from .folders import BEST_FILE as BEST_FILE
 from .folders import LAST_FILE as LAST_FILE
 from .folders import retrain_directory as retrain_directory
 from .initialisation import threshold_batch_norm
-from .loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop, training_loss
+from .loop import EpochRecord, training_loss
 from .processes import Job, Progress, is_launched, process_number, train_in_processes
+from .record import StoredTraining, identity_of
 from .settings import RetrainSettings, SurrogateSettings
-from .state import (
-    BEST,
-    MODEL,
-    derived_seed,
-    load_tensors,
-    optimizer_tensors,
-    restore_optimizer,
-    with_prefix,
-    without_prefix,
-)
+from .state import derived_seed, load_tensors
 from .surrogates import TunedWidths, apply_surrogates
 
 
@@ -94,39 +85,36 @@ def retrain(
         TrainingDivergedError: if a loss or gradient is no longer finite; the last good state stays stored.
     """
     network, tuned = build_for_training(architecture, splits, settings, seed)
-    normalisation = asdict(splits.normalisation)
-    training = _Training(network, dict(architecture), settings, seed, Path(checkpoint_directory), normalisation, tuned)
-    training.directory.mkdir(parents=True, exist_ok=True)
-    tensors = training.restore()
-    for record in training.history:
+    directory = Path(checkpoint_directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    identity = identity_of(architecture, settings, seed)
+    training = StoredTraining(network, settings, identity, directory / LAST_FILE)
+
+    def report(record: EpochRecord) -> None:
         if progress:
             progress(record.epoch, record.metrics())
-    if not training.goes_on():
-        return training.result()
-    if not is_launched(settings):
-        done = len(training.history)
-        job = Job(architecture, settings, seed, str(training.directory))
+
+    training.restore()
+    for record in training.history:
+        report(record)
+    if training.goes_on() and is_launched(settings):
+        training.train(splits, seed, report)
+    elif training.goes_on():
+        done, job = len(training.history), Job(architecture, settings, seed, str(directory))
         train_in_processes(job, splits, lambda epoch, metrics: _pass_on(progress, epoch, metrics, done))
         training.restore()
-        return training.result()
+    return _result(training, directory / BEST_FILE, splits, tuned)
 
-    def after_epoch(record: EpochRecord) -> bool:
-        training.finish_epoch(record, loop)
-        if progress:
-            progress(record.epoch, record.metrics())
-        return training.goes_on()
 
-    loop = TrainingLoop(network, splits, settings, seed, len(training.history), after_epoch)
-    if tensors:
-        restore_optimizer(loop.optimizer, network, tensors)
-        if loop.average is not None:
-            loop.average.restore(tensors)
-    try:
-        run_loop(loop, settings.epochs - len(training.history), settings)
-    except TrainingDivergedError as error:
-        kept = f"the state after epoch {len(training.history)} is in {training.directory / LAST_FILE}"
-        raise TrainingDivergedError(f"{error}; {kept if training.history else 'no epoch was finished'}") from error
-    return training.result()
+def _result(training: StoredTraining, path: Path, splits: Splits, tuned: TunedWidths | None) -> RetrainResult:
+    """Store the best state by itself and hand it over."""
+    epoch, accuracy = training.best_epoch, training.best_record().validation_accuracy
+    meta = {**training.identity, "epoch": epoch, "validation_accuracy": accuracy}
+    if tuned is not None:
+        meta["surrogate_widths"] = tuned.widths
+    if not process_number(training.settings):
+        save_checkpoint(path, training.best, {**meta, "normalisation": asdict(splits.normalisation)})
+    return RetrainResult(training.best, tuple(training.history), epoch, accuracy, path)
 
 
 def _pass_on(progress: Progress | None, epoch: int, metrics: Mapping[str, float], done: int) -> None:
@@ -153,82 +141,6 @@ def build_for_training(
     return network, apply_surrogates(
         network, settings.surrogate, inputs, lambda outputs: training_loss(outputs, targets, settings, regression)
     )
-
-
-@dataclass
-class _Training:
-    """The state of a training between epochs, in memory and on disk."""
-
-    network: SpikingNetwork
-    architecture: dict[str, Any]
-    settings: RetrainSettings
-    seed: int
-    directory: Path
-    normalisation: dict[str, Any]
-    tuned: TunedWidths | None = None
-    history: list[EpochRecord] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_epoch: int = 0
-
-    def identity(self) -> dict[str, Any]:
-        """What a stored state must agree with."""
-        plain = {"architecture": self.architecture, "settings": self.settings.to_json(), "seed": self.seed}
-        return json.loads(json.dumps(plain))
-
-    def restore(self) -> dict[str, Tensor]:
-        """Load the stored state, if there is one; returns all of its tensors."""
-        path = self.directory / LAST_FILE
-        if not has_checkpoint(path):
-            return {}
-        tensors, meta = load_checkpoint(path)
-        for name, value in self.identity().items():
-            if meta.get(name) != value:
-                raise BadInputError(
-                    f"{path} belongs to a training with another {name}; use another directory or delete this one"
-                )
-        load_tensors(self.network, without_prefix(MODEL, tensors), str(path))
-        self.history = [EpochRecord(**record) for record in meta["history"]]
-        self.best, self.best_epoch = without_prefix(BEST, tensors), meta["best_epoch"]
-        return tensors
-
-    def goes_on(self) -> bool:
-        """Whether there are epochs left, and hope for them."""
-        done, patience = len(self.history), self.settings.patience
-        return done < self.settings.epochs and (patience is None or done - self.best_epoch < patience)
-
-    def finish_epoch(self, record: EpochRecord, loop: TrainingLoop) -> None:
-        """Note an epoch and store everything; the best state travels along, so that one file is the whole truth."""
-        self.history.append(record)
-        if not self.best_epoch or record.validation_accuracy >= self._accuracy(self.best_epoch):
-            self.best, self.best_epoch = _copied(loop.judged_state()), record.epoch
-        if process_number(self.settings):
-            return
-        average = {} if loop.average is None else loop.average.tensors()
-        tensors = {
-            **with_prefix(MODEL, _copied(self.network.state_dict())),
-            **with_prefix(BEST, self.best),
-            **optimizer_tensors(loop.optimizer, self.network),
-            **average,
-        }
-        meta = {**self.identity(), "history": [asdict(item) for item in self.history], "best_epoch": self.best_epoch}
-        save_checkpoint(self.directory / LAST_FILE, tensors, meta)
-
-    def result(self) -> RetrainResult:
-        """Store the best state by itself and hand it over."""
-        accuracy, path = self._accuracy(self.best_epoch), self.directory / BEST_FILE
-        meta = {**self.identity(), "epoch": self.best_epoch, "validation_accuracy": accuracy}
-        if self.tuned is not None:
-            meta["surrogate_widths"] = self.tuned.widths
-        if not process_number(self.settings):
-            save_checkpoint(path, self.best, {**meta, "normalisation": self.normalisation})
-        return RetrainResult(self.best, tuple(self.history), self.best_epoch, accuracy, path)
-
-    def _accuracy(self, epoch: int) -> float:
-        return self.history[epoch - 1].validation_accuracy
-
-
-def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,142 @@
+"""A training between its epochs, in memory and in one file: stopped at any moment, it goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from hasnas.errors import BadInputError
+from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from hasnas.nas.data import Splits
+from hasnas.search_spaces.network import SpikingNetwork
+
+from .loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop
+from .processes import process_number
+from .settings import RetrainSettings
+from .state import (
+    BEST,
+    MODEL,
+    load_tensors,
+    optimizer_tensors,
+    restore_optimizer,
+    with_prefix,
+    without_prefix,
+)
+
+
+def identity_of(architecture: Mapping[str, Any], settings: RetrainSettings, seed: int) -> dict[str, Any]:
+    """What a stored training must agree with, as plain data."""
+    return _plain({"architecture": dict(architecture), "settings": settings.to_json(), "seed": seed})
+
+
+@dataclass(eq=False)
+class StoredTraining:
+    """A training that is stored after every epoch.
+
+    Args:
+        network: trained in place.
+        settings: how to train.
+        identity: what a stored state must agree with; plain data, kept in the file.
+        path: the file, which holds everything: weights, the best ones, the optimizer's memory and the history.
+        history: one record for each epoch that was finished.
+        best: parameters and buffers after the epoch with the highest validation accuracy.
+        best_epoch: number of that epoch, from 1, the later of equals; 0 before the first.
+    """
+
+    network: SpikingNetwork
+    settings: RetrainSettings
+    identity: Mapping[str, Any]
+    path: Path
+    history: list[EpochRecord] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+    _restored: dict[str, Tensor] = field(default_factory=dict)
+
+    def restore(self) -> None:
+        """Load what is stored, if anything is.
+
+        Raises:
+            BadInputError: if it belongs to another training, or is damaged.
+        """
+        if not has_checkpoint(self.path):
+            return
+        tensors, meta = load_checkpoint(self.path)
+        for name, value in _plain(self.identity).items():
+            if meta.get(name) != value:
+                raise BadInputError(
+                    f"{self.path} belongs to a training with another {name}; use another directory or delete this one"
+                )
+        load_tensors(self.network, without_prefix(MODEL, tensors), str(self.path))
+        self.history = [EpochRecord(**record) for record in meta["history"]]
+        self.best, self.best_epoch = without_prefix(BEST, tensors), meta["best_epoch"]
+        self._restored = tensors
+
+    def goes_on(self) -> bool:
+        """Whether there are epochs left, and hope for them."""
+        done, patience = len(self.history), self.settings.patience
+        return done < self.settings.epochs and (patience is None or done - self.best_epoch < patience)
+
+    def best_record(self) -> EpochRecord:
+        """The record of the best epoch."""
+        return self.history[self.best_epoch - 1]
+
+    def train(self, splits: Splits, seed: int, report: Callable[[EpochRecord], None]) -> None:
+        """Train from the present state until the settings say that it is enough.
+
+        Args:
+            splits: train and validation are used.
+            seed: decides everything random.
+            report: called with the record of each epoch once it is stored.
+
+        Raises:
+            TrainingDivergedError: if a loss or gradient is no longer finite; the last good state stays stored.
+        """
+
+        def after_epoch(record: EpochRecord) -> bool:
+            self._add(record, loop)
+            report(record)
+            return self.goes_on()
+
+        loop = TrainingLoop(self.network, splits, self.settings, seed, len(self.history), after_epoch)
+        self._restore_loop(loop)
+        try:
+            run_loop(loop, self.settings.epochs - len(self.history), self.settings)
+        except TrainingDivergedError as error:
+            kept = f"the state after epoch {len(self.history)} is in {self.path}"
+            raise TrainingDivergedError(f"{error}; {kept if self.history else 'no epoch was finished'}") from error
+
+    def _restore_loop(self, loop: TrainingLoop) -> None:
+        tensors, self._restored = self._restored, {}  # needed once, and large
+        if tensors:
+            restore_optimizer(loop.optimizer, self.network, tensors)
+            if loop.average is not None:
+                loop.average.restore(tensors)
+
+    def _add(self, record: EpochRecord, loop: TrainingLoop) -> None:
+        """Note an epoch and store everything; the best state travels along, so that one file is the whole truth."""
+        self.history.append(record)
+        if not self.best_epoch or record.validation_accuracy >= self.best_record().validation_accuracy:
+            self.best, self.best_epoch = _copied(loop.judged_state()), len(self.history)
+        if process_number(self.settings):
+            return
+        tensors = {
+            **with_prefix(MODEL, _copied(self.network.state_dict())),
+            **with_prefix(BEST, self.best),
+            **optimizer_tensors(loop.optimizer, self.network),
+            **({} if loop.average is None else loop.average.tensors()),
+        }
+        history = [asdict(item) for item in self.history]
+        save_checkpoint(self.path, tensors, {**self.identity, "history": history, "best_epoch": self.best_epoch})
+
+
+def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(json.dumps(dict(data))))
+
+
+def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
