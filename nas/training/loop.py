@@ -212,7 +212,10 @@ class TrainingLoop(lightning.LightningModule):
             self.average.update(self.network)
 
     def on_train_epoch_end(self) -> None:
-        """Lightning's hook: judge and report."""
+        """Lightning's hook: judge and report; a state that is no longer finite is not kept."""
+        bad = first_non_finite(self.network.state_dict().items())
+        if bad is not None:  # batch norm answers an overflow with zeros, which leave the loss finite
+            raise self._diverged("the network", bad, len(self._losses) - 1)
         self.network.eval()
         loss = torch.stack(self._losses).mean()
         merit = 0.0
