@@ -13,7 +13,11 @@ from .config_sections import Rate, Section, Share
 
 
 class AugmentationSection(Section):
-    """Random variants of training samples: the fields of `hasnas.nas.training.settings.AugmentationSettings`."""
+    """Random variants of training samples: the fields of `hasnas.nas.training.settings.AugmentationSettings`.
+
+    Targets stay as they are, so for regression choose only what does not change the right answer; `mixup` and `cutmix`
+    need classes.
+    """
 
     mixup: Annotated[float, Field(ge=0, le=1000)] = 0.0
     cutmix: Annotated[float, Field(ge=0, le=1000)] = 0.0
@@ -81,10 +85,10 @@ class RetrainSection(Section):
         optimizer: the update rule.
         learning_rate: the largest step size; it rises, then falls along a half cosine.
         weight_decay: pull on kernels and matrices.
-        label_smoothing: share of the target spread over all classes.
+        label_smoothing: share of the target spread over all classes; regression ignores it.
         warmup_epochs: epochs in which the step size rises; may be a fraction.
         gradient_clip: largest norm of all gradients together; null leaves them as they are.
-        loss: of regression; classes are trained with cross entropy.
+        loss: of regression, here and in the supernet; classes are trained with cross entropy.
         patience: epochs without a better validation result after which training ends; null never ends it early.
         ema_decay: share that a running average of the weights keeps at each step; the average is returned. Null is off.
         precision: of convolutions and matrix products in training.

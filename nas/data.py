@@ -24,6 +24,7 @@ class Split:
     Args:
         inputs: float32, `[N, C, H, W]` static samples or `[N, T, C, H, W]` sequences.
         targets: class indices `[N]`, int64; for regression values `[N, outputs]`, float32.
+        unit: for regression what a target's 1 stands for in the data, `[outputs]`; None where targets are as given.
 
     Raises:
         BadInputError: if the shapes do not belong together.
@@ -31,6 +32,7 @@ class Split:
 
     inputs: Tensor
     targets: Tensor
+    unit: Tensor | None = None
 
     def __post_init__(self) -> None:
         fits = self.targets.ndim == 1 + self.is_regression and len(self.inputs) == len(self.targets)
@@ -55,12 +57,35 @@ class Split:
 
     def take(self, indices: Tensor) -> Split:
         """The samples at `indices`, in that order."""
-        return Split(self.inputs[indices], self.targets[indices])
+        return Split(self.inputs[indices], self.targets[indices], self.unit)
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """What a regression learns instead of its targets: (y - mean) / deviation, for each of the values.
+
+    The network's output times the deviation plus the mean is in the data's units again.
+
+    >>> TargetScale((1.0,), (2.0,)).apply(torch.tensor([[5.0]])).tolist()
+    [[2.0]]
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def apply(self, targets: Tensor) -> Tensor:
+        """Scaled `targets [N, outputs]`, a new tensor."""
+        return (targets - torch.tensor(self.mean)) / torch.tensor(self.deviation)
 
 
 @dataclass(frozen=True)
 class Normalisation:
     """Per-channel map (x - mean) / deviation, computed on training samples alone.
+
+    Args:
+        mean: of each channel.
+        deviation: of each channel.
+        targets: for regression what happened to the targets.
 
     >>> image = torch.tensor([[[[0.0, 2.0]]]])
     >>> Normalisation((1.0,), (2.0,)).apply(image).tolist()
@@ -69,6 +94,12 @@ class Normalisation:
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    targets: TargetScale | None = None
+
+    @property
+    def target_unit(self) -> Tensor | None:
+        """See `Split.unit`."""
+        return None if self.targets is None else torch.tensor(self.targets.deviation)
 
     def apply(self, inputs: Tensor) -> Tensor:
         """Normalised `inputs [..., C, H, W]`, a new tensor."""
@@ -104,7 +135,8 @@ def load_splits(
 
     The test split is the dataset's own and the same for every seed; validation samples are drawn from its train split
     so that every class keeps its proportion. Static samples are standardised per channel with the mean and deviation
-    of the training samples; sequences (event counts) stay as they are, so that no event stays zero.
+    of the training samples; sequences (event counts) stay as they are, so that no event stays zero. Each value of a
+    regression is standardised with the mean and deviation of the training targets.
 
     Args:
         name: name of the dataset, e.g. `"digits"`.
@@ -125,19 +157,29 @@ def load_splits(
     kept, held = stratified_split(np.asarray(train.targets), validation_share, seed)
     parts = _tensors(train, kept), _tensors(train, held), _tensors(test, None)
     normalisation = training_normalisation(parts[0])
-    fitting, choosing, judging = (Split(normalisation.apply(part.inputs), part.targets) for part in parts)
+    fitting, choosing, judging = (_normalised(part, normalisation) for part in parts)
     return Splits(fitting, choosing, judging, normalisation, source.card.outputs)
 
 
+def _normalised(part: Split, normalisation: Normalisation) -> Split:
+    targets = part.targets if normalisation.targets is None else normalisation.targets.apply(part.targets)
+    return Split(normalisation.apply(part.inputs), targets, normalisation.target_unit)
+
+
 def training_normalisation(train: Split) -> Normalisation:
-    """Mean and deviation per channel of static samples; the identity for sequences."""
+    """Mean and deviation per channel of static samples, the identity for sequences; those of a regression's targets."""
     channels = train.inputs.shape[-3]
+    targets = TargetScale(*_moments(train.targets, (0,))) if train.is_regression else None
     if not train.is_static:
-        return Normalisation((0.0,) * channels, (1.0,) * channels)
-    values = train.inputs.double()
-    mean, deviation = values.mean((0, 2, 3)), values.std((0, 2, 3))
-    deviation[deviation == 0] = 1.0
-    return Normalisation(tuple(mean.tolist()), tuple(deviation.tolist()))
+        return Normalisation((0.0,) * channels, (1.0,) * channels, targets)
+    return Normalisation(*_moments(train.inputs, (0, 2, 3)), targets)
+
+
+def _moments(values: Tensor, axes: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation; what never differs keeps its scale."""
+    mean, deviation = values.double().mean(axes), values.double().std(axes)
+    deviation[~(deviation > 0)] = 1.0
+    return tuple(mean.tolist()), tuple(deviation.tolist())
 
 
 def batches(split: Split, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,4 +1,4 @@
-"""What a search wants: high accuracy or a high score, low costs; and which of its trials are the best compromises."""
+"""What a search wants: a good figure of quality or a high score, low costs; and which of its trials are the best compromises."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from .budget import COST_FIELDS
 from .pareto import non_dominated
+from .quality import CLASSIFICATION, Quality, find_quality
 from .trial import Trial
 
-ACCURACY = "validation_accuracy"
-DEVICE_ACCURACY = "device_accuracy"
 # A training-free search writes its score, and what that is made of, under these.
 SCORE_PREFIX = "score/"
 PART_PREFIX = "score part/"
@@ -25,36 +24,49 @@ class Goal:
     """What candidates of a search are ranked by, as views show it.
 
     Args:
-        score: name of the training-free score; without one it is the validation accuracy.
+        score: name of the training-free score; without one it is the quality on validation samples.
+        quality: by which networks are judged once they are trained.
 
     >>> Goal("depth").metric, Goal("depth").show(2.0), Goal().label, Goal().show(0.5)
     ('score/depth', '2', 'validation accuracy', '50.00%')
     """
 
     score: str | None = None
+    quality: Quality = CLASSIFICATION
 
     @property
     def metric(self) -> str:
         """Its key among the metrics of a trial."""
-        return ACCURACY if self.score is None else SCORE_PREFIX + self.score
+        return self.quality.validation if self.score is None else SCORE_PREFIX + self.score
 
     @property
     def label(self) -> str:
         """Its name on an axis."""
-        return ACCURACY.replace("_", " ") if self.score is None else self.score
+        return f"validation {self.quality.name}" if self.score is None else self.score
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, -1 where less is."""
+        return self.quality.sign if self.score is None else 1
 
     def show(self, value: float | None) -> str:
         """A value as people read it; empty if there is none."""
-        if value is None or not math.isfinite(value):
-            return ""
-        return f"{value:.2%}" if self.score is None else f"{value:.4g}"
+        if self.score is None:
+            return self.quality.show(value)
+        return "" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
 def goal_of(trials: Sequence[Trial]) -> Goal:
-    """What the searched ones among some trials are ranked by."""
+    """What the searched ones among some trials are ranked by, and all of them once they are trained."""
     searched = (trial for trial in trials if trial.stage == "search" and trial.metrics)
     metrics = next((trial.metrics for trial in searched), {})
-    return Goal(next((name.removeprefix(SCORE_PREFIX) for name in metrics if name.startswith(SCORE_PREFIX)), None))
+    score = next((name.removeprefix(SCORE_PREFIX) for name in metrics if name.startswith(SCORE_PREFIX)), None)
+    return Goal(score, quality_of(trials) or CLASSIFICATION)
+
+
+def quality_of(trials: Sequence[Trial]) -> Quality | None:
+    """By what some trials are judged; `None` while none of them is trained."""
+    return next((found for trial in trials if (found := find_quality(trial.metrics))), None)
 
 
 def score_metrics(name: str, total: float, parts: Mapping[str, float]) -> dict[str, float]:
@@ -67,13 +79,18 @@ def score_metrics(name: str, total: float, parts: Mapping[str, float]) -> dict[s
 
 
 def merit(metrics: Mapping[str, float]) -> float:
-    """What counts: accuracy as the mean over imperfect chips, else on validation samples, else a training-free score.
+    """What counts, more being better: the quality on imperfect chips, else on validation samples, else a score.
 
     >>> merit({"validation_accuracy": 0.9, "device_accuracy": 0.8}), merit({"score/depth": 2.0})
     (0.8, 2.0)
+    >>> merit({"validation_mean_absolute_error": 0.25})
+    -0.25
     """
-    scores = (value for name, value in metrics.items() if name.startswith(SCORE_PREFIX))
-    return metrics.get(DEVICE_ACCURACY, metrics.get(ACCURACY, next(scores, math.nan)))
+    quality = find_quality(metrics) or CLASSIFICATION
+    figure = metrics.get(quality.device, metrics.get(quality.validation))
+    if figure is not None:
+        return quality.figure(figure)
+    return next((value for name, value in metrics.items() if name.startswith(SCORE_PREFIX)), math.nan)
 
 
 def objective_values(trials: Sequence[Trial]) -> NDArray[np.float64]:

@@ -97,11 +97,11 @@ def _run(config: RunConfig, directory: Path, workers: int) -> Path:
         executor = create_executor(workers)
         stack.callback(executor.close)
         trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]
-        tracker = create_tracker(directory, config, trials)
+        identity = config_identity(config)
+        _check_identity(directory, ledger, identity)
+        tracker = create_tracker(directory, config, trials, Setup(config, console).quality)
         stack.callback(tracker.close)
         context = RunContext(config, console, directory, ledger, executor, tracker, trials)
-        identity = config_identity(config)
-        _check_identity(directory, context.ledger, identity)
         context.event("resume" if ledger.records else "start", "run", {"workers": workers, "identity": identity})
         for stage in STAGES:
             context.event("stage_begin", stage)

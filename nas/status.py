@@ -15,10 +15,9 @@ from .budget import COST_FIELDS, LIMITS, format_cost
 from .config import RunConfig, load_config
 from .layout import CONFIG_FILE, LEDGER_FILE, SCREEN_FILE, STAGES
 from .ledger import LedgerContents, Record, is_being_written, read_ledger
-from .objectives import ACCURACY, Goal, front, rank
+from .objectives import Goal, front, quality_of, rank
+from .quality import CLASSIFICATION, QUALITIES, Quality
 from .trial import Trial
-
-TEST_ACCURACY = "test_accuracy"
 
 
 def run_status(run_directory: Path) -> dict[str, Any]:
@@ -30,9 +29,10 @@ def run_status(run_directory: Path) -> dict[str, Any]:
     Returns:
         `run`, `name`, `seed`, `dataset`, `space`, `hardware`; `budget` (limit -> SI value); `state` (`"running"`,
         `"finished"` or `"stopped"`); `stages` (name, state, seconds); `trials` (counts by state); `score` (name of the
-        training-free score that ranks candidates, or `None`); `screen` (what the budget left of the space, `None`
+        training-free score that ranks candidates, or `None`); `task` (`"classification"` or `"regression"`, `None` before
+        anything was trained); `screen` (what the budget left of the space, `None`
         before the screen); `feasible_share` of the connected architectures; `front`
-        and `returned` (networks with accuracies and costs, the best first); `damage` (one line, or `None`).
+        and `returned` (networks with what they reach and cost, the best first); `damage` (one line, or `None`).
 
     Raises:
         BadInputError: if the directory holds no run.
@@ -43,6 +43,7 @@ def run_status(run_directory: Path) -> dict[str, Any]:
     running = is_being_written(ledger)
     trials, screen = contents.trials, _screen(run_directory / SCREEN_FILE)
     searched = [trial for trial in trials if trial.stage == "search"]
+    quality = quality_of(trials)
     return {
         "run": str(run_directory),
         "name": config.name,
@@ -55,10 +56,11 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         "stages": [_stage(stage, config, contents.events, running) for stage in STAGES],
         "trials": _counts(searched),
         "score": config.search.score,
+        "task": quality.task if quality else None,
         "screen": screen,
         "feasible_share": screen["feasible_share"] if screen else None,
-        "front": [_network(trial, config) for trial in front(searched)],
-        "returned": [_network(trial, config) for trial in returned_networks(trials)],
+        "front": [_network(trial, config, quality or CLASSIFICATION) for trial in front(searched)],
+        "returned": [_network(trial, config, quality or CLASSIFICATION) for trial in returned_networks(trials)],
         # The last line of a live run may be half written at this very moment.
         "damage": None if running else contents.damage,
     }
@@ -77,7 +79,7 @@ def load_run_config(run_directory: Path) -> RunConfig:
 
 
 def returned_networks(trials: Sequence[Trial]) -> list[Trial]:
-    """Retrained networks that keep to the budget, the winner (the highest validation accuracy) first."""
+    """Retrained networks that keep to the budget, the winner (the best on validation samples) first."""
     return sorted((trial for trial in trials if trial.stage == "retrain" and trial.state == "done"), key=rank)
 
 
@@ -98,14 +100,14 @@ def _counts(trials: Sequence[Trial]) -> dict[str, int]:
     return {"total": len(trials)} | {state: states.count(state) for state in ("done", "infeasible", "failed")}
 
 
-def _network(trial: Trial, config: RunConfig) -> dict[str, Any]:
-    shown = (Goal(config.search.score).metric, ACCURACY, TEST_ACCURACY)
-    accuracies = {name: trial.metrics.get(name) for name in shown if name in trial.metrics}
+def _network(trial: Trial, config: RunConfig, quality: Quality) -> dict[str, Any]:
+    shown = (Goal(config.search.score, quality).metric, quality.validation, quality.test)
+    figures = {name: trial.metrics.get(name) for name in shown if name in trial.metrics}
     return {
         "id": trial.id,
         "key": trial.key,
         "codes": list(trial.codes),
-        **accuracies,
+        **figures,
         **{field: trial.costs.get(field) for field in COST_FIELDS.values()},
         "fits": config.budget.limits().verdict(trial.costs).feasible if trial.costs else False,
     }
@@ -157,7 +159,7 @@ def _screen(path: Path) -> dict[str, Any] | None:
 def describe_status(status: Mapping[str, Any]) -> str:
     """The state of a run as text for people."""
     limits = ", ".join(f"{name} {format_cost(name, value)}" for name, value in status["budget"].items()) or "no limit"
-    trials = status["trials"]
+    trials, quality = status["trials"], _quality(status)
     counts = f"{trials['done']} done, {trials['infeasible']} over budget, {trials['failed']} failed"
     lines = [
         f"{status['run']}: {status['state']}",
@@ -166,8 +168,9 @@ def describe_status(status: Mapping[str, Any]) -> str:
         "  stages: " + ", ".join(_describe_stage(stage) for stage in status["stages"]),
         f"  trials: {trials['total']} ({counts})",
         *([f"  space:  {_describe_screen(status['screen'])}"] if status["screen"] else []),
-        *_describe_front(Goal(status["score"]), status["front"]),
-        *_describe_networks("returned, retrained and with measured activity", status["returned"]),
+        *_describe_front(Goal(status["score"], quality), status["front"]),
+        *_describe_networks("returned, retrained and with measured activity", status["returned"], quality),
+        *([f"  {quality.remark}"] if quality.remark and (status["front"] or status["returned"]) else []),
         *([f"  damage: {status['damage']}"] if status["damage"] else []),
     ]
     return "\n".join(lines)
@@ -185,7 +188,9 @@ def _describe_run(run: Mapping[str, Any]) -> tuple[str, ...]:
     best = run["returned"][0] if run["returned"] else {}
     share = "" if run["feasible_share"] is None else f"{run['feasible_share']:.1%}"
     energy = format_cost("energy", best["energy_j"]) if best else ""
-    return run["run"], run["state"], str(run["trials"]["total"]), share, _percent(best.get(TEST_ACCURACY)), energy
+    quality = _quality(run)
+    test = quality.show_alone(best.get(quality.test))
+    return run["run"], run["state"], str(run["trials"]["total"]), share, test, energy
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:
@@ -214,26 +219,29 @@ def _describe_screen(screen: Mapping[str, Any]) -> str:
 
 def _describe_front(goal: Goal, networks: Sequence[Mapping[str, Any]]) -> list[str]:
     if goal.score is None:
-        return _describe_networks("front, before retraining", networks)
-    return _describe_networks(f"front, by {goal.label} without training", networks, goal)
+        return _describe_networks("front, before retraining", networks, goal.quality)
+    return _describe_networks(f"front, by {goal.label} without training", networks, goal.quality, goal)
 
 
-def _describe_networks(title: str, networks: Sequence[Mapping[str, Any]], goal: Goal | None = None) -> list[str]:
-    """A table with accuracies, or with what else candidates were ranked by."""
+def _describe_networks(
+    title: str, networks: Sequence[Mapping[str, Any]], quality: Quality, goal: Goal | None = None
+) -> list[str]:
+    """A table with what networks reach, or with the score that candidates were ranked by."""
     if not networks:
         return []
-    ranked = ("VALIDATION", "TEST") if goal is None else (goal.label.upper(),)
+    ranked = tuple(name.upper() for name in quality.columns) if goal is None else (goal.label.upper(),)
     rows = [("KEY", *ranked, *(name.upper() for name in LIMITS), "FITS")]
     for network in networks:
         costs = [network[field] for field in COST_FIELDS.values()]
         shown = [
             "" if cost is None else format_cost(name, cost) for name, cost in zip(LIMITS, costs, strict=True)
         ]
-        accuracies = _percent(network.get(ACCURACY)), _percent(network.get(TEST_ACCURACY))
-        values = accuracies if goal is None else (goal.show(network.get(goal.metric)),)
+        figures = quality.show(network.get(quality.validation)), quality.show(network.get(quality.test))
+        values = figures if goal is None else (goal.show(network.get(goal.metric)),)
         rows.append((network["key"], *values, *shown, "yes" if network["fits"] else "no"))
     return [f"  {title}:", *("    " + line for line in align(rows).splitlines())]
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.2%}"
+def _quality(status: Mapping[str, Any]) -> Quality:
+    """By what the networks of a run are judged."""
+    return QUALITIES.get(status["task"], CLASSIFICATION)

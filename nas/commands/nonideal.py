@@ -1,4 +1,4 @@
-"""How accurate the network that a run returned stays on imperfect chips."""
+"""How good the network that a run returned stays on imperfect chips."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hasnas.errors import BadInputError
+from hasnas.nas.quality import CLASSIFICATION, QUALITIES, REGRESSION, Task
 from hasnas.nas.status import load_run_config
 
 from .estimate import returned_network
@@ -14,13 +15,14 @@ from .estimate import returned_network
 
 @dataclass(frozen=True)
 class DeviceReport:
-    """Accuracy of a returned network over chips, on validation samples: the test split has been used once already.
+    """Quality of a returned network over chips, on validation samples: the test split has been used once already.
 
     Args:
         key: of the network.
         device: the preset or file.
         chips: number of chips.
-        perfect: accuracy without device effects.
+        task: `"classification"` or `"regression"`: what the following figures are.
+        perfect: accuracy, or mean absolute error, without device effects.
         mean: mean over chips.
         std: standard deviation over chips.
         worst: of the worst chip.
@@ -29,6 +31,7 @@ class DeviceReport:
     key: str
     device: str
     chips: int
+    task: Task
     perfect: float
     mean: float
     std: float
@@ -40,9 +43,11 @@ class DeviceReport:
 
     def describe(self) -> str:
         """The report for people."""
+        quality = QUALITIES[self.task]
+        mean, std, worst, perfect = (quality.show(one) for one in (self.mean, self.std, self.worst, self.perfect))
         return (
-            f"network {self.key} on {self.chips} chips of '{self.device}': validation accuracy "
-            f"{self.mean:.2%} ± {self.std:.2%}, worst {self.worst:.2%} (perfect devices: {self.perfect:.2%})"
+            f"network {self.key} on {self.chips} chips of '{self.device}': validation {quality.name} "
+            f"{mean} ± {std}, worst {worst} (perfect devices: {perfect})"
         )
 
 
@@ -73,5 +78,6 @@ def try_on_chips(run_directory: Path, device: str, chips: int) -> DeviceReport:
     splits = load_splits(section.name, root, section.validation_share, config.seed, section.chosen_framing)
     network = load_trained(run_directory, trial).network
     found = evaluate_on_chips(network, splits.validation, spec, chips, config.seed, calibration=splits.train.inputs)
-    perfect = evaluate(network, splits.validation)
-    return DeviceReport(trial.key, device, chips, perfect, found.mean, found.std, found.worst)
+    quality = REGRESSION if splits.train.is_regression else CLASSIFICATION
+    perfect, mean, worst = map(quality.figure, (evaluate(network, splits.validation), found.mean, found.worst))
+    return DeviceReport(trial.key, device, chips, quality.task, perfect, mean, found.std, worst)

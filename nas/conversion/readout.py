@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from hasnas.errors import BadInputError
 from hasnas.nas.data import Split, batches
 from hasnas.nas.training.evaluation import evaluating
 from hasnas.nas.training.state import load_tensors
@@ -71,7 +72,12 @@ def read_out(network: SpikingNetwork, split: Split, timesteps: int, batch_size: 
         split: the samples.
         timesteps: T.
         batch_size: samples at a time; all values of all timesteps are held at once.
+
+    Raises:
+        BadInputError: for regression, which has no right answers to count.
     """
+    if split.is_regression:
+        raise BadInputError("a readout counts right answers over time; it needs classes, and the targets are values")
     graph = replace(network.graph, timesteps=timesteps)
     with torch.random.fork_rng():
         longer = SpikingNetwork(graph)

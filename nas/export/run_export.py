@@ -17,6 +17,7 @@ from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint
 from hasnas.nas.config import load_config
 from hasnas.nas.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
+from hasnas.nas.quality import CLASSIFICATION, REGRESSION, find_quality
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
 from hasnas.nas.training.state import load_tensors
 from hasnas.nas.trial import Trial
@@ -52,14 +53,14 @@ class TrainedNetwork:
 def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) -> list[Path]:
     """Write `export/<key>/` for each network that a run returned.
 
-    Where an architecture was retrained from several seeds, the one with the best validation accuracy is written.
+    Where an architecture was retrained from several seeds, the one with the best validation result is written.
 
     Args:
         run_directory: holds `ledger.jsonl`, `checkpoints/` and, unless formats are given, `config.yaml`.
         formats: of `"json"`, `"safetensors"`, `"nir"`; by default those of the config. The card is always written.
 
     Returns:
-        The files, those of the network with the best validation accuracy first.
+        The files, those of the network with the best validation result first.
 
     Raises:
         BadInputError: if there is no ledger, nothing was retrained, a checkpoint is damaged, or a format is unknown.
@@ -74,7 +75,7 @@ def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) 
 
 
 def returned_trials(run_directory: Path | str) -> list[Trial]:
-    """The finished retrainings of a run, one for each architecture, best validation accuracy first.
+    """The finished retrainings of a run, one for each architecture, best validation result first.
 
     Raises:
         BadInputError: if there is no ledger or nothing was retrained.
@@ -82,11 +83,11 @@ def returned_trials(run_directory: Path | str) -> list[Trial]:
     best: dict[str, Trial] = {}
     for trial in read_ledger(Path(run_directory) / LEDGER_FILE).trials:
         finished = trial.stage == "retrain" and trial.state == "done"
-        if finished and (trial.key not in best or _accuracy(trial) > _accuracy(best[trial.key])):
+        if finished and (trial.key not in best or _merit(trial) > _merit(best[trial.key])):
             best[trial.key] = trial
     if not best:
         raise BadInputError(f"no network of {run_directory} was retrained; finish it with 'hasnas search --resume'")
-    return sorted(best.values(), key=lambda trial: (-_accuracy(trial), trial.id))
+    return sorted(best.values(), key=lambda trial: (-_merit(trial), trial.id))
 
 
 def load_trained(run_directory: Path | str, trial: Trial) -> TrainedNetwork:
@@ -160,7 +161,7 @@ def _card(trained: TrainedNetwork, target: Path, formats: Sequence[str]) -> dict
         "key": trained.architecture.key,
         **trained.facts,
         "input": {"shape": list(macro.input_shape), "static": macro.static_input},
-        "classes": macro.classes,
+        "outputs" if find_quality(trained.facts.get("metrics", {})) is REGRESSION else "classes": macro.classes,
         "timesteps": macro.timesteps,
         "timestep_s": TIMESTEP_S,
         "parameters": graph.parameter_count,
@@ -203,5 +204,7 @@ def load_double(network: SpikingNetwork) -> SpikingNetwork:
     return copy.eval()
 
 
-def _accuracy(trial: Trial) -> float:
-    return trial.metrics.get("validation_accuracy", float("-inf"))
+def _merit(trial: Trial) -> float:
+    """On validation samples of perfect chips."""
+    quality = find_quality(trial.metrics) or CLASSIFICATION
+    return quality.figure(trial.metrics.get(quality.validation, quality.figure(float("-inf"))))

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hasnas.errors import BadInputError
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.nas.data import Split, batches
+from hasnas.nas.training.losses import task_loss
 
 from .environment import require_nni
 from .settings import Choosing, ProgressCallback, SupernetSettings, TrainingProgress
@@ -77,7 +77,7 @@ class EpochBatches:
 
 
 class Recipe(LightningModule):
-    """What happens in a step: cross entropy, AdamW, a half cosine; and, around epochs, seeding and checkpoints.
+    """What happens in a step: the loss of the task, AdamW, a half cosine; and, around epochs, seeding and checkpoints.
 
     NNI's differentiable strategies call a step twice for each batch, first for the architecture, then for the weights.
 
@@ -140,7 +140,7 @@ class Recipe(LightningModule):
         step, phase = divmod(batch_index, phases)
         self.model.judges_choices = phase < phases - 1
         inputs, targets = batch
-        loss = functional.cross_entropy(self(inputs), targets)
+        loss = task_loss(self(inputs), targets, self.data.split.is_regression, self.settings.loss)
         self._check(float(loss.detach()))
         if not self.model.judges_choices:
             self._set_learning_rate((self.done + step / len(self.data)) / self.settings.epochs)
@@ -156,7 +156,8 @@ class Recipe(LightningModule):
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to be of this training."""
-        settings = {key: value for key, value in asdict(self.settings).items() if key != "options"}
+        unused = ("options",) if self.data.split.is_regression else ("options", "loss")
+        settings = {key: value for key, value in asdict(self.settings).items() if key not in unused}
         own = {} if self.choosing is None else {"choosing": self.choosing.identity()}
         return {"seed": self.seed, "samples": len(self.data.split), "settings": settings, **own}
 

@@ -39,6 +39,7 @@ class SupernetSettings:
         learning_rate: of the first step; it falls to 0 along a half cosine.
         weight_decay: decoupled weight decay of the layers on the path.
         options: label of a gene -> allowed choices, by default all.
+        loss: of regression, `"smooth_l1"` or `"mse"`; classes are trained with cross entropy.
 
     Raises:
         BadInputError: if a value is out of range.
@@ -49,6 +50,7 @@ class SupernetSettings:
     learning_rate: float = 0.02
     weight_decay: float = 0.0
     options: Options | None = None
+    loss: str = "smooth_l1"
 
     def __post_init__(self) -> None:
         for name, minimum in (("epochs", 1), ("batch_size", 2)):

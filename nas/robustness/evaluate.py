@@ -21,6 +21,7 @@ from hasnas.cim_estimator.nonideal import (
 )
 from hasnas.errors import BadInputError
 from hasnas.nas.data import Split, batches
+from hasnas.nas.training.evaluation import absolute_errors
 
 from .forms import Form, form_of
 from .layer import ChipLayer, Reading
@@ -35,7 +36,7 @@ _CALIBRATION_BATCH = 32
 
 @dataclass(frozen=True)
 class ChipAccuracy:
-    """Test accuracy over chips.
+    """Accuracy over chips; for regression minus the mean absolute error, so that more is better.
 
     Args:
         mean: mean over chips.
@@ -68,7 +69,7 @@ def evaluate_on_chips(
     seed: int,
     calibration: Tensor | None = None,
 ) -> ChipAccuracy:
-    """Classification accuracy of a trained network whose Conv2d and Linear weights sit on imperfect crossbars.
+    """Accuracy, or minus the mean absolute error, of a trained network whose Conv2d and Linear weights sit on imperfect crossbars.
 
     Biases, batch norm, pooling and neurons are digital and exact. The network is used in evaluation mode and comes
     back as it was. Chip k has the same cells at any number of chips, and the same unlucky cells at any strength of an
@@ -76,8 +77,9 @@ def evaluate_on_chips(
 
     Args:
         network: as trained (deployed graphs hold digital layers as Conv2d), on the CPU; takes `[B, C, H, W]`, or
-            `[T, B, C, H, W]` for sequences, treats items of a batch independently and returns `[B, classes]`.
-        split: samples and their classes.
+            `[T, B, C, H, W]` for sequences, treats items of a batch independently and returns `[B, classes]` or
+            `[B, outputs]`.
+        split: samples and their classes or values.
         device: the cells, arrays and converters.
         chips: number of chips.
         seed: decides every chip.
@@ -197,12 +199,15 @@ def _reading(layer: _Layer, probe: Probe) -> Reading:
 
 
 def _count(network: nn.Module, split: Split, chips: int, batch_size: int) -> list[float]:
-    """Accuracy of each of the chips that are in place."""
-    correct = torch.zeros(chips, dtype=torch.int64)
+    """Accuracy of each of the chips that are in place; for regression minus the mean absolute error."""
+    sums = torch.zeros(chips, dtype=torch.float64)
     for x, targets in batches(split, batch_size):
-        outputs = network(x.repeat_interleave(chips, 0 if split.is_static else 1))
-        correct += (outputs.reshape(len(targets), chips, -1).argmax(2) == targets[:, None]).sum(0)
-    return (correct.double() / len(split)).tolist()
+        outputs = network(x.repeat_interleave(chips, 0 if split.is_static else 1)).reshape(len(targets), chips, -1)
+        if split.is_regression:
+            sums -= absolute_errors(outputs, targets[:, None], split).mean(2).sum(0)
+        else:
+            sums += (outputs.argmax(2) == targets[:, None]).sum(0)
+    return (sums / len(split)).tolist()
 
 
 @contextmanager

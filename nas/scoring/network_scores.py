@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hasnas.errors import BadInputError
+from hasnas.nas.training.losses import task_loss
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import (
     Add,
@@ -136,7 +136,8 @@ class _Gradients(NetworkScore):
     def gradients(self, network: SpikingNetwork, inputs: Tensor, targets: Any) -> list[tuple[Tensor, Tensor]]:
         """Weight and gradient of each convolution."""
         weights = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d)]
-        loss = functional.cross_entropy(network(inputs), torch.as_tensor(targets))
+        wanted = torch.as_tensor(targets)
+        loss = task_loss(network(inputs), wanted, wanted.is_floating_point())
         found = torch.autograd.grad(loss, weights)
         return list(zip(weights, found, strict=True))
 

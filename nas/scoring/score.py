@@ -24,7 +24,7 @@ class ScoringTask:
     Args:
         space: the space the codes belong to.
         inputs: a batch `[B, C, H, W]` (or `[T, B, C, H, W]`) for scores that run the network; others ignore it.
-        targets: classes `[B]` for scores that need a loss.
+        targets: classes `[B]` or values `[B, outputs]` for scores that need a loss.
         seed: of the weights.
     """
 

@@ -21,9 +21,10 @@ from hasnas.nas.config import RunConfig
 from hasnas.nas.executors import Executor
 from hasnas.nas.ledger import Ledger
 from hasnas.nas.pricing import Pricer
+from hasnas.nas.quality import QUALITIES, Quality
 from hasnas.nas.region import FeasibleRegion
 from hasnas.nas.sources import check_timesteps, open_source
-from hasnas.nas.training.settings import RetrainSettings
+from hasnas.nas.training.settings import MIXES_CLASSES, RetrainSettings
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.python_space import load_space_class
@@ -57,19 +58,23 @@ class Setup:
         """The dataset's card.
 
         Raises:
-            BadInputError: if the dataset is unknown, its frames are not the network's timesteps, or it has no classes.
+            BadInputError: if the dataset is unknown, its frames are not the network's timesteps, or a training of its
+                task cannot do what the config asks for.
         """
         section, space = self.config.dataset, self.config.space
         source = open_source(section.name, section.root, section.chosen_framing)
         card = source.card
         for timesteps in space.searched.timesteps or (space.macro.timesteps,):
             check_timesteps(card, timesteps, framed=isinstance(source, Framed))
-        if card.task != "classification":
-            raise BadInputError(
-                f"dataset '{card.name}' is a {card.task} task; a search needs classes, "
-                "train single networks with hasnas.nas.training.retrain"
-            )
+        mixing = self.config.retrain.augmentation
+        if card.task == "regression" and (mixing.mixup or mixing.cutmix):
+            raise BadInputError(MIXES_CLASSES)
         return card
+
+    @cached_property
+    def quality(self) -> Quality:
+        """By what networks are judged on this dataset."""
+        return QUALITIES[self.card.task]
 
     @cached_property
     def space(self) -> SearchSpace:

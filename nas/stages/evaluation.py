@@ -18,7 +18,7 @@ from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.conversion import TRAINING_METHODS
 from hasnas.nas.data import Splits, batches, load_splits
 from hasnas.nas.nni_engine.sharing import inherit
-from hasnas.nas.objectives import ACCURACY, DEVICE_ACCURACY
+from hasnas.nas.quality import CLASSIFICATION, REGRESSION, Quality
 from hasnas.nas.robustness import evaluate_on_chips
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity, recalibrate_batch_norm
 from hasnas.nas.training.settings import RetrainSettings
@@ -102,12 +102,12 @@ def _calibration_inputs(data: DataReference, count: int, batch_size: int, seed: 
 
 
 def evaluate_inherited(task: InheritedTask) -> dict[str, float]:
-    """Validation accuracy and firing rates of a candidate with inherited weights.
+    """Quality on validation samples and firing rates of a candidate with inherited weights.
 
     Batch norm takes the statistics of the candidate's own path, on a copy and on the same training batches for all.
 
     Returns:
-        `validation_accuracy`, `firing_rate` (mean over neurons' layers) and one `firing_rate/<layer>` each.
+        `validation_accuracy` (or `validation_mean_absolute_error`), `firing_rate` (mean over neurons' layers) and one `firing_rate/<layer>` each.
     """
     network = inherit(_supernet_state(task.supernet), Architecture.from_json(task.architecture))
     inputs = _calibration_inputs(task.data, task.calibration_batches, task.batch_size, task.seed)
@@ -163,7 +163,7 @@ class DeviceTask:
 
 
 def evaluate_on_device(task: DeviceTask) -> dict[str, float]:
-    """Mean, spread and worst accuracy over chips of a network that was trained, on validation samples."""
+    """Mean, spread and worst quality over chips of a network that was trained, on validation samples."""
     network = SpikingNetwork(Architecture.from_json(task.architecture).expand())
     network.load_state_dict(load_checkpoint(task.weights)[0])
     return device_metrics(network, splits_of(task.data), task.device, task.seed)
@@ -174,18 +174,25 @@ def score(
 ) -> dict[str, float]:
     """What the search is told of a network, measured on validation samples."""
     activity = measure_activity(network, splits.validation)
-    accuracy = {ACCURACY: evaluate(network, splits.validation)}
+    quality = quality_of_splits(splits)
+    found = {quality.validation: quality.figure(evaluate(network, splits.validation))}
     on_chips = {} if device is None else device_metrics(network, splits, device, seed)
-    return {**accuracy, **on_chips, **rate_metrics(network, activity)}
+    return {**found, **on_chips, **rate_metrics(network, activity)}
 
 
 def device_metrics(network: SpikingNetwork, splits: Splits, device: DeviceReference, seed: int) -> dict[str, float]:
-    """`device_accuracy` (mean over chips), `device_accuracy_std` and `device_accuracy_worst`."""
+    """The mean over chips, e.g. `device_accuracy`, with `device_accuracy_std` and `device_accuracy_worst`."""
+    quality = quality_of_splits(splits)
     found = evaluate_on_chips(
         network, splits.validation, load_nonideal(device.device), device.chips, seed, calibration=splits.train.inputs
     )
-    spread = {f"{DEVICE_ACCURACY}_std": found.std, f"{DEVICE_ACCURACY}_worst": found.worst}
-    return {DEVICE_ACCURACY: found.mean, **spread}
+    spread = {f"{quality.device}_std": found.std, f"{quality.device}_worst": quality.figure(found.worst)}
+    return {quality.device: quality.figure(found.mean), **spread}
+
+
+def quality_of_splits(splits: Splits) -> Quality:
+    """By what networks on some data are judged."""
+    return REGRESSION if splits.train.is_regression else CLASSIFICATION
 
 
 def rate_metrics(network: SpikingNetwork, activity: Mapping[str, float]) -> dict[str, float]:

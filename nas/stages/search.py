@@ -38,7 +38,7 @@ def run_search(context: RunContext) -> None:
     proposed = None if settings.score is not None else proposed_architecture(context)
     if proposed is not None:
         strategy = BeginWith(proposed, strategy)
-    goal, best, done = Goal(settings.score), -math.inf, 0
+    goal, best, done = Goal(settings.score, context.quality), -math.inf, 0
     with context.console.bar("search", settings.evaluations, "net") as bar:
         while done < settings.evaluations:
             asked = strategy.ask(min(settings.batch, settings.evaluations - done))
@@ -50,7 +50,7 @@ def run_search(context: RunContext) -> None:
                 strategy.tell(trial.codes, value if math.isfinite(value) else None, trial.costs)
                 best = max(best, value if math.isfinite(value) else best)
                 bar.update()
-                bar.set_postfix(best=goal.show(best), refresh=False)
+                bar.set_postfix(best=goal.show(goal.sign * best), refresh=False)
             done += len(asked)
 
 
@@ -68,7 +68,7 @@ def search_problem(context: RunContext) -> SearchProblem:
         settings,
         context.config.seed,
         tuple(objective(name) for name in settings.minimize),
-        best=1.0 if settings.score is None else math.inf,
+        best=context.quality.best if settings.score is None else math.inf,
     )
 
 

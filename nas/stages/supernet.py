@@ -83,6 +83,7 @@ def run_supernet(context: RunContext) -> None:
         learning_rate=section.learning_rate,
         weight_decay=section.weight_decay,
         options=options,
+        loss=context.config.retrain.loss,
     )
     choosing = _choosing(context)
     train = splits_of(data_reference(context)).train

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from hasnas.errors import BadInputError, HasnasError
 from hasnas.nas.budget import COST_FIELDS
 from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.executors import Outcome
-from hasnas.nas.objectives import front, rank
+from hasnas.nas.objectives import front, merit, rank
 from hasnas.nas.region import draw_inside
 from hasnas.nas.training.folders import BEST_FILE, retrain_directory
 from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, run_retrain_task
@@ -66,16 +67,19 @@ def run_retrain(context: RunContext) -> None:
     first = len(search_trials(context))
     missing = chosen[len(context.trials) - first :]
     tasks = [_task(context, context.space.decode(codes), context.retrain_settings) for codes in missing]
+    best = -math.inf
     with context.console.bar("retrain", len(chosen), "net") as bar:
         bar.update(len(chosen) - len(missing))
         for codes, outcome in zip(missing, context.executor.map(run_retrain_task, tasks), strict=True):
             trial = _trial(context, codes, outcome)
             if outcome.value is not None:
                 for record in outcome.value.history:
-                    context.tracker.on_epoch(f"retrain/{trial.key}", record.epoch, record.metrics())
+                    metrics = context.quality.of_epoch(record.metrics())
+                    context.tracker.on_epoch(f"retrain/{trial.key}", record.epoch, metrics)
             context.record(trial)
             bar.update()
-            bar.set_postfix(best=f"{trial.metrics.get('validation_accuracy', 0):.1%}", refresh=False)
+            best = max(best, merit(trial.metrics))  # that of a failed one is NaN, which is never larger
+            bar.set_postfix(best=context.quality.show(context.quality.figure(best)), refresh=False)
 
 
 def _mend_weights(context: RunContext) -> None:
@@ -134,12 +138,12 @@ def _trial(context: RunContext, codes: tuple[int, ...], outcome: Outcome[Retrain
     )
     if outcome.value is None:
         return trial
-    result = outcome.value
+    result, quality = outcome.value, context.quality
     network = SpikingNetwork(architecture.expand())
     metrics = {
         **_on_device(context, architecture, result),
-        "validation_accuracy": result.validation_accuracy,
-        "test_accuracy": result.test_accuracy,
+        quality.validation: quality.figure(result.validation_accuracy),
+        quality.test: quality.figure(result.test_accuracy),
         "best_epoch": float(result.best_epoch),
         **rate_metrics(network, result.activity),
     }

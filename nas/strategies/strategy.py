@@ -68,7 +68,7 @@ class SearchProblem:
         settings: the `search` section of the config.
         seed: source of all randomness of the strategy.
         objectives: costs to keep low beside the value; strategies for one objective look at the value alone.
-        best: the largest value there can be; values are shares unless it says otherwise.
+        best: the largest value there can be; 1 for shares, 0 for errors with their sign turned.
         worst: value below which a candidate is of no interest beside its costs; without it the lowest told so far.
     """
 

@@ -1,4 +1,4 @@
-"""Figures of a search, drawn off screen: accuracy against each cost, progress, where energy goes, firing rates."""
+"""Figures of a search, drawn off screen: quality against each cost, progress, where energy goes, firing rates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hasnas.nas.budget import COST_FIELDS, LIMITS
-from hasnas.nas.objectives import ACCURACY, front, goal_of
+from hasnas.nas.objectives import Goal, front, goal_of
 from hasnas.nas.trial import Trial
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ GREY, BLUE, ORANGE, GREEN, RED = "#9aa0a6", "#0072b2", "#e69f00", "#009e73", "#d
 COMPONENT_COLOURS = (
     BLUE, ORANGE, GREEN, RED, "#cc79a7", "#56b4e9", "#f0e442", "#7f3c8d", "#666666", "#a65628", "#1b4332", "#bcbd22",
 )  # fmt: skip
-TEST_ACCURACY = "test_accuracy"
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "k": 1e3, "M": 1e6, "G": 1e9}
 _BASES = {"parameters": "", "memory": "bit", "area": "mm²", "latency": "s", "energy": "J"}
 
@@ -44,7 +43,7 @@ def axis_unit(limit: str, largest: float) -> tuple[float, str]:
     return factor, prefix + _BASES[limit]
 
 
-def accuracy_against_costs(trials: Sequence[Trial], limits: Mapping[str, float]) -> Figure:
+def quality_against_costs(trials: Sequence[Trial], limits: Mapping[str, float]) -> Figure:
     """Every candidate in five panels, one for each cost; the front, the limits and the retrained networks stand out.
 
     Args:
@@ -62,7 +61,7 @@ def accuracy_against_costs(trials: Sequence[Trial], limits: Mapping[str, float])
     return figure
 
 
-def accuracy_against_cost(limit: str, trials: Sequence[Trial], limits: Mapping[str, float]) -> Figure:
+def quality_against_cost(limit: str, trials: Sequence[Trial], limits: Mapping[str, float]) -> Figure:
     """One of those panels, in a size that stays readable as a thumbnail."""
     figure = _figure(4.6, 3.6)
     panel = figure.subplots()
@@ -74,12 +73,13 @@ def accuracy_against_cost(limit: str, trials: Sequence[Trial], limits: Mapping[s
 def _cost_panel(panel: Axes, limit: str, trials: Sequence[Trial], value: float | None) -> dict[str, Any]:
     """Draw a panel; label -> handle of what a legend should name.
 
-    Retrained networks have an axis of their own where candidates were ranked by something else than accuracy.
+    Retrained networks have an axis of their own where candidates were ranked by a score.
     """
     field = COST_FIELDS[limit]
     priced = [trial for trial in trials if math.isfinite(trial.costs.get(field, math.nan))]
     factor, unit = axis_unit(limit, max([trial.costs[field] for trial in priced], default=value or 0.0))
     goal = goal_of(trials)
+    quality = goal.quality
     searched = [trial for trial in priced if trial.stage == "search" and _known(trial, goal.metric)]
     best = sorted(front(searched), key=lambda trial: trial.costs[field])
     retrained = [trial for trial in priced if trial.stage == "retrain"]
@@ -87,14 +87,14 @@ def _cost_panel(panel: Axes, limit: str, trials: Sequence[Trial], value: float |
     accurate = panel
     if goal.score is not None and retrained:
         accurate = panel.twinx()
-        accurate.set_ylabel("accuracy of retrained", fontsize=8)
+        accurate.set_ylabel(f"{quality.name} of retrained", fontsize=8)
         accurate.spines[["top"]].set_visible(False)
         accurate.tick_params(labelsize=8)
     groups: list[tuple[Axes, str, list[Trial], str, dict[str, Any]]] = [
         (panel, f"candidate, {how}", searched, goal.metric, {"c": GREY, "s": 14}),
         (panel, "Pareto front of all costs", best, goal.metric, {"c": BLUE, "s": 26}),
-        (accurate, "retrained, validation", retrained, ACCURACY, {"c": ORANGE, "s": 60, "marker": "*"}),
-        (accurate, "retrained, test", retrained, TEST_ACCURACY, {"c": GREEN, "s": 36, "marker": "D"}),
+        (accurate, "retrained, validation", retrained, quality.validation, {"c": ORANGE, "s": 60, "marker": "*"}),
+        (accurate, "retrained, test", retrained, quality.test, {"c": GREEN, "s": 36, "marker": "D"}),
     ]
     legend: dict[str, Any] = {}
     for axes, label, members, metric, style in groups:
@@ -105,23 +105,27 @@ def _cost_panel(panel: Axes, limit: str, trials: Sequence[Trial], value: float |
     if value is not None:
         legend["limit"] = panel.axvline(value / factor, color=RED, linestyle="--", linewidth=1.2)
     panel.set_xlabel(f"{limit} ({unit})" if unit else limit)
-    panel.set_ylabel(goal.label if goal.score else "accuracy")
+    panel.set_ylabel(goal.label if goal.score else quality.name)
     together = searched if goal.score else searched + retrained
-    _leave_out_outliers(panel, [trial.metrics[goal.metric] for trial in together if _known(trial, goal.metric)])
+    _leave_out_outliers(panel, [trial.metrics[goal.metric] for trial in together if _known(trial, goal.metric)], goal)
     _tidy(panel)
     return legend
 
 
-def _leave_out_outliers(panel: Axes, values: Sequence[float]) -> None:
-    """Start the axis where most candidates are, and say how many lie below."""
+def _leave_out_outliers(panel: Axes, values: Sequence[float], goal: Goal) -> None:
+    """End the axis where most candidates are on its worse side, and say how many lie beyond."""
     if len(values) < 8:
         return
-    low, high = np.quantile(values, [0.25, 0.75])
-    bottom = float(low - 4 * (high - low) - 0.02)
-    below = sum(value < bottom for value in values)
-    if below:
-        panel.set_ylim(bottom=bottom)
-        panel.text(0.02, 0.02, f"{below} below", transform=panel.transAxes, fontsize=8, color=GREY)
+    merits = goal.sign * np.array(values)
+    low, high = np.quantile(merits, [0.25, 0.75])
+    end = float(low - 4 * (high - low) - (0.02 if goal.sign > 0 else 0.0))
+    beyond = int((merits < end).sum())
+    if beyond and goal.sign > 0:
+        panel.set_ylim(bottom=end)
+        panel.text(0.02, 0.02, f"{beyond} below", transform=panel.transAxes, fontsize=8, color=GREY)
+    elif beyond:
+        panel.set_ylim(top=-end)
+        panel.text(0.02, 0.92, f"{beyond} above", transform=panel.transAxes, fontsize=8, color=GREY)
 
 
 def progress(trials: Sequence[Trial], width: float = 9.6) -> Figure:
@@ -133,11 +137,11 @@ def progress(trials: Sequence[Trial], width: float = 9.6) -> Figure:
     if searched:
         numbers, values = [trial.id for trial in searched], [trial.metrics[goal.metric] for trial in searched]
         panel.scatter(numbers, values, c=GREY, s=14, label="candidate")
-        feasible = [-math.inf if trial.verdict else trial.metrics[goal.metric] for trial in searched]
-        best = np.maximum.accumulate(feasible)
+        feasible = [-math.inf if trial.verdict else goal.sign * trial.metrics[goal.metric] for trial in searched]
+        best = goal.sign * np.maximum.accumulate(feasible)
         panel.step(numbers, best, where="post", color=BLUE, label="best feasible so far")
-        panel.legend(frameon=False, fontsize=9, loc="lower right")
-        _leave_out_outliers(panel, values)
+        panel.legend(frameon=False, fontsize=9, loc="lower right" if goal.sign > 0 else "upper right")
+        _leave_out_outliers(panel, values, goal)
     panel.set_xlabel("candidate")
     panel.set_ylabel(goal.label)
     _tidy(panel)

@@ -9,16 +9,16 @@ from typing import Any
 
 from hasnas.files import write_atomic
 from hasnas.nas.budget import COST_FIELDS, LIMITS, format_cost
-from hasnas.nas.objectives import ACCURACY, Goal
+from hasnas.nas.objectives import Goal
+from hasnas.nas.quality import CLASSIFICATION, QUALITIES, Quality
 from hasnas.nas.trial import Trial
 
 from .figures import (
-    TEST_ACCURACY,
-    accuracy_against_costs,
     cell_drawing,
     energy_by_layer,
     firing_rates,
     progress,
+    quality_against_costs,
     to_svg,
 )
 from .html import Markup, Text, card, details, element, link, page, table
@@ -58,8 +58,8 @@ def _winner(data: ReportData) -> list[Text]:
     """The numbers of the best network against the limits."""
     if not data.returned:
         return [element("p", "No network has been retrained within the budget yet.")]
-    trial, limits = data.returned[0].trial, data.status["budget"]
-    cards = [card("test accuracy", _percent(trial.metrics.get(TEST_ACCURACY)), f"network {trial.key}")]
+    trial, limits, quality = data.returned[0].trial, data.status["budget"], _quality(data.status)
+    cards = [card(f"test {quality.name}", quality.show(trial.metrics.get(quality.test)), f"network {trial.key}")]
     for limit in LIMITS:
         cost, ceiling = trial.costs.get(COST_FIELDS[limit], math.nan), limits.get(limit)
         note = "no limit" if ceiling is None else f"of {format_cost(limit, ceiling)}"
@@ -70,15 +70,16 @@ def _winner(data: ReportData) -> list[Text]:
 def _networks(data: ReportData) -> list[Text]:
     if not data.returned:
         return []
+    quality = _quality(data.status)
     note = (
-        "Trained from scratch, chosen by validation accuracy, evaluated once on the test split; costs with measured "
-        "activity. The first one is the run's answer."
-    )
+        f"Trained from scratch, chosen by validation {quality.name}, evaluated once on the test split; costs with "
+        f"measured activity. The first one is the run's answer. {quality.remark}"
+    ).strip()
     rows: list[list[Text]] = [
-        [link(network.trial.key, f"export/{network.trial.key}/card.json"), *_numbers(network.trial)]
+        [link(network.trial.key, f"export/{network.trial.key}/card.json"), *_numbers(network.trial, quality)]
         for network in data.returned
     ]
-    header = ["network", "validation", "test", *LIMITS]
+    header = ["network", *quality.columns, *LIMITS]
     return [element("h2", "Returned networks"), element("p", note, css="note"), table(header, rows, {0: "best"})]
 
 
@@ -109,9 +110,9 @@ def _search(data: ReportData) -> list[Text]:
         line += f" They were ranked by the score '{data.status['score']}', without training."
     parts: list[Text] = [element("h2", "Search"), element("p", line), _stages(data.status["stages"])]
     if searched:
-        figure = accuracy_against_costs(data.trials, data.status["budget"])
+        figure = quality_against_costs(data.trials, data.status["budget"])
         parts += [Markup(to_svg(figure)), Markup(to_svg(progress(data.trials)))]
-        front, goal = data.status["front"], Goal(data.status["score"])
+        front, goal = data.status["front"], Goal(data.status["score"], _quality(data.status))
         rows = [[item["key"], goal.show(item.get(goal.metric)), *_costs(item)] for item in front]
         header = ["network", goal.label, *LIMITS]
         parts.append(details(f"Pareto front of the search ({len(front)})", table(header, rows)))
@@ -185,9 +186,13 @@ def _settings(data: ReportData) -> list[Text]:
     return [*parts, details("Resolved config and versions", element("pre", data.config))]
 
 
-def _numbers(trial: Trial) -> list[str]:
-    accuracies = [_percent(trial.metrics.get(name)) for name in (ACCURACY, TEST_ACCURACY)]
-    return [*accuracies, *(format_cost(limit, trial.costs.get(COST_FIELDS[limit], math.nan)) for limit in LIMITS)]
+def _quality(status: Mapping[str, Any]) -> Quality:
+    return QUALITIES.get(status["task"], CLASSIFICATION)
+
+
+def _numbers(trial: Trial, quality: Quality) -> list[str]:
+    figures = [quality.show(trial.metrics.get(name)) for name in (quality.validation, quality.test)]
+    return [*figures, *(format_cost(limit, trial.costs.get(COST_FIELDS[limit], math.nan)) for limit in LIMITS)]
 
 
 def _costs(tree: Mapping[str, Any]) -> list[str]:

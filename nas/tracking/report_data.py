@@ -52,7 +52,7 @@ class ReportData:
     Args:
         status: `run_status` of the run.
         trials: the ledger's trials.
-        returned: the networks, best validation accuracy first.
+        returned: the networks, best validation result first.
         config: the resolved config as YAML.
     """
 

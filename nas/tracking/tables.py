@@ -11,12 +11,11 @@ from hasnas.files import write_atomic
 from hasnas.nas.budget import COST_FIELDS
 from hasnas.nas.layout import LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
-from hasnas.nas.objectives import ACCURACY, front, goal_of
+from hasnas.nas.objectives import front, goal_of
 from hasnas.nas.trial import Trial
 
 PARETO_FILE = "pareto.csv"
-TEST_ACCURACY = "test_accuracy"
-COLUMNS = ("stage", "id", "key", "codes", ACCURACY, TEST_ACCURACY, *COST_FIELDS.values())
+NAMES = ("stage", "id", "key", "codes")
 
 
 def write_pareto(run_directory: Path) -> Path:
@@ -34,7 +33,8 @@ def write_pareto(run_directory: Path) -> Path:
 def pareto_csv(trials: Sequence[Trial]) -> str:
     """The text of `pareto.csv`; within a stage the best network comes first.
 
-    Where candidates were ranked by a training-free score, a column with its name comes before the accuracies.
+    Where candidates were ranked by a training-free score, a column with its name comes before the others. A regression
+    has `validation_mean_absolute_error` and `test_mean_absolute_error`, in the units of the targets.
 
     >>> trial = Trial(0, "search", "ab", (1, 2), {}, 0, "done", {"validation_accuracy": 0.5}, {"energy_j": 1e-6})
     >>> print(pareto_csv([trial]).splitlines()[0])
@@ -43,9 +43,10 @@ def pareto_csv(trials: Sequence[Trial]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     goal = goal_of(trials)
+    common = goal.quality.validation, goal.quality.test, *COST_FIELDS.values()
     scored = goal.score is not None
-    writer.writerow([*COLUMNS[:4], *([goal.label] if scored else []), *COLUMNS[4:]])
-    measured = [*([goal.metric] if scored else []), *COLUMNS[4:]]
+    writer.writerow([*NAMES, *([goal.label] if scored else []), *common])
+    measured = [*([goal.metric] if scored else []), *common]
     for stage in ("search", "retrain"):
         for trial in front([trial for trial in trials if trial.stage == stage]):
             values = {**trial.metrics, **trial.costs}

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from hasnas.errors import BadInputError
 from hasnas.nas.budget import COST_FIELDS, LIMITS, Budget, format_cost
-from hasnas.nas.objectives import ACCURACY, PART_PREFIX, SCORE_PREFIX, Goal, front, rank
+from hasnas.nas.objectives import PART_PREFIX, SCORE_PREFIX, Goal, front, rank
+from hasnas.nas.quality import CLASSIFICATION, Quality
 from hasnas.nas.trial import Trial
 
 from .event_file import (
@@ -27,7 +28,7 @@ from .event_file import (
     scalars,
     text,
 )
-from .figures import TEST_ACCURACY, accuracy_against_cost, progress, to_png
+from .figures import progress, quality_against_cost, to_png
 
 if TYPE_CHECKING:
     from hasnas.nas.config import RunConfig
@@ -47,8 +48,6 @@ SHOWN_COSTS = {
 # What the row of a run on the hparams page holds. One row for a run, not for a candidate: beyond 40 of them TensorBoard
 # shows no curve until they are ticked one by one.
 RESULTS = {
-    "result/validation accuracy": "validation accuracy",
-    "result/test accuracy": "test accuracy",
     **{f"result/{shown}": shown for shown, _ in SHOWN_COSTS.values()},
     "result/feasible share": "feasible share",
 }
@@ -77,7 +76,8 @@ class RunFacts:
     def results(self) -> dict[str, str]:
         """Tag -> name of what the row of the run holds."""
         scored = {} if self.goal.score is None else {f"result/{self.goal.label}": self.goal.label}
-        return {**RESULTS, **scored}
+        judged = [f"{split} {self.goal.quality.name}" for split in ("validation", "test")]
+        return {**{f"result/{name}": name for name in judged}, **RESULTS, **scored}
 
 
 class TensorBoardTracker:
@@ -119,10 +119,12 @@ class TensorBoardTracker:
             self._draw(trials[-1].time)
 
     @staticmethod
-    def of_run(directory: Path, config: RunConfig, trials: Sequence[Trial]) -> TensorBoardTracker:
+    def of_run(
+        directory: Path, config: RunConfig, trials: Sequence[Trial], quality: Quality = CLASSIFICATION
+    ) -> TensorBoardTracker:
         """The tracker of a configured run."""
         settings = _flat(config.model_dump(mode="json", exclude=NOT_COMPARED))
-        facts = RunFacts(config.name, config.budget.limits(), settings, Goal(config.search.score))
+        facts = RunFacts(config.name, config.budget.limits(), settings, Goal(config.search.score, quality))
         return TensorBoardTracker(directory, facts, trials)
 
     def on_trial(self, trial: Trial) -> None:
@@ -178,7 +180,7 @@ class TensorBoardTracker:
         self._count(trial)
         rates = {name: value for name, value in trial.metrics.items() if name.startswith(RATE_PREFIX)}
         values = self._search_curves() if trial.stage == "search" else []
-        values += scalars(_curves(trial))
+        values += scalars(_curves(trial, self._facts.goal.quality))
         values += scalars({f"{trial.stage} {name}": rate for name, rate in rates.items()})
         if rates:
             values.append(histogram(f"{trial.stage} firing rates of layers", list(rates.values())))
@@ -202,12 +204,12 @@ class TensorBoardTracker:
 
     def _results(self) -> dict[str, float]:
         """The network that the run would return now: a retrained one as soon as there is one."""
-        best = self._leaders.get("retrain") or self._leaders.get("search")
+        best, quality = self._leaders.get("retrain") or self._leaders.get("search"), self._facts.goal.quality
         if best is None:
             return {}
         return {
-            "result/validation accuracy": best.metrics.get(ACCURACY, math.nan),
-            "result/test accuracy": best.metrics.get(TEST_ACCURACY, math.nan),
+            f"result/validation {quality.name}": best.metrics.get(quality.validation, math.nan),
+            f"result/test {quality.name}": best.metrics.get(quality.test, math.nan),
             **self._best_score(),
             **{f"result/{shown}": value for shown, value in _costs(best).items()},
             "result/feasible share": self._feasible_share(),
@@ -227,32 +229,34 @@ class TensorBoardTracker:
         """The figures and the text of the front, as of the last trial."""
         step = self._trials[-1].id if self._trials else 0
         limits = self._facts.budget.limits
-        against = f"{'accuracy' if self._facts.goal.score is None else self._facts.goal.label} against"
+        goal = self._facts.goal
+        against = f"{goal.quality.name if goal.score is None else goal.label} against"
         pictures = {
             "search/progress": progress(self._trials, width=4.6),
-            **{f"{against}/{name}": accuracy_against_cost(name, self._trials, limits) for name in LIMITS},
+            **{f"{against}/{name}": quality_against_cost(name, self._trials, limits) for name in LIMITS},
         }
         values = [image(tag, to_png(figure)) for tag, figure in pictures.items()]
         self._search.add(step, when, [*values, text("search/Pareto front", self._front_page())])
         self._drawn_at, self._stale = time.monotonic(), False
 
     def _front_page(self) -> str:
-        goal = self._facts.goal
+        goal, quality = self._facts.goal, self._facts.goal.quality
         scored = [] if goal.score is None else [goal]
-        columns = ["stage", "network", *(one.label for one in scored), "validation", "test", *LIMITS]
+        columns = ["stage", "network", *(one.label for one in scored), *quality.columns, *LIMITS]
         lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
         for stage in ("search", "retrain"):
             for trial in front([trial for trial in self._trials if trial.stage == stage]):
                 scores = [one.show(trial.metrics.get(one.metric)) for one in scored]
-                accuracies = [_percent(trial.metrics.get(name, math.nan)) for name in (ACCURACY, TEST_ACCURACY)]
+                figures = [quality.show(trial.metrics.get(name)) for name in (quality.validation, quality.test)]
                 costs = [format_cost(limit, trial.costs[COST_FIELDS[limit]]) for limit in LIMITS]
-                lines.append("| " + " | ".join([stage, trial.key, *scores, *accuracies, *costs]) + " |")
+                lines.append("| " + " | ".join([stage, trial.key, *scores, *figures, *costs]) + " |")
         return "\n".join(lines)
 
 
-def _curves(trial: Trial) -> dict[str, float]:
+def _curves(trial: Trial, quality: Quality) -> dict[str, float]:
     """Points of a candidate under its number."""
-    names = {ACCURACY: "validation accuracy", TEST_ACCURACY: "test accuracy", "firing_rate": "firing rate"}
+    judged = {quality.validation: f"validation {quality.name}", quality.test: f"test {quality.name}"}
+    names = {**judged, "firing_rate": "firing rate"}
     known = {f"{trial.stage}/{shown}": trial.metrics.get(name, math.nan) for name, shown in names.items()}
     for prefix, shown in ((SCORE_PREFIX, ""), (PART_PREFIX, "part ")):
         found = {name: value for name, value in trial.metrics.items() if name.startswith(prefix)}
@@ -267,10 +271,6 @@ def _costs(trial: Trial) -> dict[str, float]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _percent(value: float) -> str:
-    return f"{value:.2%}" if math.isfinite(value) else ""
 
 
 def _cell(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from hasnas.nas.quality import CLASSIFICATION, Quality
 from hasnas.nas.trial import Trial
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ class Tracker(Protocol):
         ...
 
 
-def create_tracker(run_directory: Path, config: RunConfig, trials: Sequence[Trial]) -> Tracker:
+def create_tracker(
+    run_directory: Path, config: RunConfig, trials: Sequence[Trial], quality: Quality = CLASSIFICATION
+) -> Tracker:
     """A tracker that writes to `tensorboard/` in a run directory.
 
     What is there is deleted and written anew from the history; only epochs, which the ledger does not hold, are taken
@@ -40,13 +43,14 @@ def create_tracker(run_directory: Path, config: RunConfig, trials: Sequence[Tria
         run_directory: of the run.
         config: of the run.
         trials: the ledger's trials so far.
+        quality: by which the run's networks are judged.
 
     Raises:
         BadInputError: if the directory is not writable.
     """
     from .tensorboard_tracker import TensorBoardTracker
 
-    return TensorBoardTracker.of_run(run_directory / FOLDER, config, trials)
+    return TensorBoardTracker.of_run(run_directory / FOLDER, config, trials, quality)
 
 
 def write_views(run_directory: Path) -> list[Path]:

@@ -28,7 +28,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
-    """Share of samples whose class has the largest output; for regression minus the mean absolute error.
+    """Share of samples whose class has the largest output; for regression minus the mean absolute error in the data's units.
 
     Either way, larger is better.
 
@@ -46,7 +46,7 @@ def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
     with evaluating(network):
         if split.is_regression:
             errors = sum(
-                float((network(inputs.to(device)) - targets.to(device)).abs().double().sum())
+                float(absolute_errors(network(inputs.to(device)), targets.to(device), split).sum())
                 for inputs, targets in batches(split, batch_size)
             )
             return -errors / split.targets.numel()
@@ -55,6 +55,12 @@ def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
             for inputs, targets in batches(split, batch_size)
         )
     return right / len(split)
+
+
+def absolute_errors(outputs: Tensor, targets: Tensor, split: Split) -> Tensor:
+    """How far outputs `[..., outputs]` are from a regression's targets, in the data's units, float64."""
+    errors = (outputs - targets).abs().double()
+    return errors if split.unit is None else errors * split.unit.to(errors)
 
 
 def measure_activity(network: SpikingNetwork, split: Split, batch_size: int = 256) -> dict[str, float]:

@@ -11,7 +11,6 @@ from itertools import islice
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.errors import BadInputError, HasnasError
@@ -23,10 +22,11 @@ from .augmentation import augment, mix
 from .average import WeightAverage
 from .compilation import compile_if_worthwhile
 from .evaluation import evaluate
+from .losses import task_loss
 from .noise import WeightNoise
 from .parts import autocast, forward_pass
 from .regularisation import rate_penalty
-from .settings import AugmentationSettings, RetrainSettings, learning_rate_at
+from .settings import MIXES_CLASSES, AugmentationSettings, RetrainSettings, learning_rate_at
 from .state import build_optimizer, derived_seed, first_non_finite
 
 repair_imports()
@@ -47,7 +47,8 @@ class EpochRecord:
     Args:
         epoch: number of the epoch, from 1.
         loss: mean over the batches.
-        validation_accuracy: share of validation samples that are right after it.
+        validation_accuracy: share of validation samples that are right after it; for regression minus the mean absolute
+            error.
         learning_rate: step size of its last step.
     """
 
@@ -134,7 +135,7 @@ class TrainingLoop(lightning.LightningModule):
     ) -> None:
         super().__init__()
         if splits.train.is_regression and (settings.augmentation.mixup or settings.augmentation.cutmix):
-            raise BadInputError("retrain.augmentation: mixup and cutmix mix classes; set both to 0 for regression")
+            raise BadInputError(MIXES_CLASSES)
         compile_if_worthwhile(network, len(splits.train) * (settings.epochs - first_epoch))
         self.network = network
         self.optimizer = build_optimizer(network, settings)
@@ -263,9 +264,7 @@ def training_loss(outputs: Tensor, targets: Tensor, settings: RetrainSettings, r
         settings: label smoothing, and the loss of regression.
         regression: whether targets are values.
     """
-    if regression:
-        return (functional.mse_loss if settings.loss == "mse" else functional.smooth_l1_loss)(outputs, targets)
-    return functional.cross_entropy(outputs, targets, label_smoothing=settings.label_smoothing)
+    return task_loss(outputs, targets, regression, settings.loss, settings.label_smoothing)
 
 
 def run_loop(loop: TrainingLoop, epochs: int, settings: RetrainSettings) -> None:

@@ -17,6 +17,7 @@ ACCELERATORS = ("cpu", "gpu", "auto")
 BATCH_NORMS = ("standard", "threshold")
 COUNTS = ("spikes", "operations")
 LOSSES = ("smooth_l1", "mse")
+MIXES_CLASSES = "retrain.augmentation: mixup and cutmix mix classes; set both to 0 for regression"
 
 
 class Checked:
@@ -149,7 +150,7 @@ class RetrainSettings(Checked):
         optimizer: `"adamw"`, `"adam"` or `"sgd"` (with momentum 0.9).
         learning_rate: the largest step size; about 0.3 for SGD.
         weight_decay: pull on kernels and matrices; biases and batch norm are left alone.
-        label_smoothing: share of the target spread over all classes.
+        label_smoothing: share of the target spread over all classes; regression has none and ignores it.
         warmup_epochs: epochs in which the step size rises from near zero; may be a fraction.
         gradient_clip: largest Euclidean norm of all gradients together; `None` leaves them as they are.
         loss: of regression, `"smooth_l1"` or `"mse"`; classes are trained with cross entropy.

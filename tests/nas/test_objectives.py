@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from hasnas.nas.objectives import ACCURACY, Goal, front, goal_of, merit, rank, score_metrics
+from hasnas.nas.objectives import Goal, front, goal_of, merit, rank, score_metrics
+from hasnas.nas.quality import CLASSIFICATION
 from hasnas.nas.trial import Trial
 
 
@@ -19,7 +20,7 @@ def scored(number: int, total: float, energy_j: float = 1e-6) -> Trial:
 
 def test_a_score_is_the_merit_where_nothing_was_trained():
     assert merit(score_metrics("depth", 2.0, {"edges": 9.0})) == 2.0
-    assert merit({**score_metrics("depth", 2.0, {}), ACCURACY: 0.7}) == 0.7
+    assert merit({**score_metrics("depth", 2.0, {}), CLASSIFICATION.validation: 0.7}) == 0.7
     assert math.isnan(merit({"score part/edges": 1.0}))
 
 
@@ -37,5 +38,5 @@ def test_nan_and_infinite_scores_never_rank_first():
 
 def test_the_goal_is_read_from_the_trials():
     assert goal_of([scored(0, 1.0)]) == Goal("depth")
-    assert goal_of([trial(0, {ACCURACY: 0.5})]) == Goal() == goal_of([])
+    assert goal_of([trial(0, {CLASSIFICATION.validation: 0.5})]) == Goal() == goal_of([])
     assert Goal("depth").show(math.nan) == Goal().show(None) == ""

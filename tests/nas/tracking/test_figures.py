@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from hasnas.nas.budget import LIMITS
 from hasnas.nas.tracking import figures
-from hasnas.nas.tracking.figures import accuracy_against_cost, accuracy_against_costs, axis_unit, cell_drawing
+from hasnas.nas.tracking.figures import axis_unit, cell_drawing, quality_against_cost, quality_against_costs
 from hasnas.nas.trial import Trial
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -25,7 +25,7 @@ def test_numbers_on_an_axis_stay_short(limit: str, largest: float):
 
 
 def test_every_cost_has_a_panel(history: list[Trial]):
-    text = words(figures.to_svg(accuracy_against_costs(history, {"energy": 1e-6})))
+    text = words(figures.to_svg(quality_against_costs(history, {"energy": 1e-6})))
     for limit in LIMITS:
         assert any(word.startswith(limit) for word in text), limit
     assert "retrained, test" in text
@@ -33,17 +33,17 @@ def test_every_cost_has_a_panel(history: list[Trial]):
 
 
 def test_equal_figures_are_equal_text(history: list[Trial]):
-    first, second = (figures.to_svg(accuracy_against_costs(history, {})) for _ in range(2))
+    first, second = (figures.to_svg(quality_against_costs(history, {})) for _ in range(2))
     assert first == second
     ElementTree.fromstring(first)
 
 
 def test_a_panel_of_its_own_is_a_picture(history: list[Trial]):
-    assert figures.to_png(accuracy_against_cost("energy", history, {})).startswith(b"\x89PNG")
+    assert figures.to_png(quality_against_cost("energy", history, {})).startswith(b"\x89PNG")
 
 
 def test_empty_histories_can_be_drawn():
-    for figure in (accuracy_against_costs([], {}), figures.progress([]), figures.firing_rates({})):
+    for figure in (quality_against_costs([], {}), figures.progress([]), figures.firing_rates({})):
         assert figures.to_png(figure).startswith(b"\x89PNG")
 
 
