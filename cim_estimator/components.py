@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from .spec import DeviceSpec, GeneralHardware, NodeSpec
 
 FloatArray = NDArray[np.float64]
+Bits = TypeVar("Bits", float, NDArray[Any])  # one number, or one for each layer
 
 _MINIMUM_WIDTH_F = 2.0  # width of a minimum-size transistor in feature sizes
 _LN10 = math.log(10.0)
@@ -44,13 +46,13 @@ def leakage_w_per_m2(hardware: GeneralHardware) -> float:
     return node.leakage_a_per_m * width_m * node.supply_v / inverter_area_m2(node) * hardware.periphery.leakage_factor
 
 
-def adder_energy_j(hardware: GeneralHardware, bits: float) -> float:
+def adder_energy_j(hardware: GeneralHardware, bits: Bits) -> Bits:
     """Energy of one addition of `bits` bits in a ripple-carry adder."""
     periphery = hardware.periphery
     return bits * periphery.full_adder_nands * nand_energy_j(hardware.node) * periphery.adder_activity
 
 
-def adder_area_m2(hardware: GeneralHardware, bits: float) -> float:
+def adder_area_m2(hardware: GeneralHardware, bits: Bits) -> Bits:
     """Area of a ripple-carry adder of `bits` bits."""
     return bits * hardware.periphery.full_adder_nands * hardware.node.nand_area_f2 * hardware.node.feature_size_m**2
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import components as circuit
 from .counts import Counts
+from .memory import membrane_bits
 from .spec import GeneralHardware
 from .workload import LayerKind
 
@@ -32,10 +33,11 @@ def own_area_parts_m2(counts: Counts) -> dict[str, NDArray[Any]]:
     """Area by component of what each layer has beside its tiles: neurons, membranes, digital units, delayed values."""
     hardware, workload = counts.hardware, counts.workload
     sram = circuit.sram_area_m2_per_bit(hardware)
-    update_m2 = hardware.neuron.adders_per_update * circuit.adder_area_m2(hardware, hardware.precision.membrane_bits)
+    bits = membrane_bits(workload, hardware)
+    update_m2 = hardware.neuron.adders_per_update * circuit.adder_area_m2(hardware, bits)
     return {
         "neuron": np.where(workload.kind == LayerKind.LIF, hardware.neuron.lanes * update_m2, 0.0),
-        "membrane": workload.neurons * (hardware.precision.membrane_bits * sram),
+        "membrane": workload.neurons * (bits * sram),
         "digital": _digital_m2(counts),
         "delay": counts.outputs * workload.delay * (hardware.precision.value_bits * sram),
     }

@@ -21,6 +21,7 @@ from .counts import Counts
 from .floorplan import own_area_parts_m2, tile_area_parts_m2
 from .interconnect import chip_path_m, local_bit_meters, sent_bits
 from .latency import Timing, chip_latency, layer_time_s
+from .memory import membrane_bits
 from .pricing import Price
 from .reloading import missing_share, reload_energy_j, reload_time_s, resident_share
 from .spec import GeneralHardware
@@ -125,7 +126,7 @@ def energy_parts_j(counts: Counts) -> dict[str, NDArray[Any]]:
     hardware, workload = counts.hardware, counts.workload
     other = hardware.periphery.other_energy_factor
     switch_j = hardware.periphery.mux_inverters * circuit.inverter_energy_j(hardware.node)
-    membrane_j = 2 * hardware.precision.membrane_bits * hardware.node.sram_access_j_per_bit
+    membrane_j = 2 * membrane_bits(workload, hardware) * hardware.node.sram_access_j_per_bit
     delay_j = 2 * hardware.precision.value_bits * hardware.node.sram_access_j_per_bit
     return {
         "crossbar": _crossbar_j(counts),
@@ -135,7 +136,7 @@ def energy_parts_j(counts: Counts) -> dict[str, NDArray[Any]]:
         "wordline": _row_cycles(counts) * (circuit.register_energy_j(hardware) * other),
         "accumulate": _accumulate_j(counts),
         "buffer": _buffered_bits(counts) * (2 * circuit.register_energy_j(hardware) * other),
-        "neuron": counts.updates * neuron_update_j(hardware),
+        "neuron": counts.updates * neuron_update_j(workload, hardware),
         "membrane": counts.updates * membrane_j,
         "digital": _digital_j(counts),
         "delay": counts.outputs * workload.delay * workload.evaluations * delay_j,
@@ -200,9 +201,10 @@ def _buffered_bits(counts: Counts) -> NDArray[Any]:
     return taken + given * accumulator_widths(counts.hardware)[2]
 
 
-def neuron_update_j(hardware: GeneralHardware) -> float:
-    """One LIF update: leak, integrate, compare."""
-    return hardware.neuron.adders_per_update * circuit.adder_energy_j(hardware, hardware.precision.membrane_bits)
+def neuron_update_j(workload: Workload, hardware: GeneralHardware) -> NDArray[Any]:
+    """One LIF update of each slot: leak, integrate, compare, on adders as wide as the membranes."""
+    bits = membrane_bits(workload, hardware)
+    return hardware.neuron.adders_per_update * circuit.adder_energy_j(hardware, bits)
 
 
 def _digital_j(counts: Counts) -> NDArray[Any]:

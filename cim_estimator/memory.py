@@ -30,11 +30,16 @@ def memory_parts_bits(workload: Workload, hardware: HardwareSpec) -> dict[str, N
     return {
         "weights": workload.weights * weight_bits,
         "biases": np.where(used, workload.biases * precision.bias_bits, 0),
-        "membranes": workload.neurons * precision.membrane_bits,
+        "membranes": workload.neurons * membrane_bits(workload, hardware),
         "delayed": np.where(
             used, workload.delay * workload.out_channels * workload.positions * precision.value_bits, 0
         ),
     }
+
+
+def membrane_bits(workload: Workload, hardware: HardwareSpec) -> NDArray[np.int64]:
+    """Bits of each slot's membranes: the layer's own, or those of the hardware; broadcasts to `[..., L]`."""
+    return np.where(workload.membrane_bits > 0, workload.membrane_bits, hardware.precision.membrane_bits)
 
 
 def present(workload: Workload, values: NDArray[Any]) -> NDArray[np.int64]:

@@ -63,27 +63,31 @@ def nir_workload(graph: Any, timesteps: int | None = None, input_bits: int = 8) 
         raise BadInputError("the file does not say how many timesteps a sample has; pass timesteps=...")
     static = bool(np.asarray(metadata.get("static_input", False)).reshape(()))
     walk = _Walk(graph.nodes, _edges(graph), steps, input_bits, static)
-    walk.weight_bits = weight_bits_of(metadata)
+    walk.bits = {quantity: bits_of(metadata, quantity) for quantity in ("weight_bits", "membrane_bits")}
     layers = walk.layers()
     if not layers:
         raise BadInputError("the graph has no layer that costs anything; is it the right file?")
     return Workload.from_layers(layers, steps)
 
 
-def weight_bits_of(metadata: Mapping[str, Any]) -> dict[str, int]:
-    """Bits of the weights by layer, as this project's files say in their metadata; empty if a file says nothing.
+def bits_of(metadata: Mapping[str, Any], quantity: str) -> dict[str, int]:
+    """Bits of weights or membranes by layer, as this project's files say in their metadata; empty if a file does not.
+
+    Args:
+        metadata: of the graph.
+        quantity: `"weight_bits"` or `"membrane_bits"`.
 
     Raises:
         BadInputError: if the entry is not a mapping of names to whole numbers.
 
-    >>> weight_bits_of({"weight_bits": '{"conv": 4}'})
+    >>> bits_of({"weight_bits": '{"conv": 4}'}, "weight_bits")
     {'conv': 4}
     """
-    text = str(np.asarray(metadata.get("weight_bits", "{}")).reshape(()))
+    text = str(np.asarray(metadata.get(quantity, "{}")).reshape(()))
     try:
         return {str(name): int(bits) for name, bits in json.loads(text).items()}
     except (AttributeError, TypeError, ValueError) as error:
-        raise BadInputError(f'metadata weight_bits is {text!r:.60}; write it like {{"conv": 4}}') from error
+        raise BadInputError(f'metadata {quantity} is {text!r:.60}; write it like {{"conv": 4}}') from error
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ class _Walk:
     def __init__(self, nodes: Mapping[str, Any], edges: _Edges, steps: int, input_bits: int, static: bool) -> None:
         self.nodes, self.edges, self.steps = nodes, edges, steps
         self.input_bits, self.static = input_bits, static
-        self.weight_bits: dict[str, int] = {}
+        self.bits: dict[str, dict[str, int]] = {}
         self.values: dict[str, _Value] = {}
         self.written: list[LayerSpec] = []
 
@@ -252,7 +256,7 @@ class _Walk:
     def _write(self, name: str, kind: str, here: _Value, **geometry: Any) -> None:
         runs = 1 if here.static else self.steps
         spec = {"name": name, "evaluations": runs, "input_bits": here.bits, "level": here.level, **geometry}
-        spec["weight_bits"] = self.weight_bits.get(name, 0)
+        spec |= {quantity: by_name.get(name, 0) for quantity, by_name in self.bits.items()}
         self.written.append(LayerSpec(kind, **spec))
 
 

@@ -55,6 +55,7 @@ class LayerSpec:
         level: position in the order of execution; parallel branches share one; unless given, the layer's index.
         delay: 1 if the output is held for the next timestep (feedback).
         name: shown in reports; unless given, kind and index.
+        membrane_bits: of the neurons' registers; 0 means as the hardware says.
 
     Raises:
         BadInputError: if a number cannot be.
@@ -80,6 +81,7 @@ class LayerSpec:
     level: int | None = None
     delay: int = 0
     name: str = ""
+    membrane_bits: int = 0
 
     def __post_init__(self) -> None:
         where = f"layer '{self.name or self.kind}'"
@@ -122,7 +124,7 @@ class LayerSpec:
 
 _LEAST = {
     "in_channels": 1, "out_channels": 1, "kernel_size": 1, "stride": 1, "groups": 1, "evaluations": 0, "input_bits": 1,
-    "weight_bits": 0, "biases": 0, "delay": 0,
+    "weight_bits": 0, "biases": 0, "delay": 0, "membrane_bits": 0,
 }  # fmt: skip
 
 
@@ -153,6 +155,7 @@ class Workload:
         input_rate: measured share of non-zero inputs per evaluation; NaN means unknown.
         level: longest-path level over the connections without delay; parallel branches share a level.
         delay: 1 where the layer's output is held for the next timestep (feedback).
+        membrane_bits: of the neurons' registers; 0 means as the hardware says.
 
     Raises:
         BadInputError: if shapes do not fit, a number is not whole, or a used slot has an impossible geometry.
@@ -183,6 +186,7 @@ class Workload:
     input_rate: FloatArray
     level: IntArray
     delay: IntArray = field(default_factory=lambda: np.zeros(1, np.int64))
+    membrane_bits: IntArray = field(default_factory=lambda: np.zeros(1, np.int64))
 
     def __post_init__(self) -> None:
         if isinstance(self.timesteps, bool) or self.timesteps < 1:

@@ -18,6 +18,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 _ONE_OR_MORE = Field(strict=False, min_length=1)
 Names = Annotated[tuple[str, ...], _ONE_OR_MORE]
+BitCount = Annotated[int, Field(ge=0, le=16)]  # 0 is float
 NeuronName = Literal["lif", "plif", "if", "alif"]
 
 
@@ -77,7 +78,8 @@ class MacroSection(Section):
     tau: Annotated[float, Field(ge=1, le=1e6)] = 4 / 3
     threshold: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     neuron: NeuronName = "lif"
-    weight_bits: Annotated[int, Field(ge=0, le=16)] = 0
+    weight_bits: BitCount = 0
+    membrane_bits: BitCount = 0
     reduction: Literal["conv_avg_pool", "max_pool"] = "conv_avg_pool"
     reductions: Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(strict=False)] | None = None
 
@@ -89,7 +91,8 @@ class SearchedSection(Section):
     channels: Annotated[tuple[Count, ...], _ONE_OR_MORE] | None = None
     threshold: Annotated[tuple[Annotated[float, Field(gt=0, le=1e6)], ...], _ONE_OR_MORE] | None = None
     neuron: Annotated[tuple[NeuronName, ...], _ONE_OR_MORE] | None = None
-    weight_bits: Annotated[tuple[Annotated[int, Field(ge=0, le=16)], ...], _ONE_OR_MORE] | None = None
+    weight_bits: Annotated[tuple[BitCount, ...], _ONE_OR_MORE] | None = None
+    membrane_bits: Annotated[tuple[BitCount, ...], _ONE_OR_MORE] | None = None
 
     @property
     def values(self) -> dict[str, tuple[int | float | str, ...]]:

@@ -11,6 +11,9 @@ from hasnas.errors import BadInputError, nearest
 
 GRAPH_VERSION = 1
 MOST_WEIGHT_BITS = 16
+LEAST_MEMBRANE_BITS, MOST_MEMBRANE_BITS = 2, 16
+# Fields that files mention only where they are not 0, as files of the first release do not know them.
+UNMENTIONED = ("weight_bits", "membrane_bits")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,16 @@ class BatchNorm:
 
 @dataclass(frozen=True)
 class Neuron:
-    """What all spiking neurons are: one per element, with a state that starts every sample at rest."""
+    """What all spiking neurons are: one per element, with a state that starts every sample at rest.
+
+    All have `membrane_bits`: 0 for float membrane potentials, else b = 2 to 16 bits of a register that holds v. After
+    every update, before it is compared with the threshold,
+
+        v <- D clip(round(v / D), -2^(b-1), 2^(b-1) - 1),    D = threshold / 2^(b-2)
+
+    signed fixed point from -2 to just below 2 thresholds: it saturates, rounds to the nearest step (ties to the even
+    one), and the threshold itself is a step. The reset is rounded to a step, too, so that v stays on steps after it.
+    """
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,7 @@ class LIF(Neuron):
     tau: float = 4 / 3
     threshold: float = 1.0
     reset: float = 0.0
+    membrane_bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,7 @@ class PLIF(Neuron):
     tau: float = 4 / 3
     threshold: float = 1.0
     reset: float = 0.0
+    membrane_bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +107,7 @@ class IF(Neuron):
 
     threshold: float = 1.0
     reset: float = 0.0
+    membrane_bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +122,7 @@ class ALIF(Neuron):
     exp(-1 / tau_adaptation), which is the same neuron at beta (1 - rho) for beta. Its values (beta 1.8, tau_adaptation
     700 steps, threshold 0.01) raise the threshold by 0.26 of itself at each spike; the default does nearly so. Its time
     constant outlasts the samples of image classification, where a few timesteps are as slow in proportion.
+    `membrane_bits` holds for v; the adaptation a is a second state, which stays float.
 
     Source: Bellec et al., "Long short-term memory and learning-to-learn in networks of spiking neurons", NeurIPS 2018;
     there reset subtracts the threshold, here it is hard as for the other neurons.
@@ -117,6 +133,7 @@ class ALIF(Neuron):
     reset: float = 0.0
     beta: float = 0.25
     tau_adaptation: float = 4.0
+    membrane_bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -372,29 +389,29 @@ class LayerGraph:
 
 
 def _fields(operation: Operation) -> dict[str, Any]:
-    """Plain data of an operation; float weights are not mentioned, as in files of the first release."""
+    """Plain data of an operation; float weights and membranes are not mentioned."""
     data = asdict(operation)
-    return {key: value for key, value in data.items() if key != "weight_bits" or value}
+    return {key: value for key, value in data.items() if key not in UNMENTIONED or value}
 
 
-def neuron_of(kind: str, tau: float, threshold: float) -> LIF | PLIF | IF | ALIF:
+def neuron_of(kind: str, tau: float, threshold: float, membrane_bits: int = 0) -> LIF | PLIF | IF | ALIF:
     """The neuron operation that a name stands for; one without leak has no use for `tau`.
 
     Raises:
         BadInputError: if the name is unknown; the nearest known one is named.
 
     >>> neuron_of("if", tau=2.0, threshold=0.5)
-    IF(threshold=0.5, reset=0.0)
+    IF(threshold=0.5, reset=0.0, membrane_bits=0)
     """
     match kind:
         case "lif":
-            return LIF(tau, threshold)
+            return LIF(tau, threshold, membrane_bits=membrane_bits)
         case "plif":
-            return PLIF(tau, threshold)
+            return PLIF(tau, threshold, membrane_bits=membrane_bits)
         case "if":
-            return IF(threshold)
+            return IF(threshold, membrane_bits=membrane_bits)
         case "alif":
-            return ALIF(tau, threshold)
+            return ALIF(tau, threshold, membrane_bits=membrane_bits)
     raise BadInputError(f"unknown neuron '{kind}'{nearest(str(kind), NEURONS)}")
 
 
@@ -406,6 +423,17 @@ def check_weight_bits(bits: int, where: str = "weight_bits") -> None:
     """
     if isinstance(bits, bool) or not isinstance(bits, int) or not 0 <= bits <= MOST_WEIGHT_BITS:
         raise BadInputError(f"{where} is {bits!r}; give 1 to {MOST_WEIGHT_BITS} bits, or 0 for float weights")
+
+
+def check_membrane_bits(bits: int, where: str = "membrane_bits") -> None:
+    """Refuse bits that no register of a membrane has; 0 means float membranes and passes.
+
+    Raises:
+        BadInputError: if `bits` is neither 0 nor a whole number from 2 to 16.
+    """
+    least, most = LEAST_MEMBRANE_BITS, MOST_MEMBRANE_BITS
+    if isinstance(bits, bool) or not isinstance(bits, int) or not (bits == 0 or least <= bits <= most):
+        raise BadInputError(f"{where} is {bits!r}; give {least} to {most} bits, or 0 for float membranes")
 
 
 def _operation_from_json(item: dict[str, Any]) -> Operation:

@@ -207,7 +207,7 @@ def lif_scan(x: Tensor, operation: LIF, membrane: Tensor | None = None, alpha: f
         Spikes `[T, ...]` and the last membrane potentials `[...]`.
 
     Raises:
-        BadInputError: for other types or devices.
+        BadInputError: for other types or devices, or membranes of few bits.
 
     Source: equations of SpikingJelly 2.0's `LIFNode` with `decay_input`, hard and detached reset.
 
@@ -215,6 +215,10 @@ def lif_scan(x: Tensor, operation: LIF, membrane: Tensor | None = None, alpha: f
     >>> spikes.tolist(), membrane.tolist()
     ([[0.0, 1.0], [1.0, 0.0]], [0.0, 0.20000000298023224])
     """
+    if operation.membrane_bits:
+        raise BadInputError(
+            f"lif_scan got membranes of {operation.membrane_bits} bits; it computes float ones, use neuron_module"
+        )
     if not _fits(x, membrane):
         raise BadInputError(f"lif_scan got {x.dtype} on {x.device}; give float32 on the CPU, [T, ...]")
     scale = alpha / 2
@@ -280,6 +284,8 @@ def scanned(node: neuron.LIFNode) -> ScannedLIF:
 
 def use_lif_scan(network: SpikingNetwork) -> int:
     """Let a network's LIF neurons run as compiled scans; those inside feedback loops still go step by step.
+
+    Neurons with membranes of few bits stay as they are.
 
     Args:
         network: changed in place; parameters, their names and its results stay the same.

@@ -23,6 +23,7 @@ from .space import Codes, SearchSpace
 REAL_BITS = 8
 SPIKE_BITS = 1
 ADAPTATION = ".adaptation"  # what the slot of an adaptive threshold is called, behind its neurons' name
+BITS = ("weight_bits", "membrane_bits")  # 0 where the hardware decides
 Integers = NDArray[np.int64]
 
 
@@ -124,6 +125,7 @@ def _row_of(graph: LayerGraph, node: Node) -> dict[str, int] | None:
         "biases": biases,
         "parameters": node.parameter_count,
         "weight_bits": getattr(node.operation, "weight_bits", 0),
+        "membrane_bits": getattr(node.operation, "membrane_bits", 0),
         "delay": sum(link.delay for link in links),
     }
 
@@ -158,7 +160,7 @@ class _Table:
     rates: list[float] = field(default_factory=list)
 
     def add(self, name: str, row: Mapping[str, int | Integers], rate: float = math.nan) -> None:
-        empty: dict[str, int | Integers] = {"biases": 0, "parameters": 0, "delay": 0, "weight_bits": 0}
+        empty: dict[str, int | Integers] = dict.fromkeys(("biases", "parameters", "delay", *BITS), 0)
         if self.weight_bits:
             weighted = np.isin(row["kind"], (LayerKind.CONV, LayerKind.LINEAR))
             empty["weight_bits"] = np.where(weighted, self.weight_bits, 0)
@@ -167,8 +169,8 @@ class _Table:
         self.rates.append(rate)
 
     def add_adaptation(self, name: str, row: Mapping[str, int | Integers]) -> None:
-        """The adaptive threshold of neurons: one more state for each."""
-        self.add(f"{name}{ADAPTATION}", row)
+        """The adaptive threshold of neurons: one more state for each, of as many bits as the hardware says."""
+        self.add(f"{name}{ADAPTATION}", {**row, "membrane_bits": 0})
 
     def fold(self, name: str, biases: int, parameters: int) -> None:
         """Let a batch norm disappear into the layer before it: its affine map becomes one bias for each channel."""
@@ -234,7 +236,8 @@ def _conv_fields(fan_in: int, outputs: int) -> dict[str, int]:
 def _neuron_fields(macro: Macro, shape: tuple[int, int, int]) -> dict[str, int | Integers]:
     """A layer of neurons, one for each element of a map."""
     learned = macro.parameters_per_neuron_layer
-    return {**_shape_fields(shape, shape), "kind": LayerKind.LIF, "input_bits": REAL_BITS, "parameters": learned}
+    bits = {"input_bits": REAL_BITS, "membrane_bits": macro.membrane_bits}
+    return {**_shape_fields(shape, shape), "kind": LayerKind.LIF, "parameters": learned, **bits}
 
 
 class _CellColumns:

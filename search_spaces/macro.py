@@ -29,6 +29,7 @@ from .graph import (
     Operation,
     Output,
     Vote,
+    check_membrane_bits,
     check_weight_bits,
     neuron_of,
 )
@@ -37,7 +38,13 @@ from .operations import IDENTITY, operation_named
 CONV_AVG_POOL, MAX_POOL = "conv_avg_pool", "max_pool"
 REDUCTIONS = (CONV_AVG_POOL, MAX_POOL)
 # Fields that came after the first release, with their defaults: files and keys of older architectures stay as they are.
-ADDED: dict[str, Any] = {"neuron": "lif", "weight_bits": 0, "reduction": CONV_AVG_POOL, "reductions": None}
+ADDED: dict[str, Any] = {
+    "neuron": "lif",
+    "weight_bits": 0,
+    "membrane_bits": 0,
+    "reduction": CONV_AVG_POOL,
+    "reductions": None,
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ class Macro:
             (adaptive threshold); all neurons are alike. "LIF" above stands for any of them.
         weight_bits: bits of all weights, those of stem and classifier included; 0 means float in training and the
             hardware's bits in prices.
+        membrane_bits: bits of the registers that hold membrane potentials, 2 to 16, see
+            `hasnas.search_spaces.graph.Neuron`; 0 means float in training and the hardware's bits in prices.
         reduction: what shrinks maps between cells: `"conv_avg_pool"` (BN-LIF-Conv3x3-BN-AvgPool2, channels double) or
             `"max_pool"` (MaxPool2, channels stay).
         reductions: numbers of the cells that a reduction follows, from 1; `None` means every cell but the last.
@@ -94,6 +103,7 @@ class Macro:
     weight_bits: int = 0
     reduction: str = CONV_AVG_POOL
     reductions: tuple[int, ...] | None = None
+    membrane_bits: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
@@ -114,11 +124,13 @@ class Macro:
         if self.neuron == "plif" and not self.tau > 1:
             raise BadInputError(f"macro.tau is {self.tau}; plif neurons start above 1 timestep, raise it")
         check_weight_bits(self.weight_bits, "macro.weight_bits")
+        check_membrane_bits(self.membrane_bits, "macro.membrane_bits")
         self._check_reductions()
 
     def neurons(self, threshold: float | None = None) -> LIF | PLIF | IF | ALIF:
         """The operation of a layer of neurons, with a threshold of its own if one is given."""
-        return neuron_of(self.neuron, self.tau, self.threshold if threshold is None else threshold)
+        own = self.threshold if threshold is None else threshold
+        return neuron_of(self.neuron, self.tau, own, self.membrane_bits)
 
     @property
     def parameters_per_neuron_layer(self) -> int:

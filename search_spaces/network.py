@@ -28,7 +28,7 @@ from .graph import (
     Operation,
     Vote,
 )
-from .neurons import LearnedTauLIF, neuron_module
+from .neurons import LearnedTauLIF, RegisterNeurons, neuron_module
 from .quantization import QuantisedConv2d, QuantisedLinear
 
 
@@ -264,7 +264,7 @@ def initialise(module: nn.Module, seed: int) -> None:
     for child in module.modules():
         if isinstance(child, nn.BatchNorm2d):
             child.reset_running_stats()
-        if isinstance(child, LearnedTauLIF):
+        if isinstance(child, LearnedTauLIF | RegisterNeurons):
             child.initialise()
 
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
 
-from .graph import ALIF, IF, LIF, PLIF, Neuron
+from .graph import ALIF, IF, LIF, PLIF, Neuron, check_membrane_bits
+from .membranes import hold
 
 # SpikingJelly registers its GPU kernels on import, and torch warns on every machine that has no Triton to run them.
 logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
@@ -22,8 +23,7 @@ class LearnedTauLIF(neuron.ParametricLIFNode):
     """SpikingJelly's parametric LIF that remembers the time constant it starts from."""
 
     def __init__(self, tau: float, threshold: float, reset: float) -> None:
-        if not tau > 1:
-            raise BadInputError(f"a PLIF neuron starts at tau {tau}; give more than 1 timestep, or use LIF neurons")
+        _check_start(tau)
         super().__init__(
             init_tau=float(tau),
             v_threshold=threshold,
@@ -49,6 +49,67 @@ def learned_tau(weight: Tensor) -> float:
     return 1 + math.exp(-float(weight.detach()))
 
 
+class RegisterNeurons(nn.Module):
+    """LIF, PLIF or IF neurons whose membrane potentials lie in registers of few bits.
+
+        v <- hold(v + (x - (v - r)) g);    spike where v >= threshold, then v <- r
+
+    with g = 1 / tau, or sigmoid(w) of a learned time constant; without leak v <- hold(v + x). r is the reset as the
+    register holds it, and `hold` is `hasnas.search_spaces.membranes.hold`. Where layers compute in bfloat16, membranes
+    are still summed in float32, so that every step of a register exists. The surrogate is the arctangent and the reset
+    is detached, as for float membranes.
+
+    Args:
+        operation: with its `membrane_bits`.
+
+    Raises:
+        BadInputError: if a number is out of range.
+    """
+
+    def __init__(self, operation: LIF | PLIF | IF) -> None:
+        super().__init__()
+        if isinstance(operation, PLIF):
+            _check_start(operation.tau)
+            self.w = nn.Parameter(torch.zeros(()))
+        self.operation = operation
+        self.rest = _rest(operation)
+        self.surrogate_function = surrogate.ATan()
+        self.membrane: Tensor | None = None
+        self.initialise()
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """Put a learned time constant back to its initial value."""
+        if isinstance(self.operation, PLIF):
+            self.w.fill_(-math.log(self.operation.tau - 1))
+
+    def reset(self) -> None:
+        """Put the neurons at rest."""
+        self.membrane = None
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        """Spikes of one timestep."""
+        current = _precise(x)
+        before = torch.full_like(current, self.rest) if self.membrane is None else self.membrane
+        charged = hold(self._charged(before, current), self.operation.threshold, self.operation.membrane_bits)
+        spikes = self.surrogate_function(charged - self.operation.threshold)
+        fired = spikes.detach()
+        self.membrane = charged * (1 - fired) + self.rest * fired
+        return spikes.to(x.dtype)
+
+    def multi_step_forward(self, x: Tensor) -> Tensor:
+        """Spikes of all timesteps."""
+        return torch.stack([self.single_step_forward(step) for step in x])
+
+    def _charged(self, before: Tensor, current: Tensor) -> Tensor:
+        match self.operation:
+            case IF():
+                return before + current
+            case PLIF():
+                return before + (current - (before - self.rest)) * self.w.sigmoid()
+        return before + (current - (before - self.rest)) / self.operation.tau
+
+
 class AdaptiveLIF(nn.Module):
     """LIF neurons with an adaptive threshold; equations and source at `hasnas.search_spaces.graph.ALIF`.
 
@@ -60,6 +121,7 @@ class AdaptiveLIF(nn.Module):
         if not (operation.tau >= 1 and operation.beta >= 0 and operation.tau_adaptation > 0):
             raise BadInputError(f"{operation}: give tau of at least 1, beta of at least 0, tau_adaptation above 0")
         self.operation = operation
+        self.rest = _rest(operation)
         self.decay = math.exp(-1 / operation.tau_adaptation)
         self.surrogate_function = surrogate.ATan()
         self.membrane: Tensor | None = None
@@ -71,19 +133,39 @@ class AdaptiveLIF(nn.Module):
 
     def single_step_forward(self, x: Tensor) -> Tensor:
         """Spikes of one timestep."""
-        tau, threshold, reset = self.operation.tau, self.operation.threshold, self.operation.reset
-        membrane = torch.full_like(x, reset) if self.membrane is None else self.membrane
-        adaptation = torch.zeros_like(x) if self.adaptation is None else self.adaptation
-        membrane = membrane + (x - (membrane - reset)) / tau
+        tau, threshold, reset = self.operation.tau, self.operation.threshold, self.rest
+        current = _precise(x) if self.operation.membrane_bits else x
+        membrane = torch.full_like(current, reset) if self.membrane is None else self.membrane
+        adaptation = torch.zeros_like(current) if self.adaptation is None else self.adaptation
+        membrane = membrane + (current - (membrane - reset)) / tau
+        membrane = hold(membrane, threshold, self.operation.membrane_bits)
         spikes = self.surrogate_function(membrane - threshold - self.operation.beta * adaptation)
         fired = spikes.detach()
         self.membrane = membrane * (1 - fired) + reset * fired
         self.adaptation = self.decay * adaptation + spikes
-        return spikes
+        return spikes.to(x.dtype)
 
     def multi_step_forward(self, x: Tensor) -> Tensor:
         """Spikes of all timesteps."""
         return torch.stack([self.single_step_forward(step) for step in x])
+
+
+def _check_start(tau: float) -> None:
+    if not tau > 1:
+        raise BadInputError(f"a PLIF neuron starts at tau {tau}; give more than 1 timestep, or use LIF neurons")
+
+
+def _rest(operation: LIF | PLIF | IF | ALIF) -> float:
+    """The reset potential as the neurons' registers hold it."""
+    check_membrane_bits(operation.membrane_bits)
+    if operation.membrane_bits and not operation.threshold > 0:
+        raise BadInputError(f"{operation}: registers reach from -2 to 2 thresholds; give a positive threshold")
+    exact = torch.tensor(operation.reset, dtype=torch.float64)
+    return float(hold(exact, operation.threshold, operation.membrane_bits))
+
+
+def _precise(x: Tensor) -> Tensor:
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
 def neuron_module(operation: Neuron) -> nn.Module:
@@ -92,6 +174,8 @@ def neuron_module(operation: Neuron) -> nn.Module:
     Raises:
         BadInputError: if its numbers are out of range.
     """
+    if isinstance(operation, LIF | PLIF | IF) and operation.membrane_bits:
+        return RegisterNeurons(operation)
     match operation:
         case LIF(tau, threshold, reset):
             return neuron.LIFNode(

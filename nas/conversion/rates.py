@@ -12,10 +12,26 @@ from torch import Tensor
 from torch.nn import functional
 
 from hasnas.errors import BadInputError
+from hasnas.search_spaces.graph import LayerGraph
 
 # Largest argument of softplus: keeps quotients of float32 finite, far beyond any current.
 FARTHEST = 1e30
 DEEPEST = -15.0
+
+
+def require_float_membranes(graph: LayerGraph) -> None:
+    """Refuse networks whose membranes lie in registers of few bits: no rate or linear response describes those.
+
+    Raises:
+        BadInputError: naming the first such layer.
+    """
+    for node in graph.nodes:
+        bits = getattr(node.operation, "membrane_bits", 0)
+        if bits:
+            raise BadInputError(
+                f"layer '{node.name}' has membranes of {bits} bits, whose rates have no closed form; set membrane_bits "
+                "to 0, or train by surrogate gradients"
+            )
 
 
 def membrane_time_constant(tau: float) -> float:

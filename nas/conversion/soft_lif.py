@@ -35,7 +35,7 @@ from hasnas.search_spaces.lif_scan import replace_neurons
 from hasnas.search_spaces.network import SpikingNetwork, initialise
 from hasnas.search_spaces.neurons import LearnedTauLIF
 
-from .rates import firing_rate, membrane_time_constant, soft_rate
+from .rates import firing_rate, membrane_time_constant, require_float_membranes, soft_rate
 from .stages import Job, finish, run_stage
 
 
@@ -132,12 +132,13 @@ class RateNetwork(SpikingNetwork):
         make: gives the module that stands for a layer of neurons.
 
     Raises:
-        BadInputError: for graphs with feedback.
+        BadInputError: for graphs with feedback, or with membranes of few bits.
     """
 
     def __init__(self, graph: LayerGraph, make: Callable[[Node, nn.Module], nn.Module]) -> None:
         if any(link.delay for link in graph.connections):
             raise BadInputError("the network has feedback, so no rates that one pass gives; train it by 'surrogate'")
+        require_float_membranes(graph)
         super().__init__(replace(graph, timesteps=1))
         replace_neurons(self, make)
 
@@ -215,4 +216,5 @@ def has_rates(graph: LayerGraph) -> bool:
     It has no feedback, and only neurons whose rate has a closed form.
     """
     neurons = [node.operation for node in graph.nodes if isinstance(node.operation, Neuron)]
-    return not any(link.delay for link in graph.connections) and not any(isinstance(item, ALIF) for item in neurons)
+    unknown = any(isinstance(item, ALIF) or getattr(item, "membrane_bits", 0) for item in neurons)
+    return not unknown and not any(link.delay for link in graph.connections)

@@ -38,6 +38,7 @@ from hasnas.search_spaces.graph import IF, LIF, LayerGraph, Node
 from hasnas.search_spaces.lif_scan import replace_neurons
 from hasnas.search_spaces.network import SpikingNetwork
 
+from .rates import require_float_membranes
 from .soft_lif import start_weights
 from .stages import Job, finish, run_stage
 
@@ -198,11 +199,13 @@ def spike_response_network(graph: LayerGraph, settings: SpikeResponseSettings | 
     """A graph's network whose neurons assign credit through their responses.
 
     Raises:
-        BadInputError: for networks with feedback, and neurons without a fixed linear response.
+        BadInputError: for networks with feedback, and neurons without a fixed linear response, as those with
+            membranes of few bits.
     """
     chosen = settings or SpikeResponseSettings()
     if any(link.delay for link in graph.connections):
         raise BadInputError("the network has feedback, and responses are computed over all timesteps; use 'surrogate'")
+    require_float_membranes(graph)
     network = SpikingNetwork(graph)
     replace_neurons(network, lambda node, module: SpikeResponse(node, module, chosen))
     return network

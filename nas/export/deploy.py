@@ -102,8 +102,8 @@ class _Builder:
                 classes = node.shape[0]
                 matrix = torch.eye(classes, dtype=torch.float64).repeat_interleave(votes, dim=1) / votes
                 self._keep(node, Linear(classes * votes, classes), matrix)
-            case PLIF(_, threshold, reset):
-                self._keep(node, LIF(learned_tau(self._tensor(f"{node.name}.w")), threshold, reset))
+            case PLIF(_, threshold, reset, bits):
+                self._keep(node, LIF(learned_tau(self._tensor(f"{node.name}.w")), threshold, reset, bits))
             case Conv2d(bias=bias, weight_bits=bits) | Linear(bias=bias, weight_bits=bits):
                 weight = quantise(self._tensor(f"{node.name}.weight"), bits)
                 self._keep(node, node.operation, weight, self._tensor(f"{node.name}.bias") if bias else None)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hasnas.cim_estimator.nir_reader import weight_bits_of
+from hasnas.cim_estimator.nir_reader import bits_of
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.graph import (
     IF,
@@ -120,9 +120,10 @@ class _Reader:
             case nir.Affine() | nir.Linear():
                 self.operations[name] = self._matrix(name, primitive)
             case nir.LIF():
-                self.operations[name] = _neurons(name, primitive, self._timestep_s())
+                self.operations[name] = _neurons(name, primitive, self._timestep_s(), self._bits(name, "membrane_bits"))
             case nir.IF():
-                self.operations[name] = _integrators(name, primitive, self._timestep_s())
+                bits = self._bits(name, "membrane_bits")
+                self.operations[name] = _integrators(name, primitive, self._timestep_s(), bits)
             case nir.AvgPool2d():
                 sides = [_side(name, getattr(primitive, key)) for key in ("kernel_size", "stride", "padding")]
                 self.operations[name] = Add() if sides == [1, 1, 0] else AvgPool2d(*sides)
@@ -151,16 +152,16 @@ class _Reader:
         else:
             padding = _side(name, primitive.padding)
         groups, stride = _plain_int(primitive.groups), _side(name, primitive.stride)
-        inputs, bits = weight.shape[1] * groups, self._weight_bits(name)
+        inputs, bits = weight.shape[1] * groups, self._bits(name, "weight_bits")
         return Conv2d(inputs, weight.shape[0], weight.shape[2], stride, padding, groups, bias=True, weight_bits=bits)
 
     def _matrix(self, name: str, primitive: Any) -> Linear:
         bias = getattr(primitive, "bias", None)
         weight = self._store(name, primitive.weight, bias)
-        return Linear(weight.shape[1], weight.shape[0], bias is not None, self._weight_bits(name))
+        return Linear(weight.shape[1], weight.shape[0], bias is not None, self._bits(name, "weight_bits"))
 
-    def _weight_bits(self, name: str) -> int:
-        return weight_bits_of(self.found.metadata).get(name, 0)
+    def _bits(self, name: str, quantity: str) -> int:
+        return bits_of(self.found.metadata, quantity).get(name, 0)
 
     def _store(self, name: str, weight: Any, bias: Any) -> Tensor:
         tensor = torch.from_numpy(np.array(weight, np.float64))
@@ -215,7 +216,7 @@ def _execution_order(names: Iterable[str], links: list[Connection]) -> list[str]
     return order
 
 
-def _neurons(name: str, primitive: Any, timestep_s: float) -> LIF:
+def _neurons(name: str, primitive: Any, timestep_s: float, membrane_bits: int) -> LIF:
     tau, threshold, reset, leak, resistance = (
         _uniform(name, quantity, getattr(primitive, quantity))
         for quantity in ("tau", "v_threshold", "v_reset", "v_leak", "r")
@@ -224,16 +225,16 @@ def _neurons(name: str, primitive: Any, timestep_s: float) -> LIF:
         raise BadInputError(f"node '{name}' has r = {resistance:g}, v_leak = {leak:g}; only 1 and v_reset can be read")
     if not tau >= timestep_s:
         raise BadInputError(f"node '{name}' has tau = {tau:g} s, less than a timestep of {timestep_s:g} s")
-    return LIF(tau / timestep_s, threshold, reset)
+    return LIF(tau / timestep_s, threshold, reset, membrane_bits)
 
 
-def _integrators(name: str, primitive: Any, timestep_s: float) -> IF:
+def _integrators(name: str, primitive: Any, timestep_s: float, membrane_bits: int) -> IF:
     threshold, reset, resistance = (
         _uniform(name, quantity, getattr(primitive, quantity)) for quantity in ("v_threshold", "v_reset", "r")
     )
     if not np.isclose(resistance * timestep_s, 1.0):
         raise BadInputError(f"node '{name}' has r = {resistance:g}; only 1 / timestep = {1 / timestep_s:g} can be read")
-    return IF(threshold, reset)
+    return IF(threshold, reset, membrane_bits)
 
 
 def _uniform(name: str, quantity: str, values: Any) -> float:

@@ -11,6 +11,8 @@ How this project's networks are written down, so that other tools compute the sa
   Readers built on nirtorch cut a loop where a node meets an input that is not computed yet; nodes are therefore stored
   in the order of execution. Where a delayed edge closes no loop, or is all that reaches its target, that would not be
   understood, and a `Delay` node says it explicitly.
+- NIR's neurons have float membranes. Where the network's lie in registers of few bits, the metadata say how many by
+  layer (`membrane_bits`), which this project's reader follows; other tools compute float ones, so their spikes differ.
 - Weights are stored in double precision; those of few bits lie on their levels, and the metadata say how many bits.
   Computed so, a file gives the outputs of the network computed so; in single precision a membrane within rounding of
   its threshold may spike a timestep apart, about once in a thousand samples.
@@ -107,9 +109,10 @@ def to_nir(deployed: Deployed) -> nir.NIRGraph:
         "recurrent_edges": json.dumps(recurrent),
         "recurrent_edge_semantics": "the source's value of the timestep before; zero at the first timestep",
     }
-    bits = {node.name: getattr(node.operation, "weight_bits", 0) for node in graph.nodes}
-    if any(bits.values()):
-        metadata["weight_bits"] = json.dumps({name: count for name, count in bits.items() if count})
+    for quantity in ("weight_bits", "membrane_bits"):
+        bits = {node.name: getattr(node.operation, quantity, 0) for node in graph.nodes}
+        if any(bits.values()):
+            metadata[quantity] = json.dumps({name: count for name, count in bits.items() if count})
     return nir.NIRGraph(_in_order(nodes, edges), edges, metadata=metadata)
 
 

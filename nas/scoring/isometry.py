@@ -16,12 +16,13 @@ through neurons, convolution and batch norm, the mean square of a gradient is mu
 - s^2 = sigma^2 (c m + (1 - c) / (2 tau - 1)): inputs that change are averaged by the membrane, fixed ones are followed
   up to a start-up, m = mean over t of (1 - a^t)^2.
 
-Neurons without leak keep all until a spike resets them; an adaptive threshold is left out of these rules.
+Neurons without leak keep all until a spike resets them; an adaptive threshold and the rounding of membranes of few bits
+(whose gradient passes straight through) are left out of these rules; the rates p know both.
 
 A convolution then counts min(chi, 1 / chi): 1 at isometry, less the more it shrinks or blows up gradients. What it adds
 to a network for images is context, so this is multiplied by the share of its weights that see a neighbouring place,
-1 - 1 / (kernel size)^2, in units of a 3 x 3 kernel's: a 1 x 1 kernel mixes channels and sees no neighbour. A path counts
-the sum of its convolutions. No constant of these rules is fitted.
+1 - 1 / (kernel size)^2, in units of a 3 x 3 kernel's: a 1 x 1 kernel mixes channels and sees no neighbour. A path
+counts the sum of its convolutions. No constant of these rules is fitted.
 
 Source: mean-field theory of signal propagation (Schoenholz et al., ICLR 2017; Yang et al., "A mean field theory of
 batch normalization", ICLR 2019), carried over to leaky integrate-and-fire neurons here.

@@ -158,7 +158,10 @@ def _neurons(value: FieldValue, threshold: float | FloatArray, macro: Macro) -> 
     """Rules 5 and 6: statistics of the spikes (as shares and correlations) and their rate."""
     sigma = np.sqrt(np.maximum(value.variance, 1e-12))
     mean = value.mean / sigma if value.mean.any() else None
-    spikes = spike_statistics(threshold / sigma, value.static_share, macro.tau, macro.timesteps, mean, macro.neuron)
+    ratio, bits = threshold / sigma, macro.membrane_bits
+    spikes = spike_statistics(
+        ratio, value.static_share, macro.tau, macro.timesteps, mean, macro.neuron, membrane_bits=bits
+    )
     correlation = spike_correlation(spikes.rate, value.correlation)
     variance = spikes.rate * (1 - spikes.rate)
     return FieldValue(variance, spikes.static_share, correlation, spikes.rate), spikes.rate

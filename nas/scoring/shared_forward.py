@@ -158,7 +158,8 @@ def _plain(operation: Operation) -> bool:
     if isinstance(operation, Dropout) and operation.probability > 0:
         return False
     # Whole-number weights are rounded layer by layer in the network; here they would be rounded twice.
-    return not getattr(operation, "weight_bits", 0)
+    # The fused kernels know no membranes of few bits.
+    return not getattr(operation, "weight_bits", 0) and not getattr(operation, "membrane_bits", 0)
 
 
 class SharedForward:

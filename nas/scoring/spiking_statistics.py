@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -42,6 +42,8 @@ def spike_statistics(
     timesteps: int,
     mean: ArrayLike | None = None,
     neuron: str = "lif",
+    *,
+    membrane_bits: int = 0,
 ) -> SpikeStatistics:
     """Firing rate of spiking neurons on Gaussian input.
 
@@ -65,6 +67,7 @@ def spike_statistics(
         timesteps: T.
         mean: mean of the input over sigma; 0 unless given.
         neuron: `"lif"`, `"plif"`, `"if"` or `"alif"`.
+        membrane_bits: of the registers that hold v, as `hasnas.search_spaces.graph.Neuron` says; 0 for float.
 
     Returns:
         Rate and static share, of the broadcast shape.
@@ -81,7 +84,7 @@ def spike_statistics(
     grids = [RATIOS, SHARES] if mean is None else [RATIOS, MEANS, SHARES]
     clipped = [np.clip(value, grid[0], grid[-1]) for value, grid in zip(values, grids, strict=True)]
     points = np.stack(np.broadcast_arrays(*clipped), axis=-1)
-    dynamics = _dynamics(neuron_of(neuron, float(tau), 1.0))
+    dynamics = replace(_dynamics(neuron_of(neuron, float(tau), 1.0)), membrane_bits=membrane_bits)
     rate, share = _interpolators(dynamics, int(timesteps), mean is not None)
     return SpikeStatistics(np.exp(rate(points)), np.clip(share(points), 0, 1))
 
@@ -116,12 +119,13 @@ def spike_correlation(rate: ArrayLike, correlation: ArrayLike) -> FloatArray:
 
 @dataclass(frozen=True)
 class _Dynamics:
-    """v <- keep v + gain x; the threshold is multiplied by 1 + rise a, a <- fade a + spike."""
+    """v <- keep v + gain x, held by registers if these have bits; threshold times 1 + rise a, a <- fade a + spike."""
 
     keep: float
     gain: float
     rise: float = 0.0
     fade: float = 0.0
+    membrane_bits: int = 0
 
 
 def _dynamics(neuron: Neuron) -> _Dynamics:
@@ -133,7 +137,7 @@ def _dynamics(neuron: Neuron) -> _Dynamics:
     return _Dynamics(1.0, 1.0)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _interpolators(dynamics: _Dynamics, timesteps: int, with_mean: bool) -> tuple[RegularGridInterpolator, ...]:
     """Interpolators of log rate and static share over (ratio, [mean,] static share)."""
     # A longer sample than 16 timesteps fires as one of 16 does, but for a start-up that hardly counts any more. Without
@@ -159,10 +163,14 @@ def _simulate(inputs: FloatArray, dynamics: _Dynamics) -> tuple[FloatArray, Floa
     """Rate and static share of the spikes for every ratio; `inputs` is `[samples, T]`."""
     steps = inputs.shape[1]
     membrane = np.zeros((len(RATIOS), len(inputs)))
+    largest = 2 ** (dynamics.membrane_bits - 1) if dynamics.membrane_bits else 0
     adaptation = np.zeros_like(membrane)
     spikes = np.empty((steps, *membrane.shape), bool)
     for step in range(steps):
         membrane = dynamics.keep * membrane + dynamics.gain * inputs[:, step]
+        if largest:
+            register_step = 2 * np.maximum(RATIOS, 1e-6)[:, None] / largest
+            membrane = np.clip(np.rint(membrane / register_step), -largest, largest - 1) * register_step
         spikes[step] = membrane >= RATIOS[:, None] * (1 + dynamics.rise * adaptation)
         membrane[spikes[step]] = 0.0
         if dynamics.rise:

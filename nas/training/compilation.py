@@ -1,4 +1,4 @@
-"""Long trainings run their LIF neurons as compiled scans; short ones would wait longer for the compiler than they save."""
+"""Long trainings run their LIF neurons as compiled scans; in short ones compiling takes longer than it saves."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def compile_if_worthwhile(network: SpikingNetwork, samples: int) -> int:
     Returns:
         Layers of neurons that were exchanged.
     """
-    operations = [node.operation for node in network.graph.nodes if isinstance(node.operation, LIF)]
+    neurons = [node.operation for node in network.graph.nodes if isinstance(node.operation, LIF)]
+    operations = [operation for operation in neurons if not operation.membrane_bits]
     if not operations or neuron_updates(network.graph, samples) < WORTHWHILE_UPDATES or not compiler_works():
         return 0
     if not all(_agrees(operation, network.graph.timesteps) for operation in set(operations)):
