@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from hasnas.errors import BadInputError, nearest
 
 from .archives import UnpackLimits
-from .official import check_labels
 from .source import DatasetCard, Samples, Split, check_split, data_root, stratified_split
 
 Array = NDArray[Any]
@@ -52,11 +51,17 @@ def _member(file: zipfile.ZipFile, name: str, cap: int, path: Path) -> Array:
         wanted = name.removesuffix(".npy")
         raise BadInputError(f"{path} has no array '{wanted}'{nearest(wanted, [key[:-4] for key in known])}")
     if known[name] > cap:
-        raise BadInputError(f"{path}: array '{name[:-4]}' unpacks to far more than the file's size allows")
+        raise BadInputError(
+            f"{path}: array '{name[:-4]}' unpacks to far more than the file's size allows (a "
+            "decompression bomb?); write it again with numpy.savez"
+        )
     with file.open(name) as stream:
         expected = _announced_bytes(stream)
     if expected > known[name]:
-        raise BadInputError(f"{path}: the header of array '{name[:-4]}' promises {expected} bytes; the file is damaged")
+        raise BadInputError(
+            f"{path}: the header of array '{name[:-4]}' promises {expected} bytes; the file is damaged, "
+            "write it again with numpy.savez"
+        )
     with file.open(name) as stream:
         return np.lib.format.read_array(stream, allow_pickle=False)
 
@@ -74,8 +79,8 @@ class UserArrays:
 
     The data root is either a file `NAME.npz` or a folder with `train.npz` and, if there is a fixed test split,
     `test.npz`. Each holds `inputs`, float32 or uint8, `[N, C, H, W]` or `[N, T, C, H, W]`, and `targets`, integers
-    `[N]` (classification) or floats `[N]` or `[N, outputs]` (regression). Without `test.npz` a stratified 20 % are
-    the test split, always the same ones.
+    `[N]` (classification; classes are numbered from 0 without gaps) or floats `[N]` or `[N, outputs]` (regression).
+    Without `test.npz` a stratified 20 % are the test split, always the same ones.
 
     Args:
         path: the file or folder; None until it is known.
@@ -111,7 +116,7 @@ class UserArrays:
             task="classification" if train.targets.ndim == 1 else "regression",
             input_shape=(channels, height, width),
             timesteps=frames[0] if frames else None,
-            outputs=_outputs(train, test),
+            outputs=_outputs(train, test, self.path),
             splits={"train": len(train), "test": len(test)},
         )
 
@@ -129,10 +134,15 @@ class UserArrays:
         return Samples(samples.inputs[chosen], samples.targets[chosen], samples.scale)
 
 
-def _outputs(train: Samples, test: Samples) -> int:
+def _outputs(train: Samples, test: Samples, place: Path) -> int:
     if train.targets.ndim == 2:
         return train.targets.shape[1]
-    return int(max(train.targets.max(), test.targets.max())) + 1
+    classes, largest = int(train.targets.max()) + 1, int(test.targets.max())
+    if largest >= classes and place.is_dir():
+        raise BadInputError(
+            f"{place / 'test.npz'}: class {largest} does not occur in train.npz; add samples of it there or remove it"
+        )
+    return max(classes, largest + 1)
 
 
 def _samples(path: Path) -> Samples:
@@ -141,7 +151,8 @@ def _samples(path: Path) -> Samples:
     if inputs.dtype == np.float64:
         inputs = inputs.astype(np.float32)
     if inputs.dtype == np.float32 and not np.isfinite(inputs).all():
-        raise BadInputError(f"{path}: inputs hold NaN or infinity; remove those samples")
+        first = int(np.argmin(np.isfinite(inputs).all(axis=tuple(range(1, inputs.ndim)))))
+        raise BadInputError(f"{path}: inputs hold NaN or infinity, first in sample {first}; remove those samples")
     scale = 1 / 255 if inputs.dtype == np.uint8 else 1.0
     try:
         return Samples(inputs, _targets(targets, path), scale)
@@ -151,15 +162,30 @@ def _samples(path: Path) -> Samples:
 
 def _targets(targets: Array, path: Path) -> Array:
     if targets.dtype.kind in "iu" and targets.ndim == 1:
-        return check_labels(targets, 1 << 20, path)
+        return _classes(targets, path)
     if targets.dtype.kind == "f" and targets.ndim in (1, 2):
         if not np.isfinite(targets).all():
-            raise BadInputError(f"{path}: targets hold NaN or infinity; remove those samples")
+            first = int(np.argmin(np.isfinite(targets.reshape(len(targets), -1)).all(axis=1)))
+            raise BadInputError(f"{path}: targets hold NaN or infinity, first in sample {first}; remove those samples")
         return targets.astype(np.float32).reshape(len(targets), -1)
     raise BadInputError(
         f"{path}: targets of type {targets.dtype} and shape {list(targets.shape)}; "
         "give integers [N] or floats [N, outputs]"
     )
+
+
+def _classes(targets: Array, path: Path) -> NDArray[np.int64]:
+    wrong = np.flatnonzero(targets < 0)
+    if wrong.size:
+        first = int(wrong[0])
+        raise BadInputError(f"{path}: label {targets[first]} of sample {first} is negative; number classes from 0")
+    present = np.unique(targets)
+    gaps = np.flatnonzero(present != np.arange(len(present)))
+    if gaps.size and path.name != "test.npz":  # a class may well be absent from a small test split
+        raise BadInputError(
+            f"{path}: no sample has label {gaps[0]}, but one has {present[-1]}; number classes from 0 without gaps"
+        )
+    return targets.astype(np.int64)
 
 
 ARRAYS = UserArrays()

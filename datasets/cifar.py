@@ -68,11 +68,14 @@ class CifarBinary:
         """The samples of a split as uint8 images `[N, 3, 32, 32]` with scale 1/255."""
         check_split(split)
         folder = self._folder(root)
-        parts = [read_records(folder / name, self.label_bytes) for name in self.batches[split]]
+        parts = [self._batch(folder / name) for name in self.batches[split]]
         labels = np.concatenate([labels for _, labels in parts])
         check_count(self.card, split, len(labels), folder)
-        images = np.concatenate([images for images, _ in parts])
-        return Samples(images, check_labels(labels, self.card.classes, folder), PIXEL_SCALE)
+        return Samples(np.concatenate([images for images, _ in parts]), labels, PIXEL_SCALE)
+
+    def _batch(self, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        images, labels = read_records(path, self.label_bytes)
+        return images, check_labels(labels, self.card.classes, path)
 
     def _folder(self, root: Path | None) -> Path:
         try:

@@ -127,7 +127,7 @@ def _check_files(card: DatasetCard, root: Path | None) -> Iterator[Finding]:
         try:
             yield Finding(str(path), verify(file, path))
         except BadInputError as error:
-            yield Finding(str(path), str(error), good=False)
+            yield Finding(str(path), str(error).removeprefix(f"{path} "), good=False)
 
 
 def _check_split(source: DatasetSource, split: Split, root: Path | None) -> Finding:

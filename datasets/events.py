@@ -67,16 +67,16 @@ class Events:
             first = int(off[0])
             raise BadInputError(
                 f"{where}: event {first} lies at x={self.x[first]}, y={self.y[first]}, off the {width} x {height} "
-                "sensor; the file is damaged or of another camera"
+                "sensor; the file is damaged or of another camera, fetch it again"
             )
         if np.any((self.p != 0) & (self.p != 1)):
-            raise BadInputError(f"{where}: polarities must be 0 or 1; the file is damaged")
+            raise BadInputError(f"{where}: polarities must be 0 or 1; the file is damaged, fetch it again")
         back = np.flatnonzero(np.diff(self.t_us) < 0)
         if back.size:
             first = int(back[0]) + 1
             raise BadInputError(
                 f"{where}: time goes back at event {first}, from {self.t_us[first - 1]} to {self.t_us[first]} us; "
-                "fetch the file again, or read it with Framing(unsorted='sort') if it is known to be so"
+                "fetch the file again, or have its events sorted with dataset.framing.unsorted=sort"
             )
         return self
 

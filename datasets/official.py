@@ -109,14 +109,14 @@ def check_labels(labels: NDArray[Any], classes: int, where: Path | str) -> NDArr
     >>> check_labels(np.array([0, 3], np.uint8), 3, "labels.bin")
     Traceback (most recent call last):
         ...
-    hasnas.errors.BadInputError: labels.bin: label 3 of sample 1 is outside 0 to 2; the file does not fit this dataset
+    hasnas.errors.BadInputError: labels.bin: label 3 of sample 1 is outside 0 to 2; the file is damaged, fetch it again
     """
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
         first = int(wrong[0])
         raise BadInputError(
             f"{where}: label {labels[first]} of sample {first} is outside 0 to {classes - 1}; "
-            "the file does not fit this dataset"
+            "the file is damaged, fetch it again"
         )
     return labels.astype(np.int64)
 

@@ -44,9 +44,11 @@ def test_floats_are_a_regression_and_five_axes_a_sequence(tmp_path: Path):
         ({"inputs": np.zeros((10, 2, 2), np.float32)}, "shape"),
         ({"inputs": np.zeros((9, 1, 2, 2), np.float32)}, "9 samples but 10 targets"),
         ({"inputs": np.zeros((10, 1, 2, 2), np.int64)}, "float32 or uint8"),
-        ({"inputs": np.full((10, 1, 2, 2), np.nan, np.float32)}, "NaN"),
-        ({"targets": np.full(10, np.inf)}, "NaN or infinity"),
-        ({"targets": np.arange(10) - 1}, "label -1 of sample 0"),
+        ({"inputs": np.array([0, np.nan] * 5, np.float32).reshape(10, 1, 1, 1)}, "NaN or infinity, first in sample 1;"),
+        ({"targets": np.array([0] * 4 + [np.inf] * 6)}, "NaN or infinity, first in sample 4;"),
+        ({"targets": np.arange(10) - 1}, "label -1 of sample 0 is negative"),
+        ({"targets": np.arange(10) + 1}, "no sample has label 0, but one has 10; number classes from 0"),
+        ({"targets": np.array([0, 1, 255, 1, 0] * 2)}, "no sample has label 2, but one has 255"),
         ({"targets": np.array(["a"] * 10)}, "give integers"),
         ({"targets": np.array([{}] * 10)}, "not a readable .npz"),
     ],
@@ -57,6 +59,15 @@ def test_arrays_that_cannot_be_used_are_refused(changed: dict, message: str, tmp
     with pytest.raises(BadInputError, match=message) as caught:
         UserArrays(path).load("train")
     assert str(path) in str(caught.value)
+
+
+def test_a_class_that_only_the_test_file_has_is_refused(tmp_path: Path):
+    write(tmp_path / "train.npz", targets=np.arange(10) % 3)
+    write(tmp_path / "test.npz", targets=np.array([0, 2] * 5))
+    assert UserArrays(tmp_path).card.outputs == 3
+    write(tmp_path / "test.npz", targets=np.array([0, 3] * 5))
+    with pytest.raises(BadInputError, match=r"test.npz: class 3 does not occur in train.npz"):
+        _ = UserArrays(tmp_path).card
 
 
 def test_a_missing_array_is_named_with_the_nearest(tmp_path: Path):
