@@ -78,12 +78,27 @@ def test_sequences_keep_their_zeros():
 
 
 @pytest.mark.usefixtures("_blinks")
-def test_regression_keeps_its_values():
+def test_regression_learns_standardised_values():
     splits = load_splits("gaze", None, 0.3, seed=0)
+    scale, train = splits.normalisation.targets, splits.train.targets.double()
+    assert scale is not None
+    torch.testing.assert_close(train.mean(0), torch.zeros(2).double(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(train.std(0), torch.ones(2).double())
+    raw = torch.from_numpy(Blinks("regression").load("test").targets)
+    for part in (splits.test, splits.test.take(torch.arange(20))):
+        assert part.unit is not None
+        torch.testing.assert_close(part.targets * part.unit + torch.tensor(scale.mean), raw)
     assert splits.train.is_regression
     assert splits.train.targets.dtype == torch.float32
     assert splits.classes == 2
     assert next(batches(splits.train, 5))[1].shape == (5, 2)
+
+
+def test_a_value_that_never_differs_stays_finite():
+    targets = torch.tensor([[3.0, 0.0], [3.0, 1.0]])
+    scale = training_normalisation(Split(torch.rand(2, 1, 2, 2), targets)).targets
+    assert scale is not None
+    assert scale.apply(targets)[:, 0].tolist() == [0.0, 0.0]
 
 
 def test_a_users_arrays_are_read_from_their_place(tmp_path: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from hasnas.nas.objectives import Goal, front, goal_of, merit, rank, score_metrics
-from hasnas.nas.quality import CLASSIFICATION
+from hasnas.nas.quality import CLASSIFICATION, REGRESSION
 from hasnas.nas.trial import Trial
 
 
@@ -27,6 +27,23 @@ def test_a_score_is_the_merit_where_nothing_was_trained():
 def test_the_front_of_scored_candidates():
     trials = [scored(0, 1.0), scored(1, 3.0, 2e-6), scored(2, 2.0, 3e-6)]
     assert [one.id for one in front(trials)] == [1, 0]
+
+
+def test_the_smaller_error_is_the_better_one():
+    errors = [trial(number, {REGRESSION.validation: error}) for number, error in enumerate((0.3, 0.1, 0.2))]
+    assert [one.id for one in sorted(errors, key=rank)] == [1, 2, 0]
+    assert [one.id for one in front(errors)] == [1]
+    goal = goal_of(errors)
+    assert goal == Goal(None, REGRESSION)
+    assert (goal.metric, goal.label, goal.sign) == (REGRESSION.validation, "validation mean absolute error", -1)
+    assert goal.show(0.125) == "0.125"
+    assert merit({REGRESSION.validation: 0.1, REGRESSION.device: 0.2}) == -0.2
+
+
+def test_a_score_ranks_what_is_then_judged_by_its_error():
+    goal = goal_of([scored(0, 1.0), trial(1, {REGRESSION.validation: 0.5})])
+    assert goal == Goal("depth", REGRESSION)
+    assert (goal.sign, goal.metric) == (1, "score/depth")
 
 
 def test_nan_and_infinite_scores_never_rank_first():

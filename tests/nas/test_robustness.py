@@ -26,6 +26,7 @@ from hasnas.nas.robustness import ChipAccuracy, evaluate_on_chips, robustness_cu
 from hasnas.nas.robustness.forms import form_of
 from hasnas.nas.robustness.layer import ChipLayer, Reading
 from hasnas.nas.robustness.probe import Probe
+from hasnas.nas.training.evaluation import evaluate
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro, graph
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear
@@ -167,6 +168,18 @@ def test_a_network_of_few_bits_loses_nothing_on_perfect_cells_of_these_bits() ->
     assert evaluate_on_chips(network, split, NonidealSpec(cell_bits=2, weight_bits=3), chips=1, seed=0).mean == 1.0
     noisy = NonidealSpec(cell_bits=2, weight_bits=3, device_variation=0.5)
     assert evaluate_on_chips(network, split, noisy, chips=3, seed=0).mean < 1.0
+
+
+def test_errors_of_values_on_chips() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
+    x = torch.rand(30, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        split = Split(x, network(x) + torch.tensor([0.5, -0.25]), torch.tensor([10.0, 2.0]))
+    exact = evaluate_on_chips(network, split, NonidealSpec(), chips=2, seed=0)
+    assert exact.mean == pytest.approx(evaluate(network, split), rel=1e-4) == pytest.approx(-(5 + 0.5) / 2, rel=1e-4)
+    right = Split(x, split.targets - torch.tensor([0.5, -0.25]), split.unit)
+    noisy = evaluate_on_chips(network, right, NonidealSpec(device_variation=0.5), chips=5, seed=0)
+    assert noisy.worst < noisy.mean < -0.1
 
 
 @pytest.mark.parametrize("kind", ["grouped", "linear"])

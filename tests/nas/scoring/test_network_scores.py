@@ -89,6 +89,18 @@ def test_scores_repeat_themselves_and_follow_the_seed() -> None:
             assert not np.array_equal(other, again), name
 
 
+@pytest.mark.parametrize("name", ["snip", "zico"])
+def test_losses_of_values(name: str) -> None:
+    values = torch.randn(6, 3, generator=torch.Generator().manual_seed(2))
+    found = SCORES.get(name)()(ScoringTask(SPACE, INPUTS, values, seed=0), np.array([DEEP])).total
+    assert np.isfinite(found).all()
+    network = build_network(SpikeNASBenchSpace(replace(MACRO, dropout=0.0)).decode(DEEP).expand(), 0).train()
+    if name == "snip":
+        torch.nn.functional.smooth_l1_loss(network(INPUTS), values).backward()
+        weights = [m.weight for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+        assert found[0] == pytest.approx(sum(float((w.detach() * w.grad).abs().sum()) for w in weights), rel=1e-4)
+
+
 def test_deeper_cells_are_more_sensitive_to_noise() -> None:
     flips = SCORES.get("noise_sensitivity")()(TASK, np.array([SINGLE, DEEP])).total
     assert flips[1] > flips[0]

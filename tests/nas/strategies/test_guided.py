@@ -13,7 +13,7 @@ from hasnas.nas.scoring.counters import Counts
 from hasnas.nas.scoring.graph_features import canonical_classes
 from hasnas.nas.strategies import SearchProblem, Strategy, create_strategy
 from hasnas.nas.strategies.genetic import NSGA2, NSGA3, reference_directions
-from hasnas.nas.strategies.predictor import PredictorSearch
+from hasnas.nas.strategies.predictor import PredictorSearch, _ErrorScale
 from hasnas.nas.strategies.strategy import CostObjective
 from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.hasnas import HASNASSpace
@@ -160,6 +160,14 @@ def test_a_cost_without_a_limit(best: float) -> None:
     prices = operations(SPACE, np.array(history[20:]))
     assert prices.min() <= operations(SPACE, np.array(history[:10])).min(), "cheap ones are found"
     assert max(value(SPACE, codes) for codes in history) >= 93.0, "and good ones"
+
+
+def test_errors_take_a_log_even_where_one_is_perfect() -> None:
+    scale = _ErrorScale(best=0.0)
+    target = scale.target(np.array([-2.0, -0.5, 0.0]))
+    assert np.isfinite(target).all()
+    assert (np.diff(target) > 0).all(), "smaller errors are better"
+    np.testing.assert_allclose(scale.error_of(target[:2]), [2.0, 0.5])
 
 
 def test_the_predictor_takes_one_cost() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from hasnas.nas.config import RunConfig, config_from_tree, dump_config
 from hasnas.nas.ledger import Ledger
+from hasnas.nas.quality import REGRESSION
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
@@ -58,6 +60,16 @@ def history() -> list[Trial]:
     return [
         *(make_trial(number, "search", *values) for number, values in enumerate(searched)),
         make_trial(4, "retrain", 0.95, 5e-7),
+    ]
+
+
+@pytest.fixture
+def errors(history: list[Trial]) -> list[Trial]:
+    """The same history as a regression's: what was right is wrong."""
+    names = {"validation_accuracy": REGRESSION.validation, "test_accuracy": REGRESSION.test}
+    return [
+        replace(trial, metrics={names.get(name, name): value for name, value in trial.metrics.items()})
+        for trial in history
     ]
 
 

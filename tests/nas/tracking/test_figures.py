@@ -53,6 +53,17 @@ def test_a_far_outlier_is_said_and_not_shown(history: list[Trial]):
     assert "1 below" in words(figures.to_svg(figures.progress(many + bad)))
 
 
+def test_large_errors_are_the_outliers(errors: list[Trial]):
+    bad = [Trial(0, "search", "k", (), {}, 0, "done", {"validation_mean_absolute_error": 70.0}, errors[0].costs)]
+    good = [Trial(0, "search", "k", (), {}, 0, "done", {"validation_mean_absolute_error": 0.01}, errors[0].costs)]
+    text = words(figures.to_svg(figures.progress(errors[:1] * 20 + bad)))
+    assert {"1 above", "validation mean absolute error"} <= set(text)
+    figure = figures.progress(errors[:2] + good + bad)
+    (steps,) = figure.axes[0].lines
+    assert list(steps.get_ydata()) == [0.5, 0.5, 0.01, 0.01]
+    assert "mean absolute error" in words(figures.to_svg(quality_against_costs(errors, {})))
+
+
 def test_cells_show_their_operations():
     cells = [
         {"nodes": 3, "edges": [[0, 2, "conv3x3"], [2, 1, "identity"]]},

@@ -23,6 +23,13 @@ def test_the_front_of_each_stage_is_listed_best_first(history: list[Trial]):
     assert float(rows[3]["test_accuracy"]) == history[4].metrics["test_accuracy"]
 
 
+def test_errors_have_columns_of_their_own_and_the_least_comes_first(errors: list[Trial]):
+    rows = list(csv.DictReader(io.StringIO(pareto_csv(errors))))
+    assert [(row["stage"], row["id"]) for row in rows] == [("search", "0"), ("retrain", "4")]
+    assert float(rows[1]["test_mean_absolute_error"]) == 0.94
+    assert not any("accuracy" in name for name in rows[0])
+
+
 def test_a_run_without_trials_has_a_header(tmp_path: Path):
     assert len(pareto_csv([]).splitlines()) == 1
     with pytest.raises(BadInputError, match=r"cannot read the ledger"):

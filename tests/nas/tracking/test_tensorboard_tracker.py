@@ -7,9 +7,10 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 
 from hasnas.errors import BadInputError
 from hasnas.nas.config import RunConfig
+from hasnas.nas.quality import REGRESSION
 from hasnas.nas.tracking import Tracker, create_tracker
 from hasnas.nas.tracking.event_file import read_scalars
-from hasnas.nas.tracking.tensorboard_tracker import RESULTS, RunFacts, TensorBoardTracker
+from hasnas.nas.tracking.tensorboard_tracker import RunFacts, TensorBoardTracker
 from hasnas.nas.trial import Trial
 
 
@@ -55,7 +56,7 @@ def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, con
     tracker = create_tracker(tmp_path, config, [])
     found = accumulate(tmp_path / "tensorboard").SummaryMetadata(hparams_metadata.EXPERIMENT_TAG)
     experiment = hparams_metadata.parse_experiment_plugin_data(found.plugin_data.content)
-    assert [info.name.tag for info in experiment.metric_infos] == list(RESULTS)
+    assert [info.name.tag for info in experiment.metric_infos] == list(RunFacts("small").results)
     declared = {info.name for info in experiment.hparam_infos}
     assert {"seed", "budget.energy", "space.macro.channels", "search.strategy"} <= declared
     for trial in history:
@@ -68,7 +69,7 @@ def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, con
     assert set(start.hparams) == declared
     assert start.hparams["budget.energy"].string_value == "1 uJ"
     assert start.hparams["search.crossover"].string_value == "false"
-    assert set(found.Tags()["scalars"]) == set(RESULTS)
+    assert set(found.Tags()["scalars"]) == set(RunFacts("small").results)
     assert curve(tmp_path / "tensorboard", "result/test accuracy") == [(4, 0.94)]
 
 
@@ -103,6 +104,19 @@ def test_without_a_config_the_curves_are_still_there(tmp_path: Path, history: li
     tracker.close()
     tracker.on_trial(history[1])
     assert curve(tmp_path / "view" / "search", "search/validation accuracy") == [(0, 0.5)]
+
+
+def test_a_regression_shows_errors(tmp_path: Path, config: RunConfig, errors: list[Trial]):
+    tracker = create_tracker(tmp_path, config, errors, REGRESSION)
+    tracker.close()
+    view = tmp_path / "tensorboard"
+    # The third breaks the budget, and of the others the first is the best all along.
+    best = curve(view / "search", "search/best validation mean absolute error")
+    assert [value for _, value in best] == [0.5] * 4
+    assert curve(view, "result/test mean absolute error")[-1] == (4, pytest.approx(0.94))
+    page = accumulate(view / "search").Tensors("search/Pareto front")[-1].tensor_proto.string_val[0].decode()
+    assert "validation MAE | test MAE" in page
+    assert "| 0.95 | 0.94 |" in page
 
 
 def test_names_stay_within_their_cells(tmp_path: Path):

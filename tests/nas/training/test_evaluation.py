@@ -31,6 +31,13 @@ def test_accuracy_by_hand():
     assert model.training
 
 
+def test_errors_are_in_the_units_of_the_data():
+    inputs = torch.tensor([[0.0, 2.0], [1.0, -1.0]]).reshape(2, 1, 1, 2)
+    targets = torch.tensor([[1.0, 2.0], [1.0, 1.0]])
+    assert evaluate(FirstPixels(), Split(inputs, targets)) == -(1 + 0 + 0 + 2) / 4
+    assert evaluate(FirstPixels(), Split(inputs, targets, torch.tensor([10.0, 0.5])), batch_size=1) == -(10 + 1) / 4
+
+
 def test_nothing_to_evaluate_is_an_error(network):
     empty = Split(torch.zeros(0, 1, 8, 8), torch.zeros(0, dtype=torch.int64))
     with pytest.raises(BadInputError, match="no sample"):
