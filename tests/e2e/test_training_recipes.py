@@ -56,13 +56,6 @@ def test_a_users_recordings(tiny_config: Path, tmp_path: Path) -> None:
         dry_run(tiny_config, [*own, "space.macro.timesteps=3"])
 
 
-def test_regression_is_refused_in_one_line(tiny_config: Path, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    np.savez(tmp_path / "mine.npz", inputs=rng.random((40, 1, 8, 8), np.float32), targets=rng.random((40, 2)))
-    with pytest.raises(BadInputError, match="is a regression task; a search needs classes"):
-        dry_run(tiny_config, ["dataset.name=arrays", f"dataset.root={tmp_path / 'mine.npz'}"])
-
-
 @pytest.mark.parametrize(
     "override, message",
     [
