@@ -226,7 +226,7 @@ def module_for(operation: Operation) -> nn.Module | None:
         case BatchNorm(channels):
             return nn.BatchNorm2d(channels)
         case AvgPool2d(kernel, stride, padding):
-            return nn.AvgPool2d(kernel, stride, padding)
+            return (OverlappingAvgPool2d if stride < kernel else nn.AvgPool2d)(kernel, stride, padding)
         case MaxPool2d(kernel, stride, padding):
             return nn.MaxPool2d(kernel, stride, padding)
         case Neuron():
