@@ -49,9 +49,10 @@ def start_run(
         NothingFitsError: if the budget leaves nothing.
     """
     config = load_config(config_path, overrides)
-    directory = run_directory or RUNS / config.name
+    directory, setup = run_directory or RUNS / config.name, Setup(config, Console())
+    _ = setup.card  # data that cannot be used are refused before a directory is made
     _claim(directory, config)
-    return _run(config, directory, workers)
+    return _run(setup, directory, workers)
 
 
 def resume_run(run_directory: Path, workers: int = 1) -> Path:
@@ -63,7 +64,7 @@ def resume_run(run_directory: Path, workers: int = 1) -> Path:
     path = run_directory / CONFIG_FILE
     if not path.exists():
         raise BadInputError(f"{run_directory} holds no run (no {CONFIG_FILE}); start one with: hasnas search CONFIG")
-    return _run(load_config(path), run_directory, workers)
+    return _run(Setup(load_config(path), Console()), run_directory, workers)
 
 
 def _claim(directory: Path, config: RunConfig) -> None:
@@ -88,8 +89,8 @@ def _claim(directory: Path, config: RunConfig) -> None:
     write_atomic(path, dump_config(config))
 
 
-def _run(config: RunConfig, directory: Path, workers: int) -> Path:
-    console = Console()
+def _run(setup: Setup, directory: Path, workers: int) -> Path:
+    config, console = setup.config, setup.console
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger(directory / LEDGER_FILE))
         if ledger.damage:
@@ -99,7 +100,7 @@ def _run(config: RunConfig, directory: Path, workers: int) -> Path:
         trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]
         identity = config_identity(config)
         _check_identity(directory, ledger, identity)
-        tracker = create_tracker(directory, config, trials, Setup(config, console).quality)
+        tracker = create_tracker(directory, config, trials, setup.quality)
         stack.callback(tracker.close)
         context = RunContext(config, console, directory, ledger, executor, tracker, trials)
         context.event("resume" if ledger.records else "start", "run", {"workers": workers, "identity": identity})

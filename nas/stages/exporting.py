@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from .context import RunContext
+from .training import require_a_trained_network
 
 
 def run_export(context: RunContext) -> None:
-    """Write the export and the report of what the ledger holds."""
+    """Write the export and the report of what the ledger holds.
+
+    Raises:
+        HasnasError: if trainings were asked for and all of them failed.
+    """
     from hasnas.nas.export.run_export import export_run
     from hasnas.nas.tracking import write_views
 
     write_views(context.directory)
+    require_a_trained_network(context)
     if not context.config.export.enabled:
         context.console.say("export: switched off")
         return

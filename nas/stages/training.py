@@ -80,6 +80,26 @@ def run_retrain(context: RunContext) -> None:
             bar.update()
             best = max(best, merit(trial.metrics))  # that of a failed one is NaN, which is never larger
             bar.set_postfix(best=context.quality.show(context.quality.figure(best)), refresh=False)
+    failed = failures(context)
+    if len(failed) < len(chosen):
+        for trial in failed:
+            context.console.say(f"retrain: {trial.key} failed: {trial.message}")
+
+
+def failures(context: RunContext) -> list[Trial]:
+    """Networks whose training failed."""
+    return [trial for trial in context.trials if trial.stage == "retrain" and trial.state == "failed"]
+
+
+def require_a_trained_network(context: RunContext) -> None:
+    """Refuse to end a run well in which every training failed.
+
+    Raises:
+        HasnasError: with the reason of the first one.
+    """
+    failed = failures(context)
+    if failed and len(failed) == sum(trial.stage == "retrain" for trial in context.trials):
+        raise HasnasError(f"no network could be trained; {failed[0].key}: {failed[0].message}")
 
 
 def _mend_weights(context: RunContext) -> None:

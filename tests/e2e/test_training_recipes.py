@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, HasnasError
 from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.config import load_config
 from hasnas.nas.ledger import read_ledger
 from hasnas.nas.run import dry_run, start_run
-from hasnas.nas.training.folders import BEST_FILE, retrain_directory
+from hasnas.nas.training.folders import BEST_FILE, LAST_FILE, retrain_directory
 from hasnas.nas.training.loop import has_bfloat16
 
 QUICK = ["supernet.enabled=false", "search.enabled=false", "export.enabled=false", "retrain.top=1", "retrain.epochs=2"]
@@ -78,3 +78,26 @@ def test_wrong_options_are_said_in_one_line(tiny_config: Path, override: str, me
         load_config(tiny_config, [override])
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_training_that_diverges_ends_the_run_with_its_reason(tiny_config: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "mine.npz", inputs=rng.random((60, 1, 8, 8), np.float32), targets=np.arange(60) % 3)
+    own = ["dataset.name=arrays", f"dataset.root={tmp_path / 'mine.npz'}", "budget.parameters=100000"]
+    growing = ["retrain.learning_rate=10", "retrain.weight_decay=1", "retrain.batch_size=8", "retrain.epochs=12"]
+    with pytest.raises(HasnasError, match=r"^no network could be trained; \w+: TrainingDivergedError: .* in '\w+"):
+        start_run(tiny_config, [*QUICK, *own, *growing, "retrain.warmup_epochs=0"], run_directory=tmp_path / "run")
+    (trial,) = read_ledger(tmp_path / "run" / "ledger.jsonl").trials
+    last = retrain_directory(tmp_path / "run", trial.key, trial.seed) / LAST_FILE
+    assert f"is in {last}" in trial.message
+    tensors, meta = load_checkpoint(last)
+    assert f"the state after epoch {len(meta['history'])} " in trial.message
+    assert all(bool(tensor.isfinite().all()) for tensor in tensors.values())
+
+
+def test_unusable_data_are_refused_before_a_directory_is_made(tiny_config: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", inputs=np.full((60, 1, 8, 8), np.nan, np.float32), targets=np.arange(60) % 3)
+    own = ["dataset.name=arrays", f"dataset.root={tmp_path / 'mine.npz'}"]
+    with pytest.raises(BadInputError, match="NaN or infinity, first in sample 0"):
+        start_run(tiny_config, [*QUICK, *own], run_directory=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
