@@ -14,6 +14,8 @@ from torch import Tensor
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.graph import (
+    ALIF,
+    IF,
     LIF,
     PLIF,
     BatchNorm,
@@ -51,6 +53,21 @@ class Deployed:
             network = SpikingNetwork(self.graph).to(dtype)
         network.load_state_dict({name: tensor.to(dtype) for name, tensor in self.tensors.items()})
         return network.eval()
+
+    @property
+    def has_short_membranes(self) -> bool:
+        """Whether membranes lie in registers of few bits."""
+        return any(getattr(node.operation, "membrane_bits", 0) for node in self.graph.nodes)
+
+    def with_float_membranes(self) -> Deployed:
+        """The same with float membranes, as tools compute it that know no others."""
+        nodes = []
+        for node in self.graph.nodes:
+            operation = node.operation
+            if isinstance(operation, LIF | PLIF | IF | ALIF):
+                operation = replace(operation, membrane_bits=0)
+            nodes.append(replace(node, operation=operation))
+        return replace(self, graph=replace(self.graph, nodes=tuple(nodes)))
 
 
 def deploy(graph: LayerGraph, state: Mapping[str, Tensor]) -> Deployed:

@@ -58,6 +58,10 @@ from .deploy import Deployed
 if TYPE_CHECKING:
     import nir
 
+FLOAT_MEMBRANES = (
+    "NIR has no word for membranes of few bits: the file's metadata name their bits, and tools that do not read them "
+    "compute float membranes and other spikes"
+)
 TIMESTEP_S = 1e-4  # what SpikingJelly and snnTorch assume when they read a file
 
 

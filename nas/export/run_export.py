@@ -26,8 +26,8 @@ from hasnas.search_spaces.graph import Input
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .deploy import deploy
-from .nir_reader import read_nir
-from .nir_writer import TIMESTEP_S, NotInNirError, write_nir
+from .nir_reader import read_deployed, read_nir
+from .nir_writer import FLOAT_MEMBRANES, TIMESTEP_S, NotInNirError, write_nir
 from .saved_network import ARCHITECTURE_FILE, CARD_FILE, NIR_FILE, WEIGHTS_FILE, load_network, save_weights
 
 FILES = {"json": ARCHITECTURE_FILE, "safetensors": WEIGHTS_FILE, "nir": NIR_FILE}
@@ -119,7 +119,8 @@ def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequ
     """Write a network into a directory, which is made if absent, and check what was written against the network.
 
     Where NIR has no word for a layer and other formats are wanted as well, those are written and the card says why
-    there is no NIR file.
+    there is no NIR file. Where it has no word for membranes of few bits, the card says so, and how far off the outputs
+    of float membranes are.
 
     Returns:
         The files.
@@ -141,15 +142,19 @@ def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequ
     if "safetensors" in formats:
         save_weights(target / WEIGHTS_FILE, trained.network.state_dict(), trained.architecture)
     left_out: dict[str, str] = {}
+    notes: dict[str, str] = {}
     if "nir" in formats:
         try:
-            write_nir(target / NIR_FILE, deploy(trained.network.graph, trained.network.state_dict()))
+            deployed = deploy(trained.network.graph, trained.network.state_dict())
+            write_nir(target / NIR_FILE, deployed)
+            notes = {"nir": FLOAT_MEMBRANES} if deployed.has_short_membranes else {}
         except NotInNirError as error:
             formats = [name for name in formats if name != "nir"]
             if not formats:
                 raise
             left_out["nir"] = str(error)
-    card = _card(trained, target, formats) | ({"left_out": left_out} if left_out else {})
+    remarks = {name: said for name, said in (("left_out", left_out), ("notes", notes)) if said}
+    card = _card(trained, target, formats) | remarks
     write_atomic(target / CARD_FILE, json.dumps(card, indent=1) + "\n")
     return [target / FILES[name] for name in FORMATS if name in formats] + [target / CARD_FILE]
 
@@ -185,6 +190,10 @@ def _check(trained: TrainedNetwork, target: Path, formats: Sequence[str]) -> dic
             double = read_nir(target / NIR_FILE, torch.float64)(inputs.double())
             exact = load_double(trained.network)(inputs.double())
             differences["nir_max_difference_float64"] = float((double - exact).abs().max())
+            deployed = read_deployed(target / NIR_FILE)
+            if deployed.has_short_membranes:
+                elsewhere = deployed.with_float_membranes().network()(inputs)
+                differences["nir_max_difference_float_membranes"] = float((elsewhere - expected).abs().max())
     return differences
 
 

@@ -148,10 +148,11 @@ def _around_the_cells(macro: Mapping[str, Any]) -> str:
     """What may be searched beside the cells, in words."""
     bits = macro.get("weight_bits", 0)
     weights = f"weights of {bits} bits" if bits else "weights as the hardware stores them"
-    neurons = str(macro.get("neuron", "lif")).upper()
+    neurons, membrane_bits = str(macro.get("neuron", "lif")).upper(), macro.get("membrane_bits", 0)
+    membranes = f", membranes of {membrane_bits} bits" if membrane_bits else ""
     return (
-        f"{macro['timesteps']} timesteps, {macro['channels']} channels in the first cell, {neurons} neurons with threshold "
-        f"{macro['threshold']:g}, {weights}."
+        f"{macro['timesteps']} timesteps, {macro['channels']} channels in the first cell, {neurons} neurons with "
+        f"threshold {macro['threshold']:g}, {weights}{membranes}."
     )
 
 
