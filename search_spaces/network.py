@@ -29,6 +29,7 @@ from .graph import (
     Vote,
 )
 from .neurons import LearnedTauLIF, RegisterNeurons, neuron_module
+from .pooling import OverlappingAvgPool2d
 from .quantization import QuantisedConv2d, QuantisedLinear
 
 
