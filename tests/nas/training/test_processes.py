@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from hasnas.errors import HasnasError
-from hasnas.nas.data import Splits
+from hasnas.nas.data import Normalisation, Split, Splits, TargetScale
 from hasnas.nas.training.loop import EpochBatches, TrainingDivergedError
-from hasnas.nas.training.processes import _listen
+from hasnas.nas.training.processes import _listen, _load_splits, _save_splits
 from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.settings import AugmentationSettings, RetrainSettings
 
@@ -71,3 +71,14 @@ def test_a_process_that_dies_is_noticed():
     with pytest.raises(HasnasError, match="died with exit code 3; start it again"):
         _listen([worker], context.Queue(), None)
     worker.join()
+
+
+def test_processes_get_the_units_of_targets(tmp_path: Path):
+    parts = [Split(torch.rand(4, 1, 2, 2), torch.rand(4, 2), torch.tensor([5.0, 0.5])) for _ in range(3)]
+    normalisation = Normalisation((0.0,), (1.0,), TargetScale((1.0, 2.0), (5.0, 0.5)))
+    _save_splits(tmp_path / "splits", Splits(*parts, normalisation, 2))
+    found = _load_splits(str(tmp_path / "splits"), (normalisation, 2))
+    for part, given in zip((found.train, found.validation, found.test), parts, strict=True):
+        assert part.unit is not None
+        assert torch.equal(part.unit, torch.tensor([5.0, 0.5]))
+        assert torch.equal(part.targets, given.targets)
