@@ -1,4 +1,4 @@
-"""What a search wants: a good figure of quality or a high score, low costs; and which of its trials are the best compromises."""
+"""What a search wants: high quality or a high score, low costs; and which of its trials are the best compromises."""
 
 from __future__ import annotations
 

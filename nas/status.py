@@ -29,10 +29,9 @@ def run_status(run_directory: Path) -> dict[str, Any]:
     Returns:
         `run`, `name`, `seed`, `dataset`, `space`, `hardware`; `budget` (limit -> SI value); `state` (`"running"`,
         `"finished"` or `"stopped"`); `stages` (name, state, seconds); `trials` (counts by state); `score` (name of the
-        training-free score that ranks candidates, or `None`); `task` (`"classification"` or `"regression"`, `None` before
-        anything was trained); `screen` (what the budget left of the space, `None`
-        before the screen); `feasible_share` of the connected architectures; `front`
-        and `returned` (networks with what they reach and cost, the best first); `damage` (one line, or `None`).
+        training-free score that ranks candidates, or `None`); `task` (`"classification"` or `"regression"`,
+        `None` before anything was trained); `screen` (what the budget left of the space, `None` before the screen);
+        `feasible_share` of the connected architectures; `front` and `returned` (networks with what they reach and cost, the best first); `damage` (one line, or `None`).
 
     Raises:
         BadInputError: if the directory holds no run.

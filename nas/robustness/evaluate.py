@@ -69,9 +69,9 @@ def evaluate_on_chips(
     seed: int,
     calibration: Tensor | None = None,
 ) -> ChipAccuracy:
-    """Accuracy, or minus the mean absolute error, of a trained network whose Conv2d and Linear weights sit on imperfect crossbars.
+    """Accuracy of a trained network whose Conv2d and Linear weights sit on imperfect crossbars.
 
-    Biases, batch norm, pooling and neurons are digital and exact. The network is used in evaluation mode and comes
+    For regression it is minus the mean absolute error, as in `ChipAccuracy`. Biases, batch norm, pooling and neurons are digital and exact. The network is used in evaluation mode and comes
     back as it was. Chip k has the same cells at any number of chips, and the same unlucky cells at any strength of an
     effect; read noise is drawn per pass.
 

@@ -107,7 +107,8 @@ def evaluate_inherited(task: InheritedTask) -> dict[str, float]:
     Batch norm takes the statistics of the candidate's own path, on a copy and on the same training batches for all.
 
     Returns:
-        `validation_accuracy` (or `validation_mean_absolute_error`), `firing_rate` (mean over neurons' layers) and one `firing_rate/<layer>` each.
+        `validation_accuracy` (or `validation_mean_absolute_error`), `firing_rate` (mean over neurons' layers) and one
+        `firing_rate/<layer>` each.
     """
     network = inherit(_supernet_state(task.supernet), Architecture.from_json(task.architecture))
     inputs = _calibration_inputs(task.data, task.calibration_batches, task.batch_size, task.seed)

@@ -228,7 +228,9 @@ class _ErrorScale:
 
     def target(self, values: FloatArray) -> FloatArray:
         """To be kept high."""
-        return -np.log(np.maximum(self.error(values), max(1e-5 * self.best, 1e-12))) if np.isfinite(self.best) else values
+        if not np.isfinite(self.best):
+            return values
+        return -np.log(np.maximum(self.error(values), max(1e-5 * self.best, 1e-12)))
 
     def error_of(self, target: FloatArray) -> FloatArray:
         """The error of a target."""

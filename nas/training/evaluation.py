@@ -28,9 +28,9 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
-    """Share of samples whose class has the largest output; for regression minus the mean absolute error in the data's units.
+    """Share of samples whose class has the largest output; for regression minus the mean absolute error.
 
-    Either way, larger is better.
+    The error is in the data's units. Either way, larger is better.
 
     Args:
         network: gives `[B, classes]`, or `[B, outputs]` for regression; left in the mode it was in.
