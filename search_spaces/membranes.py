@@ -36,9 +36,22 @@ def hold(membrane: Tensor, threshold: float, bits: int) -> Tensor:
         return membrane
     step, largest = step_of(threshold, bits), 2 ** (bits - 1)
     with torch.no_grad():
-        held = (membrane / step).round_().clamp_(-largest, largest - 1).mul_(step)
+        rounded = (membrane / step).round_().clamp_(-largest, largest - 1).mul_(step)
     # The second term is exactly zero and carries the gradient.
-    return held + (membrane - membrane.detach()) if membrane.requires_grad else held
+    return rounded + (membrane - membrane.detach()) if membrane.requires_grad else rounded
+
+
+def held(value: float, threshold: float, bits: int) -> float:
+    """A single number as `hold` rounds it.
+
+    >>> held(0.9, threshold=1.0, bits=4), held(-9.0, threshold=1.0, bits=4), held(0.9, threshold=1.0, bits=0)
+    (1.0, -2.0, 0.9)
+    """
+    check_membrane_bits(bits)
+    if not bits:
+        return value
+    step, largest = step_of(threshold, bits), 2 ** (bits - 1)
+    return min(max(round(value / step), -largest), largest - 1) * step
 
 
 def step_of(threshold: float, bits: int) -> float:

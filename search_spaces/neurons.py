@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hasnas.errors import BadInputError
 
 from .graph import ALIF, IF, LIF, PLIF, Neuron, check_membrane_bits
-from .membranes import hold
+from .membranes import held, hold
 
 # SpikingJelly registers its GPU kernels on import, and torch warns on every machine that has no Triton to run them.
 logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
@@ -160,8 +160,7 @@ def _rest(operation: LIF | PLIF | IF | ALIF) -> float:
     check_membrane_bits(operation.membrane_bits)
     if operation.membrane_bits and not operation.threshold > 0:
         raise BadInputError(f"{operation}: registers reach from -2 to 2 thresholds; give a positive threshold")
-    exact = torch.tensor(operation.reset, dtype=torch.float64)
-    return float(hold(exact, operation.threshold, operation.membrane_bits))
+    return held(operation.reset, operation.threshold, operation.membrane_bits)
 
 
 def _precise(x: Tensor) -> Tensor:
