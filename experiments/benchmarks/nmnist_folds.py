@@ -26,12 +26,12 @@ from sklearn.model_selection import StratifiedKFold
 from hasnas.cim_estimator import Activity, estimate
 from hasnas.cim_estimator.hardware import HardwareSpec
 from hasnas.files import write_atomic
-from hasnas.nas.console import Console
 from hasnas.nas.data import Split, Splits, load_splits
 from hasnas.nas.layout import LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
 from hasnas.nas.objectives import front
 from hasnas.nas.stages.context import Setup
+from hasnas.nas.stages.progress import Console
 from hasnas.nas.status import load_run_config
 from hasnas.nas.training.evaluation import evaluate, measure_activity
 from hasnas.nas.training.retrain import retrain
@@ -107,7 +107,7 @@ def interval(values: np.ndarray) -> str:
 def table(found: dict[str, list[dict[str, Any]]], networks: dict[str, Architecture], hardware: HardwareSpec) -> str:
     """Markdown of what was found."""
     lines = [
-        "| network | accuracy, mean of folds (95 %) | by fold | parameters | dense energy uJ | measured energy uJ | CPU s |",
+        "| network | accuracy, mean of folds (95 %) | by fold | parameters | dense uJ | measured uJ | CPU s |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, architecture in networks.items():
