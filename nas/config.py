@@ -177,8 +177,8 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
     from hasnas.search_spaces.operations import OPERATIONS
     from hasnas.search_spaces.space import SPACES
 
-    from .scoring.score import SCORES
     from .conversion import TRAINING_METHODS
+    from .scoring.score import SCORES
     from .strategies.strategy import STRATEGIES
 
     chosen: list[tuple[str, str | None, Sequence[str]]] = [

@@ -31,7 +31,8 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         `"finished"` or `"stopped"`); `stages` (name, state, seconds); `trials` (counts by state); `score` (name of the
         training-free score that ranks candidates, or `None`); `task` (`"classification"` or `"regression"`,
         `None` before anything was trained); `screen` (what the budget left of the space, `None` before the screen);
-        `feasible_share` of the connected architectures; `front` and `returned` (networks with what they reach and cost, the best first); `damage` (one line, or `None`).
+        `feasible_share` of the connected architectures; `front` and `returned` (networks with what they
+        reach and cost, the best first); `damage` (one line, or `None`).
 
     Raises:
         BadInputError: if the directory holds no run.

@@ -71,9 +71,9 @@ def evaluate_on_chips(
 ) -> ChipAccuracy:
     """Accuracy of a trained network whose Conv2d and Linear weights sit on imperfect crossbars.
 
-    For regression it is minus the mean absolute error, as in `ChipAccuracy`. Biases, batch norm, pooling and neurons are digital and exact. The network is used in evaluation mode and comes
-    back as it was. Chip k has the same cells at any number of chips, and the same unlucky cells at any strength of an
-    effect; read noise is drawn per pass.
+    For regression it is minus the mean absolute error, as in `ChipAccuracy`. Biases, batch norm, pooling and neurons
+    are digital and exact. The network is used in evaluation mode and comes back as it was. Chip k has the same cells at
+    any number of chips, and the same unlucky cells at any strength of an effect; read noise is drawn per pass.
 
     Args:
         network: as trained (deployed graphs hold digital layers as Conv2d), on the CPU; takes `[B, C, H, W]`, or
