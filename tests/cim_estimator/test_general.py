@@ -61,6 +61,15 @@ def test_neurons_pay_for_their_membranes():
     assert energy(lif, 0.25, readout="event")["membrane"] == pytest.approx(0.25 * parts["membrane"])
 
 
+def test_layers_may_bring_membranes_of_their_own():
+    plain, few = (network(LayerSpec("lif", 8, 8, in_size=4, membrane_bits=bits)) for bits in (0, 4))
+    assert energy(few) == energy(plain, precision__membrane_bits="4")
+    assert area(few) == area(plain, precision__membrane_bits="4")
+    chip = load_hardware("rram-22nm", {"precision.membrane_bits": "12"})
+    memory = [int(estimate(workload, chip).memory_bits) for workload in (plain, few)]
+    assert memory == [8 * 16 * 12, 8 * 16 * 4]
+
+
 @pytest.mark.parametrize(
     "layer, additions",
     [

@@ -115,6 +115,17 @@ def test_bits_of_weights_come_from_the_metadata(tmp_path: Path):
             read_nir(write(tmp_path, nodes, edges, (2, 4, 4), weight_bits=damaged), timesteps=2)
 
 
+def test_bits_of_membranes_come_from_the_metadata(tmp_path: Path):
+    nodes, edges = chain(neurons=lif(4))
+    few = read_nir(write(tmp_path, nodes, edges, (4,), membrane_bits='{"neurons": 6}'), timesteps=2)
+    assert few.membrane_bits.tolist() == [6]
+    full = read_nir(write(tmp_path, nodes, edges, (4,)), timesteps=2)
+    assert int(estimate(full, load_hardware("rram-22nm")).memory_bits) == 4 * 16
+    assert int(estimate(few, load_hardware("rram-22nm")).memory_bits) == 4 * 6
+    with pytest.raises(BadInputError, match=r"metadata membrane_bits is"):
+        read_nir(write(tmp_path, nodes, edges, (4,), membrane_bits="[6]"), timesteps=2)
+
+
 def test_scales_and_grouped_convolutions(tmp_path: Path):
     nodes, edges = chain(
         depthwise=conv(4, 4, groups=4), scale=nir.Scale(np.ones((4, 4, 4))), sums=pool(2, nir.SumPool2d)

@@ -37,10 +37,12 @@ SPACES = {
     "learned time constants, 4 bits": SpikeNASBenchSpace(replace(SMALL, neuron="plif", weight_bits=4)),
     "integrators, 1 bit": CellSpace(replace(SMALL, neuron="if", weight_bits=1), feedback=True, cells=3, shared=False),
     "adaptive thresholds": SpikeNASBenchSpace(replace(SMALL, neuron="alif", weight_bits=2)),
+    "membranes of 6 bits": SpikeNASBenchSpace(replace(SMALL, membrane_bits=6)),
+    "adaptive thresholds, membranes of 4 bits": SNASNetSpace(replace(SMALL, neuron="alif", membrane_bits=4)),
 }
 FIELDS = (
     "kind in_channels out_channels kernel_size stride groups in_height in_width out_height out_width evaluations "
-    "input_bits weight_bits biases parameters level delay"
+    "input_bits weight_bits membrane_bits biases parameters level delay"
 ).split()
 
 

@@ -12,7 +12,7 @@ from hasnas.errors import BadInputError
 from hasnas.nas.conversion import TRAINING_METHODS
 from hasnas.nas.conversion.rates import spike_count
 from hasnas.nas.conversion.readout import fan_out, read_out
-from hasnas.nas.conversion.soft_lif import SoftLIFSettings, retrain, soft_lif_network, start_weights
+from hasnas.nas.conversion.soft_lif import SoftLIFSettings, has_rates, retrain, soft_lif_network, start_weights
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.graph import Conv2d, Linear, Node
@@ -82,6 +82,11 @@ def test_refuses_networks_without_rates(build, feedback):
         soft_lif_network(feedback.expand())
     with pytest.raises(BadInputError, match="ALIF"):
         soft_lif_network(build("alif").expand())
+    chosen = build()
+    short = replace(chosen, macro=replace(chosen.macro, membrane_bits=4)).expand()
+    assert not has_rates(short)
+    with pytest.raises(BadInputError, match=r"membranes of 4 bits, .* set membrane_bits to 0, or train by surrogate"):
+        soft_lif_network(short)
     with pytest.raises(BadInputError, match=r"soft_lif\.noise"):
         SoftLIFSettings(noise=-1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -114,6 +116,9 @@ def test_refuses(build, feedback):
         spike_response_network(feedback.expand())
     with pytest.raises(BadInputError, match="no fixed response"):
         spike_response_network(build("plif").expand())
+    chosen = build()
+    with pytest.raises(BadInputError, match="has membranes of 4 bits"):
+        spike_response_network(replace(chosen, macro=replace(chosen.macro, membrane_bits=4)).expand())
     with pytest.raises(BadInputError, match="did you mean 'alpha'"):
         SpikeResponseSettings(response="alfa")
     with pytest.raises(BadInputError, match=r"spike_response\.width"):

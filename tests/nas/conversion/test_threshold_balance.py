@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -88,6 +90,9 @@ def test_percentile_of_values():
 def test_refuses(build, feedback, few):
     with pytest.raises(BadInputError, match="feeds back"):
         current_groups(feedback.expand())
+    chosen = build()
+    with pytest.raises(BadInputError, match="has membranes of 4 bits"):
+        rectified_network(replace(chosen, macro=replace(chosen.macro, membrane_bits=4)).expand())
     with pytest.raises(BadInputError, match=r"threshold_balance\.percentile"):
         ThresholdBalanceSettings(percentile=0)
     silent = build_network(build().expand(), seed=0)

@@ -62,13 +62,14 @@ def train_a_little(network: SpikingNetwork, seed: int) -> SpikingNetwork:
 
 @pytest.fixture(scope="session")
 def trained() -> Callable[..., tuple[Architecture, SpikingNetwork]]:
-    """Makes the network of a seed, with or without feedback, of a type of neurons, with weights of some bits."""
+    """Makes the network of a seed, with or without feedback, of a type of neurons, perhaps of few bits."""
 
     def make(
-        seed: int, feedback: bool, neuron: str = "lif", weight_bits: int = 0
+        seed: int, feedback: bool, neuron: str = "lif", weight_bits: int = 0, membrane_bits: int = 0
     ) -> tuple[Architecture, SpikingNetwork]:
         architecture = draw_architecture(seed, feedback)
-        macro = replace(architecture.macro, neuron=neuron, weight_bits=weight_bits)
+        bits = {"weight_bits": weight_bits, "membrane_bits": membrane_bits}
+        macro = replace(architecture.macro, neuron=neuron, **bits)
         architecture = replace(architecture, macro=macro)
         return architecture, train_a_little(build_network(architecture.expand(), seed), seed)
 

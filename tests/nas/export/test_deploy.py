@@ -50,6 +50,20 @@ def test_other_neurons_and_few_bits_compute_the_same(trained, seed: int, feedbac
     assert kinds == {LIF if neuron == "plif" else NEURONS[neuron]}, "what was learned is fixed"
 
 
+@pytest.mark.parametrize("neuron", NEURONS)
+@torch.no_grad()
+def test_membranes_of_few_bits_compute_the_same(trained, neuron: str):
+    _, network = trained(2, True, neuron, 4, 5)
+    inputs = probe(network, 3).double()
+    deployed = deploy(network.graph, network.state_dict())
+    expected = load_double(network).steps(inputs)
+    torch.testing.assert_close(deployed.network(torch.float64).steps(inputs), expected, atol=1e-9, rtol=0)
+    assert deployed.has_short_membranes
+    free = deployed.with_float_membranes()
+    assert not free.has_short_membranes
+    assert not torch.equal(free.network(torch.float64).steps(inputs), expected)
+
+
 @pytest.mark.parametrize("bits", [1, 3])
 def test_deployed_weights_lie_on_the_levels_of_the_trained_ones(trained, bits: int):
     _, network = trained(1, False, "lif", bits)

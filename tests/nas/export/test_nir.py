@@ -89,6 +89,22 @@ def test_other_neurons_and_few_bits_survive(trained, seed, feedback, neuron: str
     assert ("weight_bits" in nir.read(path).metadata) == (bits > 0)
 
 
+@pytest.mark.parametrize("neuron", ["lif", "plif", "if"])
+@torch.no_grad()
+def test_membranes_of_few_bits_survive_in_the_metadata(trained, neuron: str, tmp_path: Path):
+    _, network = trained(2, True, neuron, 0, 5)
+    inputs = probe(network, 3).double()
+    path = written(network, tmp_path)
+    exact, found = load_double(network).run(inputs), read_nir(path, torch.float64).run(inputs)
+    spiking = [node.name for node in network.graph.nodes if isinstance(node.operation, Neuron)]
+    assert all(torch.equal(found[name], exact[name]) for name in spiking), "every spike at its timestep"
+    assert any(0 < exact[name].mean() < 1 for name in spiking)
+    assert all(read_deployed(path).graph.node(name).operation.membrane_bits == 5 for name in spiking)
+    assert "membrane_bits" in nir.read(path).metadata
+    _, plain = trained(2, True, neuron)
+    assert "membrane_bits" not in nir.read(written(plain, tmp_path)).metadata
+
+
 @pytest.mark.parametrize("neuron, bits", [("if", 0), ("plif", 4)])
 @torch.no_grad()
 def test_spikingjelly_knows_the_other_neurons(trained, neuron: str, bits: int, tmp_path: Path):

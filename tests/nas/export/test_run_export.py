@@ -98,6 +98,20 @@ def test_what_nir_has_no_word_for_is_left_out_and_said(tmp_path: Path):
         export_network(trained, tmp_path, ["nir"])
 
 
+def test_the_card_says_what_other_tools_make_of_short_membranes(trained, tmp_path: Path):
+    architecture, network = trained(2, False, "lif", 0, 3)
+    export_network(TrainedNetwork(architecture, network, {}), tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["notes"]["nir"].startswith("NIR has no word for membranes of few bits")
+    assert card["check"]["nir_max_difference_float64"] < 1e-9
+    assert card["check"]["nir_max_difference_float_membranes"] > 1e-3
+    architecture, network = trained(2, False)
+    export_network(TrainedNetwork(architecture, network, {}), tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert "notes" not in card
+    assert "nir_max_difference_float_membranes" not in card["check"]
+
+
 def test_exporting_again_writes_the_same(run: Path):
     first = {path: path.read_bytes() for path in export_run(run, FORMATS)}
     assert {path: path.read_bytes() for path in export_run(run, FORMATS)} == first

@@ -20,8 +20,9 @@ from hasnas.search_spaces.space import Codes
 Connected = Callable[[CellSpace, int, int], Codes]
 
 
-def with_macro(space: CellSpace, neuron: str, weight_bits: int) -> CellSpace:
-    return replace(space, macro=replace(space.macro, neuron=neuron, weight_bits=weight_bits, threshold=0.4))
+def with_macro(space: CellSpace, neuron: str, weight_bits: int, membrane_bits: int = 0) -> CellSpace:
+    bits = {"weight_bits": weight_bits, "membrane_bits": membrane_bits}
+    return replace(space, macro=replace(space.macro, neuron=neuron, threshold=0.4, **bits))
 
 
 def take(supernet: Supernet, codes: tuple[int, ...]) -> None:
@@ -30,11 +31,11 @@ def take(supernet: Supernet, codes: tuple[int, ...]) -> None:
         choice.resample(memo=dict(sample))
 
 
-@pytest.mark.parametrize("neuron, bits", [("plif", 0), ("plif", 4), ("if", 1), ("alif", 2)])
+@pytest.mark.parametrize("neuron, bits", [("plif", (0, 0)), ("plif", (4, 6)), ("if", (1, 0)), ("alif", (2, 4))])
 def test_a_path_equals_the_network_that_inherits_it(
-    feedback_space: CellSpace, connected: Connected, neuron: str, bits: int
+    feedback_space: CellSpace, connected: Connected, neuron: str, bits: tuple[int, int]
 ) -> None:
-    space = with_macro(feedback_space, neuron, bits)
+    space = with_macro(feedback_space, neuron, *bits)
     supernet = RandomOneShot().mutate_model(build_supernet(space, seed=1))
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():

@@ -87,6 +87,8 @@ def test_feedback_and_whole_number_weights_run_one_by_one() -> None:
     assert np.isfinite(SahdMean()(ScoringTask(space, IMAGES), codes).total).all()
     rounded = SNASNetSpace(replace(MACRO, weight_bits=8))
     assert not supports(replace_dropout(rounded, codes[1]).expand())
+    short = SNASNetSpace(replace(MACRO, membrane_bits=4))
+    assert not supports(replace_dropout(short, codes[1]).expand())
 
 
 def replace_dropout(space: SNASNetSpace, codes: np.ndarray):

@@ -66,6 +66,17 @@ def test_rates_of_every_neuron_equal_those_of_its_module(neuron: str, tau: float
     assert found.static_share.item() == pytest.approx(min(max(static, 0.0), 1.0), abs=0.03)
 
 
+@pytest.mark.parametrize("neuron, bits", [("lif", 3), ("if", 4), ("alif", 2), ("lif", 16)])
+@torch.no_grad()
+def test_rates_know_the_bits_of_membranes(neuron: str, bits: int) -> None:
+    inputs = torch.randn(5, 20_000, generator=torch.Generator().manual_seed(0))
+    spikes = neuron_module(neuron_of(neuron, 2.0, 1.0, bits)).multi_step_forward(inputs / 0.8)
+    found = spike_statistics(0.8, 0.0, 2.0, timesteps=5, neuron=neuron, membrane_bits=bits)
+    assert found.rate.item() == pytest.approx(float(spikes.mean()), rel=0.08)
+    exact = spike_statistics(0.8, 0.0, 2.0, timesteps=5, neuron=neuron)
+    assert (abs(found.rate / exact.rate - 1) > 0.01) == (bits < 16)
+
+
 def test_integrators_follow_fixed_inputs_in_whole_periods() -> None:
     # An input x reaches 1 after ceil(1 / x) timesteps: 5, 2, 1, 1, 1 spikes within 5 timesteps.
     bounds = 1 / np.arange(1, 6)

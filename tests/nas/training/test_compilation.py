@@ -1,6 +1,7 @@
 """Compiled neurons: only where they pay, and never another bit."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -40,6 +41,13 @@ def test_long_trainings_are_compiled():
     trained = network()
     layers = compile_if_worthwhile(trained, samples=10**9)
     assert layers == scans(trained) > 0
+
+
+@needs_compiler
+def test_membranes_of_few_bits_are_not_compiled():
+    trained = build_network(Architecture((CELL, CELL), replace(MACRO, membrane_bits=4)).expand(), seed=0)
+    assert compile_if_worthwhile(trained, samples=10**9) == 0
+    assert scans(trained) == 0
 
 
 @needs_compiler

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.errors import BadInputError
 from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.data import Splits
+from hasnas.nas.robustness import evaluate_on_chips
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.folders import read_activity, retrain_directory
 from hasnas.nas.training.loop import TrainingDivergedError, steps_per_epoch
@@ -126,6 +128,22 @@ def test_an_exploding_layer_is_named(architecture, few: Splits, tmp_path: Path):
     named = r"first in '(stem|cell|reduction|head)[\w.]+'.*no epoch was finished"
     with pytest.raises(TrainingDivergedError, match=named):
         retrain(architecture, few, settings, 0, tmp_path)
+
+
+@pytest.mark.parametrize("neuron", ["lif", "plif"])
+def test_membranes_of_few_bits_train_and_are_deployed_as_trained(neuron: str, architecture, digits: Splits, tmp_path):
+    chosen = {**architecture, "macro": {**architecture["macro"], "membrane_bits": 4, "neuron": neuron}}
+    settings = RetrainSettings(epochs=3, batch_size=32, learning_rate=5e-3)
+    some = replace(digits, train=digits.train.take(torch.arange(600)))
+    result = retrain(chosen, some, settings, 0, tmp_path / "first")
+    assert_equal(result, retrain(chosen, some, settings, 0, tmp_path / "second"))
+    assert result.validation_accuracy > 0.2
+    assert result.history[-1].loss < result.history[0].loss
+    network = result.network(chosen)
+    assert evaluate(network, some.validation) == result.validation_accuracy
+    perfect = evaluate_on_chips(network, some.validation, NonidealSpec(), chips=1, seed=0)
+    assert perfect.mean == pytest.approx(result.validation_accuracy, abs=0.01)
+    assert result.history != retrain(architecture, some, settings, 0, tmp_path / "float").history
 
 
 def test_a_last_batch_of_one_is_left_out():

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -86,10 +87,11 @@ def test_the_usual_width_has_area_one(family: str):
     assert slopes(family, None, x).sum().item() * 1e-3 == pytest.approx(1.0, abs=2e-3)
 
 
-@pytest.mark.parametrize("neuron", ["lif", "plif", "if", "alif"])
-def test_every_neuron_takes_the_surrogate_and_spikes_as_before(neuron: str):
+@pytest.mark.parametrize("neuron, bits", [("lif", 0), ("plif", 0), ("if", 0), ("alif", 0), ("lif", 4), ("plif", 6)])
+def test_every_neuron_takes_the_surrogate_and_spikes_as_before(neuron: str, bits: int):
     cell = Genotype(3, (Edge(0, 1, "conv3x3"), Edge(1, 2, "conv3x3"), Edge(2, 1, "conv1x1")))
     macro = Macro((1, 8, 8), classes=3, timesteps=3, channels=4, hidden=6, votes=1, dropout=0.0, neuron=neuron)
+    macro = replace(macro, membrane_bits=bits)
     network = build_network(Architecture((cell, cell), macro).expand(), seed=1).train()
     x = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     first, before = network(x), gradient_norms(network, x, loss)
