@@ -142,7 +142,7 @@ def table(rows: list[dict[str, Any]], variation: float, split: str) -> str:
     lines = [
         f"{split} split, {len(rows)} seeds x {chips} chips, variation {variation:g}",
         "",
-        "| weights | accuracy without variation | points below float | on varying chips | std over chips | worst chip |",
+        "| weights | accuracy without variation | points below float | on varying chips | sd of chips | worst chip |",
         "|---|---|---|---|---|---|",
     ]
     for kind in KINDS:
