@@ -76,7 +76,7 @@ class Events:
             first = int(back[0]) + 1
             raise BadInputError(
                 f"{where}: time goes back at event {first}, from {self.t_us[first - 1]} to {self.t_us[first]} us; "
-                "fetch the file again, or have its events sorted with dataset.framing.unsorted=sort"
+                "fetch the file again, or set dataset.framing.unsorted to sort in the config"
             )
         return self
 

@@ -35,11 +35,13 @@ class FramingSection(Section):
         frames: number of frames of a sample; the network has as many timesteps.
         by: `time` for frames of equal duration, `count` for frames of equally many events.
         denoise_us: if positive, events that no neighbour supports within this time are dropped first.
+        unsorted: what to do where time goes back in a recording: `refuse` it or `sort` its events.
     """
 
     frames: Annotated[int, Field(ge=1, le=10_000)]
     by: Literal["time", "count"] = "time"
     denoise_us: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    unsorted: Literal["refuse", "sort"] = "refuse"
 
 
 class DatasetSection(Section):
@@ -62,7 +64,7 @@ class DatasetSection(Section):
     def chosen_framing(self) -> Framing | None:
         """The framing as datasets take it."""
         chosen = self.framing
-        return None if chosen is None else Framing(chosen.frames, chosen.by, chosen.denoise_us)
+        return None if chosen is None else Framing(chosen.frames, chosen.by, chosen.denoise_us, chosen.unsorted)
 
 
 class MacroSection(Section):

@@ -7,6 +7,7 @@ from hasnas.datasets.frames import Framing
 from hasnas.datasets.source import DATASETS
 from hasnas.datasets.tonic_adapter import TonicDataset
 from hasnas.errors import BadInputError
+from hasnas.nas.config_sections import DatasetSection, FramingSection
 from hasnas.nas.sources import check_timesteps, open_source
 
 
@@ -39,3 +40,10 @@ def test_tonic_is_asked_for_by_its_prefix():
     source = open_source("tonic:NMNIST", None, Framing(timesteps=6))
     assert isinstance(source, TonicDataset)
     assert (source.dataset, source.framing.timesteps) == ("NMNIST", 6)
+
+
+def test_every_choice_of_frames_can_be_made_in_a_config():
+    section = DatasetSection(
+        name="nmnist", framing=FramingSection(frames=4, by="count", denoise_us=50, unsorted="sort")
+    )
+    assert section.chosen_framing == Framing(4, "count", 50, "sort")
