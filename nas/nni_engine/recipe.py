@@ -26,6 +26,7 @@ from hasnas.errors import BadInputError
 from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.nas.data import Split, batches
 from hasnas.nas.training.losses import task_loss
+from hasnas.nas.training.state import first_non_finite
 
 from .environment import require_nni
 from .settings import Choosing, ProgressCallback, SupernetSettings, TrainingProgress
@@ -148,6 +149,8 @@ class Recipe(LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
+        if self._bad_layer() is not None:
+            raise self._diverged("not finite")
         self.done += 1
         self._number_epoch()
         self.alphas = {label: alpha.detach().clone() for label, alpha in self.model.alphas.items()}
@@ -209,10 +212,19 @@ class Recipe(LightningModule):
 
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):
-            raise BadInputError(
-                f"supernet training diverged in epoch {self.done + 1} (loss {loss}); lower supernet.learning_rate "
-                f"from {self.settings.learning_rate}"
-            )
+            raise self._diverged(f"loss {loss}")
+
+    def _bad_layer(self) -> str | None:
+        weights = self.model.state_dict()
+        return first_non_finite((name, value) for name, value in weights.items() if not name.startswith(CHOICES))
+
+    def _diverged(self, what: str) -> BadInputError:
+        layer = self._bad_layer() or "the loss itself"
+        kept = f"; the state after epoch {self.done} is in {self.checkpoint}" if self.done and self.checkpoint else ""
+        return BadInputError(
+            f"supernet training diverged in epoch {self.done + 1} ({what}, first in '{layer}'); "
+            f"lower supernet.learning_rate from {self.settings.learning_rate}{kept}"
+        )
 
     def _report(self, batch: int, loss: float) -> None:
         if self.progress is not None:
