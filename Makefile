@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FOLDERS := hasnas/cim_estimator hasnas/search_spaces hasnas/datasets hasnas/nas
 # One thread for each process: small networks run no faster on more, and results do not depend on the machine.
 export OMP_NUM_THREADS := 1
 
@@ -14,8 +15,8 @@ test: $(VENV)/installed-test lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/installed-test
-	$(BIN)/ruff check hasnas tests experiments
-	$(BIN)/mypy hasnas/cim_estimator hasnas/search_spaces hasnas/datasets hasnas/nas
+	$(BIN)/ruff check hasnas $(FOLDERS) tests experiments
+	$(BIN)/mypy $(FOLDERS)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

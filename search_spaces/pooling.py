@@ -19,6 +19,6 @@ class OverlappingAvgPool2d(nn.AvgPool2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Means over windows of `[B, C, H, W]`."""
-        side, channels = int(self.kernel_size), input.shape[1]  # type: ignore[call-overload]
+        side, channels = int(self.kernel_size), input.shape[1]  # type: ignore[arg-type]
         kernel = input.new_full((channels, 1, side, side), 1 / side**2)
         return functional.conv2d(input, kernel, None, self.stride, self.padding, groups=channels)

@@ -5,8 +5,8 @@
 
 The searched cells are the run's best; they were found without training, so that no fold was seen. The baseline is two
 cells of two 3x3 convolutions in a row with max pooling between them; its channels are those whose dense energy on the
-same chip comes nearest. Each fold holds out a fifth of all 1,100 recordings, stratified; a tenth of the rest chooses the
-epoch. A fold's held-out recordings are read once for each network. A killed run goes on.
+same chip comes nearest. Each fold holds out a fifth of all 1,100 recordings, stratified; a tenth of the rest chooses
+the epoch. A fold's held-out recordings are read once for each network. A killed run goes on.
 """
 
 from __future__ import annotations
