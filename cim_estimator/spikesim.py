@@ -206,4 +206,8 @@ def _warnings(workload: Workload) -> list[str]:
         warnings.append(f"the SpikeSim formulas have no figure for {', '.join(present)} layers: they cost nothing here")
     if bool(np.any(workload.on_crossbar & (workload.groups > 1))):
         warnings.append("the SpikeSim formulas know no grouped convolutions: they are priced as full ones")
+    if bool(np.any(workload.membrane_bits > 0)):
+        warnings.append(
+            "the SpikeSim formulas know one width of membranes, the hardware's: a layer's own counts in memory alone"
+        )
     return warnings

@@ -94,6 +94,22 @@ def test_what_the_formulas_do_not_know_costs_nothing_and_warns():
     assert any("grouped" in warning for warning in report.warnings)
 
 
+def test_a_layers_own_membranes_count_in_memory_alone_and_warn():
+    plain, short = (
+        estimate(
+            Workload.from_layers(
+                [LayerSpec("conv", 3, 8, in_size=8), LayerSpec("lif", 8, 8, in_size=8, membrane_bits=bits)], 2
+            ),
+            CHIP,
+        )
+        for bits in (0, 4)
+    )
+    assert int(plain.memory_bits - short.memory_bits) == 8 * 64 * (22 - 4)
+    assert plain.area_m2 == short.area_m2
+    assert any("one width of membranes" in warning for warning in short.warnings)
+    assert not plain.warnings
+
+
 def test_event_readout_scales_control_by_patches_and_neurons_by_sites():
     event = load_hardware("spikesim-65nm-rram", {"readout": "event"})
     network = Workload.from_layers([conv(64, 64, 8)], 5)
