@@ -42,6 +42,8 @@ def test_overrides_change_single_keys_with_their_yaml_types(path: Path):
     assert (config.seed, config.space.feedback, config.search.mutation) == (1, False, 0.1)
     assert config.budget.limits().limits == {"parameters": 4e4, "energy": 3e-6}
     assert config.space.macro.timesteps == 4
+    bits = load_config(path, ["space.macro.membrane_bits=6", "space.searched.membrane_bits=[0, 4]"]).space
+    assert (bits.macro.membrane_bits, bits.searched.values) == (6, {"membrane_bits": (0, 4)})
 
 
 def test_hardware_is_a_name_a_path_or_changed_in_single_fields(path: Path):

@@ -16,7 +16,13 @@ from hasnas.search_spaces.space import SearchSpace, sample
 
 MACRO = Macro((1, 8, 8), classes=3, timesteps=2, channels=3, hidden=0, votes=1)
 OWN = CellSpace(MACRO, nodes=3, operations=("none", "conv7x7_t0.8", "maxpool5x5"))
-SEARCHED = {"timesteps": [2, 3], "threshold": [0.5, 1.0], "neuron": ["lif", "plif"], "weight_bits": [0, 4]}
+SEARCHED = {
+    "timesteps": [2, 3],
+    "threshold": [0.5, 1.0],
+    "neuron": ["lif", "plif"],
+    "weight_bits": [0, 4],
+    "membrane_bits": [0, 3],
+}
 SPACES: dict[str, SearchSpace] = {
     "blocks": AutoSNNSpace(MACRO, cells=3),
     "own operations": OWN,
