@@ -26,6 +26,7 @@ layers:
   - {kind: conv, in_channels: 3, out_channels: 64, kernel_size: 3, in_size: 32, out_size: 32}
   - {kind: linear, in_channels: 64, out_channels: 10}
 """
+EXAMPLES = Path(__file__).parents[2] / "experiments"
 HARDWARE = ("--hardware", "spikesim-65nm-rram")
 TOTALS = ("parameters", "memory_bits", "area_m2", "latency_s", "energy_j")
 
@@ -179,6 +180,12 @@ def test_example_configs_are_listed_and_copied(here: Path, capsys: pytest.Captur
     assert run_command(["configs", "cp", "digits.yaml", "own.yaml"]) == 0
     assert capsys.readouterr().out.split() == ["digits.yaml", "own.yaml"]
     assert load_config(Path("own.yaml")) == load_config(Path("digits.yaml"))
+
+
+@pytest.mark.parametrize("config", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_example_config_is_valid(config: Path, capsys: pytest.CaptureFixture[str]):
+    assert run_command(["validate", str(config)]) == 0
+    assert f"{config} is valid" in capsys.readouterr().out
 
 
 def test_a_config_is_validated(here: Path, capsys: pytest.CaptureFixture[str]):
