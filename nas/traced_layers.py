@@ -57,7 +57,7 @@ def operation_of(name: str, module: nn.Module, before: Shape, after: Shape) -> O
     >>> operation_of("stem", nn.Conv2d(3, 8, 3, padding="same", bias=False), (3, 8, 8), (8, 8, 8))
     Conv2d(in_channels=3, out_channels=8, kernel_size=3, stride=1, padding=1, groups=1, bias=False, weight_bits=0)
     >>> operation_of("lif", neuron.LIFNode(tau=4.0, decay_input=False), (8,), (8,))
-    LIF(tau=4.0, threshold=0.25, reset=0.0)
+    LIF(tau=4.0, threshold=0.25, reset=0.0, membrane_bits=0)
     """
     match module:
         case nn.Identity():
