@@ -140,6 +140,8 @@ def config_identity(config: RunConfig) -> str:
     or a space of one's own does.
     """
     excluded: dict[str, Any] = {"versions": True, "dataset": {"root"}, "hardware": {"path"}, "space": {"file"}}
+    if config.retrain.seeds == 1:
+        excluded["retrain"] = {"seeds"}  # runs from before there was a choice are of the same identity
     tree = config.model_dump(mode="json", exclude=excluded)
     for section, key, path in (("hardware", "path", config.hardware.path), ("space", "file", config.space.file)):
         if path is None:

@@ -79,6 +79,8 @@ class RetrainSection(Section):
     Args:
         enabled: whether networks are retrained, tested and returned.
         top: networks to retrain, the best of the front first.
+        seeds: trainings of each network, from the run's seed on: seed, seed + 1, ... Reported are their mean and
+            standard deviation; a network is over the budget if any of them is.
         epochs: passes over the train split.
         batch_size: samples per step.
         method: `surrogate` trains the spiking network; `soft_lif`, `threshold_balance` and `spike_response` convert.
@@ -102,6 +104,7 @@ class RetrainSection(Section):
 
     enabled: bool = True
     top: Annotated[int, Field(ge=1, le=10_000)] = 3
+    seeds: Annotated[int, Field(ge=1, le=100)] = 1
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 25
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 32
     method: str = "surrogate"
@@ -124,3 +127,8 @@ class RetrainSection(Section):
     surrogate: SurrogateSection = SurrogateSection()
     regularisation: RegularisationSection = RegularisationSection()
     noise: TrainingNoiseSection = TrainingNoiseSection()
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings that is at most."""
+        return self.top * self.seeds

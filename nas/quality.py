@@ -66,13 +66,22 @@ class Quality:
             return ""
         return f"{figure:.2%}" if self.task == "classification" else f"{figure:.4g}"
 
-    def show_alone(self, figure: float | None) -> str:
+    def show_mean(self, mean: float | None, deviation: float | None) -> str:
+        """A mean as people read it, with the standard deviation where there is one.
+
+        >>> CLASSIFICATION.show_mean(0.75, 0.0125), CLASSIFICATION.show_mean(0.75, None)
+        ('75.00% ± 1.25%', '75.00%')
+        """
+        shown, spread = self.show(mean), self.show(deviation)
+        return f"{shown} ± {spread}" if shown and spread else shown
+
+    def show_alone(self, figure: float | None, deviation: float | None = None) -> str:
         """The same where no head of a column says what it is.
 
         >>> REGRESSION.show_alone(0.5), CLASSIFICATION.show_alone(0.5)
         ('MAE 0.5', '50.00%')
         """
-        shown = self.show(figure)
+        shown = self.show_mean(figure, deviation)
         return f"MAE {shown}" if shown and self.task == "regression" else shown
 
     def of_epoch(self, metrics: Mapping[str, float]) -> dict[str, float]:

@@ -15,8 +15,9 @@ from .budget import COST_FIELDS, LIMITS, format_cost
 from .config import RunConfig, load_config
 from .layout import CONFIG_FILE, LEDGER_FILE, SCREEN_FILE, STAGES
 from .ledger import LedgerContents, Record, is_being_written, read_ledger
-from .objectives import Goal, front, quality_of, rank
+from .objectives import Goal, front, quality_of
 from .quality import CLASSIFICATION, QUALITIES, Quality
+from .retrained import RetrainedNetwork, counted, returned_networks
 from .trial import Trial
 
 
@@ -32,7 +33,8 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         training-free score that ranks candidates, or `None`); `task` (`"classification"` or `"regression"`,
         `None` before anything was trained); `screen` (what the budget left of the space, `None` before the screen);
         `feasible_share` of the connected architectures; `front` and `returned` (networks with what they
-        reach and cost, the best first); `damage` (one line, or `None`).
+        reach and cost, the best first); `damage` (one line, or `None`). Where the config asks for several trainings
+        of each network, those of `returned` have means over them, and `trainings`, see `RetrainedNetwork.to_json`.
 
     Raises:
         BadInputError: if the directory holds no run.
@@ -60,7 +62,10 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         "screen": screen,
         "feasible_share": screen["feasible_share"] if screen else None,
         "front": [_network(trial, config, quality or CLASSIFICATION) for trial in front(searched)],
-        "returned": [_network(trial, config, quality or CLASSIFICATION) for trial in returned_networks(trials)],
+        "returned": [
+            _returned(network, config, quality or CLASSIFICATION)
+            for network in returned_networks(trials, config.retrain.seeds)
+        ],
         # The last line of a live run may be half written at this very moment.
         "damage": None if running else contents.damage,
     }
@@ -76,11 +81,6 @@ def load_run_config(run_directory: Path) -> RunConfig:
     if not path.is_file():
         raise BadInputError(f"{run_directory} holds no run (no config.yaml); list runs with: hasnas ls")
     return load_config(path)
-
-
-def returned_networks(trials: Sequence[Trial]) -> list[Trial]:
-    """Retrained networks that keep to the budget, the winner (the best on validation samples) first."""
-    return sorted((trial for trial in trials if trial.stage == "retrain" and trial.state == "done"), key=rank)
 
 
 def list_runs(directory: Path) -> list[dict[str, Any]]:
@@ -111,6 +111,15 @@ def _network(trial: Trial, config: RunConfig, quality: Quality) -> dict[str, Any
         **{field: trial.costs.get(field) for field in COST_FIELDS.values()},
         "fits": config.budget.limits().verdict(trial.costs).feasible if trial.costs else False,
     }
+
+
+def _returned(network: RetrainedNetwork, config: RunConfig, quality: Quality) -> dict[str, Any]:
+    found = _network(network.summary, config, quality)
+    if network.seeds == 1:
+        return found
+    limits = config.budget.limits()
+    fits = all(limits.verdict(trial.costs).feasible for trial in network.finished)
+    return {**found, "fits": fits, "trainings": network.to_json(quality)}
 
 
 def _end_state(events: Sequence[Record]) -> str:
@@ -169,7 +178,7 @@ def describe_status(status: Mapping[str, Any]) -> str:
         f"  trials: {trials['total']} ({counts})",
         *([f"  space:  {_describe_screen(status['screen'])}"] if status["screen"] else []),
         *_describe_front(Goal(status["score"], quality), status["front"]),
-        *_describe_networks("returned, retrained and with measured activity", status["returned"], quality),
+        *_describe_networks(_returned_title(status["returned"]), status["returned"], quality),
         *([f"  {quality.remark}"] if quality.remark and (status["front"] or status["returned"]) else []),
         *([f"  damage: {status['damage']}"] if status["damage"] else []),
     ]
@@ -186,11 +195,12 @@ def _describe_run(run: Mapping[str, Any]) -> tuple[str, ...]:
     if run["state"] == "unreadable":
         return run["run"], run["state"], "", "", "", ""
     best = run["returned"][0] if run["returned"] else {}
+    seeds = f" ({_counted(best)} seeds)" if "trainings" in best else ""
     share = "" if run["feasible_share"] is None else f"{run['feasible_share']:.1%}"
     energy = format_cost("energy", best["energy_j"]) if best else ""
     quality = _quality(run)
-    test = quality.show_alone(best.get(quality.test))
-    return run["run"], run["state"], str(run["trials"]["total"]), share, test, energy
+    test = quality.show_alone(best.get(quality.test), _deviation(best, quality.test))
+    return run["run"], run["state"], str(run["trials"]["total"]), share, test + seeds, energy
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:
@@ -230,16 +240,39 @@ def _describe_networks(
     if not networks:
         return []
     ranked = tuple(name.upper() for name in quality.columns) if goal is None else (goal.label.upper(),)
-    rows = [("KEY", *ranked, *(name.upper() for name in LIMITS), "FITS")]
+    several = any("trainings" in network for network in networks)
+    rows = [("KEY", *ranked, *(("SEEDS",) if several else ()), *(name.upper() for name in LIMITS), "FITS")]
     for network in networks:
         costs = [network[field] for field in COST_FIELDS.values()]
         shown = [
             "" if cost is None else format_cost(name, cost) for name, cost in zip(LIMITS, costs, strict=True)
         ]
-        figures = quality.show(network.get(quality.validation)), quality.show(network.get(quality.test))
+        names = quality.validation, quality.test
+        figures = tuple(quality.show_mean(network.get(name), _deviation(network, name)) for name in names)
         values = figures if goal is None else (goal.show(network.get(goal.metric)),)
-        rows.append((network["key"], *values, *shown, "yes" if network["fits"] else "no"))
+        seeds = (_counted(network),) if several else ()
+        rows.append((network["key"], *values, *seeds, *shown, "yes" if network["fits"] else "no"))
     return [f"  {title}:", *("    " + line for line in align(rows).splitlines())]
+
+
+def _returned_title(networks: Sequence[Mapping[str, Any]]) -> str:
+    trainings = next((network["trainings"] for network in networks if "trainings" in network), None)
+    if trainings is None:
+        return "returned, retrained and with measured activity"
+    first = trainings["each"][0]["seed"]
+    seeds = f"seeds {first} to {first + trainings['seeds'] - 1}"
+    return f"returned, retrained from {seeds} (mean ± standard deviation) and with measured activity"
+
+
+def _deviation(network: Mapping[str, Any], name: str) -> float | None:
+    """Standard deviation over the trainings of a returned network, if there are several."""
+    deviation: float | None = network["trainings"][name]["std"] if "trainings" in network else None
+    return deviation
+
+
+def _counted(network: Mapping[str, Any]) -> str:
+    """How many of its seeds the figures of a returned network are of."""
+    return counted(network["trainings"]["trained"], network["trainings"]["seeds"])
 
 
 def _quality(status: Mapping[str, Any]) -> Quality:

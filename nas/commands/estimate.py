@@ -17,7 +17,8 @@ from hasnas.files import write_atomic
 from hasnas.nas.budget import COST_FIELDS, LIMITS, format_cost
 from hasnas.nas.layout import LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
-from hasnas.nas.status import align, load_run_config, returned_networks
+from hasnas.nas.retrained import returned_networks
+from hasnas.nas.status import align, load_run_config
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
@@ -148,7 +149,7 @@ def read_workload(source: Path, measured: bool = False, timesteps: int | None = 
 
 
 def returned_network(run_directory: Path) -> Trial:
-    """The network that a run returned: the most accurate retrained one that keeps to the budget.
+    """The network that a run returned: the most accurate retrained one that keeps to the budget, its best training.
 
     Raises:
         BadInputError: if the directory holds no run, or the run has returned nothing yet.
@@ -159,7 +160,7 @@ def returned_network(run_directory: Path) -> Trial:
         raise BadInputError(
             f"{run_directory} has returned no network yet; go on with: hasnas search --resume {run_directory}"
         )
-    return networks[0]
+    return networks[0].best
 
 
 def _measured_rates(run_directory: Path, trial: Trial) -> dict[str, float]:

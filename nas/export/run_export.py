@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hasnas.nas.config import load_config
 from hasnas.nas.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
 from hasnas.nas.quality import CLASSIFICATION, REGRESSION, find_quality
+from hasnas.nas.retrained import RetrainedNetwork, returned_networks
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
 from hasnas.nas.training.state import load_tensors
 from hasnas.nas.trial import Trial
@@ -53,41 +54,51 @@ class TrainedNetwork:
 def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) -> list[Path]:
     """Write `export/<key>/` for each network that a run returned.
 
-    Where an architecture was retrained from several seeds, the one with the best validation result is written.
+    Where a network was trained from several seeds, the training with the best validation result is written, and the
+    card says so and what each of them reached.
 
     Args:
         run_directory: holds `ledger.jsonl`, `checkpoints/` and, unless formats are given, `config.yaml`.
         formats: of `"json"`, `"safetensors"`, `"nir"`; by default those of the config. The card is always written.
 
     Returns:
-        The files, those of the network with the best validation result first.
+        The files, those of the network with the best mean on validation samples first.
 
     Raises:
         BadInputError: if there is no ledger, nothing was retrained, a checkpoint is damaged, or a format is unknown.
     """
     directory = Path(run_directory)
-    returned = returned_trials(directory)
+    returned = _returned(directory)
     chosen = load_config(directory / CONFIG_FILE).export.formats if formats is None else formats
     files: list[Path] = []
-    for trial in returned:
-        files += export_network(load_trained(directory, trial), directory / "export" / trial.key, chosen)
+    for network in returned:
+        trained = load_trained(directory, network.best)
+        files += export_network(_with_all_seeds(trained, network), directory / "export" / network.key, chosen)
     return files
 
 
+def _with_all_seeds(trained: TrainedNetwork, network: RetrainedNetwork) -> TrainedNetwork:
+    """The card of a network's best training also says what the others reached."""
+    if network.seeds == 1:
+        return trained
+    quality = find_quality(network.best.metrics) or CLASSIFICATION
+    return replace(trained, facts={**trained.facts, "trainings": network.to_json(quality)})
+
+
 def returned_trials(run_directory: Path | str) -> list[Trial]:
-    """The finished retrainings of a run, one for each architecture, best validation result first.
+    """The best training of each network that a run returned, the network with the best mean first.
 
     Raises:
         BadInputError: if there is no ledger or nothing was retrained.
     """
-    best: dict[str, Trial] = {}
-    for trial in read_ledger(Path(run_directory) / LEDGER_FILE).trials:
-        finished = trial.stage == "retrain" and trial.state == "done"
-        if finished and (trial.key not in best or _merit(trial) > _merit(best[trial.key])):
-            best[trial.key] = trial
-    if not best:
+    return [network.best for network in _returned(Path(run_directory))]
+
+
+def _returned(run_directory: Path) -> list[RetrainedNetwork]:
+    networks = returned_networks(read_ledger(run_directory / LEDGER_FILE).trials)
+    if not networks:
         raise BadInputError(f"no network of {run_directory} was retrained; finish it with 'hasnas search --resume'")
-    return sorted(best.values(), key=lambda trial: (-_merit(trial), trial.id))
+    return networks
 
 
 def load_trained(run_directory: Path | str, trial: Trial) -> TrainedNetwork:
@@ -211,9 +222,3 @@ def load_double(network: SpikingNetwork) -> SpikingNetwork:
         copy = SpikingNetwork(network.graph).double()
     copy.load_state_dict(network.state_dict())
     return copy.eval()
-
-
-def _merit(trial: Trial) -> float:
-    """On validation samples of perfect chips."""
-    quality = find_quality(trial.metrics) or CLASSIFICATION
-    return quality.figure(trial.metrics.get(quality.validation, quality.figure(float("-inf"))))

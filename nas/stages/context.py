@@ -99,7 +99,7 @@ class Setup:
     @property
     def retrain_settings(self) -> RetrainSettings:
         """The `retrain` section without what is not about one training."""
-        return RetrainSettings.from_tree(self.config.retrain.model_dump(exclude={"enabled", "top"}))
+        return RetrainSettings.from_tree(self.config.retrain.model_dump(exclude={"enabled", "top", "seeds"}))
 
 
 @dataclass

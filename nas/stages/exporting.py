@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hasnas.nas.retrained import returned_networks
+
 from .context import RunContext
 from .training import require_a_trained_network
 
@@ -20,7 +22,7 @@ def run_export(context: RunContext) -> None:
     if not context.config.export.enabled:
         context.console.say("export: switched off")
         return
-    if not any(trial.stage == "retrain" and trial.state == "done" for trial in context.trials):
+    if not returned_networks(context.trials):
         context.console.say("export: no retrained network to export")
         return
     files = export_run(context.directory, context.config.export.formats)

@@ -89,7 +89,7 @@ def _stage_seconds(setup: Setup, result: ScreenResult) -> dict[str, float]:
     seconds = {
         "supernet": trains_supernet * config.supernet.epochs * train * per_sample_trained * step,
         "search": config.search.enabled * config.search.evaluations * evaluation,
-        "retrain": config.retrain.enabled * config.retrain.top * config.retrain.epochs * retrain_epoch,
+        "retrain": config.retrain.enabled * config.retrain.trainings * config.retrain.epochs * retrain_epoch,
     }
     return {name: value for name, value in seconds.items() if value}
 

@@ -17,9 +17,9 @@ from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.executors import Outcome
 from hasnas.nas.objectives import front, merit, rank
 from hasnas.nas.region import draw_inside
+from hasnas.nas.retrained import retrained_networks
 from hasnas.nas.training.folders import BEST_FILE, retrain_directory
 from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, run_retrain_task
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
@@ -58,36 +58,63 @@ def _distinct_networks(context: RunContext, ranked: list[tuple[int, ...]], count
 
 
 def run_retrain(context: RunContext) -> None:
-    """Train the candidates that the ledger does not hold as retrained yet, in parallel, and record them in order."""
+    """Do the trainings that the ledger does not hold yet, in parallel, and record them in order.
+
+    Each network is trained `retrain.seeds` times, from the run's seed on; network by network, the best first.
+    """
     if not context.config.retrain.enabled:
         context.console.say("retrain: switched off; no network is returned")
         return
     _mend_weights(context)
-    chosen = candidates(context)
+    wanted = [(codes, seed) for codes in candidates(context) for seed in _seeds(context)]
     first = len(search_trials(context))
-    missing = chosen[len(context.trials) - first :]
-    tasks = [_task(context, context.space.decode(codes), context.retrain_settings) for codes in missing]
+    missing = wanted[len(context.trials) - first :]
+    tasks = [_task(context, context.space.decode(codes), seed) for codes, seed in missing]
     best = -math.inf
-    with context.console.bar("retrain", len(chosen), "net") as bar:
-        bar.update(len(chosen) - len(missing))
-        for codes, outcome in zip(missing, context.executor.map(run_retrain_task, tasks), strict=True):
-            trial = _trial(context, codes, outcome)
+    with context.console.bar("retrain", len(wanted), "net") as bar:
+        bar.update(len(wanted) - len(missing))
+        for (codes, seed), outcome in zip(missing, context.executor.map(run_retrain_task, tasks), strict=True):
+            trial = _trial(context, codes, seed, outcome)
             if outcome.value is not None:
                 for record in outcome.value.history:
                     metrics = context.quality.of_epoch(record.metrics())
-                    context.tracker.on_epoch(f"retrain/{trial.key}", record.epoch, metrics)
+                    context.tracker.on_epoch(f"retrain/{_label(context, trial)}", record.epoch, metrics)
             context.record(trial)
             bar.update()
             best = max(best, merit(trial.metrics))  # that of a failed one is NaN, which is never larger
             bar.set_postfix(best=context.quality.show(context.quality.figure(best)), refresh=False)
     failed = failures(context)
-    if len(failed) < len(chosen):
+    if len(failed) < len(wanted):
         for trial in failed:
-            context.console.say(f"retrain: {trial.key} failed: {trial.message}")
+            context.console.say(f"retrain: {_label(context, trial)} failed: {trial.message}")
+    _tell_of_some_over_budget(context)
+
+
+def _seeds(context: RunContext) -> range:
+    """The seeds that each network is trained from."""
+    first = context.config.seed
+    return range(first, first + context.config.retrain.seeds)
+
+
+def _label(context: RunContext, trial: Trial) -> str:
+    """What a training is called: by its network, and by its seed where there are several."""
+    return trial.key if context.config.retrain.seeds == 1 else f"{trial.key}, seed {trial.seed}"
+
+
+def _tell_of_some_over_budget(context: RunContext) -> None:
+    """Name the networks that some trainings, but not all, put over the budget: they are not returned."""
+    for network in retrained_networks(context.trials):
+        over = [trial for trial in network.finished if trial.verdict]
+        if over and len(over) < len(network.finished):
+            limits = ", ".join(network.summary.verdict)
+            context.console.say(
+                f"retrain: {network.key} is over the budget ({limits}) with {len(over)} of {len(network.finished)} "
+                "seeds; it is not returned"
+            )
 
 
 def failures(context: RunContext) -> list[Trial]:
-    """Networks whose training failed."""
+    """Trainings that failed."""
     return [trial for trial in context.trials if trial.stage == "retrain" and trial.state == "failed"]
 
 
@@ -111,16 +138,17 @@ def _mend_weights(context: RunContext) -> None:
         try:
             load_checkpoint(path)
         except BadInputError as error:
-            context.console.say(f"retrain: {str(error).split(';')[0]}; making the weights of {trial.key} again")
+            label = _label(context, trial)
+            context.console.say(f"retrain: {str(error).split(';')[0]}; making the weights of {label} again")
             architecture = Architecture.from_json(trial.architecture)
-            task = _task(context, architecture, context.retrain_settings)
+            task = _task(context, architecture, trial.seed)
             outcome = next(iter(context.executor.map(run_retrain_task, [task])))
             if outcome.failed:
-                raise HasnasError(f"cannot make the weights of {trial.key} again: {outcome.error}") from error
+                raise HasnasError(f"cannot make the weights of {label} again: {outcome.error}") from error
 
 
-def _task(context: RunContext, architecture: Architecture, settings: RetrainSettings) -> RetrainTask:
-    data, seed = data_reference(context), context.config.seed
+def _task(context: RunContext, architecture: Architecture, seed: int) -> RetrainTask:
+    data = data_reference(context)
     directory = retrain_directory(context.directory, architecture.key, seed)
     return RetrainTask(
         architecture.to_json(),
@@ -128,7 +156,7 @@ def _task(context: RunContext, architecture: Architecture, settings: RetrainSett
         data.root,
         data.validation_share,
         data.seed,
-        settings,
+        context.retrain_settings,
         seed,
         str(directory),
         data.framing,
@@ -142,7 +170,7 @@ def measured_costs(context: RunContext, architecture: Architecture, activity: Ma
     return {field: float(costs[field]) for field in COST_FIELDS.values()}
 
 
-def _trial(context: RunContext, codes: tuple[int, ...], outcome: Outcome[RetrainOutcome]) -> Trial:
+def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outcome[RetrainOutcome]) -> Trial:
     architecture = context.space.decode(codes)
     trial = Trial(
         id=len(context.trials),
@@ -150,7 +178,7 @@ def _trial(context: RunContext, codes: tuple[int, ...], outcome: Outcome[Retrain
         key=architecture.key,
         codes=codes,
         architecture=architecture.to_json(),
-        seed=context.config.seed,
+        seed=seed,
         state="failed",
         message=outcome.error,
         time=time.time(),
@@ -173,7 +201,7 @@ def _trial(context: RunContext, codes: tuple[int, ...], outcome: Outcome[Retrain
 
 
 def _on_device(context: RunContext, architecture: Architecture, result: RetrainOutcome) -> dict[str, float]:
-    """Accuracy on imperfect chips, if the config names a device."""
+    """Accuracy on imperfect chips, if the config names a device; every training meets the same ones."""
     device = device_reference(context)
     if device is None:
         return {}

@@ -11,6 +11,7 @@ from hasnas.files import write_atomic
 from hasnas.nas.budget import COST_FIELDS, LIMITS, format_cost
 from hasnas.nas.objectives import Goal
 from hasnas.nas.quality import CLASSIFICATION, QUALITIES, Quality
+from hasnas.nas.retrained import RetrainedNetwork
 from hasnas.nas.trial import Trial
 
 from .figures import (
@@ -58,8 +59,10 @@ def _winner(data: ReportData) -> list[Text]:
     """The numbers of the best network against the limits."""
     if not data.returned:
         return [element("p", "No network has been retrained within the budget yet.")]
-    trial, limits, quality = data.returned[0].trial, data.status["budget"], _quality(data.status)
-    cards = [card(f"test {quality.name}", quality.show(trial.metrics.get(quality.test)), f"network {trial.key}")]
+    network, limits, quality = data.returned[0].network, data.status["budget"], _quality(data.status)
+    seeds = f", {network.counted} seeds" if network.seeds > 1 else ""
+    trial, test = network.summary, _mean(network, quality.test, quality)
+    cards = [card(f"test {quality.name}", test, f"network {trial.key}{seeds}")]
     for limit in LIMITS:
         cost, ceiling = trial.costs.get(COST_FIELDS[limit], math.nan), limits.get(limit)
         note = "no limit" if ceiling is None else f"of {format_cost(limit, ceiling)}"
@@ -71,16 +74,45 @@ def _networks(data: ReportData) -> list[Text]:
     if not data.returned:
         return []
     quality = _quality(data.status)
-    note = (
+    networks = [network.network for network in data.returned]
+    several = any(network.seeds > 1 for network in networks)
+    how = (
         f"Trained from scratch, chosen by validation {quality.name}, evaluated once on the test split; costs with "
-        f"measured activity. The first one is the run's answer. {quality.remark}"
-    ).strip()
+        "measured activity."
+    )
+    if several:
+        how = (
+            f"Each trained from scratch from several seeds, each training evaluated once on the test split: mean ± "
+            f"standard deviation over seeds, mean costs with measured activity. Ranked by the mean validation "
+            f"{quality.name}; the training with the best one is exported."
+        )
+    note = f"{how} The first one is the run's answer. {quality.remark}".strip()
     rows: list[list[Text]] = [
-        [link(network.trial.key, f"export/{network.trial.key}/card.json"), *_numbers(network.trial, quality)]
-        for network in data.returned
+        [
+            link(network.key, f"export/{network.key}/card.json"),
+            *(_mean(network, name, quality) for name in (quality.validation, quality.test)),
+            *([network.counted] if several else []),
+            *_limit_costs(network.summary),
+        ]
+        for network in networks
     ]
-    header = ["network", *quality.columns, *LIMITS]
-    return [element("h2", "Returned networks"), element("p", note, css="note"), table(header, rows, {0: "best"})]
+    header = ["network", *quality.columns, *(["seeds"] if several else []), *LIMITS]
+    parts: list[Text] = [element("h2", "Returned networks"), element("p", note, css="note")]
+    parts.append(table(header, rows, {0: "best"}))
+    return [*parts, _trainings(networks, quality)] if several else parts
+
+
+def _trainings(networks: Sequence[RetrainedNetwork], quality: Quality) -> Markup:
+    """What each seed of each network gave."""
+    rows: list[list[Text]] = []
+    for network in networks:
+        for trial in network.trials:
+            figures = [quality.show(trial.metrics.get(name)) for name in (quality.validation, quality.test)]
+            said = "exported" if trial is network.best else trial.message
+            costs = [""] * len(LIMITS) if trial.state == "failed" else _limit_costs(trial)
+            rows.append([network.key, str(trial.seed), *figures, *costs, said])
+    header = ["network", "seed", *quality.columns, *LIMITS, ""]
+    return details(f"Trainings ({len(rows)})", table(header, rows))
 
 
 def _budget(status: Mapping[str, Any]) -> list[Text]:
@@ -191,9 +223,12 @@ def _quality(status: Mapping[str, Any]) -> Quality:
     return QUALITIES.get(status["task"], CLASSIFICATION)
 
 
-def _numbers(trial: Trial, quality: Quality) -> list[str]:
-    figures = [quality.show(trial.metrics.get(name)) for name in (quality.validation, quality.test)]
-    return [*figures, *(format_cost(limit, trial.costs.get(COST_FIELDS[limit], math.nan)) for limit in LIMITS)]
+def _mean(network: RetrainedNetwork, name: str, quality: Quality) -> str:
+    return quality.show_mean(network.mean(name), network.deviation(name))
+
+
+def _limit_costs(trial: Trial) -> list[str]:
+    return [format_cost(limit, trial.costs.get(COST_FIELDS[limit], math.nan)) for limit in LIMITS]
 
 
 def _costs(tree: Mapping[str, Any]) -> list[str]:

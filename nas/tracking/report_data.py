@@ -13,7 +13,8 @@ from hasnas.files import read_text
 from hasnas.nas.config import RunConfig
 from hasnas.nas.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
-from hasnas.nas.status import load_run_config, returned_networks, run_status
+from hasnas.nas.retrained import RetrainedNetwork, returned_networks
+from hasnas.nas.status import load_run_config, run_status
 from hasnas.nas.training.folders import read_activity, retrain_directory
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
@@ -27,14 +28,19 @@ class ReturnedNetwork:
     """A network that the run returned.
 
     Args:
-        trial: its retraining.
-        costs: `CostReport.to_dict()` with measured activity; `None` if it could not be made.
+        network: it and its trainings.
+        costs: `CostReport.to_dict()` with the activity measured on its best training; `None` if it could not be made.
         note: why not, or on what the costs rest.
     """
 
-    trial: Trial
+    network: RetrainedNetwork
     costs: Mapping[str, Any] | None
     note: str
+
+    @property
+    def trial(self) -> Trial:
+        """Its best training, the one that is exported."""
+        return self.network.best
 
     @property
     def firing_rates(self) -> dict[str, float]:
@@ -70,18 +76,21 @@ def collect(run_directory: Path) -> ReportData:
     """
     config = load_run_config(run_directory)
     trials = read_ledger(run_directory / LEDGER_FILE).trials
-    returned = [_returned_network(run_directory, config, trial) for trial in returned_networks(trials)]
+    networks = returned_networks(trials, config.retrain.seeds)
+    returned = [_returned_network(run_directory, config, network) for network in networks]
     return ReportData(run_status(run_directory), trials, returned, read_text(run_directory / CONFIG_FILE))
 
 
-def _returned_network(run_directory: Path, config: RunConfig, trial: Trial) -> ReturnedNetwork:
+def _returned_network(run_directory: Path, config: RunConfig, network: RetrainedNetwork) -> ReturnedNetwork:
     """A network with its costs; what cannot be priced here (a hardware file that has moved) is said in the report."""
+    trial = network.best
     try:
         hardware = load_hardware(config.hardware.reference, config.hardware.overrides)
         activity = read_activity(retrain_directory(run_directory, trial.key, trial.seed))
         workload = lower(Architecture.from_json(trial.architecture).expand(), activity)
         report = estimate(workload, hardware, Activity.measured() if activity else Activity.dense())
     except HasnasError as error:
-        return ReturnedNetwork(trial, None, f"The costs of the layers could not be computed: {error}")
+        return ReturnedNetwork(network, None, f"The costs of the layers could not be computed: {error}")
     basis = "the activity measured on validation samples" if activity else "dense activity, as none was measured"
-    return ReturnedNetwork(trial, report.to_dict(), f"On {hardware.name}, with {basis}.")
+    which = f" The training of seed {trial.seed}, which is the exported one." if network.seeds > 1 else ""
+    return ReturnedNetwork(network, report.to_dict(), f"On {hardware.name}, with {basis}.{which}")

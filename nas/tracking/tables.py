@@ -12,10 +12,11 @@ from hasnas.nas.budget import COST_FIELDS
 from hasnas.nas.layout import LEDGER_FILE
 from hasnas.nas.ledger import read_ledger
 from hasnas.nas.objectives import front, goal_of
+from hasnas.nas.retrained import returned_front
 from hasnas.nas.trial import Trial
 
 PARETO_FILE = "pareto.csv"
-NAMES = ("stage", "id", "key", "codes")
+NAMES = ("stage", "id", "key", "seed", "codes")
 
 
 def write_pareto(run_directory: Path) -> Path:
@@ -36,9 +37,12 @@ def pareto_csv(trials: Sequence[Trial]) -> str:
     Where candidates were ranked by a training-free score, a column with its name comes before the others. A regression
     has `validation_mean_absolute_error` and `test_mean_absolute_error`, in the units of the targets.
 
+    A retrained network has a row for each of its trainings that ended; whether it is on the front is decided by their
+    means.
+
     >>> trial = Trial(0, "search", "ab", (1, 2), {}, 0, "done", {"validation_accuracy": 0.5}, {"energy_j": 1e-6})
     >>> print(pareto_csv([trial]).splitlines()[0])
-    stage,id,key,codes,validation_accuracy,test_accuracy,parameters,memory_bits,area_m2,latency_s,energy_j
+    stage,id,key,seed,codes,validation_accuracy,test_accuracy,parameters,memory_bits,area_m2,latency_s,energy_j
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -47,9 +51,10 @@ def pareto_csv(trials: Sequence[Trial]) -> str:
     scored = goal.score is not None
     writer.writerow([*NAMES, *([goal.label] if scored else []), *common])
     measured = [*([goal.metric] if scored else []), *common]
-    for stage in ("search", "retrain"):
-        for trial in front([trial for trial in trials if trial.stage == stage]):
-            values = {**trial.metrics, **trial.costs}
-            codes = " ".join(str(code) for code in trial.codes)
-            writer.writerow([stage, trial.id, trial.key, codes, *(values.get(name, "") for name in measured)])
+    searched = front([trial for trial in trials if trial.stage == "search"])
+    retrained = [trial for network in returned_front(trials) for trial in network.finished]
+    for trial in [*searched, *retrained]:
+        values = {**trial.metrics, **trial.costs}
+        names = trial.stage, trial.id, trial.key, trial.seed, " ".join(str(code) for code in trial.codes)
+        writer.writerow([*names, *(values.get(name, "") for name in measured)])
     return buffer.getvalue()

@@ -15,6 +15,7 @@ from hasnas.errors import BadInputError
 from hasnas.nas.budget import COST_FIELDS, LIMITS, Budget, format_cost
 from hasnas.nas.objectives import PART_PREFIX, SCORE_PREFIX, Goal, front, rank
 from hasnas.nas.quality import CLASSIFICATION, Quality
+from hasnas.nas.retrained import RetrainedNetwork, returned_front, returned_networks
 from hasnas.nas.trial import Trial
 
 from .event_file import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RATE_PREFIX = "firing_rate/"
+DEVIATION = "standard deviation over seeds"
 FIGURE_INTERVAL_S = 15.0
 # Costs as curves, in units in which networks on a chip give handy numbers.
 SHOWN_COSTS = {
@@ -65,18 +67,21 @@ class RunFacts:
         budget: the limits.
         settings: dotted key -> number or text, the config's.
         goal: what candidates are ranked by.
+        seeds: trainings of each chosen network.
     """
 
     title: str
     budget: Budget = field(default_factory=Budget)
     settings: Mapping[str, str | float] = field(default_factory=dict)
     goal: Goal = field(default_factory=Goal)
+    seeds: int = 1
 
     @property
     def results(self) -> dict[str, str]:
         """Tag -> name of what the row of the run holds."""
         scored = {} if self.goal.score is None else {f"result/{self.goal.label}": self.goal.label}
         judged = [f"{split} {self.goal.quality.name}" for split in ("validation", "test")]
+        judged += [f"{name} {DEVIATION}" for name in judged] if self.seeds > 1 else []
         return {**{f"result/{name}": name for name in judged}, **RESULTS, **scored}
 
 
@@ -99,7 +104,8 @@ class TensorBoardTracker:
     def __init__(self, directory: Path, facts: RunFacts | None = None, trials: Sequence[Trial] = ()) -> None:
         self._directory, self._facts = Path(directory), facts or RunFacts(Path(directory).name)
         self._trials: list[Trial] = []
-        self._leaders: dict[str, Trial] = {}
+        self._leader: Trial | None = None
+        self._retrained: list[Trial] = []
         self._searched = self._within = 0
         self._epochs: dict[tuple[str, int], None] = {}
         self._drawn_at, self._stale, self._working = -math.inf, False, True
@@ -124,8 +130,10 @@ class TensorBoardTracker:
     ) -> TensorBoardTracker:
         """The tracker of a configured run."""
         settings = _flat(config.model_dump(mode="json", exclude=NOT_COMPARED))
-        facts = RunFacts(config.name, config.budget.limits(), settings, Goal(config.search.score, quality))
-        return TensorBoardTracker(directory, facts, trials)
+        goal, seeds = Goal(config.search.score, quality), config.retrain.seeds
+        return TensorBoardTracker(
+            directory, RunFacts(config.name, config.budget.limits(), settings, goal, seeds), trials
+        )
 
     def on_trial(self, trial: Trial) -> None:
         """See `Tracker.on_trial`."""
@@ -188,36 +196,47 @@ class TensorBoardTracker:
         self._run.add(trial.id, trial.time, scalars(self._results()))
 
     def _count(self, trial: Trial) -> None:
-        """Add a trial to what is known of all of them; none is looked at again for the next."""
+        """Add a trial to what is known of all of them; no searched one is looked at again for the next."""
         self._trials.append(trial)
-        if trial.stage == "search":
-            self._searched += 1
-            self._within += not trial.verdict
+        if trial.stage == "retrain":
+            self._retrained.append(trial)
+            return
+        self._searched += 1
+        self._within += not trial.verdict
         if trial.state == "done" and not trial.verdict:
-            self._leaders[trial.stage] = min(self._leaders.get(trial.stage, trial), trial, key=rank)
+            self._leader = min(self._leader or trial, trial, key=rank)
 
     def _search_curves(self) -> list[Any]:
         """The best feasible candidate so far, and the share of candidates that kept to the budget."""
-        best, goal = self._leaders.get("search"), self._facts.goal
+        best, goal = self._leader, self._facts.goal
         known = {} if best is None else {f"search/best {goal.label}": best.metrics.get(goal.metric, math.nan)}
         return scalars({**known, "search/feasible share": self._feasible_share()})
 
     def _results(self) -> dict[str, float]:
         """The network that the run would return now: a retrained one as soon as there is one."""
-        best, quality = self._leaders.get("retrain") or self._leaders.get("search"), self._facts.goal.quality
+        networks, quality = returned_networks(self._retrained, self._facts.seeds), self._facts.goal.quality
+        best = networks[0].summary if networks else self._leader
         if best is None:
             return {}
         return {
             f"result/validation {quality.name}": best.metrics.get(quality.validation, math.nan),
             f"result/test {quality.name}": best.metrics.get(quality.test, math.nan),
+            **(self._deviations(networks[0]) if networks and self._facts.seeds > 1 else {}),
             **self._best_score(),
             **{f"result/{shown}": value for shown, value in _costs(best).items()},
             "result/feasible share": self._feasible_share(),
         }
 
+    def _deviations(self, network: RetrainedNetwork) -> dict[str, float]:
+        quality = self._facts.goal.quality
+        names = {"validation": quality.validation, "test": quality.test}
+        return {
+            f"result/{split} {quality.name} {DEVIATION}": network.deviation(name) for split, name in names.items()
+        }
+
     def _best_score(self) -> dict[str, float]:
         """The score of the best candidate, where a score ranks them."""
-        best, goal = self._leaders.get("search"), self._facts.goal
+        best, goal = self._leader, self._facts.goal
         if best is None or goal.score is None:
             return {}
         return {f"result/{goal.label}": best.metrics.get(goal.metric, math.nan)}
@@ -242,14 +261,21 @@ class TensorBoardTracker:
     def _front_page(self) -> str:
         goal, quality = self._facts.goal, self._facts.goal.quality
         scored = [] if goal.score is None else [goal]
-        columns = ["stage", "network", *(one.label for one in scored), *quality.columns, *LIMITS]
+        several = self._facts.seeds > 1
+        seeds = ["seeds"] if several else []
+        columns = ["stage", "network", *(one.label for one in scored), *quality.columns, *seeds, *LIMITS]
         lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-        for stage in ("search", "retrain"):
-            for trial in front([trial for trial in self._trials if trial.stage == stage]):
-                scores = [one.show(trial.metrics.get(one.metric)) for one in scored]
-                figures = [quality.show(trial.metrics.get(name)) for name in (quality.validation, quality.test)]
-                costs = [format_cost(limit, trial.costs[COST_FIELDS[limit]]) for limit in LIMITS]
-                lines.append("| " + " | ".join([stage, trial.key, *scores, *figures, *costs]) + " |")
+        searched = front([trial for trial in self._trials if trial.stage == "search"])
+        rows = [(trial, RetrainedNetwork((trial,)), "") for trial in searched]
+        networks = returned_front(self._retrained, self._facts.seeds)
+        rows += [(network.summary, network, network.counted) for network in networks]
+        for trial, network, counted in rows:
+            scores = [one.show(trial.metrics.get(one.metric)) for one in scored]
+            names = (quality.validation, quality.test)
+            figures = [quality.show_mean(network.mean(name), network.deviation(name)) for name in names]
+            costs = [format_cost(limit, trial.costs[COST_FIELDS[limit]]) for limit in LIMITS]
+            seeds = [counted] if several else []
+            lines.append("| " + " | ".join([trial.stage, trial.key, *scores, *figures, *seeds, *costs]) + " |")
         return "\n".join(lines)
 
 

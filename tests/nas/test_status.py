@@ -9,7 +9,7 @@ import pytest
 from hasnas.errors import BadInputError
 from hasnas.nas.config import dump_config, load_config
 from hasnas.nas.ledger import Ledger
-from hasnas.nas.status import describe_runs, describe_status, list_runs, returned_networks, run_status
+from hasnas.nas.status import describe_runs, describe_status, list_runs, run_status
 from hasnas.nas.trial import Trial
 
 CONFIG = """
@@ -148,7 +148,3 @@ def test_one_unreadable_run_does_not_hide_the_others(run: Path):
 def test_a_directory_without_a_run_is_refused(tmp_path: Path):
     with pytest.raises(BadInputError, match="holds no run"):
         run_status(tmp_path)
-
-
-def test_networks_over_the_budget_are_not_returned():
-    assert [one.key for one in returned_networks([*SEARCHED, *RETRAINED, OVER])] == ["key5", "key4"]

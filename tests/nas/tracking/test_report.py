@@ -7,6 +7,7 @@ import yaml
 
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
+from hasnas.nas.retrained import RetrainedNetwork
 from hasnas.nas.tracking import write_views
 from hasnas.nas.tracking.report import render_report, write_report
 from hasnas.nas.tracking.report_data import ReportData, collect
@@ -83,7 +84,8 @@ def test_what_comes_from_files_cannot_become_markup(run: Path):
     evil = "<script>alert(1)</script>"
     data = collect(run)
     trial = replace(data.trials[0], state="failed", key=evil, message=evil, architecture={})
-    returned = replace(data.returned[0], trial=replace(data.returned[0].trial, key=f'"{evil}'), note=evil)
+    network = RetrainedNetwork((replace(data.returned[0].trial, key=f'"{evil}'),))
+    returned = replace(data.returned[0], network=network, note=evil)
     status = {**data.status, "name": evil, "dataset": evil, "hardware": evil, "damage": evil}
     page = read(render_report(ReportData(status, [trial, *data.trials], [returned], evil)))
     assert "script" not in page.tags
