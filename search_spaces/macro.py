@@ -66,7 +66,7 @@ class Macro:
         hidden: neurons of the hidden fully connected layer, 0 for none.
         votes: output neurons for each class.
         dropout: probability of a zero before the classifier, in training.
-        tau: membrane time constant in timesteps, at least 1.
+        tau: membrane time constant in timesteps, above 1 (at 1 a membrane would remember nothing).
         threshold: firing threshold where the operation names none.
         neuron: `"lif"`, `"plif"` (tau is learned, from `tau` on), `"if"` (no leak, `tau` plays no part) or `"alif"`
             (adaptive threshold); all neurons are alike. "LIF" above stands for any of them.
@@ -115,14 +115,12 @@ class Macro:
             raise BadInputError(f"macro.input_shape is {self.input_shape}; give channels, height, width")
         if not 0 <= self.dropout < 1:
             raise BadInputError(f"macro.dropout is {self.dropout}; give a probability from 0 to below 1")
-        if not self.tau >= 1:
-            raise BadInputError(f"macro.tau is {self.tau}; give at least 1 timestep")
+        if not self.tau > 1 and self.neuron != "if":
+            raise BadInputError(f"macro.tau is {self.tau}; give more than 1 timestep")
         if not self.threshold > 0:
             raise BadInputError(f"macro.threshold is {self.threshold}; give a positive threshold")
         if self.neuron not in NEURONS:
             raise BadInputError(f"macro.neuron is '{self.neuron}'{nearest(str(self.neuron), NEURONS)}")
-        if self.neuron == "plif" and not self.tau > 1:
-            raise BadInputError(f"macro.tau is {self.tau}; plif neurons start above 1 timestep, raise it")
         check_weight_bits(self.weight_bits, "macro.weight_bits")
         check_membrane_bits(self.membrane_bits, "macro.membrane_bits")
         self._check_reductions()

@@ -167,7 +167,8 @@ def test_adaptation_lets_gradients_pass_and_the_reset_does_not() -> None:
     "changes, message",
     [
         ({"neuron": "lfi"}, r"macro.neuron is 'lfi'; did you mean 'lif'\?"),
-        ({"neuron": "plif", "tau": 1.0}, "plif neurons start above 1 timestep"),
+        ({"neuron": "plif", "tau": 1.0}, "give more than 1 timestep"),
+        ({"neuron": "lif", "tau": 1.0}, "give more than 1 timestep"),
     ],
 )
 def test_impossible_choices_are_refused(changes: dict[str, object], message: str) -> None:
