@@ -174,6 +174,7 @@ def package_versions() -> dict[str, str]:
 def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
     """Refuse names that nothing is registered under, without importing what they stand for."""
     from hasnas.cim_estimator.hardware import hardware_names
+    from hasnas.datasets.encoding import ENCODINGS
     from hasnas.datasets.source import DATASETS
     from hasnas.datasets.tonic_adapter import PREFIX
     from hasnas.search_spaces.operations import OPERATIONS
@@ -183,8 +184,10 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
     from .scoring.score import SCORES
     from .strategies.strategy import STRATEGIES
 
+    coding = config.dataset.encoding
     chosen: list[tuple[str, str | None, Sequence[str]]] = [
         ("dataset.name", None if config.dataset.name.startswith(PREFIX) else config.dataset.name, DATASETS.names()),
+        ("dataset.encoding.name", None if coding is None else coding.name, ENCODINGS.names()),
         ("space.name", None if config.space.file else config.space.name, SPACES.names()),
         ("hardware.preset", config.hardware.preset, hardware_names()),
         ("search.strategy", config.search.strategy, STRATEGIES.names()),

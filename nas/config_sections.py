@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
 
 from .budget import Budget, parse_limit
@@ -44,6 +45,21 @@ class FramingSection(Section):
     unsorted: Literal["refuse", "sort"] = "refuse"
 
 
+class EncodingSection(Section):
+    """How static samples become spikes over time; without it images are shown as they are at every timestep.
+
+    Args:
+        name: `poisson` (rate), `latency` (time to first spike), `delta` (changes up and down, two channels for each),
+            `population` (eight channels for each), or `direct` (the values at every timestep).
+        timesteps: of a sample; the network has as many.
+        seed: decides the spikes of `poisson` and `population`, which are drawn once.
+    """
+
+    name: str
+    timesteps: Annotated[int, Field(ge=1, le=10_000)]
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+
+
 class DatasetSection(Section):
     """Where samples come from.
 
@@ -53,18 +69,28 @@ class DatasetSection(Section):
             file or folder itself.
         validation_share: part of the train split that chooses between candidates.
         framing: how event recordings become frames; null takes the dataset's own way.
+        encoding: how static samples become spikes over time; null shows them as they are at every timestep.
     """
 
     name: str
     root: str | None = None
     validation_share: OpenShare = 0.2
     framing: FramingSection | None = None
+    encoding: EncodingSection | None = None
 
     @property
-    def chosen_framing(self) -> Framing | None:
-        """The framing as datasets take it."""
+    def chosen_framing(self) -> Framing | Coding | None:
+        """The framing or the encoding as datasets take it."""
+        if self.encoding is not None:
+            return Coding(self.encoding.name, self.encoding.timesteps, self.encoding.seed)
         chosen = self.framing
         return None if chosen is None else Framing(chosen.frames, chosen.by, chosen.denoise_us, chosen.unsorted)
+
+    @model_validator(mode="after")
+    def _one_way_to_sequences(self) -> DatasetSection:
+        if self.encoding is not None and self.framing is not None:
+            raise ValueError("framing is for event recordings and encoding for static samples; remove one")
+        return self
 
 
 class MacroSection(Section):

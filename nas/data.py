@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
 from hasnas.datasets.source import Samples, stratified_split
 from hasnas.errors import BadInputError
@@ -129,7 +130,7 @@ class Splits:
 
 
 def load_splits(
-    name: str, root: Path | None, validation_share: float, seed: int, framing: Framing | None = None
+    name: str, root: Path | None, validation_share: float, seed: int, framing: Framing | Coding | None = None
 ) -> Splits:
     """A dataset as normalised tensors.
 
@@ -143,7 +144,7 @@ def load_splits(
         root: folder that holds the datasets' files, `None` for the default one; for a user's own data its place.
         validation_share: part of the dataset's train split held out, 0 to 1, both excluded.
         seed: seed of the draw.
-        framing: how event recordings become frames; None takes the dataset's own way.
+        framing: how event recordings become frames, or static samples spikes; None takes the dataset's own way.
 
     Raises:
         BadInputError: for an unknown dataset, damaged files or a share out of range.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hasnas.cim_estimator.nonideal import load_nonideal
+from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
 from hasnas.nas.checkpoint import load_checkpoint
 from hasnas.nas.conversion import TRAINING_METHODS
@@ -37,14 +38,14 @@ class DataReference:
         root: folder that holds the datasets' files, `None` for the default one.
         validation_share: part of the train split held out.
         seed: seed of that draw.
-        framing: how event recordings become frames; None takes the dataset's own way.
+        framing: how event recordings become frames, or static samples spikes; None takes the dataset's own way.
     """
 
     dataset: str
     root: str | None
     validation_share: float
     seed: int
-    framing: Framing | None = None
+    framing: Framing | Coding | None = None
 
 
 @dataclass(frozen=True)

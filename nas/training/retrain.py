@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
 from hasnas.files import write_atomic
 from hasnas.nas.checkpoint import save_checkpoint
@@ -156,7 +157,7 @@ class RetrainTask:
         settings: how to train.
         seed: decides weights, order and dropout.
         checkpoint_directory: see `retrain`.
-        framing: how event recordings become frames; None takes the dataset's own way.
+        framing: how event recordings become frames, or static samples spikes; None takes the dataset's own way.
     """
 
     architecture: Mapping[str, Any]
@@ -167,7 +168,7 @@ class RetrainTask:
     settings: RetrainSettings
     seed: int
     checkpoint_directory: str
-    framing: Framing | None = None
+    framing: Framing | Coding | None = None
 
 
 @dataclass(frozen=True)

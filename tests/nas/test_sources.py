@@ -3,11 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
 from hasnas.datasets.source import DATASETS
 from hasnas.datasets.tonic_adapter import TonicDataset
 from hasnas.errors import BadInputError
-from hasnas.nas.config_sections import DatasetSection, FramingSection
+from hasnas.nas.config_sections import DatasetSection, EncodingSection, FramingSection
 from hasnas.nas.sources import check_timesteps, open_source
 
 
@@ -34,6 +35,22 @@ def test_own_data_need_a_place(tmp_path: Path):
 def test_static_samples_take_no_frames():
     with pytest.raises(BadInputError, match="has no event recordings"):
         open_source("mnist", None, Framing())
+
+
+def test_images_can_be_encoded_and_recordings_not():
+    card = open_source("digits", None, Coding("delta", timesteps=5)).card
+    assert (card.timesteps, card.input_shape) == (5, (2, 8, 8))
+    with pytest.raises(BadInputError, match=r"has event recordings; use dataset\.framing"):
+        open_source("nmnist-small", None, Coding("poisson", timesteps=5))
+
+
+def test_a_config_chooses_frames_or_an_encoding():
+    section = DatasetSection(name="digits", encoding=EncodingSection(name="poisson", timesteps=6, seed=3))
+    assert section.chosen_framing == Coding("poisson", 6, 3)
+    with pytest.raises(ValueError, match="remove one"):
+        DatasetSection(
+            name="digits", framing=FramingSection(frames=4), encoding=EncodingSection(name="delta", timesteps=4)
+        )
 
 
 def test_tonic_is_asked_for_by_its_prefix():

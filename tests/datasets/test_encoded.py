@@ -1,0 +1,57 @@
+"""Datasets given as spikes: what is drawn, once, and what is refused."""
+
+import numpy as np
+import pytest
+
+from hasnas.datasets.encoded import SAMPLES_AT_A_TIME, Coding, EncodedDataset
+from hasnas.datasets.encoding import ENCODINGS, encode
+from hasnas.datasets.source import DATASETS, Samples
+from hasnas.errors import BadInputError
+
+DIGITS = DATASETS.get("digits")
+
+
+@pytest.mark.parametrize("name", ENCODINGS.names())
+def test_sequences_of_every_encoding(name: str):
+    source = EncodedDataset(DIGITS, Coding(name, timesteps=4, seed=1))
+    plain, encoded = DIGITS.load("train"), source.load("train")
+    assert encoded.inputs.shape == (len(plain), 4, *source.card.input_shape)
+    assert np.array_equal(encoded.targets, plain.targets)
+    again = EncodedDataset(DIGITS, Coding(name, timesteps=4, seed=1)).load("train")
+    assert np.array_equal(encoded.inputs, again.inputs)
+    if ENCODINGS.get(name).spikes:
+        assert set(np.unique(encoded.inputs)) == {0, 1}
+
+
+def test_values_are_those_of_the_encoding():
+    source = EncodedDataset(DIGITS, Coding("latency", timesteps=5))
+    values = DIGITS.load("test").floats()
+    expected = encode("latency", values, 5, np.random.default_rng(0)).swapaxes(0, 1)
+    assert np.array_equal(source.load("test").floats(), expected)
+
+
+def test_spikes_follow_the_values_and_differ_between_seeds_splits_and_parts():
+    first, second = (EncodedDataset(DIGITS, Coding("poisson", 50, seed)).load("train").floats() for seed in (0, 1))
+    values = DIGITS.load("train").floats()
+    assert not np.array_equal(first, second)
+    assert np.abs(first.mean(1) - values).mean() < 0.06
+    assert not np.array_equal(first[:SAMPLES_AT_A_TIME], first[SAMPLES_AT_A_TIME : 2 * SAMPLES_AT_A_TIME])
+
+
+class Loud:
+    """Samples beyond 1."""
+
+    card = DIGITS.card
+
+    def load(self, split: str, root: object = None) -> Samples:
+        return Samples(np.full((3, 1, 8, 8), 7, np.uint8), np.arange(3))
+
+
+def test_what_cannot_be_encoded_is_refused():
+    with pytest.raises(BadInputError, match=r"dataset 'digits', encoding poisson: values outside 0 to 1"):
+        EncodedDataset(Loud(), Coding("poisson", 3)).load("train")
+    with pytest.raises(BadInputError, match="did you mean 'poisson'"):
+        Coding("poison", 3)
+    for values in ({"timesteps": 0}, {"timesteps": 3, "seed": -1}):
+        with pytest.raises(BadInputError, match="choose"):
+            Coding("poisson", **values)
