@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -16,14 +18,23 @@ import pytest
 from hasnas.errors import BadInputError, NothingFitsError
 from hasnas.nas.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import resume_run, start_run
+from hasnas.nas.status import describe_runs, describe_status, list_runs, run_status
 
 HASNAS = [sys.executable, "-m", "hasnas"]
 
 
 @pytest.fixture(scope="module")
-def straight(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def seeds_config(tiny_config: Path) -> Path:
+    """The tiny run with two trainings of each chosen network."""
+    path = tiny_config.with_name("seeds.yaml")
+    path.write_text(tiny_config.read_text().replace("retrain: {", "retrain: {seeds: 2, "))
+    return path
+
+
+@pytest.fixture(scope="module")
+def straight(seeds_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed run with one worker."""
-    return start_run(tiny_config, run_directory=tmp_path_factory.mktemp("runs") / "straight")
+    return start_run(seeds_config, run_directory=tmp_path_factory.mktemp("runs") / "straight")
 
 
 def trials(directory: Path, stage: str) -> list[dict]:
@@ -52,7 +63,9 @@ def test_the_search_used_its_evaluations_on_distinct_feasible_networks(straight:
 def test_returned_networks_fit_and_carry_measured_costs(straight: Path) -> None:
     searched = {trial["key"]: trial for trial in trials(straight, "search")}
     returned = trials(straight, "retrain")
-    assert len(returned) == 2
+    assert [trial["seed"] for trial in returned] == [3, 4, 3, 4]
+    assert returned[0]["key"] == returned[1]["key"] != returned[2]["key"] == returned[3]["key"]
+    assert len({json.dumps(trial["metrics"], sort_keys=True) for trial in returned}) == 4
     for trial in returned:
         before = searched[trial["key"]]["costs"]
         assert trial["state"] == "done"
@@ -72,8 +85,8 @@ def test_the_screen_holds_a_verdict_for_the_whole_space(straight: Path) -> None:
         assert 0 < screen["feasible"].sum() < 15_284
 
 
-def test_two_workers_write_the_same_history(tiny_config: Path, straight: Path, tmp_path: Path) -> None:
-    start_run(tiny_config, run_directory=tmp_path / "two", workers=2)
+def test_two_workers_write_the_same_history(seeds_config: Path, straight: Path, tmp_path: Path) -> None:
+    start_run(seeds_config, run_directory=tmp_path / "two", workers=2)
     assert equal_ledgers(straight / "ledger.jsonl", tmp_path / "two" / "ledger.jsonl")
 
 
@@ -87,11 +100,11 @@ def test_another_seed_writes_another_history(tiny_config: Path, straight: Path, 
 
 @pytest.mark.parametrize("stage", ["supernet", "search", "retrain"])
 def test_a_killed_run_resumes_to_the_same_history(
-    tiny_config: Path, straight: Path, tmp_path: Path, stage: str
+    seeds_config: Path, straight: Path, tmp_path: Path, stage: str
 ) -> None:
     directory = tmp_path / "killed"
     process = subprocess.Popen(
-        [*HASNAS, "search", str(tiny_config), "--run-dir", str(directory)],
+        [*HASNAS, "search", str(seeds_config), "--run-dir", str(directory)],
         start_new_session=True,
         stderr=subprocess.PIPE,
     )
@@ -109,13 +122,18 @@ def test_a_killed_run_resumes_to_the_same_history(
     assert equal_ledgers(straight / "ledger.jsonl", directory / "ledger.jsonl")
 
 
-def test_a_torn_ledger_is_mended_from_its_last_good_record(
+def test_a_ledger_torn_between_seeds_is_mended_from_its_last_good_record(
     straight: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     copy = tmp_path / "torn"
     subprocess.run(["cp", "-r", str(straight), str(copy)], check=True)
     ledger = copy / "ledger.jsonl"
-    ledger.write_bytes(ledger.read_bytes()[: -len(ledger.read_bytes()) // 3])
+    last = trials(copy, "retrain")[-1]
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    torn = next(n for n, line in enumerate(lines) if f'"id":{last["id"]},'.encode() in line)
+    ledger.write_bytes(b"".join(lines[:torn]) + lines[torn][:-50])
+    shutil.rmtree(copy / "checkpoints" / "retrain" / f"{last['key']}-{last['seed']}")
+    assert [trial["seed"] for trial in trials(copy, "retrain")] == [3, 4, 3]
     resume_run(copy)
     assert "records before it are good" in capfd.readouterr().err
     assert equal_ledgers(straight / "ledger.jsonl", ledger)
@@ -131,15 +149,15 @@ def damage(path: Path) -> None:
 def test_damaged_weights_are_made_again(straight: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     copy = tmp_path / "damaged"
     subprocess.run(["cp", "-r", str(straight), str(copy)], check=True)
-    key = trials(copy, "retrain")[0]["key"]
+    key = trials(copy, "retrain")[1]["key"]
     damaged = [copy / "checkpoints" / "supernet-weights.safetensors"]
-    damaged += [copy / "checkpoints" / "retrain" / f"{key}-3" / "best.safetensors"]
+    damaged += [copy / "checkpoints" / "retrain" / f"{key}-4" / "best.safetensors"]
     for path in damaged:
         damage(path)
     resume_run(copy)
     told = capfd.readouterr().err
     assert "going on from the last checkpoint" in told
-    assert f"making the weights of {key} again" in told
+    assert f"making the weights of {key}, seed 4 again" in told
     for path in [*damaged, copy / "export" / key / "weights.safetensors"]:
         assert path.read_bytes() == (straight / path.relative_to(copy)).read_bytes(), path
     assert equal_ledgers(straight / "ledger.jsonl", copy / "ledger.jsonl")
@@ -218,6 +236,30 @@ def test_status_tells_the_whole_story(straight: Path) -> None:
     assert {"stages", "trials", "feasible_share", "front", "returned"} <= status.keys()
     assert len(status["returned"]) == 2
     assert all("test_accuracy" in network for network in status["returned"])
+
+
+def test_what_is_shown_of_a_network_is_mean_and_deviation_over_seeds(straight: Path) -> None:
+    status = run_status(straight)
+    best = status["returned"][0]
+    own = [trial for trial in trials(straight, "retrain") if trial["key"] == best["key"]]
+    found = [trial["metrics"]["test_accuracy"] for trial in own]
+    shown = f"{statistics.mean(found):.2%} ± {statistics.stdev(found):.2%}"
+    assert best["test_accuracy"] == pytest.approx(statistics.mean(found))
+    text = describe_status(status)
+    assert "returned, retrained from seeds 3 to 4 (mean ± standard deviation)" in text
+    assert shown in text
+    assert f"{shown} (2 seeds)" in describe_runs(list_runs(straight.parent))
+    assert shown in (straight / "report.html").read_text()
+
+
+def test_the_card_tells_which_seed_it_is_and_what_every_one_reached(straight: Path) -> None:
+    for network in run_status(straight)["returned"]:
+        card = json.loads((straight / "export" / network["key"] / "card.json").read_text())
+        own = [trial for trial in trials(straight, "retrain") if trial["key"] == network["key"]]
+        best = max(own, key=lambda trial: (trial["metrics"]["validation_accuracy"], -trial["id"]))
+        assert (card["seed"], card["trainings"]["chosen_seed"]) == (best["seed"], best["seed"])
+        assert card["metrics"] == best["metrics"]
+        assert card["trainings"] == network["trainings"]
 
 
 def test_a_returned_network_is_tried_on_imperfect_chips(straight: Path) -> None:

@@ -69,6 +69,9 @@ def test_hardware_is_a_name_a_path_or_changed_in_single_fields(path: Path):
         ("retrain.learning_rate=.inf", "retrain.learning_rate is inf; it must be"),
         ("retrain.epochs=1e3", "retrain.epochs is 1000.0; it must be a whole number"),
         ("retrain.epochs=99999999999999999999", "retrain.epochs is 9+; it must be less than"),
+        ("retrain.seeds=0", "retrain.seeds is 0; it must be greater than or equal to 1"),
+        ("retrain.seeds=1.5", "retrain.seeds is 1.5; it must be a whole number"),
+        ("retrain.seeds=101", "retrain.seeds is 101; it must be less than or equal to 100"),
         ("budget.energy=2 parsec", "budget.energy is '2 parsec'; .*unit 'parsec'"),
         ("budget.energy=2 ms", "budget.energy is '2 ms'; .*expected a quantity in J, e.g. '2 uJ'"),
         ("budget.energy=2", "budget.energy is 2; give a number with a unit, e.g. '2 uJ'"),
@@ -156,8 +159,13 @@ def test_a_saved_config_is_the_same_run(path: Path):
 def test_the_identity_is_of_what_decides_the_result(path: Path):
     config = load_config(path)
     assert config_identity(load_config(path, ["dataset.root=/data"])) == config_identity(config)
-    for override in ("seed=8", "budget.energy=3 uJ", "retrain.epochs=3", "hardware.overrides.crossbar.rows=32"):
+    overrides = ("seed=8", "budget.energy=3 uJ", "retrain.epochs=3", "retrain.seeds=2")
+    for override in (*overrides, "hardware.overrides.crossbar.rows=32"):
         assert config_identity(load_config(path, [override])) != config_identity(config)
+
+
+def test_trainings_are_networks_times_seeds(path: Path):
+    assert load_config(path, ["retrain.top=4", "retrain.seeds=5"]).retrain.trainings == 20
 
 
 def test_the_identity_follows_the_content_of_an_own_hardware_description(path: Path):

@@ -1,6 +1,7 @@
 """A run's status is read from what it wrote, whole, live or damaged."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +144,27 @@ def test_one_unreadable_run_does_not_hide_the_others(run: Path):
     assert [one["state"] for one in runs] == ["unreadable", "stopped"]
     assert "not valid YAML" in runs[0]["damage"]
     assert "unreadable" in describe_runs(runs)
+
+
+def test_trainings_of_a_network_are_one_row(run: Path):
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("seeds: 1", "seeds: 3"))
+    again = replace(RETRAINED[1], id=7, seed=1, metrics={"validation_accuracy": 0.5, "test_accuracy": 0.5})
+    third = replace(RETRAINED[1], id=8, seed=2, state="failed", metrics={}, message="MemoryError")
+    with Ledger(run / "ledger.jsonl") as ledger:
+        for one in (again, third):
+            ledger.append(one.to_record())
+    status = run_status(run)
+    assert json.loads(json.dumps(status)) == status
+    first, second = status["returned"]
+    assert (first["key"], first["trainings"]["trained"], first["trainings"]["seeds"]) == ("key4", 1, 3)
+    assert (second["key"], second["id"], second["fits"]) == ("key5", 5, True)
+    assert second["test_accuracy"] == pytest.approx(0.55)
+    assert [one["state"] for one in second["trainings"]["each"]] == ["done", "done", "failed"]
+    lines = [line.split() for line in describe_status(status).splitlines() if "key5" in line or "key4" in line]
+    assert lines[0][:4] == ["key4", "80.00%", "70.00%", "1"]
+    assert lines[1][:10] == ["key5", "70.00%", "±", "28.28%", "55.00%", "±", "7.07%", "2", "of", "3"]
+    assert "70.00% (1 of 3 seeds)" in describe_runs(list_runs(run.parent))
 
 
 def test_a_directory_without_a_run_is_refused(tmp_path: Path):

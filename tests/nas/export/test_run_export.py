@@ -75,6 +75,10 @@ def test_each_network_is_exported_with_its_best_seed(run: Path, architectures: l
     assert card["seed"] == 6
     assert card["metrics"] == {"validation_accuracy": 0.8, "test_accuracy": 0.5}
     assert card["costs"] == {"energy_j": 1e-6}
+    trainings = card["trainings"]
+    assert (trainings["chosen_seed"], trainings["validation_accuracy"]["mean"]) == (6, pytest.approx(0.7))
+    assert [(one["seed"], one["validation_accuracy"]) for one in trainings["each"]] == [(5, 0.6), (6, 0.8)]
+    assert "trainings" not in json.loads((directories[1] / "card.json").read_text())
     assert len(card["normalisation"]["mean"]) == 1
     assert card["check"]["safetensors_max_difference"] == 0
     assert card["check"]["nir_max_difference_float64"] < 1e-9

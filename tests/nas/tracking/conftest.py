@@ -64,6 +64,16 @@ def history() -> list[Trial]:
 
 
 @pytest.fixture
+def seeds(history: list[Trial]) -> list[Trial]:
+    """The same history with three trainings of the network, the last of which failed."""
+    (first,) = (trial for trial in history if trial.stage == "retrain")
+    metrics = {**first.metrics, "validation_accuracy": 0.93, "test_accuracy": 0.9}
+    second = replace(first, id=5, seed=4, metrics=metrics, time=START + 5)
+    third = replace(first, id=6, seed=5, state="failed", metrics={}, costs={}, message="MemoryError", time=START + 6)
+    return [*history, second, third]
+
+
+@pytest.fixture
 def errors(history: list[Trial]) -> list[Trial]:
     """The same history as a regression's: what was right is wrong."""
     names = {"validation_accuracy": REGRESSION.validation, "test_accuracy": REGRESSION.test}

@@ -7,6 +7,7 @@ import yaml
 
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
+from hasnas.nas.ledger import Ledger
 from hasnas.nas.retrained import RetrainedNetwork
 from hasnas.nas.tracking import write_views
 from hasnas.nas.tracking.report import render_report, write_report
@@ -62,6 +63,18 @@ def test_the_report_shows_the_returned_network(run: Path, history: list[Trial]):
     assert page.links == [f"export/{winner.key}/card.json"]
     assert "script" not in page.tags
     assert "dense activity, as none was measured" in page.text
+
+
+def test_the_report_shows_mean_and_deviation_over_seeds(run: Path, seeds: list[Trial]):
+    with Ledger(run / "ledger.jsonl") as ledger:
+        for trial in seeds[5:]:
+            ledger.append(trial.to_record())
+    text = read(write_report(run).read_text()).text
+    assert text.count("92.00% ± 2.83%") == 2  # the winner's card, and the table
+    assert f"network {seeds[4].key}, 2 of 3 seeds" in text
+    assert "The training of seed 3, which is the exported one." in text
+    assert "Trainings (3)" in text
+    assert "MemoryError" in text
 
 
 def test_measured_activity_is_used_where_there_is_some(run: Path, history: list[Trial]):

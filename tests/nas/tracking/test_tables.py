@@ -38,3 +38,8 @@ def test_a_run_without_trials_has_a_header(tmp_path: Path):
 
 def test_the_file_is_written(run: Path, history: list[Trial]):
     assert write_pareto(run).read_text() == pareto_csv(history)
+
+
+def test_a_retrained_network_has_a_row_for_each_seed(seeds: list[Trial]):
+    rows = [row for row in csv.DictReader(io.StringIO(pareto_csv(seeds))) if row["stage"] == "retrain"]
+    assert [(row["id"], row["seed"], row["test_accuracy"]) for row in rows] == [("4", "3", "0.94"), ("5", "4", "0.9")]

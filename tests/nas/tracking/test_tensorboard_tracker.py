@@ -119,6 +119,20 @@ def test_a_regression_shows_errors(tmp_path: Path, config: RunConfig, errors: li
     assert "| 0.95 | 0.94 |" in page
 
 
+def test_the_row_of_a_run_has_mean_and_deviation_over_seeds(tmp_path: Path, config: RunConfig, seeds: list[Trial]):
+    several = config.model_copy(update={"retrain": config.retrain.model_copy(update={"seeds": 3})})
+    tracker = create_tracker(tmp_path, several, seeds)
+    tracker.close()
+    view = tmp_path / "tensorboard"
+    assert curve(view / "search", "retrain/test accuracy") == [(4, 0.94), (5, 0.9)]
+    assert curve(view, "result/test accuracy")[-1] == (6, pytest.approx(0.92))
+    tag = "result/test accuracy standard deviation over seeds"
+    assert curve(view, tag) == [(step, pytest.approx(0.04 / 2**0.5)) for step in (5, 6)]
+    assert tag in RunFacts("small", seeds=3).results
+    page = accumulate(view / "search").Tensors("search/Pareto front")[-1].tensor_proto.string_val[0].decode()
+    assert "| 92.00% ± 2.83% | 2 of 3 |" in page
+
+
 def test_names_stay_within_their_cells(tmp_path: Path):
     TensorBoardTracker(tmp_path, RunFacts("a|b", settings={"x|y": "1\n2"})).close()
     page = accumulate(tmp_path / "search").Tensors("run/config")[0].tensor_proto.string_val[0].decode()
