@@ -137,17 +137,16 @@ def config_identity(config: RunConfig) -> str:
     """A hash of all that decides the result; runs with equal identities may share a directory.
 
     Where the dataset's files lie and which packages were installed do not count; the content of a hardware description
-    or a space of one's own does.
+    or a space of one's own does. Keys at their defaults do not count either, so that runs from before a key existed can
+    still be resumed.
     """
     excluded: dict[str, Any] = {"versions": True, "dataset": {"root"}, "hardware": {"path"}, "space": {"file"}}
-    if config.retrain.seeds == 1:
-        excluded["retrain"] = {"seeds"}  # runs from before there was a choice are of the same identity
-    tree = config.model_dump(mode="json", exclude=excluded)
+    tree = config.model_dump(mode="json", exclude=excluded, exclude_defaults=True)
     for section, key, path in (("hardware", "path", config.hardware.path), ("space", "file", config.space.file)):
         if path is None:
             continue
         try:
-            tree[section]["sha256"] = sha256_of(path)
+            tree.setdefault(section, {})["sha256"] = sha256_of(path)
         except OSError as error:
             raise BadInputError(f"{section}.{key}: cannot read {path}: {error.strerror or error}") from error
     return hashlib.blake2b(json.dumps(tree, sort_keys=True).encode(), digest_size=16).hexdigest()
