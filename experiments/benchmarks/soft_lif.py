@@ -48,7 +48,10 @@ def settings(arguments: argparse.Namespace) -> RetrainSettings:
 
 def run(seed: int, arguments: argparse.Namespace, splits: Splits) -> dict[str, Any]:
     """Train once and read out on the chosen split."""
-    chosen, soft = architecture(splits, arguments.channels, arguments.tau), SoftLIFSettings(noise=arguments.noise)
+    chosen, soft = (
+        architecture(splits, arguments.channels, arguments.tau),
+        SoftLIFSettings(gamma=arguments.gamma, noise=arguments.noise),
+    )
     start = time.perf_counter()
 
     def report(epoch: int, metrics: Any) -> None:
@@ -117,6 +120,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=8)
     parser.add_argument("--tau", type=float, default=4.0)
     parser.add_argument("--noise", type=float, default=0.05)
+    parser.add_argument("--gamma", type=float, default=0.03)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     splits = load_splits(arguments.dataset, arguments.data_root, validation_share=0.1, seed=0)
