@@ -62,7 +62,8 @@ def run(seed: int, arguments: argparse.Namespace, splits: Splits) -> dict[str, A
     )
     seconds = time.perf_counter() - start
     judged = getattr(splits, arguments.split)
-    reading = read_out(result.network(chosen.to_json()), judged, max(TIMES))
+    times = [moment for moment in TIMES if moment <= arguments.until]
+    reading = read_out(result.network(chosen.to_json()), judged, max(times))
     rates = {
         name: accuracy_of_rates(chosen, result.state_dict, judged, how)
         for name, how in (("soft", soft), ("exact", SoftLIFSettings(0.0, 0.0)), ("undelayed", SoftLIFSettings(0, 0, 0)))
@@ -75,8 +76,8 @@ def run(seed: int, arguments: argparse.Namespace, splits: Splits) -> dict[str, A
         "settings": {**settings(arguments).to_json(), "tau": arguments.tau, "soft_lif": asdict(soft)},
         "training_s": seconds,
         "rates_accuracy": rates,
-        "spiking_accuracy": {time: float(reading.accuracy[time - 1]) for time in TIMES},
-        "operations_ratio": {time: reading.ratio(time) for time in TIMES},
+        "spiking_accuracy": {moment: float(reading.accuracy[moment - 1]) for moment in times},
+        "operations_ratio": {moment: reading.ratio(moment) for moment in times},
         "multiply_accumulates": reading.multiply_accumulates,
         "input_multiply_accumulates": reading.input_multiply_accumulates,
     }
@@ -96,7 +97,7 @@ def table(results: list[dict[str, Any]]) -> str:
     lines = [f"{results[0]['split']} split, {results[0]['samples']} images", ""]
     lines += ["| T | " + " | ".join(f"error, seed {item['seed']}" for item in results) + " | operations / MACs |"]
     lines += ["|" + "---|" * (len(results) + 2)]
-    for moment in TIMES:
+    for moment in results[0]["spiking_accuracy"]:
         errors = " | ".join(f"{1 - item['spiking_accuracy'][moment]:.2%}" for item in results)
         ratio = sum(item["operations_ratio"][moment] for item in results) / len(results)
         lines.append(f"| {moment} | {errors} | {ratio:.2f} |")
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--tau", type=float, default=4.0)
     parser.add_argument("--noise", type=float, default=0.05)
     parser.add_argument("--gamma", type=float, default=0.03)
+    parser.add_argument("--until", type=int, default=max(TIMES), help=f"timesteps that are read out, at least {JUDGED_AT}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     splits = load_splits(arguments.dataset, arguments.data_root, validation_share=0.1, seed=0)
