@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--tau", type=float, default=4.0)
     parser.add_argument("--noise", type=float, default=0.05)
     parser.add_argument("--gamma", type=float, default=0.03)
-    parser.add_argument("--until", type=int, default=max(TIMES), help=f"timesteps that are read out, at least {JUDGED_AT}")
+    parser.add_argument("--until", type=int, default=max(TIMES), help="timesteps that are read out, at least 50")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     splits = load_splits(arguments.dataset, arguments.data_root, validation_share=0.1, seed=0)
