@@ -24,7 +24,7 @@ import yaml
 
 from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.files import write_atomic
-from hasnas.nas.data import Split, Splits, load_splits
+from hasnas.nas.data import Split, load_splits
 from hasnas.nas.robustness import evaluate_on_chips
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain
@@ -91,7 +91,7 @@ class Study:
             settings = replace(settings, noise=NoiseSettings(str(path)))
         few = self.splits.validation.take(torch.arange(CALIBRATED_ON))
         start = time.process_time()
-        network = retrain(architecture, _watched(self.splits, few), settings, seed, folder).network(architecture)
+        network = retrain(architecture, replace(self.splits, validation=few), settings, seed, folder).network(architecture)
         print(f"{kind}, seed {seed}: {time.process_time() - start:.0f} CPU s", flush=True)
         return network
 
@@ -125,10 +125,6 @@ class Study:
             chips = evaluate_on_chips(network, self.judged(), device(variation), self.options.chips, seed=1 + seed)
             found[kind] = {"clean": evaluate(network, self.judged()), "chips": chips.per_chip}
         return found
-
-
-def _watched(splits: Splits, few: Split) -> Splits:
-    return replace(splits, validation=few)
 
 
 def spread(values: list[float]) -> str:
