@@ -89,9 +89,9 @@ class Study:
         if variation is not None:
             path = device_file(variation, self.options.out)
             settings = replace(settings, noise=NoiseSettings(str(path)))
-        few = self.splits.validation.take(torch.arange(CALIBRATED_ON))
+        watched = replace(self.splits, validation=self.splits.validation.take(torch.arange(CALIBRATED_ON)))
         start = time.process_time()
-        network = retrain(architecture, replace(self.splits, validation=few), settings, seed, folder).network(architecture)
+        network = retrain(architecture, watched, settings, seed, folder).network(architecture)
         print(f"{kind}, seed {seed}: {time.process_time() - start:.0f} CPU s", flush=True)
         return network
 
