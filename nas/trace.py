@@ -12,7 +12,8 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from hasnas.errors import BadInputError
-from hasnas.search_spaces.graph import Add, Connection, Flatten, Input, LayerGraph, Neuron, Node, Operation, Output
+from hasnas.search_spaces.graph import Connection, LayerGraph, Node
+from hasnas.search_spaces.layers import Add, Flatten, Input, Neuron, Operation, Output
 
 from .traced_layers import Shape, operation_of
 from .traced_run import Holder, ShapeInterpreter, at_rest, describe, prefixed, stripped, trace_symbols

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
-from hasnas.search_spaces.graph import (
+from hasnas.search_spaces.layers import (
     IF,
     LIF,
     PLIF,

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
 
-from .graph import LIF, Neuron, Node
+from .graph import Node
+from .layers import LIF, Neuron
 from .network import SpikingNetwork, attach
 
 from spikingjelly.activation_based import neuron, surrogate  # isort: skip  # after neurons has silenced its import
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def integrate(x: Tensor, membrane: Tensor | None, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """Spikes of LIF neurons, from `membrane` on; the equations of `hasnas.search_spaces.graph.LIF`.
+    """Spikes of LIF neurons, from `membrane` on; the equations of `hasnas.search_spaces.layers.LIF`.
 
         h(t) = v(t-1) + (x(t) - (v(t-1) - reset)) / tau;   s(t) = 1 where h(t) >= threshold;   v(t) = reset or h(t)
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from hasnas.cim_estimator.workload import LayerKind, Workload
 
 from .cell_groups import as_cells
-from .graph import ALIF, Add, AvgPool2d, BatchNorm, Conv2d, Input, LayerGraph, Linear, MaxPool2d, Neuron, Node, Vote
+from .graph import LayerGraph, Node
+from .layers import ALIF, Add, AvgPool2d, BatchNorm, Conv2d, Input, Linear, MaxPool2d, Neuron, Vote
 from .macro import MAX_POOL, Macro
 from .snasnet import CellSpace
 from .space import Codes, SearchSpace

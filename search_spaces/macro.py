@@ -8,7 +8,8 @@ from typing import Any
 from hasnas.errors import BadInputError, nearest
 
 from .cells import Edge, Genotype
-from .graph import (
+from .graph import Connection, LayerGraph, Node
+from .layers import (
     ALIF,
     IF,
     LIF,
@@ -17,15 +18,12 @@ from .graph import (
     Add,
     AvgPool2d,
     BatchNorm,
-    Connection,
     Conv2d,
     Dropout,
     Flatten,
     Input,
-    LayerGraph,
     Linear,
     MaxPool2d,
-    Node,
     Operation,
     Output,
     Vote,
@@ -73,7 +71,7 @@ class Macro:
         weight_bits: bits of all weights, those of stem and classifier included; 0 means float in training and the
             hardware's bits in prices.
         membrane_bits: bits of the registers that hold membrane potentials, 2 to 16, see
-            `hasnas.search_spaces.graph.Neuron`; 0 means float in training and the hardware's bits in prices.
+            `hasnas.search_spaces.layers.Neuron`; 0 means float in training and the hardware's bits in prices.
         reduction: what shrinks maps between cells: `"conv_avg_pool"` (BN-LIF-Conv3x3-BN-AvgPool2, channels double) or
             `"max_pool"` (MaxPool2, channels stay).
         reductions: numbers of the cells that a reduction follows, from 1; `None` means every cell but the last.

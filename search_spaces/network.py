@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from hasnas.errors import BadInputError
 
-from .graph import (
+from .graph import LayerGraph, Node
+from .layers import (
     Add,
     AvgPool2d,
     BatchNorm,
@@ -20,11 +21,9 @@ from .graph import (
     Dropout,
     Flatten,
     Input,
-    LayerGraph,
     Linear,
     MaxPool2d,
     Neuron,
-    Node,
     Operation,
     Vote,
 )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
 
-from .graph import ALIF, IF, LIF, PLIF, Neuron, check_membrane_bits
+from .layers import ALIF, IF, LIF, PLIF, Neuron, check_membrane_bits
 from .membranes import held, hold
 
 # SpikingJelly registers its GPU kernels on import, and torch warns on every machine that has no Triton to run them.
@@ -111,7 +111,7 @@ class RegisterNeurons(nn.Module):
 
 
 class AdaptiveLIF(nn.Module):
-    """LIF neurons with an adaptive threshold; equations and source at `hasnas.search_spaces.graph.ALIF`.
+    """LIF neurons with an adaptive threshold; equations and source at `hasnas.search_spaces.layers.ALIF`.
 
     The surrogate is the arctangent, the reset is detached, and gradients pass through the adaptation as published.
     """

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from hasnas.errors import BadInputError
 
-from .graph import Conv2d, Linear, check_weight_bits
+from .layers import Conv2d, Linear, check_weight_bits
 
 
 def weight_codes(weight: Tensor, bits: int) -> Tensor:

@@ -28,18 +28,16 @@ from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop, training_loss
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.training.surrogates import gradient_norms, tune_widths
-from hasnas.search_spaces.graph import (
+from hasnas.search_spaces.graph import Connection, LayerGraph, Node
+from hasnas.search_spaces.layers import (
     LIF,
     Add,
     AvgPool2d,
     BatchNorm,
-    Connection,
     Conv2d,
     Flatten,
     Input,
-    LayerGraph,
     Linear,
-    Node,
     Operation,
     Output,
 )

@@ -25,7 +25,7 @@ from hasnas.nas.budget import Budget
 from hasnas.nas.pricing import Pricer
 from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
 from hasnas.search_spaces import Macro
-from hasnas.search_spaces.graph import Linear
+from hasnas.search_spaces.layers import Linear
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import SPACES, Codes, all_codes, radices, sample, space_size

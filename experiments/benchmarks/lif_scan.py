@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from hasnas.files import write_atomic
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
-from hasnas.search_spaces.graph import LIF
+from hasnas.search_spaces.layers import LIF
 from hasnas.search_spaces.lif_scan import compiler_works, scanned, use_lif_scan
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.neurons import neuron_module

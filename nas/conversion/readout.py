@@ -14,7 +14,8 @@ from hasnas.errors import BadInputError
 from hasnas.nas.data import Split, batches
 from hasnas.nas.training.evaluation import evaluating
 from hasnas.nas.training.state import load_tensors
-from hasnas.search_spaces.graph import Conv2d, LayerGraph, Linear, Node
+from hasnas.search_spaces.graph import LayerGraph, Node
+from hasnas.search_spaces.layers import Conv2d, Linear
 from hasnas.search_spaces.network import SpikingNetwork
 
 

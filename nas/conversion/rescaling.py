@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from hasnas.errors import BadInputError
-from hasnas.search_spaces.graph import BatchNorm, Conv2d, Input, LayerGraph, Linear, Neuron
+from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.layers import BatchNorm, Conv2d, Input, Linear, Neuron
 from hasnas.search_spaces.network import SpikingNetwork
 
 WEIGHTED = Conv2d | Linear | BatchNorm

@@ -30,7 +30,8 @@ from hasnas.nas.training.retrain import RetrainResult
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.training.state import load_tensors
 from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.graph import ALIF, IF, LIF, PLIF, LayerGraph, Neuron, Node
+from hasnas.search_spaces.graph import LayerGraph, Node
+from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF, Neuron
 from hasnas.search_spaces.lif_scan import replace_neurons
 from hasnas.search_spaces.network import SpikingNetwork, initialise
 from hasnas.search_spaces.neurons import LearnedTauLIF

@@ -34,7 +34,8 @@ from hasnas.nas.training.retrain import RetrainResult
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.training.state import load_tensors
 from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.graph import IF, LIF, LayerGraph, Node
+from hasnas.search_spaces.graph import LayerGraph, Node
+from hasnas.search_spaces.layers import IF, LIF
 from hasnas.search_spaces.lif_scan import replace_neurons
 from hasnas.search_spaces.network import SpikingNetwork
 

@@ -30,7 +30,8 @@ from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.training.state import derived_seed, load_tensors
 from hasnas.nas.training.surrogates import apply_surrogates
 from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.graph import ALIF, IF, LIF, PLIF, LayerGraph, Node
+from hasnas.search_spaces.graph import LayerGraph, Node
+from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF
 from hasnas.search_spaces.network import SpikingNetwork
 from hasnas.search_spaces.neurons import LearnedTauLIF
 

@@ -13,21 +13,8 @@ import torch
 from torch import Tensor
 
 from hasnas.errors import BadInputError
-from hasnas.search_spaces.graph import (
-    ALIF,
-    IF,
-    LIF,
-    PLIF,
-    BatchNorm,
-    Connection,
-    Conv2d,
-    Dropout,
-    LayerGraph,
-    Linear,
-    Node,
-    Operation,
-    Vote,
-)
+from hasnas.search_spaces.graph import Connection, LayerGraph, Node
+from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF, BatchNorm, Conv2d, Dropout, Linear, Operation, Vote
 from hasnas.search_spaces.network import SpikingNetwork
 from hasnas.search_spaces.neurons import learned_tau
 from hasnas.search_spaces.quantization import quantise

@@ -14,21 +14,8 @@ from torch import Tensor
 
 from hasnas.cim_estimator.nir_reader import bits_of
 from hasnas.errors import BadInputError
-from hasnas.search_spaces.graph import (
-    IF,
-    LIF,
-    Add,
-    AvgPool2d,
-    Connection,
-    Conv2d,
-    Flatten,
-    Input,
-    LayerGraph,
-    Linear,
-    Node,
-    Operation,
-    Output,
-)
+from hasnas.search_spaces.graph import Connection, LayerGraph, Node
+from hasnas.search_spaces.layers import IF, LIF, Add, AvgPool2d, Conv2d, Flatten, Input, Linear, Operation, Output
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .deploy import Deployed

@@ -37,21 +37,8 @@ from torch import Tensor
 from hasnas import __version__
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
-from hasnas.search_spaces.graph import (
-    ALIF,
-    IF,
-    LIF,
-    Add,
-    AvgPool2d,
-    Connection,
-    Conv2d,
-    Flatten,
-    Input,
-    LayerGraph,
-    Linear,
-    Node,
-    Output,
-)
+from hasnas.search_spaces.graph import Connection, LayerGraph, Node
+from hasnas.search_spaces.layers import ALIF, IF, LIF, Add, AvgPool2d, Conv2d, Flatten, Input, Linear, Output
 
 from .deploy import Deployed
 

@@ -23,7 +23,7 @@ from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_direct
 from hasnas.nas.training.state import load_tensors
 from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.graph import Input
+from hasnas.search_spaces.layers import Input
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .deploy import deploy

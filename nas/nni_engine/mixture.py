@@ -19,7 +19,8 @@ from torch import Tensor
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.cells import Edge, Genotype, live_edges
-from hasnas.search_spaces.graph import Add, LayerGraph, Node
+from hasnas.search_spaces.graph import LayerGraph, Node
+from hasnas.search_spaces.layers import Add
 from hasnas.search_spaces.macro import expand
 from hasnas.search_spaces.network import SpikingNetwork
 from hasnas.search_spaces.operations import IDENTITY, NONE

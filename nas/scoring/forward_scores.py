@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hasnas.search_spaces.graph import BatchNorm, Conv2d, LayerGraph, Neuron
+from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.layers import BatchNorm, Conv2d, Neuron
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 
 from .arithmetic import chosen

@@ -19,18 +19,8 @@ from torch import Tensor, nn
 from hasnas.errors import BadInputError
 from hasnas.nas.training.losses import task_loss
 from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.graph import (
-    Add,
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    Dropout,
-    Input,
-    LayerGraph,
-    Linear,
-    Neuron,
-    Output,
-)
+from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.layers import Add, AvgPool2d, BatchNorm, Conv2d, Dropout, Input, Linear, Neuron, Output
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 from hasnas.search_spaces.space import Codes
 

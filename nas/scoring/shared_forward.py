@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from hasnas.errors import BadInputError
-from hasnas.search_spaces.graph import (
+from hasnas.search_spaces.graph import LayerGraph, Node
+from hasnas.search_spaces.layers import (
     LIF,
     Add,
     AvgPool2d,
@@ -30,10 +31,8 @@ from hasnas.search_spaces.graph import (
     Dropout,
     Flatten,
     Input,
-    LayerGraph,
     Linear,
     MaxPool2d,
-    Node,
     Operation,
     Output,
     Vote,

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RegularGridInterpolator
 from scipy.stats import norm, qmc
 
-from hasnas.search_spaces.graph import ALIF, LIF, PLIF, Neuron, neuron_of
+from hasnas.search_spaces.layers import ALIF, LIF, PLIF, Neuron, neuron_of
 
 FloatArray = NDArray[np.float64]
 SAMPLES_LOG2 = 12
@@ -55,7 +55,7 @@ def spike_statistics(
 
     Neurons without leak integrate v <- v + x: the fixed input x >= 0 fires every ceil(threshold / x) timesteps. A PLIF
     is taken at its initial tau, as training-free statistics must. The adaptive threshold is simulated as
-    `hasnas.search_spaces.graph.ALIF` says, at its default beta and time constant; beta is taken in proportion to the
+    `hasnas.search_spaces.layers.ALIF` says, at its default beta and time constant; beta is taken in proportion to the
     threshold, which is exact at threshold 1 (at 0.5 the true threshold rises twice as much, in proportion).
 
     Spikes that are exchangeable over time obey Var(mean over T) = V (c' + (1 - c') / T), which gives their share c'.
@@ -67,7 +67,7 @@ def spike_statistics(
         timesteps: T.
         mean: mean of the input over sigma; 0 unless given.
         neuron: `"lif"`, `"plif"`, `"if"` or `"alif"`.
-        membrane_bits: of the registers that hold v, as `hasnas.search_spaces.graph.Neuron` says; 0 for float.
+        membrane_bits: of the registers that hold v, as `hasnas.search_spaces.layers.Neuron` says; 0 for float.
 
     Returns:
         Rate and static share, of the broadcast shape.

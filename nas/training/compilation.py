@@ -7,7 +7,8 @@ import logging
 import torch
 from torch import Tensor
 
-from hasnas.search_spaces.graph import LIF, LayerGraph, Neuron
+from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.layers import LIF, Neuron
 from hasnas.search_spaces.lif_scan import compiler_works, scanned, use_lif_scan
 from hasnas.search_spaces.network import SpikingNetwork
 from hasnas.search_spaces.neurons import neuron_module

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
 from hasnas.nas.data import Split, batches
-from hasnas.search_spaces.graph import LayerGraph, Neuron
+from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.layers import Neuron
 from hasnas.search_spaces.network import SpikingNetwork
 
 

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import nn
 
-from hasnas.search_spaces.graph import Add, BatchNorm, Conv2d, LayerGraph, Linear, Neuron
+from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.layers import Add, BatchNorm, Conv2d, Linear, Neuron
 from hasnas.search_spaces.network import SpikingNetwork
 
 

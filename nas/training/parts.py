@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from hasnas.search_spaces.graph import LayerGraph, Neuron
+from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.layers import Neuron
 from hasnas.search_spaces.network import SpikingNetwork
 
 Group = tuple[str, ...]

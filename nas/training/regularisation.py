@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from hasnas.search_spaces.graph import Conv2d, LayerGraph, Linear, Neuron
+from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.layers import Conv2d, Linear, Neuron
 
 from .settings import RegularisationSettings
 

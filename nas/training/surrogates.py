@@ -25,7 +25,7 @@ from spikingjelly.activation_based import surrogate
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError, nearest
-from hasnas.search_spaces.graph import Neuron
+from hasnas.search_spaces.layers import Neuron
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .parts import Part, run_part, single_groups, statistics_frozen

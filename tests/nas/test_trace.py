@@ -17,7 +17,8 @@ from hasnas.nas.cli import run_command
 from hasnas.nas.trace import trace_activity, trace_module
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
-from hasnas.search_spaces.graph import IF, LIF, PLIF, Add, AvgPool2d, Conv2d, Input, LayerGraph, Linear, MaxPool2d
+from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.layers import IF, LIF, PLIF, Add, AvgPool2d, Conv2d, Input, Linear, MaxPool2d
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, initialise

@@ -6,7 +6,8 @@ import pytest
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Edge, Genotype, LayerGraph, Macro
-from hasnas.search_spaces.graph import Add, Connection, Conv2d, Input, Node, Output
+from hasnas.search_spaces.graph import Connection, Node
+from hasnas.search_spaces.layers import Add, Conv2d, Input, Output
 
 MACRO = Macro((1, 8, 8), classes=3, timesteps=3, channels=4, hidden=8, votes=1)
 

@@ -15,7 +15,7 @@ from spikingjelly.activation_based import surrogate
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro, lif_scan
-from hasnas.search_spaces.graph import LIF
+from hasnas.search_spaces.layers import LIF
 from hasnas.search_spaces.lif_scan import ScannedLIF, scanned, use_lif_scan
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.neurons import neuron_module

@@ -14,7 +14,7 @@ from torch import Tensor
 from hasnas.cim_estimator import estimate, load_hardware
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Edge, Genotype, LayerGraph, Macro
-from hasnas.search_spaces.graph import ALIF, IF, LIF, PLIF, Neuron, neuron_of
+from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF, Neuron, neuron_of
 from hasnas.search_spaces.lif_scan import lif_scan, use_lif_scan
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.membranes import hold, step_of

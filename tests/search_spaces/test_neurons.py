@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Edge, Genotype, LayerGraph, Macro
-from hasnas.search_spaces.graph import ALIF, IF, LIF, NEURONS, PLIF, Neuron, neuron_of
+from hasnas.search_spaces.layers import ALIF, IF, LIF, NEURONS, PLIF, Neuron, neuron_of
 from hasnas.search_spaces.network import SpikingNetwork, build_network, initialise
 from hasnas.search_spaces.neurons import AdaptiveLIF, LearnedTauLIF, learned_tau, neuron_module
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hasnas.search_spaces.graph import AvgPool2d
+from hasnas.search_spaces.layers import AvgPool2d
 from hasnas.search_spaces.network import module_for
 from hasnas.search_spaces.pooling import OverlappingAvgPool2d
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Edge, Genotype, LayerGraph, Macro
-from hasnas.search_spaces.graph import Conv2d, Linear
+from hasnas.search_spaces.layers import Conv2d, Linear
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 from hasnas.search_spaces.quantization import (
     QuantisedConv2d,

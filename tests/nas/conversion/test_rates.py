@@ -18,7 +18,7 @@ from hasnas.nas.conversion.rates import (
     soft_rate,
     spike_count,
 )
-from hasnas.search_spaces.graph import IF, LIF
+from hasnas.search_spaces.layers import IF, LIF
 from hasnas.search_spaces.neurons import neuron_module
 
 inputs = st.lists(st.floats(-5, 50), min_size=1, max_size=8)

@@ -15,7 +15,8 @@ from hasnas.nas.conversion.readout import fan_out, read_out
 from hasnas.nas.conversion.soft_lif import SoftLIFSettings, has_rates, retrain, soft_lif_network, start_weights
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.settings import RetrainSettings
-from hasnas.search_spaces.graph import Conv2d, Linear, Node
+from hasnas.search_spaces.graph import Node
+from hasnas.search_spaces.layers import Conv2d, Linear
 from hasnas.search_spaces.network import build_network
 
 SETTINGS = RetrainSettings(epochs=2, batch_size=32)

@@ -22,7 +22,8 @@ from hasnas.nas.conversion.spike_response import (
 )
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.settings import RetrainSettings
-from hasnas.search_spaces.graph import IF, LIF, Node
+from hasnas.search_spaces.graph import Node
+from hasnas.search_spaces.layers import IF, LIF
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.neurons import neuron_module
 

@@ -4,20 +4,18 @@ import torch
 from hasnas.errors import BadInputError
 from hasnas.nas.export.deploy import deploy
 from hasnas.nas.export.run_export import load_double, probe
-from hasnas.search_spaces.graph import (
+from hasnas.search_spaces.graph import Connection, LayerGraph, Node
+from hasnas.search_spaces.layers import (
     LIF,
     NEURONS,
     Add,
     AvgPool2d,
     BatchNorm,
-    Connection,
     Conv2d,
     Flatten,
     Input,
-    LayerGraph,
     Linear,
     Neuron,
-    Node,
     Output,
 )
 from hasnas.search_spaces.quantization import quantise, weight_codes

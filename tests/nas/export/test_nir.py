@@ -13,7 +13,8 @@ from hasnas.nas.export.nir_writer import TIMESTEP_S, NotInNirError, dense_kernel
 from hasnas.nas.export.run_export import load_double, probe
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
-from hasnas.search_spaces.graph import IF, Connection, Input, LayerGraph, MaxPool2d, Neuron, Node, Output
+from hasnas.search_spaces.graph import Connection, LayerGraph, Node
+from hasnas.search_spaces.layers import IF, Input, MaxPool2d, Neuron, Output
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 

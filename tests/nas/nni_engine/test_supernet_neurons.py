@@ -11,7 +11,7 @@ from nni.nas.strategy import RandomOneShot
 
 from hasnas.nas.nni_engine.sharing import inherit, shared_layers
 from hasnas.nas.nni_engine.supernet import Supernet, build_supernet
-from hasnas.search_spaces.graph import PLIF
+from hasnas.search_spaces.layers import PLIF
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.neurons import learned_tau
 from hasnas.search_spaces.snasnet import CellSpace

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from hasnas.errors import BadInputError
 from hasnas.nas.scoring.spiking_statistics import RATE_FLOOR, spike_correlation, spike_statistics
-from hasnas.search_spaces.graph import neuron_of
+from hasnas.search_spaces.layers import neuron_of
 from hasnas.search_spaces.neurons import neuron_module
 
 

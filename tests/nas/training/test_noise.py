@@ -10,7 +10,7 @@ from hasnas.nas.robustness import evaluate_on_chips
 from hasnas.nas.robustness.forms import form_of
 from hasnas.nas.robustness.layer import ChipLayer, Reading
 from hasnas.nas.training.noise import WeightNoise, effective_weight, weight_error
-from hasnas.search_spaces.graph import Conv2d
+from hasnas.search_spaces.layers import Conv2d
 from hasnas.search_spaces.quantization import QuantisedConv2d
 
 DEVICE = load_nonideal("rram-typical", {"device_variation": 0.1})

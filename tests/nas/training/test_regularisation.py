@@ -8,7 +8,7 @@ from hasnas.nas.training.regularisation import multiply_accumulates, operation_s
 from hasnas.nas.training.settings import RegularisationSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
-from hasnas.search_spaces.graph import Conv2d, Linear
+from hasnas.search_spaces.layers import Conv2d, Linear
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import build_network

@@ -19,19 +19,8 @@ from hasnas.nas.training.surrogates import (
 )
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
-from hasnas.search_spaces.graph import (
-    LIF,
-    AvgPool2d,
-    Connection,
-    Conv2d,
-    Flatten,
-    Input,
-    LayerGraph,
-    Linear,
-    Node,
-    Operation,
-    Output,
-)
+from hasnas.search_spaces.graph import Connection, LayerGraph, Node
+from hasnas.search_spaces.layers import LIF, AvgPool2d, Conv2d, Flatten, Input, Linear, Operation, Output
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 
