@@ -1,20 +1,20 @@
 """What a spiking network costs on compute-in-memory crossbars."""
 
-from .activity import Activity as Activity
-from .constants import Constant as Constant
-from .estimator import estimate as estimate
-from .estimator import estimate_costs as estimate_costs
-from .estimator import synaptic_operations as synaptic_operations
-from .hardware import hardware_names as hardware_names
-from .hardware import load_hardware as load_hardware
-from .layer_list import read_layers as read_layers
+from .hardware.constants import Constant as Constant
+from .hardware.presets_reader import hardware_names as hardware_names
+from .hardware.presets_reader import load_hardware as load_hardware
+from .hardware.spec import HardwareSpec as HardwareSpec
+from .hardware.units import format_quantity as format_quantity
+from .hardware.units import parse_quantity as parse_quantity
+from .model.estimator import estimate as estimate
+from .model.estimator import estimate_costs as estimate_costs
+from .model.estimator import synaptic_operations as synaptic_operations
 from .nir_reader import read_nir as read_nir
-from .report import CostReport as CostReport
-from .spec import HardwareSpec as HardwareSpec
-from .sweep import SweepPoint as SweepPoint
-from .sweep import sweep as sweep
-from .units import format_quantity as format_quantity
-from .units import parse_quantity as parse_quantity
-from .workload import LayerKind as LayerKind
-from .workload import LayerSpec as LayerSpec
-from .workload import Workload as Workload
+from .report.report import CostReport as CostReport
+from .report.sweep import SweepPoint as SweepPoint
+from .report.sweep import sweep as sweep
+from .workload.activity import Activity as Activity
+from .workload.layer_list import read_layers as read_layers
+from .workload.workload import LayerKind as LayerKind
+from .workload.workload import LayerSpec as LayerSpec
+from .workload.workload import Workload as Workload

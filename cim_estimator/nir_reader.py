@@ -13,7 +13,7 @@ import numpy as np
 
 from hasnas.errors import BadInputError
 
-from .workload import LayerSpec, Workload
+from .workload.workload import LayerSpec, Workload
 
 _NEURONS = ("LIF", "IF", "CubaLIF", "LI", "CubaLI", "I", "Threshold")
 _SILENT = ("Flatten", "Output", "Delay")

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .counts import any_active
-from .pricing import Price
-from .spec import SpikeSimHardware
-from .tally import Tally
-from .workload import LayerKind, Workload
+from .hardware.spec import SpikeSimHardware
+from .model.counts import any_active
+from .model.pricing import Price
+from .model.tally import Tally
+from .workload.workload import LayerKind, Workload
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.integer[Any]]

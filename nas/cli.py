@@ -61,8 +61,8 @@ def search(
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say how large the space is and what fits."),
 ) -> None:
     """Search a space within a budget, retrain the best, export."""
-    from hasnas.nas.config import load_config
-    from hasnas.nas.status import load_run_config
+    from .config.loading import load_config
+    from .tracking.status import load_run_config
 
     # Whatever is wrong with the config is said before anything heavy is imported.
     if resume is not None:
@@ -79,7 +79,7 @@ def search(
 def _search(
     config: Path | None, overrides: list[str], run_dir: Path | None, resume: Path | None, workers: int, dry_run: bool
 ) -> None:
-    from hasnas.nas import run
+    from . import run
 
     if resume is not None:
         _print_status(run.resume_run(resume, workers), as_json=False)
@@ -92,7 +92,7 @@ def _search(
 @app.command()
 def validate(config: Path = CONFIG, overrides: list[str] | None = OVERRIDES) -> None:
     """Check a config and all that it names; run nothing."""
-    from hasnas.nas.commands.configs import validate_config
+    from .commands.configs import validate_config
 
     typer.echo(validate_config(config, overrides or []))
 
@@ -108,7 +108,8 @@ def analyse(
 ) -> None:
     """Take each operation from the space in turn, and say which ones a search needs; nothing is trained."""
     from hasnas.files import write_atomic
-    from hasnas.nas.commands.analyse import analyse, describe
+
+    from .commands.analyse import analyse, describe
 
     found = analyse(config, overrides or [], score, samples)
     text = json.dumps(found.to_json(), indent=2)
@@ -136,13 +137,14 @@ def estimate(
 ) -> None:
     """Price a network on a chip, by layer and in total; or try a run's network on imperfect chips."""
     if nonideal is not None:
-        from hasnas.nas.commands.nonideal import try_on_chips
+        from .commands.nonideal import try_on_chips
 
         report = try_on_chips(source, nonideal, chips)
         typer.echo(json.dumps(report.to_json(), indent=2) if as_json else report.describe())
         return
     from hasnas.files import write_atomic
-    from hasnas.nas.commands.estimate import Question, answer, draw, read_shape, to_csv, to_json, to_text
+
+    from .commands.estimate import Question, answer, draw, read_shape, to_csv, to_json, to_text
 
     shape = None if input_shape is None else read_shape(input_shape)
     variants = answer(Question(source, hardware, settings, sweeps, activity, timesteps, shape))
@@ -159,10 +161,10 @@ def export(
     formats: list[str] = typer.Option([], "--format", help="json, safetensors or nir; by default those of the config."),
 ) -> None:
     """Write the returned networks for other tools."""
-    from hasnas.nas.status import load_run_config
+    from .tracking.status import load_run_config
 
     chosen = formats or load_run_config(run).export.formats
-    from hasnas.nas.export.run_export import export_run
+    from .export.run_export import export_run
 
     for path in export_run(run, chosen):
         typer.echo(path)
@@ -179,7 +181,7 @@ def list_runs_command(
     directory: Path = typer.Argument(Path("runs"), metavar="[DIR]", help="Where the runs are."), as_json: bool = AS_JSON
 ) -> None:
     """List the runs in a directory."""
-    from hasnas.nas.status import describe_runs, list_runs
+    from .tracking.status import describe_runs, list_runs
 
     runs = list_runs(directory)
     typer.echo(json.dumps(runs, indent=2) if as_json else describe_runs(runs) or f"no run in {directory}")
@@ -196,8 +198,8 @@ def list_hardware() -> None:
 @configs_app.command("ls")
 def list_configs_command() -> None:
     """List the example configs."""
-    from hasnas.nas.commands.configs import list_configs
-    from hasnas.nas.status import align
+    from .commands.configs import list_configs
+    from .tracking.status import align
 
     typer.echo(align(list_configs()))
 
@@ -208,7 +210,7 @@ def copy_config_command(
     target: Path = typer.Argument(Path("."), metavar="[TARGET]", help="A file or a directory."),
 ) -> None:
     """Copy an example config, to be changed."""
-    from hasnas.nas.commands.configs import copy_config
+    from .commands.configs import copy_config
 
     typer.echo(copy_config(name, target))
 
@@ -217,7 +219,8 @@ def copy_config_command(
 def list_data_command(root: Path | None = ROOT) -> None:
     """List the datasets and whether their files are there."""
     from hasnas.datasets.commands import list_datasets
-    from hasnas.nas.status import align
+
+    from .tracking.status import align
 
     rows = [("NAME", "STATE", "INPUT", "CLASSES", "TITLE")]
     for row in list_datasets(root):
@@ -241,7 +244,8 @@ def prepare_data_command(name: str, root: Path | None = ROOT) -> None:
 def check_data_command(name: str, root: Path | None = ROOT) -> None:
     """Compare a dataset's files with their published checksums, and read both splits."""
     from hasnas.datasets.commands import check
-    from hasnas.nas.status import align
+
+    from .tracking.status import align
 
     findings = check(name, root)
     typer.echo(align([("ok" if finding.good else "BAD", finding.what, finding.detail) for finding in findings]))
@@ -272,14 +276,14 @@ def bench_spikenas_command(
     as_json: bool = AS_JSON,
 ) -> None:
     """Search 15,625 trained networks with a strategy, and judge its pick."""
-    from hasnas.nas.tabular.bench import bench_spikenas
+    from .bench.bench import bench_spikenas
 
     found = bench_spikenas(data, strategy, evaluations, seeds, budget=budget, cost=cost, hardware=hardware)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    from hasnas.nas.status import align
-    from hasnas.nas.tabular.bench import over_time_table
+    from .bench.bench import over_time_table
+    from .tracking.status import align
 
     typer.echo(align(over_time_table(found)))
 
@@ -293,8 +297,8 @@ def bench_proxies_command(
     as_json: bool = AS_JSON,
 ) -> None:
     """Rank correlation of training-free scores with trained accuracy, counters beside every score."""
-    from hasnas.nas.status import align
-    from hasnas.nas.tabular.bench_proxies import NetworkSettings, bench_proxies, proxies_table
+    from .bench.bench_proxies import NetworkSettings, bench_proxies, proxies_table
+    from .tracking.status import align
 
     settings = NetworkSettings(networks=networks)
     say = None if as_json else lambda name: typer.echo(f"scoring by {name}", err=True)
@@ -303,7 +307,7 @@ def bench_proxies_command(
 
 
 def _print_status(run: Path, as_json: bool) -> None:
-    from hasnas.nas.status import describe_status, run_status
+    from .tracking.status import describe_status, run_status
 
     found = run_status(run)
     typer.echo(json.dumps(found, indent=2) if as_json else describe_status(found))

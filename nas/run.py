@@ -9,10 +9,11 @@ from pathlib import Path
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 
-from .config import RunConfig, config_identity, dump_config, load_config
+from .config.loading import RunConfig, config_identity, dump_config, load_config
 from .executors import create_executor
-from .layout import CONFIG_FILE, LEDGER_FILE, STAGES
-from .ledger import Ledger
+from .history.layout import CONFIG_FILE, LEDGER_FILE, STAGES
+from .history.ledger import Ledger
+from .history.trial import Trial
 from .stages.context import RunContext, Setup
 from .stages.exporting import run_export
 from .stages.forecast import Forecast, forecast
@@ -22,7 +23,6 @@ from .stages.search import run_search
 from .stages.supernet import run_supernet
 from .stages.training import run_retrain
 from .tracking import create_tracker
-from .trial import Trial
 
 RUNS = Path("runs")
 RUNNERS: dict[str, Callable[[RunContext], None]] = dict(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.cim_estimator.workload import LayerKind, Workload
+from hasnas.cim_estimator.workload.workload import LayerKind, Workload
 
 from .cell_groups import as_cells
 from .graph import LayerGraph, Node

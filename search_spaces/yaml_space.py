@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hasnas.cim_estimator.yaml_files import read_yaml
+from hasnas.cim_estimator.hardware.yaml_files import read_yaml
 from hasnas.errors import BadInputError, nearest
 
 from .autosnn import AutoSNNSpace

@@ -16,6 +16,12 @@ ALLOWED = {
     "search_spaces": {"hasnas.search_spaces", "hasnas.cim_estimator"},
     "nas": {"hasnas.nas", "hasnas.search_spaces", "hasnas.cim_estimator", "hasnas.datasets", "hasnas"},
 }
+# The rooms of `nas`; each imports only those before it.
+ROOMS = (
+    "budget", "config", "environment", "history", "data", "training", "imperfect_chips", "scoring", "tracing", "supernet",
+    "strategies", "supernet.nni", "analysis", "executors", "export", "tracking", "stages", "bench", "run", "commands",
+    "cli",
+)  # fmt: skip
 SOURCES = [path for folder in ALLOWED for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -42,9 +48,30 @@ def test_imports_follow_the_arrows(path: Path) -> None:
             inside = name in SHARED or name in ALLOWED[folder] or any(name.startswith(f"{a}.") for a in ALLOWED[folder])
             assert inside, f"{folder} must not import {name}"
         if top == "nni":
-            assert path.is_relative_to(ROOT / "nas" / "nni_engine"), "only nas/nni_engine imports nni"
+            assert path.is_relative_to(ROOT / "nas" / "supernet" / "nni"), "only nas/supernet/nni imports nni"
         if top == "torch":
             assert folder in ("search_spaces", "nas"), f"{folder} must work without torch"
+
+
+def room_of(module: str) -> str:
+    """The room of `nas` that a module stands in; empty for anything else."""
+    parts = module.removeprefix("hasnas.nas.").split(".") if module.startswith("hasnas.nas.") else [""]
+    return "supernet.nni" if parts[:2] == ["supernet", "nni"] else parts[0]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "nas").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_rooms_import_only_rooms_before_them(path: Path) -> None:
+    own = room_of(".".join(["hasnas", *path.relative_to(ROOT).with_suffix("").parts]))
+    if own == "__init__":
+        return
+    assert own in ROOMS, f"room '{own}' has no place in ROOMS"
+    for name in imported(path):
+        other = room_of(name)
+        assert not other or other == own or ROOMS.index(other) < ROOMS.index(own), f"{own} must not import {name}"
+
+
+def test_nas_has_two_loose_files() -> None:
+    assert {path.name for path in (ROOT / "nas").glob("*.py")} == {"__init__.py", "cli.py", "run.py"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -90,7 +117,7 @@ def test_the_wheel_is_one_package_with_all_its_yaml() -> None:
 
 
 def test_every_example_config_is_valid() -> None:
-    from hasnas.nas.config import load_config
+    from hasnas.nas.config.loading import load_config
 
     configs = sorted((ROOT / "experiments").glob("*.yaml"))
     assert configs

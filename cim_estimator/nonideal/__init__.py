@@ -2,7 +2,7 @@
 
     weights -> to_conductances -> program (many chips) -> with_wire_resistance -> multiply, or to_weights
 
-Everything here is numpy; `hasnas.nas.robustness` applies it to the layers of a trained network.
+Everything here is numpy; `hasnas.nas.imperfect_chips` applies it to the layers of a trained network.
 """
 
 from .chips import misprogram, program, retain, stick, vary

@@ -19,7 +19,7 @@ SignedScheme = Literal["differential", "offset"]
 VariationScale = Literal["conductance", "maximum"]
 AdcRange = Literal["calibrated", "full"]
 MAX_SIZE = 4096
-_PRESETS = Path(__file__).parent.parent / "presets_nonideal"
+_PRESETS = Path(__file__).parent / "presets"
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hasnas.nas.config import load_config
-from hasnas.nas.region import admission
+from hasnas.nas.bench import campaign
+from hasnas.nas.bench.campaign import Objective, play
+from hasnas.nas.bench.table import read_table
+from hasnas.nas.budget.region import admission
+from hasnas.nas.config.loading import load_config
 from hasnas.nas.scoring.score import SCORES, ScoringTask
 from hasnas.nas.stages.context import Setup
 from hasnas.nas.stages.progress import Console
 from hasnas.nas.strategies import SearchProblem, create_strategy
-from hasnas.nas.tabular import campaign
-from hasnas.nas.tabular.campaign import Objective, play
-from hasnas.nas.tabular.table import read_table
 
 STRATEGIES = ("cell_by_cell", "supernet_pruning", "random", "regularized_evolution")
 CONFIG = Path(__file__).parents[1] / "hasnas_cifar10.yaml"

@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 from hasnas.files import write_atomic
-from hasnas.nas.data import load_splits
-from hasnas.nas.layout import LEDGER_FILE
-from hasnas.nas.ledger import read_ledger
-from hasnas.nas.objectives import front
+from hasnas.nas.data.samples import load_splits
+from hasnas.nas.history.goal import front
+from hasnas.nas.history.layout import LEDGER_FILE
+from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.stages.context import Setup
 from hasnas.nas.stages.progress import Console
-from hasnas.nas.status import load_run_config
+from hasnas.nas.tracking.status import load_run_config
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain
 from hasnas.search_spaces import Architecture

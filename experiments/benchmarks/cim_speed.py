@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.cim_estimator import Activity, LayerKind, LayerSpec, Workload, estimate, estimate_costs, load_hardware
-from hasnas.cim_estimator.batch import price_choices, stack_choices
+from hasnas.cim_estimator.model.batch import price_choices, stack_choices
 
 ROUNDS, THEIR_STACKS, OUR_STACKS = 7, 200, 200_000
 LAYERS, TIMESTEPS = 7, 5

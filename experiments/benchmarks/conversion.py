@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from hasnas.files import write_atomic
-from hasnas.nas.conversion import TRAINING_METHODS
-from hasnas.nas.data import Splits, load_splits
+from hasnas.nas.data.samples import Splits, load_splits
 from hasnas.nas.training.evaluation import evaluate
+from hasnas.nas.training.methods import TRAINING_METHODS
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from hasnas.files import write_atomic
-from hasnas.nas.data import Splits, batches, load_splits
+from hasnas.nas.data.samples import Splits, batches, load_splits
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop, training_loss
 from hasnas.nas.training.settings import RetrainSettings

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from hasnas.nas.data import load_splits
+from hasnas.nas.data.samples import load_splits
 from hasnas.nas.export.nir_reader import read_nir
 from hasnas.nas.export.run_export import load_trained, returned_trials
 from hasnas.nas.export.saved_network import load_network
-from hasnas.nas.status import load_run_config
+from hasnas.nas.tracking.status import load_run_config
 
 TOLERANCE = 1e-5
 

@@ -24,8 +24,8 @@ import yaml
 
 from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.files import write_atomic
-from hasnas.nas.data import Split, load_splits
-from hasnas.nas.robustness import evaluate_on_chips
+from hasnas.nas.data.samples import Split, load_splits
+from hasnas.nas.imperfect_chips import evaluate_on_chips
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.settings import AugmentationSettings, NoiseSettings, RetrainSettings

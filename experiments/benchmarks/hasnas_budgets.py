@@ -21,8 +21,8 @@ from cim_hasnas import LIMITS, networks, verdict
 from numpy.typing import NDArray
 
 from hasnas.cim_estimator import Activity, load_hardware
-from hasnas.nas.budget import Budget
-from hasnas.nas.pricing import Pricer
+from hasnas.nas.budget.budget import Budget
+from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.layers import Linear

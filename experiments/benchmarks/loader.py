@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from hasnas.datasets.frames import Framing
-from hasnas.nas.data import Split, Splits, training_normalisation
-from hasnas.nas.sources import open_source
+from hasnas.nas.data.samples import Split, Splits, training_normalisation
+from hasnas.nas.data.sources import open_source
 from hasnas.nas.training.loop import EpochBatches, training_loss
 from hasnas.nas.training.parts import forward_pass
 from hasnas.nas.training.settings import AugmentationSettings, RetrainSettings

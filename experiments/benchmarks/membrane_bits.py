@@ -21,7 +21,7 @@ import torch
 
 from hasnas.cim_estimator import estimate, load_hardware
 from hasnas.files import write_atomic
-from hasnas.nas.data import Splits, load_splits
+from hasnas.nas.data.samples import Splits, load_splits
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import RetrainResult, retrain
 from hasnas.nas.training.settings import RetrainSettings

@@ -24,15 +24,15 @@ from scipy.stats import t as student
 from sklearn.model_selection import StratifiedKFold
 
 from hasnas.cim_estimator import Activity, estimate
-from hasnas.cim_estimator.hardware import HardwareSpec
+from hasnas.cim_estimator.hardware.presets_reader import HardwareSpec
 from hasnas.files import write_atomic
-from hasnas.nas.data import Split, Splits, load_splits
-from hasnas.nas.layout import LEDGER_FILE
-from hasnas.nas.ledger import read_ledger
-from hasnas.nas.objectives import front
+from hasnas.nas.data.samples import Split, Splits, load_splits
+from hasnas.nas.history.goal import front
+from hasnas.nas.history.layout import LEDGER_FILE
+from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.stages.context import Setup
 from hasnas.nas.stages.progress import Console
-from hasnas.nas.status import load_run_config
+from hasnas.nas.tracking.status import load_run_config
 from hasnas.nas.training.evaluation import evaluate, measure_activity
 from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.settings import RetrainSettings

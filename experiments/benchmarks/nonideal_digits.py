@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 
 from hasnas.cim_estimator.nonideal import NonidealSpec, load_nonideal, nonideal_names
-from hasnas.nas.data import Split, load_splits
+from hasnas.nas.data.samples import Split, load_splits
 from hasnas.nas.export.run_export import load_trained, returned_trials
-from hasnas.nas.robustness import ChipAccuracy, evaluate_on_chips
+from hasnas.nas.imperfect_chips import ChipAccuracy, evaluate_on_chips
 from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro

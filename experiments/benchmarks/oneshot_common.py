@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from hasnas.nas.data import Split, Splits, batches, load_splits
-from hasnas.nas.nni_engine.settings import SUPERNET_TRAINERS, Choosing, SupernetSettings, TrainedSupernet
-from hasnas.nas.nni_engine.sharing import inherit
+from hasnas.nas.data.samples import Split, Splits, batches, load_splits
+from hasnas.nas.supernet.settings import SUPERNET_TRAINERS, Choosing, SupernetSettings, TrainedSupernet
+from hasnas.nas.supernet.sharing import inherit
 from hasnas.nas.training.evaluation import evaluate, recalibrate_batch_norm
 from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.settings import RetrainSettings

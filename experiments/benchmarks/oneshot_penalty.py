@@ -28,10 +28,10 @@ from oneshot_common import (
 )
 
 from hasnas.cim_estimator import Activity, load_hardware
-from hasnas.nas.data import Splits
-from hasnas.nas.nni_engine.cost_table import CostTable, fit_cost_table
-from hasnas.nas.nni_engine.settings import Choosing
-from hasnas.nas.pricing import Pricer
+from hasnas.nas.budget.pricer import Pricer
+from hasnas.nas.data.samples import Splits
+from hasnas.nas.supernet.cost_table import CostTable, fit_cost_table
+from hasnas.nas.supernet.settings import Choosing
 
 COST = "energy_j"
 

@@ -29,10 +29,10 @@ from oneshot_common import (
 )
 from scipy.stats import kendalltau, spearmanr
 
-from hasnas.nas.data import Splits
-from hasnas.nas.nni_engine.choosing import log_probabilities
-from hasnas.nas.nni_engine.settings import SUPERNET_TRAINERS, Choosing
+from hasnas.nas.data.samples import Splits
 from hasnas.nas.scoring import SCORES, ScoringTask
+from hasnas.nas.supernet.choosing import log_probabilities
+from hasnas.nas.supernet.settings import SUPERNET_TRAINERS, Choosing
 from hasnas.search_spaces.cells import Genotype
 from hasnas.search_spaces.operations import operation_named
 from hasnas.search_spaces.space import Codes

@@ -18,8 +18,8 @@ import sys
 import time
 from pathlib import Path
 
-from hasnas.nas.ledger import equal_ledgers, read_ledger
-from hasnas.nas.status import run_status
+from hasnas.nas.history.ledger import equal_ledgers, read_ledger
+from hasnas.nas.tracking.status import run_status
 
 STAGES = ("screen", "supernet", "search", "retrain")
 # Runs `hasnas` with a write that dies half-way: of the ledger, or of an atomic file (checkpoint, export).

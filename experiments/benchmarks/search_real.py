@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hasnas.nas.config_sections import SearchSection
-from hasnas.nas.data import Splits, load_splits
+from hasnas.nas.config.sections import SearchSection
+from hasnas.nas.data.samples import Splits, load_splits
 from hasnas.nas.strategies import SearchProblem, create_strategy
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain

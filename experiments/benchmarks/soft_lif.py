@@ -17,10 +17,10 @@ from typing import Any
 import torch
 
 from hasnas.files import write_atomic
-from hasnas.nas.conversion.readout import read_out
-from hasnas.nas.conversion.soft_lif import SoftLIFSettings, retrain, soft_lif_network
-from hasnas.nas.data import Split, Splits, load_splits
+from hasnas.nas.data.samples import Split, Splits, load_splits
 from hasnas.nas.training.evaluation import evaluate
+from hasnas.nas.training.methods.readout import read_out
+from hasnas.nas.training.methods.soft_lif import SoftLIFSettings, retrain, soft_lif_network
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.training.state import load_tensors
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro

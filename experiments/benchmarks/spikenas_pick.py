@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from hasnas.datasets.cifar_jpeg import CIFAR10_JPEG
+from hasnas.nas.bench.table import BenchmarkTable, read_table
 from hasnas.nas.scoring import SCORES, ScoringTask
 from hasnas.nas.scoring.arithmetic import chosen
 from hasnas.nas.scoring.forward_scores import SahdMean
-from hasnas.nas.tabular.table import BenchmarkTable, read_table
 from hasnas.search_spaces.space import Codes, sample
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace, id_of_codes
 

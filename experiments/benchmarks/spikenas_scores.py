@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from spikenas_split import read_development_ids
 
+from hasnas.nas.bench.bench_proxies import proxy_row
+from hasnas.nas.bench.table import read_table
 from hasnas.nas.scoring import NETWORK_SCORES, SCORES, ScoringTask
-from hasnas.nas.tabular.bench_proxies import proxy_row
-from hasnas.nas.tabular.table import read_table
 
 COLUMNS = ("spearman", "spearman_alive", "kendall", "spearman_at_depth_1", "spearman_at_depth_2", "spearman_at_depth_3",
            "top_share")  # fmt: skip

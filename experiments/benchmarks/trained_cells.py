@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from scipy.stats import kendalltau, spearmanr
 
-from hasnas.nas.data import Splits, load_splits
+from hasnas.nas.data.samples import Splits, load_splits
 from hasnas.nas.scoring import SCORES, ScoringTask
 from hasnas.nas.scoring.score import NETWORK_SCORES
 from hasnas.nas.training.evaluation import evaluate

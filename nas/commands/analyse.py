@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hasnas.nas.budget import format_cost
-from hasnas.nas.config import load_config
-from hasnas.nas.operation_analysis import AnalysisTask, Interval, OperationAnalysis, analyse_operations
-from hasnas.nas.region import admission
+from hasnas.nas.analysis.operations import AnalysisTask, Interval, OperationAnalysis, analyse_operations
+from hasnas.nas.budget.budget import format_cost
+from hasnas.nas.budget.region import admission
+from hasnas.nas.config.loading import load_config
 from hasnas.nas.scoring.score import DEFAULT_SCORE
-from hasnas.nas.status import align
+from hasnas.nas.tracking.status import align
 from hasnas.search_spaces.space import Codes
 
 
@@ -30,7 +30,7 @@ def analyse(config: Path, overrides: list[str], score: str | None, samples: int)
     """
     chosen = score or load_config(config, overrides).search.score or DEFAULT_SCORE
     loaded = load_config(config, [*overrides, f"search.score={chosen}"])
-    from hasnas.nas.objectives import merit
+    from hasnas.nas.history.goal import merit
     from hasnas.nas.stages.context import Setup
     from hasnas.nas.stages.progress import Console
     from hasnas.nas.stages.scoring import score_candidates, score_tasks

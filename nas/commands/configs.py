@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hasnas.errors import BadInputError, nearest
 from hasnas.files import write_atomic
-from hasnas.nas.config import load_config
+from hasnas.nas.config.loading import load_config
 
 
 def example_configs() -> dict[str, Traversable]:

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from hasnas.cim_estimator import Activity, SweepPoint, Workload, read_layers, sweep
-from hasnas.cim_estimator.report_formats import to_csv as report_csv
+from hasnas.cim_estimator.report.formats import to_csv as report_csv
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
-from hasnas.nas.budget import COST_FIELDS, LIMITS, format_cost
-from hasnas.nas.layout import LEDGER_FILE
-from hasnas.nas.ledger import read_ledger
-from hasnas.nas.retrained import returned_networks
-from hasnas.nas.status import align, load_run_config
-from hasnas.nas.trial import Trial
+from hasnas.nas.budget.budget import COST_FIELDS, LIMITS, format_cost
+from hasnas.nas.history.layout import LEDGER_FILE
+from hasnas.nas.history.ledger import read_ledger
+from hasnas.nas.history.returned import returned_networks
+from hasnas.nas.history.trial import Trial
+from hasnas.nas.tracking.status import align, load_run_config
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
 
@@ -196,8 +196,8 @@ def draw(variants: Sequence[SweepPoint], directory: Path) -> list[Path]:
     Raises:
         BadInputError: for a sweep, or if the directory cannot be written to.
     """
-    from hasnas.cim_estimator.plots import draw_breakdown, draw_roofline
-    from hasnas.cim_estimator.spec import GeneralHardware
+    from hasnas.cim_estimator.hardware.spec import GeneralHardware
+    from hasnas.cim_estimator.report.plots import draw_breakdown, draw_roofline
 
     if len(variants) != 1:
         raise BadInputError("--plot draws one report; leave out --sweep")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hasnas.errors import BadInputError
-from hasnas.nas.quality import CLASSIFICATION, QUALITIES, REGRESSION, Task
-from hasnas.nas.status import load_run_config
+from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, REGRESSION, Task
+from hasnas.nas.tracking.status import load_run_config
 
 from .estimate import returned_network
 
@@ -67,9 +67,9 @@ def try_on_chips(run_directory: Path, device: str, chips: int) -> DeviceReport:
     if not run_directory.is_dir():
         raise BadInputError(f"--nonideal needs a run with a trained network; {run_directory} is not a run directory")
     spec, trial = load_nonideal(device), returned_network(run_directory)
-    from hasnas.nas.data import load_splits
+    from hasnas.nas.data.samples import load_splits
     from hasnas.nas.export.run_export import load_trained
-    from hasnas.nas.robustness import evaluate_on_chips
+    from hasnas.nas.imperfect_chips import evaluate_on_chips
     from hasnas.nas.training.evaluation import evaluate
 
     config = load_run_config(run_directory)

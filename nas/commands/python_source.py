@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from hasnas.errors import BadInputError, nearest
-from hasnas.nas.trace import runs_over_time, trace_module
-from hasnas.nas.traced_run import LayerRunError
+from hasnas.nas.tracing.run import LayerRunError
+from hasnas.nas.tracing.trace import runs_over_time, trace_module
 from hasnas.search_spaces.graph import LayerGraph
 
 BATCH = 2

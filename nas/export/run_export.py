@@ -13,15 +13,15 @@ import torch
 from hasnas import __version__
 from hasnas.errors import BadInputError, nearest
 from hasnas.files import sha256_of, write_atomic
-from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint
-from hasnas.nas.config import load_config
-from hasnas.nas.layout import CONFIG_FILE, LEDGER_FILE
-from hasnas.nas.ledger import read_ledger
-from hasnas.nas.quality import CLASSIFICATION, REGRESSION, find_quality
-from hasnas.nas.retrained import RetrainedNetwork, returned_networks
+from hasnas.nas.config.loading import load_config
+from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint
+from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
+from hasnas.nas.history.ledger import read_ledger
+from hasnas.nas.history.quality import CLASSIFICATION, REGRESSION, find_quality
+from hasnas.nas.history.returned import RetrainedNetwork, returned_networks
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
 from hasnas.nas.training.state import load_tensors
-from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.layers import Input
 from hasnas.search_spaces.network import SpikingNetwork

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.registry import Registry
+from hasnas.nas.config.plugins import BASELINES, DEFAULT_SCORE, NETWORK_SCORES, SCORES
 from hasnas.search_spaces.space import Codes, SearchSpace, sample
+
+__all__ = ["BASELINES", "DEFAULT_SCORE", "NETWORK_SCORES", "SCORES", "Score", "ScoreResult", "ScoringTask"]
 
 FloatArray = NDArray[np.float64]
 REFERENCE_SEED = 0
@@ -61,42 +63,6 @@ class Score(Protocol):
     def __call__(self, task: ScoringTask, codes: Codes) -> ScoreResult:
         """Scores of the candidates `[N, genes]`."""
         ...
-
-
-# Scores that run each network, by the class that computes them.
-_RUN = {
-    "sahd": "forward_scores:SahdMean",
-    "sahd_sum": "forward_scores:SahdSum",
-    "sahd_normalised": "forward_scores:SahdNormalisedMean",
-    "sahd_normalised_sum": "forward_scores:SahdNormalisedSum",
-    "measured_balance": "forward_scores:MeasuredBalance",
-    "noise_sensitivity": "forward_scores:NoiseSensitivity",
-    "synflow": "network_scores:Synflow",
-    "snip": "network_scores:Snip",
-    "zico": "network_scores:ZiCo",
-    "jacobian": "network_scores:JacobianCovariance",
-}
-NETWORK_SCORES = tuple(_RUN)
-
-SCORES: Registry[Callable[[], Score]] = Registry(
-    "score",
-    {
-        "depth": "hasnas.nas.scoring.counters:Depth",
-        "live_convs": "hasnas.nas.scoring.counters:LiveConvs",
-        "live_edges": "hasnas.nas.scoring.counters:LiveEdges",
-        "mean_path_depth": "hasnas.nas.scoring.counters:MeanPathDepth",
-        "paths": "hasnas.nas.scoring.counters:Paths",
-        "parameters": "hasnas.nas.scoring.counters:Parameters",
-        "rate_balance": "hasnas.nas.scoring.rate_balance:RateBalance",
-        "balanced_depth": "hasnas.nas.scoring.rate_balance:BalancedDepth",
-        "isometric_depth": "hasnas.nas.scoring.isometry:IsometricDepth",
-        "trainability": "hasnas.nas.scoring.isometry:Trainability",
-        **{name: f"hasnas.nas.scoring.{attribute}" for name, attribute in _RUN.items()},
-    },
-    "hasnas.scores",
-)
-BASELINES = ("parameters", "live_convs", "live_edges", "depth")
-DEFAULT_SCORE = "trainability"
 
 
 def reject_disconnected(total: FloatArray, connected: NDArray[np.bool_]) -> FloatArray:

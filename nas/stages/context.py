@@ -16,16 +16,16 @@ from hasnas.cim_estimator import Activity, HardwareSpec, load_hardware
 from hasnas.datasets.catalog import Framed
 from hasnas.datasets.source import DatasetCard
 from hasnas.errors import BadInputError
-from hasnas.nas.budget import COST_FIELDS, Budget
-from hasnas.nas.config import RunConfig
+from hasnas.nas.budget.budget import COST_FIELDS, Budget
+from hasnas.nas.budget.pricer import Pricer
+from hasnas.nas.budget.region import FeasibleRegion
+from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.data.sources import check_timesteps, open_source
 from hasnas.nas.executors import Executor
-from hasnas.nas.ledger import Ledger
-from hasnas.nas.pricing import Pricer
-from hasnas.nas.quality import QUALITIES, Quality
-from hasnas.nas.region import FeasibleRegion
-from hasnas.nas.sources import check_timesteps, open_source
+from hasnas.nas.history.ledger import Ledger
+from hasnas.nas.history.quality import QUALITIES, Quality
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.training.settings import MIXES_CLASSES, RetrainSettings
-from hasnas.nas.trial import Trial
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.python_space import load_space_class
 from hasnas.search_spaces.searched_macro import MACRO_PREFIX, with_searched_macro
@@ -209,7 +209,7 @@ def _check_supernet(config: RunConfig, space: SearchSpace) -> None:
     searched = [gene.label for gene in space.genes if gene.label.startswith(MACRO_PREFIX) and len(gene.choices) > 1]
     if not searched:
         if strategy != RANDOM_ONE_SHOT:
-            from hasnas.nas.nni_engine.mixture import require_mixable
+            from hasnas.nas.supernet.mixture import require_mixable
 
             require_mixable(space)
         return

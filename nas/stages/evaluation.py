@@ -15,13 +15,13 @@ from torch import Tensor
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
-from hasnas.nas.checkpoint import load_checkpoint
-from hasnas.nas.conversion import TRAINING_METHODS
-from hasnas.nas.data import Splits, batches, load_splits
-from hasnas.nas.nni_engine.sharing import inherit
-from hasnas.nas.quality import CLASSIFICATION, REGRESSION, Quality
-from hasnas.nas.robustness import evaluate_on_chips
+from hasnas.nas.data.samples import Splits, batches, load_splits
+from hasnas.nas.history.checkpoint import load_checkpoint
+from hasnas.nas.history.quality import CLASSIFICATION, REGRESSION, Quality
+from hasnas.nas.imperfect_chips import evaluate_on_chips
+from hasnas.nas.supernet.sharing import inherit
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity, recalibrate_batch_norm
+from hasnas.nas.training.methods import TRAINING_METHODS
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork

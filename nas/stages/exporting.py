@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hasnas.nas.retrained import returned_networks
+from hasnas.nas.history.returned import returned_networks
 
 from .context import RunContext
 from .training import require_a_trained_network

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from hasnas.nas.nni_engine.settings import STEP_COST
+from hasnas.nas.supernet.settings import STEP_COST
 from hasnas.search_spaces.space import size_text, space_size
 
 from .context import Setup

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hasnas.nas.executors import Outcome
-from hasnas.nas.objectives import score_metrics
+from hasnas.nas.history.goal import score_metrics
 from hasnas.nas.scoring.score import NETWORK_SCORES, SCORES, ScoringTask
 from hasnas.search_spaces.space import SearchSpace
 
@@ -62,7 +62,7 @@ class ScoreTask:
 def _batch(images: Images) -> tuple[Tensor, Tensor]:
     import torch
 
-    from hasnas.nas.data import batches
+    from hasnas.nas.data.samples import batches
 
     from .evaluation import splits_of
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from hasnas.errors import NothingFitsError
 from hasnas.files import write_atomic
-from hasnas.nas.budget import COST_FIELDS, LIMITS, Verdicts
-from hasnas.nas.layout import SCREEN_FILE
-from hasnas.nas.region import FeasibleRegion, admission, draw_inside
+from hasnas.nas.budget.budget import COST_FIELDS, LIMITS, Verdicts
+from hasnas.nas.budget.region import FeasibleRegion, admission, draw_inside
+from hasnas.nas.history.layout import SCREEN_FILE
 from hasnas.search_spaces.space import Codes, all_codes, sample, space_size
 
 from .context import RunContext, Setup

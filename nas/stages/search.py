@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from hasnas.errors import BadInputError
-from hasnas.nas.budget import COST_FIELDS
+from hasnas.nas.budget.budget import COST_FIELDS
 from hasnas.nas.executors import Outcome
-from hasnas.nas.objectives import Goal, merit
+from hasnas.nas.history.goal import Goal, merit
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.strategies.begin_with import BeginWith
 from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
-from hasnas.nas.trial import Trial
 
 from .context import RunContext, cost_row
 from .evaluation import BriefTask, InheritedTask, evaluate_briefly, evaluate_inherited

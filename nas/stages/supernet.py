@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from hasnas.errors import BadInputError
-from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from hasnas.nas.nni_engine.cost_table import CostTable, fit_cost_table
-from hasnas.nas.nni_engine.mixture import require_mixable
-from hasnas.nas.nni_engine.settings import (
+from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from hasnas.nas.supernet.cost_table import CostTable, fit_cost_table
+from hasnas.nas.supernet.mixture import require_mixable
+from hasnas.nas.supernet.settings import (
     DIFFERENTIABLE,
     SUPERNET_TRAINERS,
     Choosing,
@@ -20,7 +20,7 @@ from hasnas.nas.nni_engine.settings import (
     TrainedSupernet,
     TrainingProgress,
 )
-from hasnas.nas.nni_engine.sharing import live_options, supernet_report
+from hasnas.nas.supernet.sharing import live_options, supernet_report
 
 from .context import RunContext, Setup, cost_row
 from .evaluation import DataReference, DeviceReference, splits_of

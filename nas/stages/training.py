@@ -12,15 +12,15 @@ import numpy as np
 
 from hasnas.cim_estimator import Activity, estimate
 from hasnas.errors import BadInputError, HasnasError
-from hasnas.nas.budget import COST_FIELDS
-from hasnas.nas.checkpoint import load_checkpoint
+from hasnas.nas.budget.budget import COST_FIELDS
+from hasnas.nas.budget.region import draw_inside
 from hasnas.nas.executors import Outcome
-from hasnas.nas.objectives import front, merit, rank
-from hasnas.nas.region import draw_inside
-from hasnas.nas.retrained import retrained_networks
+from hasnas.nas.history.checkpoint import load_checkpoint
+from hasnas.nas.history.goal import front, merit, rank
+from hasnas.nas.history.returned import retrained_networks
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.training.folders import BEST_FILE, retrain_directory
 from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, run_retrain_task
-from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.network import SpikingNetwork

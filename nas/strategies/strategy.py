@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.registry import Registry
+from hasnas.nas.config.plugins import STRATEGIES
 
 if TYPE_CHECKING:
-    from hasnas.nas.config_sections import SearchSection
+    from hasnas.nas.config.sections import SearchSection
     from hasnas.search_spaces.space import Codes, SearchSpace
 
 CodesOfOne = tuple[int, ...]
@@ -38,7 +38,7 @@ class Strategy(Protocol):
         Args:
             codes: as proposed.
             value: larger is better; `None` or NaN if its evaluation failed.
-            costs: fields of `hasnas.nas.budget.COST_FIELDS`.
+            costs: fields of `hasnas.nas.budget.budget.COST_FIELDS`.
         """
         ...
 
@@ -93,22 +93,6 @@ class SearchProblem:
             verdicts = self.feasible(np.array(asked, canonical.dtype))
             self._known.update(zip(asked, verdicts.tolist(), strict=True))
         return canonical, np.array([bool(row) and self._known[row] for row in rows], bool)
-
-
-STRATEGIES: Registry[Callable[[SearchProblem], Strategy]] = Registry(
-    "search strategy",
-    {
-        "random": "hasnas.nas.strategies.random_search:RandomSearch",
-        "regularized_evolution": "hasnas.nas.nni_engine.evolution:RegularizedEvolution",
-        "nsga2": "hasnas.nas.strategies.genetic:NSGA2",
-        "nsga3": "hasnas.nas.strategies.genetic:NSGA3",
-        "optuna_tpe": "hasnas.nas.strategies.optuna_tpe:OptunaTPE",
-        "predictor": "hasnas.nas.strategies.predictor:PredictorSearch",
-        "cell_by_cell": "hasnas.nas.strategies.cell_by_cell:CellByCell",
-        "supernet_pruning": "hasnas.nas.strategies.supernet_pruning:SupernetPruning",
-    },
-    "hasnas.strategies",
-)
 
 
 def create_strategy(name: str, problem: SearchProblem) -> Strategy:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hasnas.nas.budget import COST_FIELDS, LIMITS
-from hasnas.nas.objectives import Goal, front, goal_of
-from hasnas.nas.trial import Trial
+from hasnas.nas.budget.budget import COST_FIELDS, LIMITS
+from hasnas.nas.history.goal import Goal, front, goal_of
+from hasnas.nas.history.trial import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,20 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from hasnas.files import write_atomic
-from hasnas.nas.budget import COST_FIELDS, LIMITS, format_cost
-from hasnas.nas.objectives import Goal
-from hasnas.nas.quality import CLASSIFICATION, QUALITIES, Quality
-from hasnas.nas.retrained import RetrainedNetwork
-from hasnas.nas.trial import Trial
+from hasnas.nas.budget.budget import COST_FIELDS, LIMITS, format_cost
+from hasnas.nas.history.goal import Goal
+from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality
+from hasnas.nas.history.returned import RetrainedNetwork
+from hasnas.nas.history.trial import Trial
 
-from .figures import (
-    cell_drawing,
-    energy_by_layer,
-    firing_rates,
-    progress,
-    quality_against_costs,
-    to_svg,
-)
+from .figures import cell_drawing, energy_by_layer, firing_rates, progress, quality_against_costs, to_svg
 from .html import Markup, Text, card, details, element, link, page, table
 from .report_data import ReportData, ReturnedNetwork, collect
 

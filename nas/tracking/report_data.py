@@ -10,15 +10,16 @@ from typing import Any
 from hasnas.cim_estimator import Activity, estimate, load_hardware
 from hasnas.errors import HasnasError
 from hasnas.files import read_text
-from hasnas.nas.config import RunConfig
-from hasnas.nas.layout import CONFIG_FILE, LEDGER_FILE
-from hasnas.nas.ledger import read_ledger
-from hasnas.nas.retrained import RetrainedNetwork, returned_networks
-from hasnas.nas.status import load_run_config, run_status
+from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
+from hasnas.nas.history.ledger import read_ledger
+from hasnas.nas.history.returned import RetrainedNetwork, returned_networks
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.training.folders import read_activity, retrain_directory
-from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
+
+from .status import load_run_config, run_status
 
 RATE_PREFIX = "firing_rate/"
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hasnas.files import write_atomic
-from hasnas.nas.budget import COST_FIELDS
-from hasnas.nas.layout import LEDGER_FILE
-from hasnas.nas.ledger import read_ledger
-from hasnas.nas.objectives import front, goal_of
-from hasnas.nas.retrained import returned_front
-from hasnas.nas.trial import Trial
+from hasnas.nas.budget.budget import COST_FIELDS
+from hasnas.nas.history.goal import front, goal_of
+from hasnas.nas.history.layout import LEDGER_FILE
+from hasnas.nas.history.ledger import read_ledger
+from hasnas.nas.history.returned import returned_front
+from hasnas.nas.history.trial import Trial
 
 PARETO_FILE = "pareto.csv"
 NAMES = ("stage", "id", "key", "seed", "codes")

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hasnas.errors import BadInputError
-from hasnas.nas.budget import COST_FIELDS, LIMITS, Budget, format_cost
-from hasnas.nas.objectives import PART_PREFIX, SCORE_PREFIX, Goal, front, rank
-from hasnas.nas.quality import CLASSIFICATION, Quality
-from hasnas.nas.retrained import RetrainedNetwork, returned_front, returned_networks
-from hasnas.nas.trial import Trial
+from hasnas.nas.budget.budget import COST_FIELDS, LIMITS, Budget, format_cost
+from hasnas.nas.history.goal import PART_PREFIX, SCORE_PREFIX, Goal, front, rank
+from hasnas.nas.history.quality import CLASSIFICATION, Quality
+from hasnas.nas.history.returned import RetrainedNetwork, returned_front, returned_networks
+from hasnas.nas.history.trial import Trial
 
 from .event_file import (
     EventFile,
@@ -32,7 +32,7 @@ from .event_file import (
 from .figures import progress, quality_against_cost, to_png
 
 if TYPE_CHECKING:
-    from hasnas.nas.config import RunConfig
+    from hasnas.nas.config.loading import RunConfig
 
 logger = logging.getLogger(__name__)
 

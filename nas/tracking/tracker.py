@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from hasnas.nas.quality import CLASSIFICATION, Quality
-from hasnas.nas.trial import Trial
+from hasnas.nas.history.quality import CLASSIFICATION, Quality
+from hasnas.nas.history.trial import Trial
 
 if TYPE_CHECKING:
-    from hasnas.nas.config import RunConfig
+    from hasnas.nas.config.loading import RunConfig
 
 FOLDER = "tensorboard"
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
-from hasnas.nas.data import Split, batches
+from hasnas.nas.data.samples import Split, batches
 from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.layers import Neuron
 from hasnas.search_spaces.network import SpikingNetwork

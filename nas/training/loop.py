@@ -14,8 +14,8 @@ from torch import Tensor
 
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.errors import BadInputError, HasnasError
-from hasnas.nas.compat import repair_imports
-from hasnas.nas.data import Splits, batches
+from hasnas.nas.data.samples import Splits, batches
+from hasnas.nas.environment.torchvision_repair import repair_imports
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .augmentation import augment, mix

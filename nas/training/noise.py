@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hasnas.cim_estimator.nonideal import NonidealSpec, program, to_conductances, to_weights
 from hasnas.errors import BadInputError
-from hasnas.nas.robustness.forms import column_units, form_of
+from hasnas.nas.training.crossbar_forms import column_units, form_of
 from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear
 
 from .state import derived_seed
@@ -25,8 +25,8 @@ class WeightNoise:
     where chip(w) are the weights that the conductances of a freshly programmed chip stand for: rounding to the cells'
     levels, variation between devices and between programmings, programming error, retention and stuck cells. Inputs,
     read noise, converters and wires stay perfect. Cells of layers with weights of few bits hold the integer codes, as
-    in `hasnas.nas.robustness`: d is the error of the code times what a code of that output is worth. The gradient at
-    the perturbed weights updates the unperturbed ones.
+    in `hasnas.nas.imperfect_chips`: d is the error of the code times what a code of that output is worth. The gradient
+    at the perturbed weights updates the unperturbed ones.
 
     Args:
         network: its layers are perturbed in place.

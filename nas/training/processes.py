@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from hasnas.errors import BadInputError, HasnasError
-from hasnas.nas.data import Normalisation, Split, Splits
+from hasnas.nas.data.samples import Normalisation, Split, Splits
 
 from .settings import RetrainSettings
 

@@ -11,22 +11,14 @@ from typing import Any
 from torch import Tensor
 
 from hasnas.errors import BadInputError
-from hasnas.nas.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from hasnas.nas.data import Splits
+from hasnas.nas.data.samples import Splits
+from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop
 from .processes import process_number
 from .settings import RetrainSettings
-from .state import (
-    BEST,
-    MODEL,
-    load_tensors,
-    optimizer_tensors,
-    restore_optimizer,
-    with_prefix,
-    without_prefix,
-)
+from .state import BEST, MODEL, load_tensors, optimizer_tensors, restore_optimizer, with_prefix, without_prefix
 
 
 def identity_of(architecture: Mapping[str, Any], settings: RetrainSettings, seed: int) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from torch import Tensor
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
 from hasnas.files import write_atomic
-from hasnas.nas.checkpoint import save_checkpoint
-from hasnas.nas.conversion import TRAINING_METHODS
-from hasnas.nas.data import Splits, batches, load_splits
+from hasnas.nas.config.plugins import TRAINING_METHODS
+from hasnas.nas.data.samples import Splits, batches, load_splits
+from hasnas.nas.history.checkpoint import save_checkpoint
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from hasnas.errors import BadInputError, nearest
-from hasnas.nas.conversion import TRAINING_METHODS
+from hasnas.nas.config.plugins import TRAINING_METHODS
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SURROGATES = ("arctan", "sigmoid", "triangle", "piecewise")

@@ -11,7 +11,7 @@ import torch
 
 from hasnas.cim_estimator import Activity, estimate_costs, load_hardware
 from hasnas.errors import BadInputError
-from hasnas.nas.pricing import Pricer
+from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
 from hasnas.nas.scoring.graph_features import canonical_classes, graph_features
 from hasnas.search_spaces import Architecture, Macro

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 
 from hasnas.cim_estimator import Activity, load_hardware
-from hasnas.nas.budget import Budget
-from hasnas.nas.config import load_config
-from hasnas.nas.config_sections import SearchSection
+from hasnas.nas.budget.budget import Budget
+from hasnas.nas.budget.pricer import Pricer
+from hasnas.nas.budget.region import admission
+from hasnas.nas.config.loading import load_config
+from hasnas.nas.config.sections import SearchSection
 from hasnas.nas.executors import Executor, create_executor
-from hasnas.nas.ledger import Ledger, equal_ledgers, read_ledger
-from hasnas.nas.pricing import Pricer
-from hasnas.nas.region import admission
+from hasnas.nas.history.ledger import Ledger, equal_ledgers, read_ledger
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.stages.context import RunContext
 from hasnas.nas.stages.progress import Console
 from hasnas.nas.stages.screen import run_screen
 from hasnas.nas.stages.search import run_search
 from hasnas.nas.strategies import STRATEGIES, SearchProblem, Strategy, create_strategy
 from hasnas.nas.strategies.strategy import CostObjective
-from hasnas.nas.trial import Trial
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import all_codes

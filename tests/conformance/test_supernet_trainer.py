@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from hasnas.errors import BadInputError
-from hasnas.nas.data import Split
-from hasnas.nas.nni_engine.cost_table import fit_cost_table
-from hasnas.nas.nni_engine.settings import (
+from hasnas.nas.data.samples import Split
+from hasnas.nas.supernet.cost_table import fit_cost_table
+from hasnas.nas.supernet.settings import (
     DIFFERENTIABLE,
     SUPERNET_TRAINERS,
     Choosing,
@@ -22,7 +22,7 @@ from hasnas.nas.nni_engine.settings import (
     TrainedSupernet,
     TrainingProgress,
 )
-from hasnas.nas.nni_engine.sharing import inherit, shared_layers
+from hasnas.nas.supernet.sharing import inherit, shared_layers
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hasnas.errors import BadInputError
-from hasnas.nas.checkpoint import load_checkpoint
-from hasnas.nas.ledger import equal_ledgers, read_ledger
+from hasnas.nas.history.checkpoint import load_checkpoint
+from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import dry_run, resume_run, start_run
 from hasnas.nas.stages.supernet import WEIGHTS_FILE
 from hasnas.nas.tracking.event_file import read_scalars

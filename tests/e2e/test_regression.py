@@ -17,14 +17,14 @@ from hasnas.datasets.bragg import BRAGG_PEAKS, FRAMES_FILE
 from hasnas.datasets.source import DATASETS
 from hasnas.errors import BadInputError
 from hasnas.nas.commands.configs import validate_config
-from hasnas.nas.data import load_splits
+from hasnas.nas.data.samples import load_splits
 from hasnas.nas.export.saved_network import load_network
-from hasnas.nas.ledger import read_ledger
-from hasnas.nas.objectives import merit
+from hasnas.nas.history.goal import merit
+from hasnas.nas.history.ledger import read_ledger
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.run import start_run
-from hasnas.nas.status import describe_runs, describe_status, list_runs, run_status
 from hasnas.nas.tracking.event_file import read_scalars
-from hasnas.nas.trial import Trial
+from hasnas.nas.tracking.status import describe_runs, describe_status, list_runs, run_status
 
 ERROR, TEST_ERROR = "validation_mean_absolute_error", "test_mean_absolute_error"
 SHORT = [

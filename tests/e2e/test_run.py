@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from hasnas.errors import BadInputError, NothingFitsError
-from hasnas.nas.ledger import equal_ledgers, read_ledger
+from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import resume_run, start_run
-from hasnas.nas.status import describe_runs, describe_status, list_runs, run_status
+from hasnas.nas.tracking.status import describe_runs, describe_status, list_runs, run_status
 
 HASNAS = [sys.executable, "-m", "hasnas"]
 

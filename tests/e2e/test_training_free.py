@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from hasnas.nas.ledger import equal_ledgers, read_ledger
-from hasnas.nas.objectives import front
+from hasnas.nas.history.goal import front
+from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import resume_run, start_run
-from hasnas.nas.status import describe_status, run_status
 from hasnas.nas.tracking.event_file import read_scalars
+from hasnas.nas.tracking.status import describe_status, run_status
 
 SCORED = ["search.score=trainability", "search.strategy=cell_by_cell", "search.evaluations=12", "search.batch=4"]
 SHORT = ["retrain.top=1", "retrain.epochs=1"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hasnas.errors import BadInputError, HasnasError
-from hasnas.nas.checkpoint import load_checkpoint
-from hasnas.nas.config import load_config
-from hasnas.nas.ledger import read_ledger
+from hasnas.nas.config.loading import load_config
+from hasnas.nas.history.checkpoint import load_checkpoint
+from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.run import dry_run, start_run
 from hasnas.nas.training.folders import BEST_FILE, LAST_FILE, retrain_directory
 from hasnas.nas.training.loop import has_bfloat16

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hasnas.nas.cli import run_command
-from hasnas.nas.config import load_config
+from hasnas.nas.config.loading import load_config
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
@@ -150,7 +150,7 @@ def test_a_bad_config_is_refused_by_the_real_command_without_a_traceback(here: P
 
 
 def test_a_bug_keeps_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("hasnas.nas.status.list_runs", lambda directory: 1 / 0)
+    monkeypatch.setattr("hasnas.nas.tracking.status.list_runs", lambda directory: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_command(["ls"])
 
@@ -161,7 +161,7 @@ def test_an_interrupt_is_told_how_to_go_on(
     def interrupted(directory: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hasnas.nas.status.list_runs", interrupted)
+    monkeypatch.setattr("hasnas.nas.tracking.status.list_runs", interrupted)
     assert run_command(["ls"]) == 130
     assert "hasnas search --resume RUN" in capsys.readouterr().err
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hasnas.cim_estimator import Activity, HardwareSpec, LayerSpec, Workload, estimate, load_hardware
-from hasnas.cim_estimator.crossbars import place
-from hasnas.cim_estimator.units import format_quantity, parse_quantity
+from hasnas.cim_estimator.hardware.units import format_quantity, parse_quantity
+from hasnas.cim_estimator.model.crossbars import place
 
 _SIZES = st.integers(1, 9)
 _CHANNELS = st.integers(1, 200)

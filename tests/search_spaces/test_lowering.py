@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hasnas.cim_estimator import estimate, load_hardware
-from hasnas.cim_estimator.workload import LayerKind, Workload
+from hasnas.cim_estimator.workload.workload import LayerKind, Workload
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.hasnas import HASNASSpace

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hasnas.cim_estimator.yaml_files import parse_yaml
+from hasnas.cim_estimator.hardware.yaml_files import parse_yaml
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Macro
 from hasnas.search_spaces.autosnn import AutoSNNSpace

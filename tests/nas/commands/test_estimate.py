@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from hasnas.errors import BadInputError
-from hasnas.nas.budget import COST_FIELDS
+from hasnas.nas.budget.budget import COST_FIELDS
 from hasnas.nas.cli import run_command
 from hasnas.nas.commands.estimate import Question, answer, read_activity, read_workload
-from hasnas.nas.config import dump_config, load_config
+from hasnas.nas.config.loading import dump_config, load_config
 from hasnas.nas.export.run_export import export_run
-from hasnas.nas.ledger import Ledger
+from hasnas.nas.history.ledger import Ledger
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.training.retrain import ACTIVITY_FILE, RetrainTask, retrain_directory, run_retrain_task
 from hasnas.nas.training.settings import RetrainSettings
-from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro

@@ -7,7 +7,7 @@ import yaml
 
 from hasnas.errors import BadInputError
 from hasnas.files import sha256_of
-from hasnas.nas.data import Split, Splits, training_normalisation
+from hasnas.nas.data.samples import Split, Splits, training_normalisation
 from hasnas.nas.export.run_export import (
     FORMATS,
     TrainedNetwork,
@@ -17,10 +17,10 @@ from hasnas.nas.export.run_export import (
     returned_trials,
 )
 from hasnas.nas.export.saved_network import load_network
-from hasnas.nas.ledger import Ledger
+from hasnas.nas.history.ledger import Ledger
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.training.retrain import retrain, retrain_directory
 from hasnas.nas.training.settings import RetrainSettings
-from hasnas.nas.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hasnas.errors import BadInputError
-from hasnas.nas.checkpoint import load_checkpoint, save_checkpoint
+from hasnas.nas.history.checkpoint import load_checkpoint, save_checkpoint
 from hasnas.nas.stages.evaluation import RATE_PREFIX, DataReference, InheritedTask, evaluate_inherited, splits_of
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.network import build_network

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hasnas.nas.config_sections import SearchSection
+from hasnas.nas.config.sections import SearchSection
 from hasnas.nas.strategies import SearchProblem, create_strategy
 from hasnas.nas.strategies.cell_by_cell import CellByCell, cells_of, minimal_member
 from hasnas.search_spaces.macro import Macro

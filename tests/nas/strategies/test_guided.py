@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hasnas.errors import BadInputError
-from hasnas.nas.config_sections import SearchSection
+from hasnas.nas.config.sections import SearchSection
 from hasnas.nas.scoring.counters import Counts
 from hasnas.nas.scoring.graph_features import canonical_classes
 from hasnas.nas.strategies import SearchProblem, Strategy, create_strategy

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hasnas.nas.config_sections import SearchSection
+from hasnas.nas.config.sections import SearchSection
 from hasnas.nas.strategies import SearchProblem
 from hasnas.nas.strategies.supernet_pruning import SupernetPruning
 from hasnas.search_spaces.macro import Macro

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hasnas.nas.config import RunConfig, config_from_tree, dump_config
-from hasnas.nas.ledger import Ledger
-from hasnas.nas.quality import REGRESSION
-from hasnas.nas.trial import Trial
+from hasnas.nas.config.loading import RunConfig, config_from_tree, dump_config
+from hasnas.nas.history.ledger import Ledger
+from hasnas.nas.history.quality import REGRESSION
+from hasnas.nas.history.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro

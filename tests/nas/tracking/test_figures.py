@@ -3,10 +3,10 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hasnas.nas.budget import LIMITS
+from hasnas.nas.budget.budget import LIMITS
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import figures
 from hasnas.nas.tracking.figures import axis_unit, cell_drawing, quality_against_cost, quality_against_costs
-from hasnas.nas.trial import Trial
 
 SVG = "{http://www.w3.org/2000/svg}"
 

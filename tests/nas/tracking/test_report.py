@@ -7,13 +7,13 @@ import yaml
 
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
-from hasnas.nas.ledger import Ledger
-from hasnas.nas.retrained import RetrainedNetwork
+from hasnas.nas.history.ledger import Ledger
+from hasnas.nas.history.returned import RetrainedNetwork
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import write_views
 from hasnas.nas.tracking.report import render_report, write_report
 from hasnas.nas.tracking.report_data import ReportData, collect
 from hasnas.nas.training.folders import ACTIVITY_FILE, retrain_directory
-from hasnas.nas.trial import Trial
 
 VOID = {"meta", "br"}
 

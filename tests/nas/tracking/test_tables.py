@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from hasnas.errors import BadInputError
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.tables import pareto_csv, write_pareto
-from hasnas.nas.trial import Trial
 
 
 def test_the_front_of_each_stage_is_listed_best_first(history: list[Trial]):

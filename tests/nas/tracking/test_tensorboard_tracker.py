@@ -6,12 +6,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 
 from hasnas.errors import BadInputError
-from hasnas.nas.config import RunConfig
-from hasnas.nas.quality import REGRESSION
+from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.history.quality import REGRESSION
+from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import Tracker, create_tracker
 from hasnas.nas.tracking.event_file import read_scalars
 from hasnas.nas.tracking.tensorboard_tracker import RunFacts, TensorBoardTracker
-from hasnas.nas.trial import Trial
 
 
 def accumulate(directory: Path) -> EventAccumulator:

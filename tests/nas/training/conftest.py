@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from hasnas.nas.data import Split, Splits, load_splits
+from hasnas.nas.data.samples import Split, Splits, load_splits
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro

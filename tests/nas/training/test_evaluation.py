@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from hasnas.errors import BadInputError
-from hasnas.nas.data import Split, Splits, batches
+from hasnas.nas.data.samples import Split, Splits, batches
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity, recalibrate_batch_norm
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from hasnas.nas.data import Splits
+from hasnas.nas.data.samples import Splits
 from hasnas.nas.training.loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture

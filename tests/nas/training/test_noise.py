@@ -5,10 +5,10 @@ from torch import nn
 
 from hasnas.cim_estimator.nonideal import NonidealSpec, load_nonideal, program, to_conductances, to_weights
 from hasnas.errors import BadInputError
-from hasnas.nas.data import Split
-from hasnas.nas.robustness import evaluate_on_chips
-from hasnas.nas.robustness.forms import form_of
-from hasnas.nas.robustness.layer import ChipLayer, Reading
+from hasnas.nas.data.samples import Split
+from hasnas.nas.imperfect_chips import evaluate_on_chips
+from hasnas.nas.imperfect_chips.layer import ChipLayer, Reading
+from hasnas.nas.training.crossbar_forms import form_of
 from hasnas.nas.training.noise import WeightNoise, effective_weight, weight_error
 from hasnas.search_spaces.layers import Conv2d
 from hasnas.search_spaces.quantization import QuantisedConv2d

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hasnas.errors import HasnasError
-from hasnas.nas.data import Normalisation, Split, Splits, TargetScale
+from hasnas.nas.data.samples import Normalisation, Split, Splits, TargetScale
 from hasnas.nas.training.loop import EpochBatches, TrainingDivergedError
 from hasnas.nas.training.processes import _listen, _load_splits, _save_splits
 from hasnas.nas.training.retrain import retrain

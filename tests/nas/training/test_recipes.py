@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional
 
 from hasnas.errors import BadInputError
-from hasnas.nas.checkpoint import load_checkpoint
-from hasnas.nas.data import Normalisation, Split, Splits, batches
+from hasnas.nas.data.samples import Normalisation, Split, Splits, batches
+from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.training import loop as loop_module
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity
 from hasnas.nas.training.loop import TrainingDivergedError, check_machine, has_bfloat16

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from hasnas.cim_estimator.estimator import synaptic_operations
+from hasnas.cim_estimator.model.estimator import synaptic_operations
 from hasnas.nas.training.parts import forward_pass
 from hasnas.nas.training.regularisation import multiply_accumulates, operation_shares, rate_penalty
 from hasnas.nas.training.settings import RegularisationSettings

@@ -10,9 +10,9 @@ import torch
 
 from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.errors import BadInputError
-from hasnas.nas.checkpoint import load_checkpoint
-from hasnas.nas.data import Splits
-from hasnas.nas.robustness import evaluate_on_chips
+from hasnas.nas.data.samples import Splits
+from hasnas.nas.history.checkpoint import load_checkpoint
+from hasnas.nas.imperfect_chips import evaluate_on_chips
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.folders import read_activity, retrain_directory
 from hasnas.nas.training.loop import TrainingDivergedError, steps_per_epoch

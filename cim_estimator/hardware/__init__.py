@@ -1,0 +1,1 @@
+"""The chip: its description, presets, units and constants, read and checked."""

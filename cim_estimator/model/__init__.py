@@ -1,0 +1,1 @@
+"""Workload -> costs, for one candidate or a population."""

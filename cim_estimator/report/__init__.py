@@ -1,0 +1,1 @@
+"""Costs as people and other tools read them."""

@@ -1,0 +1,1 @@
+"""What is priced: layers as arrays, layer lists, assumptions about spikes."""

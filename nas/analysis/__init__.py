@@ -1,0 +1,1 @@
+"""Which operations of a space are worth searching."""

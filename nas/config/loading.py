@@ -1,0 +1,271 @@
+"""One YAML, checked, is one run: reading it, changing single keys, saving it, and telling two runs apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+
+from hasnas.errors import BadInputError, nearest
+from hasnas.files import read_text, sha256_of
+
+from .plugins import SCORES, STRATEGIES, TRAINING_METHODS
+from .sections import (
+    BudgetSection,
+    DatasetSection,
+    ExportSection,
+    HardwareSection,
+    NonidealSection,
+    ScreenSection,
+    SearchSection,
+    Section,
+    SpaceSection,
+    SupernetSection,
+    expand_hardware,
+)
+from .training import RetrainSection
+from .yaml_text import apply_override, one_line, parse_override, parse_yaml, to_yaml
+
+PACKAGES = ("hasnas", "torch", "spikingjelly", "nni", "numpy", "pytorch-lightning")
+
+
+def _directory_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError("a name is letters, digits, '.', '_' and '-', at most 100 of them")
+    return name
+
+
+class RunConfig(Section):
+    """Everything that decides the result of a run.
+
+    Args:
+        name: name of the run and of its directory.
+        seed: source of all randomness.
+        dataset, space, hardware, budget, screen, supernet, search, retrain, nonideal, export: see `config_sections`.
+        versions: packages that a saved config was made with; for the reader, not part of the run's identity.
+    """
+
+    name: Annotated[str, AfterValidator(_directory_name)]
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    dataset: DatasetSection
+    space: SpaceSection = SpaceSection()
+    hardware: Annotated[HardwareSection, BeforeValidator(expand_hardware)]
+    budget: BudgetSection = BudgetSection()
+    screen: ScreenSection = ScreenSection()
+    supernet: SupernetSection = SupernetSection()
+    search: SearchSection = SearchSection()
+    retrain: RetrainSection = RetrainSection()
+    nonideal: NonidealSection = NonidealSection()
+    export: ExportSection = ExportSection()
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run's YAML and change single keys.
+
+    Args:
+        path: the YAML file.
+        overrides: texts such as `"budget.energy=2 uJ"` or `"hardware=rram-32nm"`, applied in order.
+
+    Returns:
+        The config; paths of a hardware description or a space relative to the YAML file have become absolute.
+
+    Raises:
+        BadInputError: in one line with file (or override), dotted key and remedy, for whatever is wrong.
+    """
+    tree = parse_yaml(read_text(path), str(path))
+    if not isinstance(tree, dict):
+        raise BadInputError(f"{path} holds no keys; a config starts with 'name: ...' and 'dataset: ...'")
+    changed: dict[str, str] = {}
+    for text in overrides:
+        key, value = parse_override(text)
+        if key.startswith("hardware."):
+            tree["hardware"] = expand_hardware(tree.get("hardware"))
+        apply_override(tree, key, value)
+        changed[key] = text
+    return resolve_paths(config_from_tree(tree, str(path), changed), Path(path).parent)
+
+
+def config_from_tree(tree: Any, where: str, overrides: dict[str, str] | None = None) -> RunConfig:
+    """A config from plain data.
+
+    Args:
+        tree: nested dicts as the YAML gives them.
+        where: file name for messages.
+        overrides: dotted key -> the command-line text that set it, for messages.
+
+    Raises:
+        BadInputError: for the first thing that is wrong; the number of others is added.
+
+    >>> config_from_tree({"name": "a", "dataset": {"name": "digits"}, "hardware": "rram-32nm", "sead": 1}, "a.yaml")
+    Traceback (most recent call last):
+        ...
+    hasnas.errors.BadInputError: a.yaml: unknown key 'sead'; did you mean 'seed'? Known: budget, dataset, export, \
+hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versions
+    """
+    try:
+        config = RunConfig.model_validate(tree)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        message = _describe(problems[0], where, overrides or {})
+        others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise BadInputError(one_line(message + others)) from error
+    _check_names(config, where, overrides or {})
+    _check_one_shot(config, where, overrides or {})
+    return config
+
+
+def resolve_paths(config: RunConfig, directory: Path) -> RunConfig:
+    """The config with the paths of hardware description and space made absolute, relative to the YAML's folder."""
+    for section, key in (("hardware", "path"), ("space", "file")):
+        part = getattr(config, section)
+        given = getattr(part, key)
+        if given is not None:
+            beside = directory / Path(given).expanduser()
+            absolute = (beside if beside.exists() else Path(given).expanduser()).resolve()
+            config = config.model_copy(update={section: part.model_copy(update={key: str(absolute)})})
+    return config
+
+
+def config_identity(config: RunConfig) -> str:
+    """A hash of all that decides the result; runs with equal identities may share a directory.
+
+    Where the dataset's files lie and which packages were installed do not count; the content of a hardware description
+    or a space of one's own does. Keys at their defaults do not count either, so that runs from before a key existed can
+    still be resumed.
+    """
+    excluded: dict[str, Any] = {"versions": True, "dataset": {"root"}, "hardware": {"path"}, "space": {"file"}}
+    tree = config.model_dump(mode="json", exclude=excluded, exclude_defaults=True)
+    for section, key, path in (("hardware", "path", config.hardware.path), ("space", "file", config.space.file)):
+        if path is None:
+            continue
+        try:
+            tree.setdefault(section, {})["sha256"] = sha256_of(path)
+        except OSError as error:
+            raise BadInputError(f"{section}.{key}: cannot read {path}: {error.strerror or error}") from error
+    return hashlib.blake2b(json.dumps(tree, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def dump_config(config: RunConfig) -> str:
+    """The resolved config as YAML, with the versions of the packages in use; `load_config` reads it back."""
+    tree = config.model_dump(mode="json")
+    tree["versions"] = package_versions()
+    return to_yaml(tree)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that decide a result, of Python, and the platform; absent packages are left out."""
+    versions = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
+    """Refuse names that nothing is registered under, without importing what they stand for."""
+    from hasnas.cim_estimator.hardware.presets_reader import hardware_names
+    from hasnas.datasets.encoding import ENCODINGS
+    from hasnas.datasets.source import DATASETS
+    from hasnas.datasets.tonic_adapter import PREFIX
+    from hasnas.search_spaces.operations import OPERATIONS
+    from hasnas.search_spaces.space import SPACES
+
+    coding = config.dataset.encoding
+    chosen: list[tuple[str, str | None, Sequence[str]]] = [
+        ("dataset.name", None if config.dataset.name.startswith(PREFIX) else config.dataset.name, DATASETS.names()),
+        ("dataset.encoding.name", None if coding is None else coding.name, ENCODINGS.names()),
+        ("space.name", None if config.space.file else config.space.name, SPACES.names()),
+        ("hardware.preset", config.hardware.preset, hardware_names()),
+        ("search.strategy", config.search.strategy, STRATEGIES.names()),
+        ("retrain.method", config.retrain.method, TRAINING_METHODS.names()),
+        ("search.score", config.search.score, SCORES.names()),
+        *(("space.operations", name, [*OPERATIONS, *_named(name)]) for name in config.space.operations or ()),
+    ]
+    for key, name, known in chosen:
+        if name is not None and name not in known:
+            place = _place(key, where, overrides)
+            raise BadInputError(one_line(f"{place}: unknown {key} '{name}'{nearest(name, known)}"))
+
+
+def _named(operation: str) -> list[str]:
+    """The operation's name, if it says what an operation does."""
+    from hasnas.search_spaces.operations import operation_named
+
+    try:
+        return [operation_named(operation).name]
+    except BadInputError:
+        return []
+
+
+def _check_one_shot(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
+    """Refuse a differentiable supernet over choices that it cannot mix."""
+    section, trained = config.supernet, config.supernet.enabled and config.search.score is None
+    if trained and section.strategy != "random_one_shot" and config.space.feedback:
+        place = _place("space.feedback", where, overrides)
+        raise BadInputError(
+            f"{place}: supernet.strategy '{section.strategy}' mixes forward edges only, and a pair with feedback is "
+            "one choice over both directions; set space.feedback to false or supernet.strategy to random_one_shot"
+        )
+
+
+def _place(key: str, where: str, overrides: dict[str, str]) -> str:
+    """The override that set a key, or the file."""
+    for changed, text in reversed(overrides.items()):
+        if key == changed or key.startswith(changed + ".") or changed.startswith(key + "."):
+            return f"override '{text}'"
+    return where
+
+
+def _describe(problem: Any, where: str, overrides: dict[str, str]) -> str:
+    """One line for one complaint of pydantic."""
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path)
+    place = _place(key, where, overrides)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_beside(path)
+        return f"{place}: unknown key '{key}'{nearest(path[-1], known)}"
+    if problem["type"] == "missing":
+        return f"{place}: '{key}' is missing; add it"
+    value = _shown(problem["input"])
+    if problem["type"] in ("model_type", "model_attributes_type"):
+        return f"{place}: {key} is {value}; it is a section with the keys {', '.join(_keys_beside([*path, '']))}"
+    reason = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if isinstance(problem["input"], dict):
+        return f"{place}: {key}: {reason}"
+    hint = ""
+    if problem["type"] == "literal_error" and isinstance(problem["input"], str):
+        hint = nearest(problem["input"], [word.strip("'") for word in reason.replace(" or ", ", ").split(", ")])
+        return f"{place}: {key} is {value}{hint}"
+    wanted = reason if problem["type"] == "value_error" else f"it must be {_plain_words(reason)}"
+    return f"{place}: {key} is {value}; {wanted}"
+
+
+def _plain_words(reason: str) -> str:
+    words = {"a valid integer": "a whole number", "a valid number": "a number", "a valid string": "text"}
+    words |= {"a valid boolean": "true or false", "a valid tuple": "a list"}
+    return words.get(reason, reason[:1].lower() + reason[1:])
+
+
+def _keys_beside(path: Sequence[str]) -> list[str]:
+    """The keys of the section that `path` ends in."""
+    section: type[BaseModel] = RunConfig
+    for part in path[:-1]:
+        inner = section.model_fields[part].annotation
+        section = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else section
+    return sorted(section.model_fields)
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML shows it, shortened."""
+    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

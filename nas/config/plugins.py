@@ -1,0 +1,73 @@
+"""The tables of plug-ins that a YAML may name, by import path: naming one imports nothing.
+
+What an entry must be is said by the seam of its room: `hasnas.nas.strategies.Strategy`, `hasnas.nas.scoring.Score`,
+`hasnas.nas.training.retrain.retrain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hasnas.registry import Registry
+
+STRATEGIES: Registry[Callable[..., Any]] = Registry(
+    "search strategy",
+    {
+        "random": "hasnas.nas.strategies.random_search:RandomSearch",
+        "regularized_evolution": "hasnas.nas.supernet.nni.evolution:RegularizedEvolution",
+        "nsga2": "hasnas.nas.strategies.genetic:NSGA2",
+        "nsga3": "hasnas.nas.strategies.genetic:NSGA3",
+        "optuna_tpe": "hasnas.nas.strategies.optuna_tpe:OptunaTPE",
+        "predictor": "hasnas.nas.strategies.predictor:PredictorSearch",
+        "cell_by_cell": "hasnas.nas.strategies.cell_by_cell:CellByCell",
+        "supernet_pruning": "hasnas.nas.strategies.supernet_pruning:SupernetPruning",
+    },
+    "hasnas.strategies",
+)
+
+# Scores that run each network, by the class that computes them.
+_RUN = {
+    "sahd": "forward_scores:SahdMean",
+    "sahd_sum": "forward_scores:SahdSum",
+    "sahd_normalised": "forward_scores:SahdNormalisedMean",
+    "sahd_normalised_sum": "forward_scores:SahdNormalisedSum",
+    "measured_balance": "forward_scores:MeasuredBalance",
+    "noise_sensitivity": "forward_scores:NoiseSensitivity",
+    "synflow": "network_scores:Synflow",
+    "snip": "network_scores:Snip",
+    "zico": "network_scores:ZiCo",
+    "jacobian": "network_scores:JacobianCovariance",
+}
+NETWORK_SCORES = tuple(_RUN)
+
+SCORES: Registry[Callable[[], Any]] = Registry(
+    "score",
+    {
+        "depth": "hasnas.nas.scoring.counters:Depth",
+        "live_convs": "hasnas.nas.scoring.counters:LiveConvs",
+        "live_edges": "hasnas.nas.scoring.counters:LiveEdges",
+        "mean_path_depth": "hasnas.nas.scoring.counters:MeanPathDepth",
+        "paths": "hasnas.nas.scoring.counters:Paths",
+        "parameters": "hasnas.nas.scoring.counters:Parameters",
+        "rate_balance": "hasnas.nas.scoring.rate_balance:RateBalance",
+        "balanced_depth": "hasnas.nas.scoring.rate_balance:BalancedDepth",
+        "isometric_depth": "hasnas.nas.scoring.isometry:IsometricDepth",
+        "trainability": "hasnas.nas.scoring.isometry:Trainability",
+        **{name: f"hasnas.nas.scoring.{attribute}" for name, attribute in _RUN.items()},
+    },
+    "hasnas.scores",
+)
+BASELINES = ("parameters", "live_convs", "live_edges", "depth")
+DEFAULT_SCORE = "trainability"
+
+TRAINING_METHODS: Registry[Callable[..., Any]] = Registry(
+    "training method",
+    {
+        "surrogate": "hasnas.nas.training.retrain:retrain",
+        "soft_lif": "hasnas.nas.training.methods.soft_lif:retrain",
+        "threshold_balance": "hasnas.nas.training.methods.threshold_balance:retrain",
+        "spike_response": "hasnas.nas.training.methods.spike_response:retrain",
+    },
+    "hasnas.training_methods",
+)

@@ -1,0 +1,402 @@
+"""The sections of a run's YAML: every key, its range and its default; training has `config_training`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from hasnas.datasets.encoded import Coding
+from hasnas.datasets.frames import Framing
+from hasnas.nas.budget.budget import Budget, parse_limit
+
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Rate = Annotated[float, Field(gt=0, le=10)]
+Share = Annotated[float, Field(ge=0, le=1)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+_ONE_OR_MORE = Field(strict=False, min_length=1)
+Names = Annotated[tuple[str, ...], _ONE_OR_MORE]
+BitCount = Annotated[int, Field(ge=0, le=16)]  # 0 is float
+NeuronName = Literal["lif", "plif", "if", "alif"]
+
+
+class Section(BaseModel):
+    """A part of a config: unknown keys, wrong types, NaN and infinity are refused, nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class FramingSection(Section):
+    """How event recordings become frames.
+
+    Args:
+        frames: number of frames of a sample; the network has as many timesteps.
+        by: `time` for frames of equal duration, `count` for frames of equally many events.
+        denoise_us: if positive, events that no neighbour supports within this time are dropped first.
+        unsorted: what to do where time goes back in a recording: `refuse` it or `sort` its events.
+    """
+
+    frames: Annotated[int, Field(ge=1, le=10_000)]
+    by: Literal["time", "count"] = "time"
+    denoise_us: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    unsorted: Literal["refuse", "sort"] = "refuse"
+
+
+class EncodingSection(Section):
+    """How static samples become spikes over time; without it images are shown as they are at every timestep.
+
+    Args:
+        name: `poisson` (rate), `latency` (time to first spike), `delta` (changes up and down, two channels for each),
+            `population` (eight channels for each), or `direct` (the values at every timestep).
+        timesteps: of a sample; the network has as many.
+        seed: decides the spikes of `poisson` and `population`, which are drawn once.
+    """
+
+    name: str
+    timesteps: Annotated[int, Field(ge=1, le=10_000)]
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+
+
+class DatasetSection(Section):
+    """Where samples come from.
+
+    Args:
+        name: a registered dataset, see `hasnas data ls`, or `tonic:<class>` for one of the package tonic.
+        root: folder that holds the datasets' files, by default the shared one; for `arrays` and `image-folder` the
+            file or folder itself.
+        validation_share: part of the train split that chooses between candidates.
+        framing: how event recordings become frames; null takes the dataset's own way.
+        encoding: how static samples become spikes over time; null shows them as they are at every timestep.
+    """
+
+    name: str
+    root: str | None = None
+    validation_share: OpenShare = 0.2
+    framing: FramingSection | None = None
+    encoding: EncodingSection | None = None
+
+    @property
+    def chosen_framing(self) -> Framing | Coding | None:
+        """The framing or the encoding as datasets take it."""
+        if self.encoding is not None:
+            return Coding(self.encoding.name, self.encoding.timesteps, self.encoding.seed)
+        chosen = self.framing
+        return None if chosen is None else Framing(chosen.frames, chosen.by, chosen.denoise_us, chosen.unsorted)
+
+    @model_validator(mode="after")
+    def _one_way_to_sequences(self) -> DatasetSection:
+        if self.encoding is not None and self.framing is not None:
+            raise ValueError("framing is for event recordings and encoding for static samples; remove one")
+        return self
+
+
+class MacroSection(Section):
+    """What surrounds the cells: the fields of `hasnas.search_spaces.macro.Macro` that the dataset leaves open."""
+
+    channels: Count = 128
+    timesteps: Annotated[int, Field(ge=1, le=10_000)] = 5
+    hidden: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
+    votes: Count = 10
+    stem_stride: Count = 1
+    final_pool: Count = 2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    tau: Annotated[float, Field(ge=1, le=1e6)] = 4 / 3
+    threshold: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    neuron: NeuronName = "lif"
+    weight_bits: BitCount = 0
+    membrane_bits: BitCount = 0
+    reduction: Literal["conv_avg_pool", "max_pool"] = "conv_avg_pool"
+    reductions: Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(strict=False)] | None = None
+
+
+class SearchedSection(Section):
+    """Fields of the macro that are searched too, each with its values; null for one that is not."""
+
+    timesteps: Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], _ONE_OR_MORE] | None = None
+    channels: Annotated[tuple[Count, ...], _ONE_OR_MORE] | None = None
+    threshold: Annotated[tuple[Annotated[float, Field(gt=0, le=1e6)], ...], _ONE_OR_MORE] | None = None
+    neuron: Annotated[tuple[NeuronName, ...], _ONE_OR_MORE] | None = None
+    weight_bits: Annotated[tuple[BitCount, ...], _ONE_OR_MORE] | None = None
+    membrane_bits: Annotated[tuple[BitCount, ...], _ONE_OR_MORE] | None = None
+
+    @property
+    def values(self) -> dict[str, tuple[int | float | str, ...]]:
+        """Those that are searched."""
+        return {name: values for name, values in self.model_dump().items() if values is not None}
+
+
+class SpaceSection(Section):
+    """What may be searched. What is null is as the space has it.
+
+    Args:
+        name: a registered search space; with `file`, the file's name.
+        file: a space of one's own, a YAML or Python file; relative paths start at the config's folder.
+        feedback: whether pairs of nodes may feed back, one timestep later.
+        cells: number of cells, or of blocks.
+        shared: whether all cells have the same genotype.
+        nodes: nodes of a cell.
+        operations: names of operations, `none` first in a cell.
+        searched: fields of the macro that are searched too.
+        macro: what surrounds the cells.
+    """
+
+    name: str = "snasnet"
+    file: str | None = None
+    feedback: bool | None = None
+    cells: Annotated[int, Field(ge=1, le=64)] | None = None
+    shared: bool | None = None
+    nodes: Annotated[int, Field(ge=2, le=16)] | None = None
+    operations: Names | None = None
+    searched: SearchedSection = SearchedSection()
+    macro: MacroSection = MacroSection()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a space is made with beside its macro, where the config says so."""
+        given = {name: getattr(self, name) for name in ("feedback", "cells", "shared", "nodes", "operations")}
+        return {name: value for name, value in given.items() if value is not None}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_as_its_file(cls, tree: Any) -> Any:
+        file = tree.get("file") if isinstance(tree, dict) else None
+        if not isinstance(file, str):
+            return tree
+        stem = Path(file).stem
+        if tree.get("name") not in (None, stem):
+            raise ValueError(f"name and file are given; remove the name, the space is that of {file}")
+        return {**tree, "name": stem}
+
+    @model_validator(mode="after")
+    def _options_are_in_the_file(self) -> SpaceSection:
+        if self.file is not None and Path(self.file).suffix in (".yaml", ".yml") and self.options:
+            raise ValueError(f"{', '.join(self.options)} beside a file; write it into {self.file}")
+        return self
+
+
+def _flatten(tree: Any) -> Any:
+    """Nested overrides as dotted keys with text values: `{crossbar: {rows: 64}}` is `{"crossbar.rows": "64"}`."""
+    if not isinstance(tree, dict):
+        return tree
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat.update({f"{key}.{inner}": text for inner, text in _flatten(value).items()})
+        elif value is None or isinstance(value, list) or (isinstance(value, float) and not math.isfinite(value)):
+            raise ValueError(f"override '{key}' needs a plain value")
+        else:
+            flat[key] = str(value).lower() if isinstance(value, bool) else str(value)
+    return flat
+
+
+class HardwareSection(Section):
+    """The chip: a preset by name or a description by path, and changes to single fields.
+
+    In YAML a plain text is enough: `hardware: rram-32nm`, or `hardware: my_chip.yaml`.
+
+    Args:
+        preset: name of a preset.
+        path: a description in YAML.
+        overrides: dotted field -> value, e.g. `{crossbar.rows: 64}` or nested.
+    """
+
+    preset: str | None = None
+    path: str | None = None
+    overrides: Annotated[dict[str, str], BeforeValidator(_flatten)] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> HardwareSection:
+        if (self.preset is None) == (self.path is None):
+            raise ValueError("give either 'preset' or 'path'")
+        return self
+
+    @property
+    def reference(self) -> str:
+        """The preset's name or the description's path, as `load_hardware` takes it."""
+        return str(self.preset if self.path is None else self.path)
+
+
+def expand_hardware(value: Any) -> Any:
+    """The long form of a hardware section that is a plain text."""
+    if not isinstance(value, str):
+        return value
+    is_path = "/" in value or Path(value).suffix in (".yaml", ".yml")
+    return {"path": value} if is_path else {"preset": value}
+
+
+def _limit(name: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value is None:
+            return None
+        number = parse_limit(name, value)
+        return int(number) if name == "parameters" else str(value)
+
+    return BeforeValidator(check)
+
+
+class BudgetSection(Section):
+    """Limits that every proposed network must meet; a limit that is left out is no limit.
+
+    Args:
+        parameters: trainable parameters, a count.
+        memory: stored bits, membranes included, e.g. `"500 kbit"`.
+        area: chip area, e.g. `"0.5 mm^2"`.
+        latency: time per sample over all timesteps, e.g. `"3 ms"`.
+        energy: energy per sample over all timesteps, e.g. `"2 uJ"`.
+    """
+
+    parameters: Annotated[int | None, _limit("parameters")] = None
+    memory: Annotated[str | None, _limit("memory")] = None
+    area: Annotated[str | None, _limit("area")] = None
+    latency: Annotated[str | None, _limit("latency")] = None
+    energy: Annotated[str | None, _limit("energy")] = None
+
+    def limits(self) -> Budget:
+        """The budget in SI units."""
+        return Budget.from_text(
+            {"parameters": self.parameters, "memory": self.memory, "area": self.area}
+            | {"latency": self.latency, "energy": self.energy}
+        )
+
+
+class ScreenSection(Section):
+    """Pricing before any network runs.
+
+    Args:
+        enabled: whether the space is priced up front; proposals are checked against the budget in any case.
+        activity: `"dense"` (every input spikes) or `"assumed"` (the same share of inputs everywhere).
+        rate: that share, for `"assumed"`.
+        sample: candidates to price where the space is larger.
+    """
+
+    enabled: bool = True
+    activity: Literal["dense", "assumed"] = "dense"
+    rate: Share | None = None
+    sample: Annotated[int, Field(ge=1, le=100_000_000)] = 1_000_000
+
+    @model_validator(mode="after")
+    def _rate_where_needed(self) -> ScreenSection:
+        if self.activity == "assumed" and self.rate is None:
+            raise ValueError("activity 'assumed' needs 'rate', the share of inputs that spike, e.g. 0.2")
+        return self
+
+
+class PenaltySection(Section):
+    """A cost that a differentiable supernet strategy keeps low.
+
+    Args:
+        cost: field of the cost report.
+        weight: the loss grows by `weight * (expected cost / mean cost of the feasible region - 1)`.
+    """
+
+    cost: Literal["energy_j", "latency_s", "area_m2", "memory_bits", "parameters"] = "energy_j"
+    weight: Annotated[float, Field(ge=0, le=1e9)]
+
+
+class SupernetSection(Section):
+    """Training of the shared weights.
+
+    Args:
+        enabled: whether a supernet is trained; without it each candidate is trained briefly by itself.
+        strategy: NNI's one-shot strategy: `random_one_shot` trains one feasible path a step; `darts`, `gumbel_darts`
+            and `proxyless` also learn on validation samples how good each choice is, in cell spaces without feedback.
+        epochs: passes over the train split.
+        batch_size: samples per step.
+        learning_rate: of the first step; it falls to 0 along a half cosine.
+        weight_decay: L2 penalty.
+        architecture_learning_rate: of the parameters that say how good each choice is.
+        penalty: a cost that those parameters are to keep low.
+    """
+
+    enabled: bool = True
+    strategy: Literal["random_one_shot", "darts", "gumbel_darts", "proxyless"] = "random_one_shot"
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 64
+    learning_rate: Rate = 0.01
+    weight_decay: Share = 0.0
+    architecture_learning_rate: Rate = 0.02
+    penalty: PenaltySection | None = None
+
+    @model_validator(mode="after")
+    def _penalty_where_it_acts(self) -> SupernetSection:
+        if self.penalty is not None and self.strategy == "random_one_shot":
+            raise ValueError("strategy random_one_shot learns no choices that a penalty could act on; remove 'penalty'")
+        return self
+
+
+class SearchSection(Section):
+    """The search over inherited weights, or by a training-free score.
+
+    Args:
+        enabled: whether candidates are searched for.
+        strategy: a registered search strategy.
+        score: a registered training-free score that ranks candidates; then no supernet is trained.
+        minimize: costs to keep low beside the accuracy; for strategies that look for a front (`nsga2`, `nsga3`, and
+            `predictor` with one cost); others look at the accuracy alone.
+        evaluations: candidates to evaluate.
+        batch: candidates proposed at a time, the same for any number of workers.
+        population: candidates that evolution keeps.
+        sample: candidates in a tournament.
+        mutation: probability that a gene changes.
+        crossover: whether children have two parents.
+        calibration_batches: training batches that set a candidate's batch norm.
+        brief_epochs: epochs that each candidate is trained for where there is no supernet.
+    """
+
+    enabled: bool = True
+    strategy: str = "regularized_evolution"
+    score: str | None = None
+    minimize: Annotated[
+        tuple[Literal["parameters", "memory", "area", "latency", "energy"], ...], Field(strict=False)
+    ] = ()
+    evaluations: Annotated[int, Field(ge=1, le=10_000_000)] = 100
+    batch: Annotated[int, Field(ge=1, le=100_000)] = 8
+    population: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    sample: Annotated[int, Field(ge=1, le=1_000_000)] = 5
+    mutation: Share = 0.2
+    crossover: bool = False
+    calibration_batches: Annotated[int, Field(ge=1, le=100_000)] = 4
+    brief_epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
+
+    @field_validator("minimize")
+    @classmethod
+    def _each_cost_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"{', '.join(value)} names a cost twice; name each once")
+        return value
+
+    @model_validator(mode="after")
+    def _tournament_within_population(self) -> SearchSection:
+        if self.sample > self.population:
+            raise ValueError(f"sample is {self.sample}, more than the population of {self.population}; lower it")
+        return self
+
+
+class NonidealSection(Section):
+    """Accuracy on imperfect chips as what the search looks for.
+
+    Args:
+        device: a preset of device non-ideality or a YAML file, e.g. `rram-typical`; without one, chips are perfect.
+        chips: chips that each candidate is evaluated on; their mean accuracy counts.
+    """
+
+    device: str | None = None
+    chips: Annotated[int, Field(ge=1, le=100_000)] = 8
+
+
+class ExportSection(Section):
+    """Files for other tools.
+
+    Args:
+        enabled: whether the returned network is exported at the end.
+        formats: which files to write.
+    """
+
+    enabled: bool = True
+    formats: Annotated[tuple[Literal["json", "safetensors", "nir"], ...], Field(strict=False, min_length=1)] = (
+        "json",
+        "safetensors",
+        "nir",
+    )

@@ -1,0 +1,1 @@
+"""Samples and their splits, as a run's config asks for them."""

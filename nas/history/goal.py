@@ -1,0 +1,122 @@
+"""What a search wants: high quality or a high score, low costs; and which of its trials are the best compromises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hasnas.nas.budget.budget import COST_FIELDS
+
+from .pareto import non_dominated
+from .quality import CLASSIFICATION, Quality, find_quality
+from .trial import Trial
+
+# A training-free search writes its score, and what that is made of, under these.
+SCORE_PREFIX = "score/"
+PART_PREFIX = "score part/"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What candidates of a search are ranked by, as views show it.
+
+    Args:
+        score: name of the training-free score; without one it is the quality on validation samples.
+        quality: by which networks are judged once they are trained.
+
+    >>> Goal("depth").metric, Goal("depth").show(2.0), Goal().label, Goal().show(0.5)
+    ('score/depth', '2', 'validation accuracy', '50.00%')
+    """
+
+    score: str | None = None
+    quality: Quality = CLASSIFICATION
+
+    @property
+    def metric(self) -> str:
+        """Its key among the metrics of a trial."""
+        return self.quality.validation if self.score is None else SCORE_PREFIX + self.score
+
+    @property
+    def label(self) -> str:
+        """Its name on an axis."""
+        return f"validation {self.quality.name}" if self.score is None else self.score
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, -1 where less is."""
+        return self.quality.sign if self.score is None else 1
+
+    def show(self, value: float | None) -> str:
+        """A value as people read it; empty if there is none."""
+        if self.score is None:
+            return self.quality.show(value)
+        return "" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def goal_of(trials: Sequence[Trial]) -> Goal:
+    """What the searched ones among some trials are ranked by, and all of them once they are trained."""
+    searched = (trial for trial in trials if trial.stage == "search" and trial.metrics)
+    metrics = next((trial.metrics for trial in searched), {})
+    score = next((name.removeprefix(SCORE_PREFIX) for name in metrics if name.startswith(SCORE_PREFIX)), None)
+    return Goal(score, quality_of(trials) or CLASSIFICATION)
+
+
+def quality_of(trials: Sequence[Trial]) -> Quality | None:
+    """By what some trials are judged; `None` while none of them is trained."""
+    return next((found for trial in trials if (found := find_quality(trial.metrics))), None)
+
+
+def score_metrics(name: str, total: float, parts: Mapping[str, float]) -> dict[str, float]:
+    """The metrics of a candidate that was scored.
+
+    >>> score_metrics("trainability", 2.5, {"balance": 0.5})
+    {'score/trainability': 2.5, 'score part/balance': 0.5}
+    """
+    return {SCORE_PREFIX + name: total, **{PART_PREFIX + part: value for part, value in parts.items()}}
+
+
+def merit(metrics: Mapping[str, float]) -> float:
+    """What counts, more being better: the quality on imperfect chips, else on validation samples, else a score.
+
+    >>> merit({"validation_accuracy": 0.9, "device_accuracy": 0.8}), merit({"score/depth": 2.0})
+    (0.8, 2.0)
+    >>> merit({"validation_mean_absolute_error": 0.25})
+    -0.25
+    """
+    quality = find_quality(metrics) or CLASSIFICATION
+    figure = metrics.get(quality.device, metrics.get(quality.validation))
+    if figure is not None:
+        return quality.figure(figure)
+    return next((value for name, value in metrics.items() if name.startswith(SCORE_PREFIX)), math.nan)
+
+
+def objective_values(trials: Sequence[Trial]) -> NDArray[np.float64]:
+    """Merit and the five costs of each trial, `[N, 6]`; NaN where one is unknown, or a merit infinite."""
+    rows = [
+        [
+            merit(trial.metrics) if math.isfinite(merit(trial.metrics)) else math.nan,
+            *(trial.costs.get(field, math.nan) for field in COST_FIELDS.values()),
+        ]
+        for trial in trials
+    ]
+    return np.array(rows, float).reshape(len(rows), 1 + len(COST_FIELDS))
+
+
+def front(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that are done, keep to the budget and are beaten by no other, the best merit first.
+
+    Equal merits are ordered by id, so that the order is the same in every run.
+    """
+    eligible = [trial for trial in trials if trial.state == "done" and not trial.verdict]
+    mask = non_dominated(objective_values(eligible), (True, *(False for _ in COST_FIELDS)))
+    return sorted((trial for trial, kept in zip(eligible, mask, strict=True) if kept), key=rank)
+
+
+def rank(trial: Trial) -> tuple[float, int]:
+    """Sorting key that puts the best trial first; a merit that is unknown or infinite comes last."""
+    value = merit(trial.metrics)
+    return -value if math.isfinite(value) else math.inf, trial.id

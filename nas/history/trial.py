@@ -1,0 +1,98 @@
+"""A trial: one proposed network with what it scored and cost; a line of the ledger."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from hasnas.errors import BadInputError
+
+State = Literal["done", "infeasible", "failed"]
+VOLATILE_FIELDS = frozenset({"time", "host", "event"})
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One proposed network. Two trials are equal when their records are, whenever and wherever they were made.
+
+    Args:
+        id: number in the order of proposal, from 0.
+        stage: `"search"` or `"retrain"`.
+        key: key of the canonical architecture.
+        codes: its integer codes in the space.
+        architecture: its JSON form.
+        seed: seed of its evaluation.
+        state: `"done"`, `"infeasible"` (broke the budget, never ran) or `"failed"`.
+        metrics: what it scored, e.g. `validation_accuracy`.
+        costs: fields of `hasnas.nas.budget.budget.COST_FIELDS` in SI units.
+        verdict: limit -> cost over limit, for the limits it breaks.
+        message: why it failed, one line.
+        time: seconds since the epoch; not compared.
+        host: the machine; not compared.
+
+    >>> trial = Trial(0, "search", "ab12", (1, 2), {}, seed=7, state="done", metrics={"validation_accuracy": 0.5})
+    >>> Trial.from_record(trial.to_record()) == trial
+    True
+    """
+
+    id: int
+    stage: str
+    key: str
+    codes: tuple[int, ...]
+    architecture: Mapping[str, Any]
+    seed: int
+    state: State
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+    verdict: Mapping[str, float] = field(default_factory=dict)
+    message: str = ""
+    time: float = 0.0
+    host: str = ""
+
+    def __post_init__(self) -> None:
+        if self.state not in get_args(State):
+            raise BadInputError(f"trial {self.id} has the state {self.state!r}; choose one of {get_args(State)}")
+
+    def to_record(self) -> dict[str, Any]:
+        """Plain data for the ledger; numbers that JSON does not know become the texts nan, inf and -inf."""
+        record: dict[str, Any] = {"kind": "trial"}
+        record |= {item.name: getattr(self, item.name) for item in fields(self)}
+        record["id"], record["seed"] = int(self.id), int(self.seed)
+        record["codes"] = [int(code) for code in self.codes]
+        record["architecture"] = dict(self.architecture)
+        for name in ("metrics", "costs", "verdict"):
+            record[name] = {key: _encode(value) for key, value in record[name].items()}
+        return record
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> Trial:
+        """A trial from `to_record`'s data.
+
+        Raises:
+            BadInputError: if a field is missing or unknown.
+        """
+        values = {name: value for name, value in record.items() if name != "kind"}
+        try:
+            values["codes"] = tuple(values["codes"])
+            for name in ("metrics", "costs", "verdict"):
+                values[name] = {key: float(value) for key, value in values[name].items()}
+            return Trial(**values)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise BadInputError(f"a trial record is of another version ({error}); start a new run directory") from error
+
+    def comparable(self) -> dict[str, Any]:
+        """The record without what differs between equal runs."""
+        return {name: value for name, value in self.to_record().items() if name not in VOLATILE_FIELDS}
+
+    def __eq__(self, other: object) -> bool:
+        return self.comparable() == other.comparable() if isinstance(other, Trial) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.stage, self.key))
+
+
+def _encode(value: float) -> float | str:
+    number = float(value)
+    return number if math.isfinite(number) else str(number)

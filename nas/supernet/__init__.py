@@ -1,0 +1,1 @@
+"""Shared weights for all paths of a space: sharing, mixtures, settings, the table of costs; nothing here needs NNI."""

@@ -1,0 +1,182 @@
+"""The seam of supernet training: settings, progress, the protocol and its implementations by name. No NNI needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hasnas.errors import BadInputError
+from hasnas.nas.data.samples import Split
+from hasnas.registry import Registry
+from hasnas.search_spaces.space import Codes, SearchSpace
+
+from .cost_table import CostTable
+from .sharing import Options, PathSampler
+
+DIFFERENTIABLE = ("darts", "gumbel_darts", "proxyless")
+"""Trainers that learn how probable each choice is, by its gradient."""
+
+STEP_COST = {"darts": 4.5, "gumbel_darts": 4.5, "proxyless": 3.0}
+"""Time of a step over that of a single path, as measured on SNASNet's forward space; for forecasts."""
+
+Probabilities = Mapping[str, Mapping[str, float]]
+"""Label of a gene -> choice -> probability."""
+
+
+@dataclass(frozen=True)
+class SupernetSettings:
+    """How a supernet is trained.
+
+    Args:
+        epochs: passes over the data.
+        batch_size: samples per step; each step trains one path.
+        learning_rate: of the first step; it falls to 0 along a half cosine.
+        weight_decay: decoupled weight decay of the layers on the path.
+        options: label of a gene -> allowed choices, by default all.
+        loss: of regression, `"smooth_l1"` or `"mse"`; classes are trained with cross entropy.
+
+    Raises:
+        BadInputError: if a value is out of range.
+    """
+
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 0.02
+    weight_decay: float = 0.0
+    options: Options | None = None
+    loss: str = "smooth_l1"
+
+    def __post_init__(self) -> None:
+        for name, minimum in (("epochs", 1), ("batch_size", 2)):
+            if getattr(self, name) < minimum:
+                raise BadInputError(f"supernet.{name} is {getattr(self, name)}; give at least {minimum}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise BadInputError(f"supernet.learning_rate is {self.learning_rate}; give a positive number")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise BadInputError(f"supernet.weight_decay is {self.weight_decay}; give 0 or more")
+
+
+@dataclass(frozen=True, eq=False)
+class Choosing:
+    """What a trainer needs that learns which choices are good, beside the weights.
+
+    Args:
+        samples: those that choices are judged on; the weights never see them.
+        codes: canonical codes of the architectures that may be chosen, `[M, genes]`, at least one.
+        admits: canonical, connected codes `[N, genes]` -> which of them may be chosen, beyond `codes`.
+        learning_rate: of the architecture's parameters.
+        table: what each choice costs, for the penalty; None for no penalty.
+        weight: of the penalty, `loss + weight * (expected cost / table.reference - 1)`.
+
+    Raises:
+        BadInputError: if a value is out of range or there is nothing to choose from.
+    """
+
+    samples: Split
+    codes: Codes
+    admits: Callable[[Codes], NDArray[np.bool_]]
+    learning_rate: float = 0.02
+    table: CostTable | None = None
+    weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not len(self.codes):
+            raise BadInputError("no architecture is left to choose from; loosen the budget")
+        if len(self.samples) < 2:
+            raise BadInputError(f"choices are judged on {len(self.samples)} samples; give at least 2")
+        if not 0 < self.learning_rate < float("inf"):
+            raise BadInputError(
+                f"supernet.architecture_learning_rate is {self.learning_rate}; give a positive number"
+            )
+        if not 0 <= self.weight < float("inf"):
+            raise BadInputError(f"supernet.penalty.weight is {self.weight}; give 0 or more")
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to be of this training."""
+        penalty = None if self.table is None else {"weight": self.weight, "cost": self.table.cost}
+        return {
+            "learning_rate": self.learning_rate,
+            "samples": len(self.samples),
+            "architectures": len(self.codes),
+            "penalty": penalty,
+        }
+
+
+@dataclass(frozen=True)
+class TrainedSupernet:
+    """What a supernet training gave.
+
+    Args:
+        weights: by the names they have in deployed networks, as `inherit` takes them.
+        probabilities: of each gene's choices; empty if the trainer learns none.
+        codes: the architecture that the trainer would deploy; None if it proposes none.
+    """
+
+    weights: dict[str, Tensor]
+    probabilities: Probabilities = field(default_factory=dict)
+    codes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """Where training stands: `batch` of `batches` in `epoch` of `epochs` are done, counted from 1, with this loss.
+
+    `metrics` are further figures, given with the last batch of an epoch.
+    """
+
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    loss: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+ProgressCallback = Callable[[TrainingProgress], None]
+
+
+class SupernetTrainer(Protocol):
+    """Trains shared weights of a space; the same arguments give the same weights, interrupted or not."""
+
+    def train(
+        self,
+        space: SearchSpace,
+        sampler: PathSampler,
+        data: Split,
+        *,
+        settings: SupernetSettings,
+        seed: int,
+        choosing: Choosing | None = None,
+        checkpoint_directory: Path | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> TrainedSupernet:
+        """The trained weights, and which choices turned out good where the trainer learns that.
+
+        Args:
+            space: the search space.
+            sampler: draws the path of each step.
+            data: the training samples.
+            settings: how to train.
+            seed: of initial weights, paths, shuffling and dropout.
+            choosing: for trainers that learn which choices are good; others ignore it.
+            checkpoint_directory: where an interrupted training left its state and goes on from; None keeps none.
+            progress: called after each step.
+        """
+
+
+SUPERNET_TRAINERS: Registry[type[SupernetTrainer]] = Registry(
+    "supernet trainer",
+    {
+        "random_one_shot": "hasnas.nas.supernet.nni.oneshot:RandomOneShotTrainer",
+        "darts": "hasnas.nas.supernet.nni.differentiable:DartsTrainer",
+        "gumbel_darts": "hasnas.nas.supernet.nni.differentiable:GumbelDartsTrainer",
+        "proxyless": "hasnas.nas.supernet.nni.differentiable:ProxylessTrainer",
+    },
+    "hasnas.supernet_trainers",
+)

@@ -1,0 +1,1 @@
+"""A user's torch module -> a layer graph."""

@@ -1,0 +1,311 @@
+"""A PyTorch or SpikingJelly module as a LayerGraph: networks that were written elsewhere can be priced, too."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from hasnas.errors import BadInputError
+from hasnas.search_spaces.graph import Connection, LayerGraph, Node
+from hasnas.search_spaces.layers import Add, Flatten, Input, Neuron, Operation, Output
+
+from .layers import Shape, operation_of
+from .run import Holder, ShapeInterpreter, at_rest, describe, prefixed, stripped, trace_symbols
+
+from spikingjelly.activation_based import base  # isort: skip  # only after hasnas has silenced its import
+
+ADDITIONS = frozenset({operator.add, operator.iadd, torch.add, "add", "add_"})
+MEANS = frozenset({torch.mean, "mean"})
+# Values keep their order; what happened is read off the shapes.
+MOVEMENTS = frozenset(
+    {
+        *("view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "clone", "detach"),
+        *("repeat", "expand", "float", "to"),
+        *(torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze, torch.clone),
+    }
+)
+POOLS: dict[Any, type[nn.Module]] = {
+    functional.avg_pool2d: nn.AvgPool2d,
+    functional.max_pool2d: nn.MaxPool2d,
+    functional.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
+}
+KNOWN_FUNCTIONS = "+, flatten, view, reshape, squeeze, unsqueeze, repeat, expand, mean(0) over time, 2-d pools"
+
+
+def trace_module(module: nn.Module, example: Tensor, timesteps: int, static: bool | None = None) -> LayerGraph:
+    """The layers of a module, found by symbolic tracing, with shapes from one run on an example.
+
+    Layers are called by their dotted names in the module, sums by their block's (`block1.add`); a name that is taken
+    gets a number (`pool.2`). Neurons become LIF, PLIF or IF neurons (see `operation_of`). Parameters, training mode and
+    gradients stay as they are; neurons are reset.
+
+    Args:
+        module: in single-step mode, for one timestep, or in multi-step mode; maps `[C, H, W]` or vectors `[F]`.
+        example: `[B, ...]` for a module in single-step mode or one that repeats an image by itself, `[T, B, ...]` for
+            a module in multi-step mode.
+        timesteps: T of a sample.
+        static: whether the input is the same at every timestep, so that layers before the first neuron run only once;
+            unless given, it is for `[B, ...]`, and for `[T, B, ...]` if all frames of the example are equal.
+
+    Raises:
+        BadInputError: naming the layer or function that cannot be expressed, and what to use instead.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3))
+    >>> [node.name for node in trace_module(net, torch.zeros(1, 1, 4, 4), timesteps=5).nodes]
+    ['input', '0', '1', '2', 'output']
+    """
+    return _Run(module, example, timesteps).graph(static)
+
+
+def trace_activity(module: nn.Module, example: Tensor, timesteps: int) -> dict[str, float]:
+    """How busy each layer is on the example.
+
+    Args:
+        module: see `trace_module`; it runs in evaluation mode.
+        example: see `trace_module`; a single-step module sees it at every timestep.
+        timesteps: T of a sample.
+
+    Returns:
+        For every convolution and fully connected layer the share of its input values that are not zero, per
+        evaluation, by the names of `trace_module`'s graph: the rates that `lower` takes.
+
+    Raises:
+        BadInputError: as `trace_module`.
+
+    >>> net = nn.Sequential(nn.Linear(4, 2))
+    >>> trace_activity(net, torch.tensor([[1.0, 0.0, 0.0, 2.0]]), timesteps=3)
+    {'0': 0.5}
+    """
+    run = _Run(module, example, timesteps)
+    run.graph(None, passes=1 if runs_over_time(module) else timesteps)
+    return {run.names[target]: sum(shares) / len(shares) for target, shares in run.shares.items()}
+
+
+def runs_over_time(module: nn.Module) -> bool:
+    """Whether a module has layers in multi-step mode, which take all timesteps at once.
+
+    >>> from spikingjelly.activation_based import layer
+    >>> runs_over_time(layer.Flatten(step_mode="m")), runs_over_time(nn.Flatten())
+    (True, False)
+    """
+    modes = (getattr(child, "step_mode", "m") for child in module.modules() if isinstance(child, base.StepModule))
+    return "m" in modes
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A tensor between layers: the node it comes from, its leading axes (time, batch), and its shape without them."""
+
+    source: str
+    lead: Shape
+    shape: Shape
+
+
+@dataclass
+class _Run:
+    """Traces, runs and translates one module."""
+
+    module: nn.Module
+    example: Tensor
+    timesteps: int
+    shares: dict[str, list[float]] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    links: list[Connection] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)  # a layer's place in the holder -> its name in the graph
+    values: dict[fx.Node, _Value] = field(default_factory=dict)
+    shapes: dict[fx.Node, Shape | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.module, nn.Module):
+            raise BadInputError(f"{type(self.module).__name__} is no torch module; give an nn.Module")
+        if self.timesteps < 1:
+            raise BadInputError(f"timesteps is {self.timesteps}; give at least 1")
+        if self.example.dim() not in (2, 3, 4, 5) or not self.example.numel():
+            raise BadInputError(
+                f"the example has shape {list(self.example.shape)}; give [B, C, H, W], [T, B, C, H, W], [B, F] or "
+                "[T, B, F], with at least one sample"
+            )
+        self.holder = Holder(self.module)
+        self.lead = tuple(self.example.shape[: 1 if self.example.dim() in (2, 4) else 2])
+        self.batch = self.lead[-1]
+        if len(self.lead) == 2 and self.lead[0] != self.timesteps:
+            raise BadInputError(f"the example has {self.lead[0]} timesteps, not {self.timesteps}; let them agree")
+
+    def graph(self, static: bool | None, passes: int = 1) -> LayerGraph:
+        """Trace, run, translate; `shares` and `names` hold the rest of what was found."""
+        with at_rest(self.module), torch.no_grad():
+            traced = trace_symbols(self.holder)
+            interpreter = ShapeInterpreter(self.holder, traced, self.shares)
+            for _ in range(passes):
+                interpreter.run(self.example)
+        self.shapes = interpreter.shapes
+        if static is None:
+            static = len(self.lead) == 1 or bool((self.example == self.example[:1]).all())
+        for node in traced.nodes:
+            self._translate(node, static)
+        self._check_parameters()
+        return LayerGraph(tuple(self.nodes), tuple(self.links), self.timesteps)
+
+    def _add(self, name: str, operation: Operation, shape: Shape, *sources: str) -> str:
+        taken = {"input", "output", *(node.name for node in self.nodes)}
+        if name in taken and not isinstance(operation, Input | Output):
+            name = next(f"{name}.{number}" for number in range(2, len(taken) + 3) if f"{name}.{number}" not in taken)
+        self.nodes.append(Node(name, operation, shape))
+        self.links.extend(Connection(source, name) for source in sources)
+        return name
+
+    def _translate(self, node: fx.Node, static: bool) -> None:
+        shape = self.shapes[node]
+        if node.op == "placeholder":
+            inner = tuple(self.example.shape[len(self.lead) :])
+            self.values[node] = _Value(self._add("input", Input(static), inner), self.lead, inner)
+        elif node.op == "output":
+            self._finish(node)
+        elif shape is None:
+            return  # sizes and the like
+        elif node.op == "call_module":
+            module = self.holder.get_submodule(str(node.target))
+            self.values[node] = self._layer(node, module, self._name(node, module), shape)
+        elif node.op == "get_attr":
+            raise BadInputError(f"{describe(node)} is used outside of any layer; use it inside a Conv2d or Linear")
+        elif node.target in ADDITIONS:
+            self.values[node] = self._sum(node)
+        elif node.target in POOLS:
+            module = self._pool_module(node)
+            self.values[node] = self._layer(node, module, prefixed(node.meta["scope"], node.name), shape)
+        elif node.target in MEANS:
+            self.values[node] = self._mean(node, shape)
+        elif node.target in MOVEMENTS:
+            self.values[node] = self._movement(node, self._argument(node), shape)
+        else:
+            raise BadInputError(f"{describe(node)} has no price; use layers, {KNOWN_FUNCTIONS}")
+
+    def _argument(self, node: fx.Node) -> _Value:
+        first = node.args[0] if node.args else None
+        if not isinstance(first, fx.Node) or first not in self.values:
+            raise BadInputError(f"{describe(node)} does not start from a layer's result; give that as first argument")
+        return self.values[first]
+
+    def _name(self, node: fx.Node, module: nn.Module) -> str:
+        target = str(node.target)
+        name = stripped(target) or type(module).__name__.lower()
+        if target in self.names and (isinstance(module, base.MemoryModule) or any(True for _ in module.parameters())):
+            raise BadInputError(
+                f"layer '{name}' is used twice in one pass; give each use a layer of its own, and a module that loops "
+                "over timesteps itself without the loop"
+            )
+        return name
+
+    def _layer(self, node: fx.Node, module: nn.Module, name: str, shape: Shape) -> _Value:
+        value = self._argument(node)
+        self._check_step_mode(module, name, value, node.meta["stepped"])
+        if isinstance(module, nn.Flatten):
+            return self._movement(node, value, shape)
+        count = len(value.lead)
+        if shape[:count] != value.lead or len(shape) == count:
+            raise BadInputError(f"layer '{name}' mixes samples or timesteps: {list(shape)} from {_full(value)}")
+        operation = operation_of(name, module, value.shape, shape[count:])
+        if operation is None:
+            return value
+        source = self._add(name, operation, shape[count:], value.source)
+        if node.op == "call_module":
+            self.names[str(node.target)] = source
+        return _Value(source, value.lead, shape[count:])
+
+    def _check_step_mode(self, module: nn.Module, name: str, value: _Value, stepped: bool) -> None:
+        single = stepped or len(value.lead) == 1
+        mode, wanted = getattr(module, "step_mode", None), "s" if single else "m"
+        if mode is not None and mode != wanted:
+            axes = "[B, ...]" if single else "[T, B, ...]"
+            raise BadInputError(
+                f"layer '{name}' is in step mode '{mode}', but its input is {axes}; call "
+                f"spikingjelly.activation_based.functional.set_step_mode(net, '{wanted}'), or give the other example"
+            )
+        folded = single and not stepped and value.lead != (self.batch,)
+        if folded and isinstance(module, base.MemoryModule):
+            raise BadInputError(
+                f"layer '{name}' has a state, but timesteps and batch are one axis; separate them first"
+            )
+
+    def _pool_module(self, node: fx.Node) -> nn.Module:
+        if not node.args[1:] and not node.kwargs:
+            raise BadInputError(f"{describe(node)} has no window; give one")
+        return POOLS[node.target](*node.args[1:], **node.kwargs)
+
+    def _sum(self, node: fx.Node) -> _Value:
+        terms = [term for term in node.args if not (isinstance(term, int) and term == 0)]  # sum([...]) begins with 0
+        values = [self.values.get(term) if isinstance(term, fx.Node) else None for term in terms]
+        found = [value for value in values if value is not None]
+        if len(found) != len(values) or not found or node.kwargs or len({(v.lead, v.shape) for v in found}) != 1:
+            raise BadInputError(f"{describe(node)} does not add results of one shape; add only layers' results alike")
+        first = found[0]
+        if len(found) == 1:
+            return first
+        name = prefixed(node.meta["scope"], "add")
+        return _Value(self._add(name, Add(), first.shape, *(v.source for v in found)), first.lead, first.shape)
+
+    def _mean(self, node: fx.Node, shape: Shape) -> _Value:
+        value = self._argument(node)
+        axis = [*node.args[1:], *node.kwargs.values()]
+        if len(value.lead) != 2 or axis not in ([0], [[0]], [(0,)]) or shape != (self.batch, *value.shape):
+            raise BadInputError(
+                f"{describe(node)} is not the mean over time of [T, B, ...]; pool maps with nn.AdaptiveAvgPool2d(1)"
+            )
+        if any(user.op != "output" for user in node.users):
+            raise BadInputError(f"{describe(node)} averages over time before the last layer; do so only at the end")
+        return _Value(value.source, (self.batch,), value.shape)
+
+    def _movement(self, node: fx.Node, value: _Value, shape: Shape) -> _Value:
+        """Flattening becomes a layer; folding time and batch, parting them, and repeating an image leave no trace."""
+        T, B = self.timesteps, self.batch
+        flat = (prod(value.shape),)
+        for inner in (value.shape, flat):
+            for lead in (value.lead, (T, B), (1, B), (T * B,), (B,)):
+                if shape == (*lead, *inner):
+                    self._check_time(node, value, lead)
+                    if inner == value.shape:
+                        return _Value(value.source, lead, inner)
+                    is_layer = node.op == "call_module"
+                    name = stripped(str(node.target)) if is_layer else prefixed(node.meta["scope"], node.name)
+                    return _Value(self._add(name, Flatten(), inner, value.source), lead, inner)
+        raise BadInputError(
+            f"{describe(node)} makes {list(shape)} of {_full(value)}; with {T} timesteps and {B} samples that neither "
+            "flattens maps nor arranges timesteps"
+        )
+
+    def _check_time(self, node: fx.Node, value: _Value, lead: Shape) -> None:
+        begins = value.lead == (self.batch,) and lead != value.lead
+        if begins and any(isinstance(one.operation, Neuron) for one in self.nodes):
+            raise BadInputError(f"{describe(node)} adds the axis of time behind neurons; add it before the first ones")
+
+    def _finish(self, node: fx.Node) -> None:
+        result = node.args[0]
+        if not isinstance(result, fx.Node) or result not in self.values:
+            raise BadInputError(f"{type(self.module).__name__} does not return one tensor of its layers; return one")
+        value = self.values[result]
+        if value.source == "input":
+            raise BadInputError(f"{type(self.module).__name__} has no layers; give at least one")
+        self._add("output", Output(), value.shape, value.source)
+
+    def _check_parameters(self) -> None:
+        owners: dict[int, str] = {}
+        for target, name in self.names.items():
+            for parameter in self.holder.get_submodule(target).parameters():
+                if owners.setdefault(id(parameter), target) != target:
+                    first = self.names[owners[id(parameter)]]
+                    raise BadInputError(f"layers '{first}' and '{name}' share weights; give each its own")
+        for name, parameter in self.module.named_parameters():
+            if id(parameter) not in owners:
+                raise BadInputError(
+                    f"parameter '{name}' belongs to no layer that leads to the result; remove it, or use it in a layer"
+                )
+
+
+def _full(value: _Value) -> list[int]:
+    return [*value.lead, *value.shape]

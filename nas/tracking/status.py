@@ -1,0 +1,279 @@
+"""What a run has done so far, read from its directory; nothing is written, and a live run may be looked at."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hasnas.errors import BadInputError
+from hasnas.nas.budget.budget import COST_FIELDS, LIMITS, format_cost
+from hasnas.nas.config.loading import RunConfig, load_config
+from hasnas.nas.history.goal import Goal, front, quality_of
+from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE, SCREEN_FILE, STAGES
+from hasnas.nas.history.ledger import LedgerContents, Record, is_being_written, read_ledger
+from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality
+from hasnas.nas.history.returned import RetrainedNetwork, counted, returned_networks
+from hasnas.nas.history.trial import Trial
+
+
+def run_status(run_directory: Path) -> dict[str, Any]:
+    """The state of a run as plain data.
+
+    Args:
+        run_directory: as `hasnas search` made it.
+
+    Returns:
+        `run`, `name`, `seed`, `dataset`, `space`, `hardware`; `budget` (limit -> SI value); `state` (`"running"`,
+        `"finished"` or `"stopped"`); `stages` (name, state, seconds); `trials` (counts by state); `score` (name of the
+        training-free score that ranks candidates, or `None`); `task` (`"classification"` or `"regression"`,
+        `None` before anything was trained); `screen` (what the budget left of the space, `None` before the screen);
+        `feasible_share` of the connected architectures; `front` and `returned` (networks with what they
+        reach and cost, the best first); `damage` (one line, or `None`). Where the config asks for several trainings
+        of each network, those of `returned` have means over them, and `trainings`, see `RetrainedNetwork.to_json`.
+
+    Raises:
+        BadInputError: if the directory holds no run.
+    """
+    config = load_run_config(run_directory)
+    ledger = run_directory / LEDGER_FILE
+    contents = read_ledger(ledger) if ledger.exists() else LedgerContents((), 0)
+    running = is_being_written(ledger)
+    trials, screen = contents.trials, _screen(run_directory / SCREEN_FILE)
+    searched = [trial for trial in trials if trial.stage == "search"]
+    quality = quality_of(trials)
+    return {
+        "run": str(run_directory),
+        "name": config.name,
+        "seed": config.seed,
+        "dataset": config.dataset.name,
+        "space": config.space.name,
+        "hardware": config.hardware.reference,
+        "budget": config.budget.limits().limits,
+        "state": "running" if running else _end_state(contents.events),
+        "stages": [_stage(stage, config, contents.events, running) for stage in STAGES],
+        "trials": _counts(searched),
+        "score": config.search.score,
+        "task": quality.task if quality else None,
+        "screen": screen,
+        "feasible_share": screen["feasible_share"] if screen else None,
+        "front": [_network(trial, config, quality or CLASSIFICATION) for trial in front(searched)],
+        "returned": [
+            _returned(network, config, quality or CLASSIFICATION)
+            for network in returned_networks(trials, config.retrain.seeds)
+        ],
+        # The last line of a live run may be half written at this very moment.
+        "damage": None if running else contents.damage,
+    }
+
+
+def load_run_config(run_directory: Path) -> RunConfig:
+    """The resolved config of a run.
+
+    Raises:
+        BadInputError: if the directory holds no run.
+    """
+    path = run_directory / CONFIG_FILE
+    if not path.is_file():
+        raise BadInputError(f"{run_directory} holds no run (no config.yaml); list runs with: hasnas ls")
+    return load_config(path)
+
+
+def list_runs(directory: Path) -> list[dict[str, Any]]:
+    """The status of every run directly below a directory, by name; of one that cannot be read only why."""
+    return [_status_or_problem(path.parent) for path in sorted(directory.glob("*/config.yaml"))]
+
+
+def _status_or_problem(run_directory: Path) -> dict[str, Any]:
+    try:
+        return run_status(run_directory)
+    except BadInputError as error:
+        return {"run": str(run_directory), "state": "unreadable", "damage": str(error)}
+
+
+def _counts(trials: Sequence[Trial]) -> dict[str, int]:
+    states = [trial.state for trial in trials]
+    return {"total": len(trials)} | {state: states.count(state) for state in ("done", "infeasible", "failed")}
+
+
+def _network(trial: Trial, config: RunConfig, quality: Quality) -> dict[str, Any]:
+    shown = (Goal(config.search.score, quality).metric, quality.validation, quality.test)
+    figures = {name: trial.metrics.get(name) for name in shown if name in trial.metrics}
+    return {
+        "id": trial.id,
+        "key": trial.key,
+        "codes": list(trial.codes),
+        **figures,
+        **{field: trial.costs.get(field) for field in COST_FIELDS.values()},
+        "fits": config.budget.limits().verdict(trial.costs).feasible if trial.costs else False,
+    }
+
+
+def _returned(network: RetrainedNetwork, config: RunConfig, quality: Quality) -> dict[str, Any]:
+    found = _network(network.summary, config, quality)
+    if network.seeds == 1:
+        return found
+    limits = config.budget.limits()
+    fits = all(limits.verdict(trial.costs).feasible for trial in network.finished)
+    return {**found, "fits": fits, "trainings": network.to_json(quality)}
+
+
+def _end_state(events: Sequence[Record]) -> str:
+    ends = [event for event in events if event.get("stage") == "run"]
+    return "finished" if ends and ends[-1].get("event") == "end" else "stopped"
+
+
+def _stage(stage: str, config: RunConfig, events: Sequence[Record], running: bool) -> dict[str, Any]:
+    """Name, state and working time of a stage; a resumed stage adds up."""
+    seconds, begun = 0.0, None
+    last = ""
+    for event in events:
+        if event.get("stage") == stage and event["event"] in ("stage_begin", "stage_end"):
+            last = event["event"]
+            if last == "stage_begin":
+                begun = event.get("time", 0.0)
+            elif begun is not None:
+                seconds += event.get("time", begun) - begun
+    states = {"": "pending", "stage_end": "done", "stage_begin": "running" if running else "stopped"}
+    skipped = stage == "supernet" and config.search.score is not None
+    state = states[last] if getattr(config, stage).enabled and not skipped else "off"
+    return {"stage": stage, "state": state, "seconds": round(seconds, 3)}
+
+
+def _screen(path: Path) -> dict[str, Any] | None:
+    """How much of the space the budget left; `None` if that is not known."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            connected, feasible, ratio = file["connected"], file["feasible"], file["cost_over_limit"]
+            complete = bool(file["complete"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    count = max(int(connected.sum()), 1)
+    broken = (ratio[connected] > 1).sum(axis=0) / count
+    limited = ~np.isnan(ratio[connected]).all(axis=0)
+    return {
+        "priced": len(connected),
+        "complete": complete,
+        "connected": int(connected.sum()),
+        "feasible": int(feasible.sum()),
+        "feasible_share": int(feasible.sum()) / count,
+        "rejected_share": {name: float(broken[i]) for i, name in enumerate(LIMITS) if limited[i]},
+    }
+
+
+def describe_status(status: Mapping[str, Any]) -> str:
+    """The state of a run as text for people."""
+    limits = ", ".join(f"{name} {format_cost(name, value)}" for name, value in status["budget"].items()) or "no limit"
+    trials, quality = status["trials"], _quality(status)
+    counts = f"{trials['done']} done, {trials['infeasible']} over budget, {trials['failed']} failed"
+    lines = [
+        f"{status['run']}: {status['state']}",
+        f"  {status['dataset']}, space {status['space']}, {status['hardware']}, seed {status['seed']}",
+        f"  budget: {limits}",
+        "  stages: " + ", ".join(_describe_stage(stage) for stage in status["stages"]),
+        f"  trials: {trials['total']} ({counts})",
+        *([f"  space:  {_describe_screen(status['screen'])}"] if status["screen"] else []),
+        *_describe_front(Goal(status["score"], quality), status["front"]),
+        *_describe_networks(_returned_title(status["returned"]), status["returned"], quality),
+        *([f"  {quality.remark}"] if quality.remark and (status["front"] or status["returned"]) else []),
+        *([f"  damage: {status['damage']}"] if status["damage"] else []),
+    ]
+    return "\n".join(lines)
+
+
+def describe_runs(runs: Sequence[Mapping[str, Any]]) -> str:
+    """One line for each run; nothing if there is none."""
+    header = ("RUN", "STATE", "TRIALS", "FEASIBLE", "TEST", "ENERGY")
+    return align([header, *(_describe_run(run) for run in runs)]) if runs else ""
+
+
+def _describe_run(run: Mapping[str, Any]) -> tuple[str, ...]:
+    if run["state"] == "unreadable":
+        return run["run"], run["state"], "", "", "", ""
+    best = run["returned"][0] if run["returned"] else {}
+    seeds = f" ({_counted(best)} seeds)" if "trainings" in best else ""
+    share = "" if run["feasible_share"] is None else f"{run['feasible_share']:.1%}"
+    energy = format_cost("energy", best["energy_j"]) if best else ""
+    quality = _quality(run)
+    test = quality.show_alone(best.get(quality.test), _deviation(best, quality.test))
+    return run["run"], run["state"], str(run["trials"]["total"]), share, test + seeds, energy
+
+
+def align(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as columns of text.
+
+    >>> print(align([("a", "bcd"), ("ef", "g")]))
+    a   bcd
+    ef  g
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _describe_stage(stage: Mapping[str, Any]) -> str:
+    return f"{stage['stage']} {stage['state']}" + (f" ({stage['seconds']:.1f} s)" if stage["seconds"] else "")
+
+
+def _describe_screen(screen: Mapping[str, Any]) -> str:
+    rejected = ", ".join(f"{name} {share:.1%}" for name, share in screen["rejected_share"].items())
+    priced = "priced completely" if screen["complete"] else f"sampled ({screen['priced']:,})"
+    fits = f"{screen['feasible_share']:.1%} of {screen['connected']:,} connected architectures fit"
+    return f"{priced}; {fits}" + (f"; rejected by: {rejected}" if rejected else "")
+
+
+def _describe_front(goal: Goal, networks: Sequence[Mapping[str, Any]]) -> list[str]:
+    if goal.score is None:
+        return _describe_networks("front, before retraining", networks, goal.quality)
+    return _describe_networks(f"front, by {goal.label} without training", networks, goal.quality, goal)
+
+
+def _describe_networks(
+    title: str, networks: Sequence[Mapping[str, Any]], quality: Quality, goal: Goal | None = None
+) -> list[str]:
+    """A table with what networks reach, or with the score that candidates were ranked by."""
+    if not networks:
+        return []
+    ranked = tuple(name.upper() for name in quality.columns) if goal is None else (goal.label.upper(),)
+    several = any("trainings" in network for network in networks)
+    rows = [("KEY", *ranked, *(("SEEDS",) if several else ()), *(name.upper() for name in LIMITS), "FITS")]
+    for network in networks:
+        costs = [network[field] for field in COST_FIELDS.values()]
+        shown = [
+            "" if cost is None else format_cost(name, cost) for name, cost in zip(LIMITS, costs, strict=True)
+        ]
+        names = quality.validation, quality.test
+        figures = tuple(quality.show_mean(network.get(name), _deviation(network, name)) for name in names)
+        values = figures if goal is None else (goal.show(network.get(goal.metric)),)
+        seeds = (_counted(network),) if several else ()
+        rows.append((network["key"], *values, *seeds, *shown, "yes" if network["fits"] else "no"))
+    return [f"  {title}:", *("    " + line for line in align(rows).splitlines())]
+
+
+def _returned_title(networks: Sequence[Mapping[str, Any]]) -> str:
+    trainings = next((network["trainings"] for network in networks if "trainings" in network), None)
+    if trainings is None:
+        return "returned, retrained and with measured activity"
+    first = trainings["each"][0]["seed"]
+    seeds = f"seeds {first} to {first + trainings['seeds'] - 1}"
+    return f"returned, retrained from {seeds} (mean ± standard deviation) and with measured activity"
+
+
+def _deviation(network: Mapping[str, Any], name: str) -> float | None:
+    """Standard deviation over the trainings of a returned network, if there are several."""
+    deviation: float | None = network["trainings"][name]["std"] if "trainings" in network else None
+    return deviation
+
+
+def _counted(network: Mapping[str, Any]) -> str:
+    """How many of its seeds the figures of a returned network are of."""
+    return counted(network["trainings"]["trained"], network["trainings"]["seeds"])
+
+
+def _quality(status: Mapping[str, Any]) -> Quality:
+    """By what the networks of a run are judged."""
+    return QUALITIES.get(status["task"], CLASSIFICATION)

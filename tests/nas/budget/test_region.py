@@ -1,0 +1,71 @@
+"""Prices by codes against prices by graph, and the region that a budget leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hasnas.cim_estimator import Activity, estimate, hardware_names, load_hardware
+from hasnas.nas.budget.budget import COST_FIELDS, Budget
+from hasnas.nas.budget.pricer import Pricer
+from hasnas.nas.budget.region import FeasibleRegion, admission, draw_inside
+from hasnas.search_spaces import Macro
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.snasnet import SNASNetSpace
+from hasnas.search_spaces.space import all_codes, sample
+
+SPACE = SNASNetSpace(Macro((1, 8, 8), classes=10, timesteps=3, channels=8, hidden=16, votes=2), feedback=True)
+
+
+def connected(count: int, seed: int = 0) -> np.ndarray:
+    codes, alive = SPACE.canonical(sample(SPACE, np.random.default_rng(seed), count))
+    return codes[alive]
+
+
+@pytest.mark.parametrize("preset", hardware_names())
+def test_a_population_costs_what_its_members_cost(preset: str) -> None:
+    hardware, activity = load_hardware(preset), Activity.assumed(0.2)
+    codes = connected(40)
+    together = Pricer(SPACE, hardware, activity).costs(codes)
+    for index, code in enumerate(codes):
+        alone = estimate(lower(SPACE.decode(code).expand()), hardware, activity).costs()
+        for field in COST_FIELDS.values():
+            assert together[field][index] == pytest.approx(float(alone[field]), rel=1e-12), field
+
+
+def test_dense_activity_bounds_every_rate() -> None:
+    codes, hardware = connected(60), load_hardware("rram-32nm")
+    dense = Pricer(SPACE, hardware, Activity.dense()).costs(codes)
+    for rate in (0.0, 0.3, 0.9):
+        assumed = Pricer(SPACE, hardware, Activity.assumed(rate)).costs(codes)
+        for field in COST_FIELDS.values():
+            assert (assumed[field] <= dense[field] * (1 + 1e-12)).all(), field
+
+
+def test_draws_stay_inside_and_depend_on_the_generator_alone() -> None:
+    pricer = Pricer(SPACE, load_hardware("rram-32nm"), Activity.dense())
+    costs = pricer.costs(connected(500))
+    budget = Budget(parameters=float(np.median(costs["parameters"])))
+    admits = admission(pricer, budget)
+    codes = draw_inside(SPACE, admits, np.random.default_rng(0), 300)
+    assert len(np.unique(codes, axis=0)) == 300
+    assert admits(codes).all()
+    np.testing.assert_array_equal(codes, draw_inside(SPACE, admits, np.random.default_rng(0), 300))
+    region = FeasibleRegion(SPACE, admits, codes, complete=False)
+    assert region.draw(np.random.default_rng(1)) == region.draw(np.random.default_rng(1))
+    assert region.draw(np.random.default_rng(1)) in {tuple(row) for row in codes.tolist()}
+
+
+def test_drawing_ends_where_nothing_is_inside() -> None:
+    pricer = Pricer(SPACE, load_hardware("rram-32nm"), Activity.dense())
+    assert len(draw_inside(SPACE, admission(pricer, Budget(parameters=1)), np.random.default_rng(0), 5)) == 0
+
+
+def test_every_feedback_architecture_can_be_priced() -> None:
+    pricer = Pricer(SPACE, load_hardware("rram-32nm"), Activity.dense())
+    for chunk in list(all_codes(SPACE, 4096))[::20]:
+        codes, alive = SPACE.canonical(chunk)
+        costs = pricer.costs(codes[alive])
+        for field, values in costs.items():
+            assert np.isfinite(values).all(), field
+            assert (values > 0).all(), field

@@ -1,0 +1,47 @@
+"""A trial survives the ledger whatever it holds, and is itself whenever it was made."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hasnas.errors import BadInputError
+from hasnas.nas.history.ledger import decode_line, encode_line
+from hasnas.nas.history.trial import Trial
+
+METRICS, COSTS = {"validation_accuracy": 0.5}, {"energy_j": 1e-6}
+TRIAL = Trial(3, "search", "ab12", (0, 1, 2), {"version": 1}, 7, "done", METRICS, COSTS)
+NUMBERS = st.dictionaries(st.sampled_from(["a", "b"]), st.floats())
+
+
+@given(NUMBERS, NUMBERS, st.lists(st.integers(0, 8)))
+def test_any_trial_reads_back_equal(metrics: dict, costs: dict, codes: list):
+    trial = replace(TRIAL, metrics=metrics, costs=costs, codes=tuple(codes))
+    record = decode_line(encode_line(trial.to_record()))
+    assert record is not None
+    again = Trial.from_record(record)
+    assert again == trial
+    for name, value in metrics.items():
+        assert again.metrics[name] == value or math.isnan(value)
+
+
+def test_time_and_host_are_not_compared():
+    assert replace(TRIAL, time=1.0, host="a") == replace(TRIAL, time=2.0, host="b")
+    assert replace(TRIAL, seed=8) != TRIAL
+    assert len({TRIAL, replace(TRIAL, time=1.0)}) == 1
+    assert TRIAL != "a trial"
+
+
+@pytest.mark.parametrize("change", [{"metrics": 3}, {"extra": 1}, {"state": "lost"}, {"costs": {"a": "x"}}])
+def test_a_foreign_record_is_refused(change: dict):
+    with pytest.raises(BadInputError):
+        Trial.from_record({**TRIAL.to_record(), **change})
+
+
+@pytest.mark.parametrize("name", ["id", "codes", "metrics", "state"])
+def test_a_record_that_lacks_a_field_is_refused(name: str):
+    record = {key: value for key, value in TRIAL.to_record().items() if key != name}
+    with pytest.raises(BadInputError, match="of another version"):
+        Trial.from_record(record)

@@ -1,0 +1,448 @@
+"""A module that somebody wrote in torch costs what the same network costs here, and computes the same."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import nn
+
+from hasnas.cim_estimator import estimate, load_hardware
+from hasnas.errors import BadInputError
+from hasnas.nas.cli import run_command
+from hasnas.nas.tracing.trace import trace_activity, trace_module
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.cells import Edge, Genotype
+from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.layers import IF, LIF, PLIF, Add, AvgPool2d, Conv2d, Input, Linear, MaxPool2d
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.macro import Macro
+from hasnas.search_spaces.network import SpikingNetwork, initialise
+from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear
+
+T, B = 3, 2
+IMAGE = (1, 8, 8)
+HARDWARE = "rram-32nm"
+Plain = nn.Sequential
+
+
+class Residual(nn.Module):
+    """Stem, a residual block, a classifier; in single-step mode unless switched."""
+
+    def __init__(self, channels: int = 4) -> None:
+        super().__init__()
+        self.stem = Plain(layer.Conv2d(1, channels, 3, padding=1, bias=False), layer.BatchNorm2d(channels))
+        self.lif = neuron.LIFNode(tau=2.0, v_threshold=0.3)
+        self.block = Block(channels)
+        self.pool = layer.AdaptiveAvgPool2d(2)
+        self.flatten = layer.Flatten()
+        self.drop = layer.Dropout(0.2)
+        self.head = layer.Linear(4 * channels, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.drop(self.flatten(self.pool(self.block(self.lif(self.stem(x)))))))
+
+
+class Block(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = layer.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = layer.BatchNorm2d(channels)
+        self.lif = neuron.LIFNode(tau=2.0, decay_input=False, v_threshold=0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x + self.norm(self.conv(x))
+        return self.lif(x)
+
+
+class Repeating(nn.Module):
+    """The layout of SpikingJelly's tutorials: the module repeats its image and takes the mean over time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Plain(
+            layer.Conv2d(1, 4, 3, padding=1, bias=False), layer.BatchNorm2d(4), neuron.IFNode(v_threshold=0.3),
+            layer.MaxPool2d(2, 2), layer.Flatten(), layer.Linear(64, 10, bias=False), neuron.IFNode(v_threshold=0.1),
+        )  # fmt: skip
+        functional.set_step_mode(self, "m")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x.unsqueeze(0).repeat(T, 1, 1, 1, 1)).mean(0)
+
+
+class Folding(nn.Module):
+    """Plain torch layers on time and batch folded together, by hand and in a container."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = layer.SeqToANNContainer(nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4))
+        self.neurons = layer.MultiStepContainer(nn.Identity(), neuron.LIFNode())
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.neurons(self.conv(x))
+        x = nn.functional.avg_pool2d(x.flatten(0, 1), 8)
+        return self.head(x.view(T, B, -1))
+
+
+def images(timesteps: int = 0) -> torch.Tensor:
+    image = torch.rand(B, *IMAGE, generator=torch.Generator().manual_seed(1))
+    return image.expand(timesteps, *image.shape) if timesteps else image
+
+
+def multi_step(module: nn.Module) -> nn.Module:
+    functional.set_step_mode(module, "m")
+    return module
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def energy(graph: LayerGraph) -> float:
+    return float(estimate(lower(graph), load_hardware(HARDWARE)).energy_j)
+
+
+def operations(graph: LayerGraph, kind: type) -> list[Any]:
+    return [node.operation for node in graph.nodes if isinstance(node.operation, kind)]
+
+
+def traced(*layers: nn.Module) -> LayerGraph:
+    return trace_module(Plain(*layers), images(), T)
+
+
+def test_both_step_modes_give_the_same_graph():
+    single = trace_module(Residual(), images(), T)
+    assert trace_module(multi_step(Residual()), images(T), T) == single
+    names = [node.name for node in single.nodes]
+    assert names == ["input", "stem.0", "stem.1", "lif", "block.conv", "block.norm", "block.add", "block.lif", "pool",
+                     "flatten", "drop", "head", "output"]  # fmt: skip
+    assert [node.shape for node in single.nodes][-4:] == [(16,), (16,), (5,), (5,)]
+    assert {link.source for link in single.inputs("block.add")} == {"lif", "block.norm"}
+    assert operations(single, AvgPool2d) == [AvgPool2d(4, 4)]
+    assert operations(single, LIF) == [LIF(2.0, 0.3), LIF(2.0, 0.25)]
+
+
+def test_neurons_without_leak_and_with_a_learned_one_stay_what_they_are():
+    plif, scaled = neuron.ParametricLIFNode(init_tau=2.0), neuron.ParametricLIFNode(init_tau=2.0, decay_input=False)
+    plif.w.data.fill_(-math.log(4.0))
+    scaled.w.data.fill_(0.0)
+    graph = traced(nn.Conv2d(1, 2, 3), neuron.IFNode(v_threshold=0.3), plif, scaled)
+    (integrator,), (first, second) = operations(graph, IF), operations(graph, PLIF)
+    assert integrator == IF(0.3, 0.0)
+    assert (first.tau, first.threshold) == pytest.approx((5.0, 1.0))
+    assert second == PLIF(2.0, 0.5, 0.0)
+    assert graph.parameter_count == 2 * 9 + 2 + 2
+
+
+def test_weights_of_few_bits_are_priced_as_such():
+    few, full = QuantisedConv2d(Conv2d(1, 4, 3, weight_bits=2)), nn.Conv2d(1, 4, 3, bias=False)
+    graph = traced(few, neuron.IFNode(), nn.Flatten(), QuantisedLinear(Linear(144, 3, weight_bits=2)))
+    assert lower(graph).weight_bits.tolist() == [2, 0, 2]
+    assert energy(graph) < energy(traced(full, neuron.IFNode(), nn.Flatten(), nn.Linear(144, 3, bias=False)))
+
+
+@pytest.mark.parametrize(
+    "make, time", [(Residual, 0), (Repeating, 0), (Folding, T), (lambda: multi_step(Residual()), T)]
+)
+def test_all_parameters_are_priced_and_batch_norms_are_folded(make: Any, time: int):
+    module = make()
+    workload = lower(trace_module(module, images(time), T))
+    assert int(workload.parameters.sum()) == parameters(module)
+    assert not any("norm" in name or name == "stem.1" for name in workload.names)
+
+
+def test_a_static_input_reaches_the_first_layers_once_and_frames_at_every_timestep():
+    assert lower(trace_module(Residual(), images(), T)).evaluations.tolist()[:2] == [1, T]
+    frames = torch.rand(T, B, *IMAGE, generator=torch.Generator().manual_seed(2))
+    graph = trace_module(multi_step(Residual()), frames, T)
+    assert operations(graph, Input) == [Input(static=False)]
+    assert lower(graph).evaluations.tolist()[:2] == [T, T]
+    assert trace_module(Residual(), images(), T, static=False) == graph
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("make", [Residual, Repeating])
+def test_the_graph_computes_what_the_module_computes(make: Any):
+    module = make()
+    if make is Residual:
+        multi_step(module)
+    initialise(module, seed=3)
+    example = images(T if make is Residual else 0)
+    network = SpikingNetwork(trace_module(module, example, T)).eval()
+    network.load_state_dict(module.state_dict())
+    module.eval()
+    expected = module(example)
+    assert expected.abs().sum() > 0
+    found = network.steps(images()) if make is Residual else network(images())
+    torch.testing.assert_close(found, expected)
+
+
+def counterpart(macro: Macro) -> nn.Module:
+    """The network of one cell with a single 3x3 convolution, written by hand."""
+    c, inputs = macro.channels, macro.channels * 16
+    return Plain(
+        nn.Conv2d(1, c, 3, padding=1, bias=False), nn.BatchNorm2d(c),
+        neuron.LIFNode(tau=macro.tau), nn.Conv2d(c, c, 3, padding=1, bias=False), nn.BatchNorm2d(c),
+        nn.BatchNorm2d(c), neuron.LIFNode(tau=macro.tau), nn.AvgPool2d(2), nn.Flatten(), nn.Dropout(macro.dropout),
+        nn.Linear(inputs, macro.hidden, bias=False), neuron.LIFNode(tau=macro.tau),
+        nn.Linear(macro.hidden, macro.classes * macro.votes), layer.VotingLayer(macro.votes),
+    )  # fmt: skip
+
+
+def test_a_hand_written_network_costs_what_its_architecture_costs():
+    macro = Macro(IMAGE, classes=3, timesteps=T, channels=4, hidden=6, votes=2)
+    ours = Architecture((Genotype(2, (Edge(0, 1, "conv3x3"),)),), macro).expand()
+    module = counterpart(macro)
+    theirs = trace_module(module, images(), T)
+    assert theirs.structure == ours.structure
+    assert theirs.parameter_count == ours.parameter_count == parameters(module)
+    assert energy(theirs) == energy(ours)
+
+
+def test_activity_is_the_share_of_inputs_that_are_not_zero_by_the_names_that_pricing_reads():
+    module, example = Residual(), images()
+    initialise(module, seed=3)
+    graph, rates = trace_module(module, example, T), trace_activity(module, example, T)
+    assert set(rates) == {"stem.0", "block.conv", "head"}
+    network = SpikingNetwork(graph).eval()
+    network.load_state_dict(module.state_dict())
+    expected = network.activity(example)
+    assert rates == pytest.approx({name: expected[name] for name in rates}, rel=1e-6)
+    assert trace_activity(multi_step(module), images(T), T) == pytest.approx(rates, rel=1e-6)
+    assert np.nansum(lower(graph, rates).input_rate) == pytest.approx(sum(rates.values()))
+
+
+def test_a_module_is_left_as_it_was():
+    module = Residual().train()
+    module.stem.eval()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    trace_module(module, images(), T)
+    assert module.training
+    assert module.block.norm.training
+    assert not module.stem[1].training
+    assert module.lif.v == 0.0
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+
+
+def test_sums_in_one_block_and_layers_called_like_the_ends_get_names_of_their_own():
+    class Sums(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.input, self.output = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.input(x)
+            return torch.add(sum([x, self.output(x)]), x)
+
+    graph = trace_module(Sums(), images(), T)
+    assert [node.name for node in graph.nodes] == ["input", "input.2", "output.2", "add", "add.2", "output"]
+    assert len(operations(graph, Add)) == 2
+    assert int(lower(graph).parameters.sum()) == parameters(Sums())
+
+
+def test_a_layer_without_weights_may_serve_twice():
+    pool = nn.MaxPool2d(2)
+    graph = traced(nn.Conv2d(1, 2, 3, padding=1), pool, neuron.LIFNode(), pool)
+    assert [(node.name, node.shape) for node in graph.nodes if isinstance(node.operation, MaxPool2d)] == [
+        ("1", (2, 4, 4)), ("1.2", (2, 2, 2)),
+    ]  # fmt: skip
+
+
+def test_a_single_layer_is_a_module_too():
+    assert [node.name for node in trace_module(nn.Linear(4, 2), torch.rand(B, 4), T).nodes] == [
+        "input", "linear", "output",
+    ]  # fmt: skip
+
+
+class Doing(nn.Module):
+    """A convolution, and whatever a test does with it."""
+
+    def __init__(self, does: Any) -> None:
+        super().__init__()
+        self.conv, self.does = nn.Conv2d(1, 2, 3, padding=1), does
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.does(self.conv, x)
+
+
+class LateTime(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lif = neuron.LIFNode()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.lif(x).unsqueeze(0).repeat(T, 1, 1, 1, 1)
+
+
+class Weighted(nn.Conv2d):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize(
+    "module, message",
+    [
+        (nn.Conv2d(1, 2, (3, 5)), r"kernel_size \(3, 5\) is not square"),
+        (nn.Conv2d(1, 2, 3, stride=(1, 2)), r"stride \(1, 2\) is not square"),
+        (nn.Conv2d(1, 2, 3, dilation=2), "dilation .* has no price"),
+        (nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect"), "padding_mode 'reflect'"),
+        (nn.Conv2d(1, 2, 4, padding="same"), "use an odd kernel_size"),
+        (Weighted(1, 2, 3), "computes something of its own"),
+        (layer.WSConv2d(1, 2, 3), "computes something of its own"),
+        (nn.ConvTranspose2d(1, 2, 3), "layer '0' is a ConvTranspose2d, which has no price"),
+        (nn.ReLU(), "layer '0' is a ReLU, which has no price; use spiking neurons"),
+        (nn.Linear(8, 2), "flatten them first"),
+        (nn.BatchNorm2d(1, affine=False), "use affine=True"),
+        (nn.AvgPool2d(3, ceil_mode=True), "ceil_mode"),
+        (nn.AvgPool2d(3, padding=1, count_include_pad=False), "count_include_pad=True"),
+        (nn.AdaptiveAvgPool2d(3), "choose an output_size that divides"),
+        (neuron.IFNode(v_reset=None), "resets by subtraction"),
+        (neuron.QIFNode(), "QIFNode, which has no price"),
+        (layer.ElementWiseRecurrentContainer(nn.Identity(), torch.add), "ElementWiseRecurrentContainer"),
+        (neuron.LIFNode(step_mode="m"), "layer '0' is in step mode 'm', but its input is"),
+        (nn.Conv2d(3, 2, 3), r"layer '0' cannot run on \[\[2, 1, 8, 8\]\]"),
+        (nn.Identity(), "has no layers"),
+        (Doing(lambda conv, x: conv(x) * 2), "function 'mul' in '0' has no price"),
+        (Doing(lambda conv, x: conv(x) + 1), "does not add results of one shape"),
+        (Doing(lambda conv, x: conv(x).mean([2, 3])), "AdaptiveAvgPool2d"),
+        (Doing(lambda conv, x: conv(x) if x.sum() > 0 else x), r"test_trace.py:\d+: the forward of .* be traced"),
+        (Doing(lambda conv, x: sum(conv(x) for _ in range(T))), "layer '0.conv' is used twice"),
+        (Doing(lambda conv, x: (conv(x), x)), "does not return one tensor"),
+        (Doing(lambda conv, x: conv(x).transpose(2, 3)), "function 'transpose'"),
+        (Doing(lambda conv, x: conv(x).view(-1, 8)), "neither flattens maps nor arranges timesteps"),
+        (LateTime(), "function 'unsqueeze' in '0' adds the axis of time behind neurons"),
+        (Doing(lambda conv, x: conv(x.unsqueeze(0).repeat(T, 1, 1, 1, 1).mean(0))), "do so only at the end"),
+        (Doing(lambda conv, x: x + x), "parameter '0.conv.weight' belongs to no layer"),
+        (Doing(lambda conv, x: conv(x) + conv.bias.view(1, 2, 1, 1)), "tensor '0.conv.bias' is used outside"),
+    ],
+)
+def test_what_cannot_be_expressed_is_refused_in_one_line(module: nn.Module, message: str):
+    with pytest.raises(BadInputError, match=message) as caught:
+        traced(module)
+    assert "\n" not in str(caught.value)
+
+
+def test_layers_that_share_weights_are_refused():
+    first, second = nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3)
+    second.weight = first.weight
+    with pytest.raises(BadInputError, match="layers '0' and '1' share weights"):
+        traced(first, second)
+
+
+@pytest.mark.parametrize(
+    "module, example, message",
+    [
+        (Residual(), images(T), "step mode 's'|cannot run on"),
+        (multi_step(Residual()), images(), r"layer 'stem.0' cannot run .*expected x with shape \[T, N, C, H, W\]"),
+        (multi_step(Residual()), images(T + 1), "4 timesteps, not 3"),
+        (Residual(), torch.rand(8), "the example has shape"),
+        (Plain(neuron.LIFNode()), torch.rand(T, B, 4), "step mode 's'"),
+        (Plain(nn.Flatten()), torch.rand(T, B, 4), "neither flattens maps"),
+        ("text", images(), "str is no torch module"),
+    ],
+)
+def test_examples_that_do_not_fit_are_refused(module: Any, example: torch.Tensor, message: str):
+    with pytest.raises(BadInputError, match=message):
+        trace_module(module, example, T)
+
+
+FILE = '''
+import torch
+from torch import nn
+from spikingjelly.activation_based import functional, layer, neuron
+from parts import CHANNELS
+
+print("loading")
+
+def make():
+    first = layer.Conv2d(1, CHANNELS, 3)
+    return nn.Sequential(first, neuron.LIFNode(), layer.Flatten(), layer.Linear(36 * CHANNELS, 2))
+
+def multi():
+    net = make()
+    functional.set_step_mode(net, "m")
+    return net
+
+def repeats():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = multi()
+        def forward(self, x):
+            return self.net(x.unsqueeze(0).repeat(3, 1, 1, 1, 1)).mean(0)
+    return Net()
+
+def number():
+    return 3
+
+def fails():
+    raise RuntimeError("no weights")
+
+def rectified():
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+
+constant = 3
+'''
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(FILE)
+    Path("parts.py").write_text("CHANNELS = 4\n")
+    Path("broken.py").write_text("import absent_package\n")
+    Path("torn.py").write_text("def f(:\n")
+    Path("layers.yaml").write_text("timesteps: 1\nlayers: [{kind: linear, in_channels: 64, out_channels: 10}]\n")
+    return tmp_path
+
+
+def test_the_command_prices_a_module_in_every_layout(here: Path, capsys: pytest.CaptureFixture[str]):
+    trees = []
+    for factory in ("make", "multi", "repeats"):
+        line = f"estimate net.py:{factory} --input 1,8,8 --timesteps 3 --hardware {HARDWARE} --json"
+        assert run_command(line.split()) == 0
+        trees.append(json.loads(capsys.readouterr().out))
+    assert trees[0]["parameters"] == 4 * 9 + 4 + 36 * 4 * 2 + 2
+    assert len({tree["energy_j"] for tree in trees}) == 1
+    frames = f"estimate net.py:make --input 3,1,8,8 --timesteps 3 --hardware {HARDWARE} --json"
+    assert run_command(frames.split()) == 0
+    assert json.loads(capsys.readouterr().out)["energy_j"] > trees[0]["energy_j"], "the first layer runs every time"
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("net.py:make --timesteps 3", "net.py:make needs --input C,H,W and --timesteps"),
+        ("net.py:make --input 1,8,8", "net.py:make needs --input C,H,W and --timesteps"),
+        ("net.py:make --input 1x8x8 --timesteps 3", "--input is '1x8x8'; write C,H,W"),
+        ("net.py:make --input 1,8,0 --timesteps 3", "--input is '1,8,0'"),
+        ("net.py:make --input 4,1,8,8 --timesteps 3", "--input begins with 4 timesteps"),
+        ("net.py:make --input 3,8,8 --timesteps 3", "layer '0' cannot run on"),
+        ("net.py:repeats --input 1,9,9 --timesteps 3", "layer 'net.3' cannot run on"),
+        ("net.py:repeats --input 1,8,8 --timesteps 4", "with 4 timesteps and 2 samples"),
+        ("net.py:mak --input 1,8,8 --timesteps 3", "net.py defines no 'mak'; did you mean 'make'?"),
+        ("net.py:number --input 1,8,8 --timesteps 3", "gives a int; it must return a torch.nn.Module"),
+        ("net.py:constant --input 1,8,8 --timesteps 3", "'constant' in net.py is a int"),
+        ("net.py:fails --input 1,8,8 --timesteps 3", "fails() fails: RuntimeError: no weights"),
+        ("net.py:rectified --input 1,8,8 --timesteps 3", "layer '1' is a ReLU"),
+        ("absent.py:make --input 1,8,8 --timesteps 3", "cannot read absent.py"),
+        ("broken.py:make --input 1,8,8 --timesteps 3", "broken.py:1 fails: ModuleNotFoundError"),
+        ("torn.py:make --input 1,8,8 --timesteps 3", "torn.py:1 fails: SyntaxError"),
+        ("net.py --input 1,8,8 --timesteps 3", "--input is for a module in FILE.py:FACTORY"),
+        ("net.py", "net.py is of no known kind"),
+        ("layers.yaml --input 1,8,8", "--input is for a module in FILE.py:FACTORY"),
+    ],
+)
+def test_bad_files_and_shapes_are_one_clear_line(
+    here: Path, capfd: pytest.CaptureFixture[str], line: str, message: str
+):
+    assert run_command(["estimate", *line.split(), "--hardware", HARDWARE]) == 2
+    error = capfd.readouterr().err.removeprefix("loading\n")
+    assert error.startswith("hasnas: error: ")
+    assert message in error
+    assert error.count("\n") == 1
