@@ -18,9 +18,9 @@ ALLOWED = {
 }
 # The rooms of `nas`; each imports only those before it.
 ROOMS = (
-    "budget", "config", "environment", "history", "data", "training", "imperfect_chips", "scoring", "tracing", "supernet",
-    "strategies", "supernet.nni", "analysis", "executors", "export", "tracking", "stages", "bench", "run", "commands",
-    "cli",
+    "budget", "config", "environment", "history", "data", "training", "imperfect_chips", "scoring", "tracing",
+    "supernet", "strategies", "supernet.nni", "analysis", "executors", "export", "tracking", "stages", "bench",
+    "run", "commands", "cli",
 )  # fmt: skip
 SOURCES = [path for folder in ALLOWED for path in sorted((ROOT / folder).rglob("*.py"))]
 
