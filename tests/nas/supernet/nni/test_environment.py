@@ -24,7 +24,7 @@ USE = """
 import numpy as np
 from hasnas.errors import HasnasError
 from hasnas.nas.config.sections import SearchSection
-from hasnas.nas.supernet.nni import settings, sharing
+from hasnas.nas.supernet import settings, sharing
 from hasnas.nas.supernet.settings import SUPERNET_TRAINERS
 from hasnas.nas.strategies import SearchProblem, create_strategy
 from hasnas.search_spaces.macro import Macro
