@@ -91,7 +91,7 @@ def sum_general(
         whole[:] = 0.0
         step[:] = 0.0
         once[:] = 0.0
-        parameters = memory = area = leaking = energy = path = slowest = 0.0
+        parameters = memory = area = leaking = energy = path = slowest = reload = 0.0
         looped = False
         for slot in range(slots):
             term = table[slot, codes[row, slot]]
@@ -101,7 +101,8 @@ def sum_general(
             leaking += term[4] * resident + term[5]
             energy += term[6] + term[8] * missing
             path += term[7]
-            busy = term[10] + term[9] * missing
+            reload += term[9] * missing
+            busy = term[10]
             level = np.int64(term[14])
             whole[level] = max(whole[level], busy)
             if pipelined:
@@ -114,6 +115,7 @@ def sum_general(
         latency = whole.sum()
         if pipelined and not looped:
             latency = min(latency, once.sum() + step.sum() + (timesteps - 1.0) * slowest)
+        latency += reload
         energy += path * 0.5 * np.sqrt(area) + leaking * leakage_w_per_m2 * latency
         totals[row, 0], totals[row, 1], totals[row, 2], totals[row, 3], totals[row, 4] = (
             parameters, memory, area, latency, energy,

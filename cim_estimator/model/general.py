@@ -113,13 +113,17 @@ def price(workload: Workload, hardware: GeneralHardware, rates: FloatArray, keep
         energy.add(component, values)
     energy.add("interconnect", terms.path_j_per_m * chip_path_m(area.total)[..., np.newaxis])
     energy.add("reload", terms.reload_j * missing)
-    timing = terms.timing.delayed_by(terms.reload_s * missing)
-    latency_s, interval_s = chip_latency(timing, hardware.schedule)
+    reload_s = terms.reload_s * missing
+    busy_s = terms.timing.busy_s + reload_s
+    latency_s, interval_s = (
+        time_s + np.broadcast_to(reload_s, busy_s.shape).sum(axis=-1)
+        for time_s in chip_latency(terms.timing, hardware.schedule)
+    )
     energy.add("leakage", leaking * circuit.leakage_w_per_m2(hardware) * latency_s[..., np.newaxis])
     cells = terms.allotted.sum(axis=-1) * (hardware.crossbar.rows * hardware.crossbar.columns)
     used = terms.cells.sum(axis=-1) / np.maximum(cells, 1)
-    warnings = _warnings(timing, hardware, bool(np.any(missing > 0)))
-    return Price(energy, area, timing.busy_s, latency_s, interval_s, np.asarray(terms.arrays, float), used, warnings)
+    warnings = _warnings(terms.timing, hardware, bool(np.any(missing > 0)))
+    return Price(energy, area, busy_s, latency_s, interval_s, np.asarray(terms.arrays, float), used, warnings)
 
 
 def energy_parts_j(counts: Counts) -> dict[str, NDArray[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,13 +36,9 @@ class Timing:
     timesteps: int
     feeds_back: NDArray[np.bool_]
 
-    def delayed_by(self, extra_s: FloatArray) -> Timing:
-        """The same layers, each busy a while longer."""
-        return replace(self, busy_s=self.busy_s + extra_s)
-
 
 def chip_latency(timing: Timing, schedule: str) -> tuple[FloatArray, FloatArray]:
-    """Latency of a sample and interval between samples, both `[...]`.
+    """Latency of a sample and interval between samples, both `[...]`, of a chip that holds all weights.
 
     - sequential: levels one after another, `sum over levels of max(busy)`, and sample after sample.
     - pipelined: every level works on its own timestep. Static layers run first, then the first timestep passes through

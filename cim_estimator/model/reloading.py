@@ -1,4 +1,9 @@
-"""Networks larger than the chip: which share of the weights is written anew for every sample, and at what cost."""
+"""Networks larger than the chip: which share of the weights is written anew for every sample, and at what cost.
+
+All weights come through one bus, and each once a sample: reloads are serial and neither overlap with one another nor
+repeat with the timesteps, `latency = latency of the work + sum over layers of reload time * missing share`. The same
+sum is added to the interval between samples.
+"""
 
 from __future__ import annotations
 

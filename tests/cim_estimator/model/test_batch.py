@@ -15,7 +15,7 @@ CHIPS = {
         "spikesim-65nm-rram", {"tile.sharing": "none", "spikesim.neuron_memory_layers": "0", "crossbar.size": "32"},
     ),
     "general": ("rram-22nm", {}),
-    "pipelined, small chip": ("rram-45nm", {"schedule": "pipelined", "chip.tiles": "9", "adc.kind": "sar"}),
+    "pipelined, small chip": ("rram-45nm", {"schedule": "pipelined", "chip.tiles": "3", "adc.kind": "sar"}),
     "pipelined, event, mesh": ("rram-65nm", {"schedule": "pipelined", "readout": "event", "interconnect": "mesh"}),
     "shared tiles": ("rram-32nm", {"tile.sharing": "layers"}),
 }  # fmt: skip
@@ -58,6 +58,13 @@ def test_a_population_costs_what_its_members_cost(chip: str, activity: Activity)
     for name, value in chunked.items():
         np.testing.assert_allclose(compiled[name], value, rtol=1e-12)
         assert compiled[name].dtype == value.dtype
+
+
+def test_the_small_chip_reloads_some_members_and_not_others():
+    hardware = load_hardware(CHIPS["pipelined, small chip"][0], CHIPS["pipelined, small chip"][1])
+    reloads = [estimate(single(population(40), row), hardware).warnings for row in range(40)]
+    reloaded = sum(any("weights are reloaded" in warning for warning in warnings) for warnings in reloads)
+    assert 10 < reloaded < 40
 
 
 def test_the_engine_chosen_for_a_large_population_agrees_with_the_oracle():
