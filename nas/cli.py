@@ -15,6 +15,7 @@ import typer
 
 from hasnas import __version__
 from hasnas.errors import BadInputError, HasnasError
+from hasnas.extras import missing_extra
 
 INTERRUPTED = 130
 
@@ -322,6 +323,11 @@ def run_command(arguments: Sequence[str]) -> int:
         result = app(list(arguments) or ["--help"], prog_name="hasnas", standalone_mode=False)
     except HasnasError as error:
         return _complain(" ".join(str(error).split("\n")), error.exit_code)
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error, _command_of(arguments))
+        if missing is None:
+            raise
+        return _complain(str(missing), missing.exit_code)
     except KeyboardInterrupt:
         result = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has enough, e.g. `hasnas ls | head`
@@ -337,6 +343,12 @@ def run_command(arguments: Sequence[str]) -> int:
     if result == INTERRUPTED:  # newer versions of typer turn the interrupt into this number
         return _complain("interrupted; a search goes on with: hasnas search --resume RUN", INTERRUPTED)
     return result if isinstance(result, int) else 0
+
+
+def _command_of(arguments: Sequence[str]) -> str:
+    """The command that a line begins with, for messages: `"hasnas search"`, `"hasnas data ls"`."""
+    groups = {group.name for group in app.registered_groups}
+    return " ".join(["hasnas", *arguments[: 2 if arguments[0] in groups else 1]])
 
 
 def _complain(message: str, exit_code: int) -> int:

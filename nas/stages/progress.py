@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class Console:
@@ -23,11 +24,15 @@ class Console:
 
     def say(self, text: str) -> None:
         """One line that stays."""
+        from tqdm import tqdm
+
         if not self.quiet:
             tqdm.write(text, file=sys.stderr)
 
     @contextmanager
     def bar(self, stage: str, total: int, unit: str) -> Iterator[tqdm[Any]]:
         """A bar that counts `total` units and estimates the time that is left."""
+        from tqdm import tqdm
+
         with tqdm(total=total, desc=f"{stage:<9}", unit=unit, disable=not self.live, file=sys.stderr) as bar:
             yield bar

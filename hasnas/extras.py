@@ -1,0 +1,48 @@
+"""Packages that only some installs hold: which extra of hasnas brings each of them.
+
+`pip install hasnas` prices networks; what else a command imports is told in one line when it is absent.
+"""
+
+from __future__ import annotations
+
+from .errors import BadInputError
+
+# Name of the module as imported -> (what people call it, the smallest extra that brings it).
+EXTRAS = {
+    "torch": ("PyTorch", "search"),
+    "spikingjelly": ("SpikingJelly", "search"),
+    "nni": ("NNI", "search"),
+    "pytorch_lightning": ("PyTorch Lightning", "search"),
+    "pymoo": ("pymoo", "search"),
+    "scipy": ("SciPy", "search"),
+    "numba": ("Numba", "search"),
+    "sklearn": ("scikit-learn", "search"),
+    "networkx": ("NetworkX", "search"),
+    "PIL": ("Pillow", "search"),
+    "tensorboard": ("TensorBoard", "search"),
+    "google": ("protobuf", "search"),
+    "safetensors": ("safetensors", "search"),
+    "tqdm": ("tqdm", "search"),
+    "matplotlib": ("Matplotlib", "plots"),
+    "optuna": ("Optuna", "optuna"),
+    "tonic": ("Tonic", "tonic"),
+}
+
+
+def missing_extra(error: ModuleNotFoundError, what: str) -> BadInputError | None:
+    """One line about a package that is absent because its extra is not installed; None for any other package.
+
+    Args:
+        error: what the import raised.
+        what: who needs the package, e.g. `"hasnas search"`.
+
+    >>> print(missing_extra(ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"), "hasnas search"))
+    hasnas search needs PyTorch: pip install 'hasnas[search]'
+    >>> missing_extra(ModuleNotFoundError(name="cowsay"), "hasnas search") is None
+    True
+    """
+    known = EXTRAS.get((error.name or "").split(".")[0])
+    if known is None:
+        return None
+    title, extra = known
+    return BadInputError(f"{what} needs {title}: pip install 'hasnas[{extra}]'")

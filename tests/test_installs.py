@@ -1,0 +1,106 @@
+"""What each install holds: the core prices networks without any extra, and whatever needs one says so in one line."""
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from hasnas.extras import EXTRAS
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("cim_estimator", "search_spaces", "datasets", "nas", "hasnas")
+LAYERS = """
+timesteps: 5
+layers:
+  - {kind: conv, in_channels: 3, out_channels: 64, kernel_size: 3, in_size: 32, out_size: 32}
+  - {kind: linear, in_channels: 64, out_channels: 10}
+"""
+# Runs a command where none of the extras' packages can be found, as in an install of the core.
+CORE_ONLY = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in sys.argv[1].split(","):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from hasnas.nas.cli import run_command
+sys.exit(run_command(sys.argv[2:]))
+"""
+
+
+def run_core(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", CORE_ONLY, ",".join(EXTRAS), *arguments]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=100, check=False)
+
+
+def install_lists() -> dict[str, set[str]]:
+    """Name of an install (`""` is the core) -> names of the packages that it brings."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    texts = {"": setup["options"]["install_requires"], **setup["options.extras_require"]}
+    name_of = re.compile(r"[A-Za-z0-9_-]+")
+    return {
+        extra: {name_of.match(line).group().lower().replace("_", "-") for line in text.split("\n") if line.strip()}  # type: ignore[union-attr]
+        for extra, text in texts.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["estimate", "layers.yaml", "--hardware", "spikesim-65nm-rram"],
+        ["estimate", "layers.yaml", "--hardware", "rram-32nm", "--sweep", "adc.bits=4,5", "--json"],
+        ["hardware"],
+        ["configs", "ls"],
+        ["ls"],
+        ["--version"],
+    ],
+    ids=" ".join,
+)
+def test_the_core_prices_and_lists(tmp_path: Path, arguments: list[str]):
+    (tmp_path / "layers.yaml").write_text(LAYERS)
+    done = run_core(tmp_path, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "arguments, package, extra",
+    [
+        (["search", str(ROOT / "experiments" / "digits.yaml")], "PyTorch", "search"),
+        (["data", "prepare", "digits"], "scikit-learn", "search"),
+        (["estimate", "layers.yaml", "--hardware", "rram-32nm", "--plot", "plots"], "Matplotlib", "plots"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_command_names_the_extra_that_it_needs(tmp_path: Path, arguments: list[str], package: str, extra: str):
+    (tmp_path / "layers.yaml").write_text(LAYERS)
+    done = run_core(tmp_path, *arguments)
+    command = " ".join(["hasnas", *arguments[: 2 if arguments[0] == "data" else 1]])
+    assert done.returncode == 2
+    assert done.stderr == f"hasnas: error: {command} needs {package}: pip install 'hasnas[{extra}]'\n"
+
+
+def test_every_imported_package_belongs_to_an_install():
+    installs, distributions = install_lists(), packages_distributions()
+    for path in [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [str(node.module)]
+            for top in {name.split(".")[0] for name in names} - {"hasnas", *sys.stdlib_module_names}:
+                brought_by = installs[EXTRAS[top][1] if top in EXTRAS else ""]
+                bringers = {name.lower().replace("_", "-") for name in distributions.get(top, [top])}
+                needed = {"protobuf": {"tensorboard"}, "h5py": {"nir"}}.get(min(bringers), bringers)
+                assert needed & brought_by, f"{path.relative_to(ROOT)} imports {top}, which no install brings"
+
+
+def test_plots_can_be_drawn_where_a_search_can_run():
+    assert install_lists()["plots"] <= install_lists()["search"]
