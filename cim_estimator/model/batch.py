@@ -21,15 +21,15 @@ from hasnas.errors import BadInputError
 from . import batch_kernels as kernels
 from . import components as circuit
 from . import general
-from .memory import memory_by_layer_bits, present
+from .memory import live_bits_by_layer, memory_by_layer_bits, present
+from .totals import Totals
 
-Costs = dict[str, NDArray[Any]]
 _MOST_CHOICES = 4096
 _PROBE = 8192  # candidates that tell whether compressing is worth while
 
 
-def price_choices(choices: Workload, codes: NDArray[Any], hardware: HardwareSpec, activity: Activity) -> Costs:
-    """The five totals of candidates that take one of a few layers in each slot.
+def price_choices(choices: Workload, codes: NDArray[Any], hardware: HardwareSpec, activity: Activity) -> Totals:
+    """The totals of candidates that take one of a few layers in each slot.
 
     Args:
         choices: shape `[C, L]`: C layers that slot l may hold.
@@ -38,7 +38,7 @@ def price_choices(choices: Workload, codes: NDArray[Any], hardware: HardwareSpec
         activity: how many inputs spike.
 
     Returns:
-        `parameters`, `memory_bits`, `area_m2`, `latency_s`, `energy_j`, each `[N]`.
+        Each `[N]`.
 
     Raises:
         BadInputError: if a code does not exist, or the hardware shares tiles between layers.
@@ -46,7 +46,7 @@ def price_choices(choices: Workload, codes: NDArray[Any], hardware: HardwareSpec
     >>> from hasnas.cim_estimator import LayerSpec, load_hardware
     >>> two = [Workload.from_layers([LayerSpec("conv", 4, width, in_size=8)], timesteps=2) for width in (4, 8)]
     >>> costs = price_choices(stack_choices(two), np.array([[1], [0]]), load_hardware("rram-22nm"), Activity.dense())
-    >>> costs["parameters"].tolist()
+    >>> costs.parameters.tolist()
     [32, 16]
     """
     codes = np.ascontiguousarray(codes, np.int32)
@@ -122,15 +122,16 @@ def _common(choices: Workload, hardware: HardwareSpec) -> list[NDArray[Any]]:
     return [present(choices, choices.parameters), memory_by_layer_bits(choices, hardware)]
 
 
-def _named(totals: NDArray[np.float64]) -> Costs:
-    """Column totals as a budget knows them; counts are whole numbers below 2^53, so nothing is lost."""
-    return {
-        "parameters": totals[:, 0].astype(np.int64), "memory_bits": totals[:, 1].astype(np.int64),
-        "area_m2": totals[:, 2], "latency_s": totals[:, 3], "energy_j": totals[:, 4],
-    }  # fmt: skip
+def _named(totals: NDArray[np.float64], timesteps: int) -> Totals:
+    """Column totals by name; counts are whole numbers below 2^53, so nothing is lost."""
+    parameters, memory, live = totals[:, :3].astype(np.int64).T
+    area, latency, interval, energy = totals[:, 3:].T
+    return Totals(
+        parameters, memory, memory + live, area, latency, interval, energy, np.full(len(totals), timesteps)
+    )
 
 
-def _general_costs(choices: Workload, codes: NDArray[Any], hardware: GeneralHardware, rates: NDArray[Any]) -> Costs:
+def _general_costs(choices: Workload, codes: NDArray[Any], hardware: GeneralHardware, rates: NDArray[Any]) -> Totals:
     terms = general.layer_terms(choices, hardware, rates)
     leaks = [name for name in terms.tile_area_m2 if name not in general.POWERED_DOWN]
     busy = np.broadcast_to(terms.timing.busy_s, choices.shape)
@@ -150,16 +151,17 @@ def _general_costs(choices: Workload, codes: NDArray[Any], hardware: GeneralHard
         static,
         terms.timing.feeds_back,
         terms.timing.level - terms.timing.level.min(),
+        live_bits_by_layer(choices, hardware),
     ]
     totals = kernels.sum_general(
         _table(columns, choices.shape), codes, hardware.chip.tiles,
         (hardware.schedule == "pipelined", float(choices.timesteps), int(np.ptp(terms.timing.level)) + 1),
         circuit.leakage_w_per_m2(hardware),
     )  # fmt: skip
-    return _named(totals)
+    return _named(totals, choices.timesteps)
 
 
-def _spikesim_costs(choices: Workload, codes: NDArray[Any], hardware: SpikeSimHardware, rates: NDArray[Any]) -> Costs:
+def _spikesim_costs(choices: Workload, codes: NDArray[Any], hardware: SpikeSimHardware, rates: NDArray[Any]) -> Totals:
     published = hardware.spikesim
     on = choices.on_crossbar
     outputs = np.where(on, choices.out_channels * choices.positions, 0)
@@ -177,6 +179,7 @@ def _spikesim_costs(choices: Workload, codes: NDArray[Any], hardware: SpikeSimHa
         _sum(spikesim.energy_parts_j(choices, hardware, rates).values()),
         np.floor(published.overlap * outputs) * steps,
         outputs * steps,
+        live_bits_by_layer(choices, hardware),
     ]
     array_um2, tile_um2 = spikesim.tile_area_um2(hardware)
     bits_um2 = published.memory_um2_per_bit * hardware.precision.membrane_bits
@@ -185,7 +188,7 @@ def _spikesim_costs(choices: Workload, codes: NDArray[Any], hardware: SpikeSimHa
         published.neuron_memory_layers, (array_um2 * 1e-12, tile_um2 * 1e-12, bits_um2 * 1e-12),
         published.cycles_per_output / hardware.clock_hz,
     )  # fmt: skip
-    return _named(totals)
+    return _named(totals, choices.timesteps)
 
 
 def _sum(parts: Any) -> NDArray[Any]:

@@ -68,15 +68,16 @@ def agrees(column: NDArray[np.integer[Any]], codes: Codes, examples: NDArray[np.
 def sum_general(
     table: Floats, codes: Codes, limit: int, schedule: tuple[bool, float, int], leakage_w_per_m2: float
 ) -> Floats:
-    """Totals `[N, 5]` of the general model: parameters, memory, area, latency, energy.
+    """Totals `[N, 7]` of the general model: parameters, memory, live values, area, latency, interval, energy.
 
     Columns of `table[slot, choice]`: parameters, memory, tiles, area of tiles, leaking area of tiles, area beside them,
-    energy, energy per metre of path, reload energy, reload time, busy time, evaluations, static, feeds back, level.
+    energy, energy per metre of path, reload energy, reload time, busy time, evaluations, static, feeds back, level,
+    live values.
     `limit`: tiles of the chip, 0 for as many as needed. `schedule`: whether pipelined, T, number of levels.
     """
     pipelined, timesteps, levels = schedule
     count, slots = codes.shape
-    totals = np.zeros((count, 5))
+    totals = np.zeros((count, 7))
     whole, step, once = np.zeros(levels), np.zeros(levels), np.zeros(levels)
     for row in range(count):
         tiles = 0.0
@@ -91,18 +92,20 @@ def sum_general(
         whole[:] = 0.0
         step[:] = 0.0
         once[:] = 0.0
-        parameters = memory = area = leaking = energy = path = slowest = reload = 0.0
+        parameters = memory = live = area = leaking = energy = path = slowest = longest = reload = 0.0
         looped = False
         for slot in range(slots):
             term = table[slot, codes[row, slot]]
             parameters += term[0]
             memory += term[1]
+            live = max(live, term[15])
             area += term[3] * resident + term[5]
             leaking += term[4] * resident + term[5]
             energy += term[6] + term[8] * missing
             path += term[7]
             reload += term[9] * missing
             busy = term[10]
+            longest = max(longest, busy)
             level = np.int64(term[14])
             whole[level] = max(whole[level], busy)
             if pipelined:
@@ -112,14 +115,15 @@ def sum_general(
                 else:
                     step[level] = max(step[level], busy / term[11])
                     slowest = max(slowest, busy / term[11])
-        latency = whole.sum()
+        latency = interval = whole.sum()
         if pipelined and not looped:
+            interval = longest
             latency = min(latency, once.sum() + step.sum() + (timesteps - 1.0) * slowest)
         latency += reload
+        interval += reload
         energy += path * 0.5 * np.sqrt(area) + leaking * leakage_w_per_m2 * latency
-        totals[row, 0], totals[row, 1], totals[row, 2], totals[row, 3], totals[row, 4] = (
-            parameters, memory, area, latency, energy,
-        )  # fmt: skip
+        totals[row, 0], totals[row, 1], totals[row, 2], totals[row, 3] = parameters, memory, live, area
+        totals[row, 4], totals[row, 5], totals[row, 6] = latency, interval, energy
     return totals
 
 
@@ -132,19 +136,20 @@ def sum_spikesim(
     areas_m2: tuple[float, float, float],
     cycle_s: float,
 ) -> Floats:
-    """Totals `[N, 5]` of the SpikeSim model.
+    """Totals `[N, 7]` of the SpikeSim model, as `sum_general` has them.
 
     Columns of `table[slot, choice]`: parameters, memory, on a crossbar, PEs, tiles of its own, kernel, inputs, outputs,
-    energy, cycles until the next layer, cycles to the end. `tiles_of`: PEs in a tile, and whether layers share it.
+    energy, cycles until the next layer, cycles to the end, live values. `tiles_of`: PEs in a tile, and whether layers
+    share it.
     `areas_m2`: of one array, of one tile without arrays, of one membrane.
     """
     count, slots = codes.shape
     per_tile, shared = tiles_of
-    totals = np.empty((count, 5))
+    totals = np.empty((count, 7))
     array_m2, tile_m2, membrane_m2 = areas_m2
     counted = float(first) if first > 0 else float(slots)
     for row in range(count):
-        parameters = memory = energy = cycles = pes = tiles = values = 0.0
+        parameters = memory = live = energy = cycles = pes = tiles = values = 0.0
         largest = last = seen = 0.0
         for slot in range(slots):
             code = np.uint32(codes[row, slot])  # unsigned: no test for negative indices
@@ -152,6 +157,7 @@ def sum_spikesim(
             seen += on
             parameters += table[slot, code, 0]
             memory += table[slot, code, 1]
+            live = max(live, table[slot, code, 11])
             pes += table[slot, code, 3]
             tiles += table[slot, code, 4]
             largest = max(largest, table[slot, code, 5])
@@ -166,7 +172,8 @@ def sum_spikesim(
             tiles = np.ceil(pes / per_tile)
         totals[row, 0] = parameters
         totals[row, 1] = memory
-        totals[row, 2] = tiles * (tile_m2 + per_tile * largest * largest * array_m2) + values * membrane_m2
-        totals[row, 3] = (cycles + last) * cycle_s
-        totals[row, 4] = energy
+        totals[row, 2] = live
+        totals[row, 3] = tiles * (tile_m2 + per_tile * largest * largest * array_m2) + values * membrane_m2
+        totals[row, 4] = totals[row, 5] = (cycles + last) * cycle_s
+        totals[row, 6] = energy
     return totals

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,9 +13,10 @@ from hasnas.cim_estimator.workload.workload import LayerKind, Workload
 from hasnas.errors import BadInputError, nearest
 
 from . import general
-from .memory import memory_by_layer_bits, memory_parts_bits, present
+from .memory import live_bits_by_layer, memory_by_layer_bits, memory_parts_bits, present
 from .pricing import Price
 from .tally import Tally
+from .totals import TOTALS, Totals
 
 FloatArray = NDArray[np.float64]
 _DENSE = Activity.dense()
@@ -45,8 +44,6 @@ def estimate(workload: Workload, hardware: HardwareSpec, activity: Activity = _D
     4.241849
     """
     price = _price(workload, hardware, activity, keep=True)
-    memory = memory_by_layer_bits(workload, hardware)
-    parameters = present(workload, workload.parameters)
     energy_names, energy = _stack(price.energy, workload.shape)
     area_names, area = _stack(price.area, workload.shape)
     return CostReport(
@@ -59,25 +56,24 @@ def estimate(workload: Workload, hardware: HardwareSpec, activity: Activity = _D
         energy_by_layer_j=energy,
         area_by_layer_m2=area,
         latency_by_layer_s=np.broadcast_to(price.latency_by_layer_s, workload.shape),
-        memory_by_layer_bits=memory,
+        memory_by_layer_bits=memory_by_layer_bits(workload, hardware),
         memory_by_component_bits={
             name: np.broadcast_to(present(workload, bits).sum(axis=-1), workload.shape[:-1])
             for name, bits in memory_parts_bits(workload, hardware).items()
         },
         operations_by_layer=2.0 * _synaptic(workload),
         input_bits_by_layer=_input_bits(workload),
-        parameters_by_layer=parameters,
+        parameters_by_layer=present(workload, workload.parameters),
         crossbars_by_layer=np.broadcast_to(price.crossbars, workload.shape),
-        interval_s=price.interval_s,
         warnings=(*_activity_warnings(workload, activity), *price.warnings),
-        **_totals(price, memory, parameters, workload),
+        **_totals(price, workload, hardware),
     )
 
 
 def estimate_costs(
     workload: Workload, hardware: HardwareSpec, activity: Activity = _DENSE, engine: str = "auto"
-) -> dict[str, NDArray[Any]]:
-    """The five totals of every candidate, without the breakdown: what a budget screen needs.
+) -> Totals:
+    """The totals of every candidate, without the breakdown: what a budget screen needs.
 
     Args:
         workload: the layers; leading axes are candidates.
@@ -87,7 +83,7 @@ def estimate_costs(
             adds them up in compiled loops; `"auto"` compiles for large populations. Results differ by rounding only.
 
     Returns:
-        `parameters`, `memory_bits`, `area_m2`, `latency_s`, `energy_j`, each `[...]`.
+        Each `[...]`.
 
     Raises:
         BadInputError: if a layer cannot be mapped onto the hardware, or the engine is unknown.
@@ -103,10 +99,10 @@ def estimate_costs(
             return compiled
     starts = range(0, max(shape[0], 1), _CHUNK)
     parts = [_costs(workload.rows(start, start + _CHUNK), hardware, activity) for start in starts]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Totals(**{name: np.concatenate([part[name] for part in parts]) for name in TOTALS})
 
 
-def _compiled_costs(workload: Workload, hardware: HardwareSpec, activity: Activity) -> dict[str, NDArray[Any]] | None:
+def _compiled_costs(workload: Workload, hardware: HardwareSpec, activity: Activity) -> Totals | None:
     """Totals by compiled loops, or None where the costs are not a sum over a few distinct layers."""
     separable = isinstance(hardware, SpikeSimHardware) or hardware.tile.sharing == "none"
     if len(workload.shape) != 2 or not separable:
@@ -117,10 +113,8 @@ def _compiled_costs(workload: Workload, hardware: HardwareSpec, activity: Activi
     return None if compressed is None else price_choices(*compressed, hardware, activity)
 
 
-def _costs(workload: Workload, hardware: HardwareSpec, activity: Activity) -> dict[str, NDArray[Any]]:
-    price = _price(workload, hardware, activity, keep=False)
-    memory = memory_by_layer_bits(workload, hardware)
-    return _totals(price, memory, present(workload, workload.parameters), workload)
+def _costs(workload: Workload, hardware: HardwareSpec, activity: Activity) -> Totals:
+    return _totals(_price(workload, hardware, activity, keep=False), workload, hardware)
 
 
 def _price(workload: Workload, hardware: HardwareSpec, activity: Activity, keep: bool) -> Price:
@@ -148,17 +142,19 @@ def _input_bits(workload: Workload) -> FloatArray:
     return present(workload, values * workload.input_bits * workload.evaluations).astype(float)
 
 
-def _totals(
-    price: Price, memory: NDArray[Any], parameters: NDArray[Any], workload: Workload
-) -> dict[str, NDArray[Any]]:
+def _totals(price: Price, workload: Workload, hardware: HardwareSpec) -> Totals:
     leading = workload.shape[:-1]
-    return {
-        "parameters": parameters.sum(axis=-1),
-        "memory_bits": memory.sum(axis=-1),
-        "area_m2": np.broadcast_to(price.area.total, leading),
-        "latency_s": np.broadcast_to(price.latency_s, leading),
-        "energy_j": np.broadcast_to(price.energy.total, leading),
-    }
+    memory = memory_by_layer_bits(workload, hardware).sum(axis=-1)
+    return Totals(
+        parameters=present(workload, workload.parameters).sum(axis=-1),
+        memory_bits=memory,
+        peak_memory_bits=memory + live_bits_by_layer(workload, hardware).max(axis=-1, initial=0),
+        area_m2=np.broadcast_to(price.area.total, leading),
+        latency_s=np.broadcast_to(price.latency_s, leading),
+        interval_s=np.broadcast_to(price.interval_s, leading),
+        energy_j=np.broadcast_to(price.energy.total, leading),
+        timesteps=np.full(leading, workload.timesteps),
+    )
 
 
 def _stack(tally: Tally, shape: tuple[int, ...]) -> tuple[tuple[str, ...], FloatArray]:

@@ -37,6 +37,19 @@ def memory_parts_bits(workload: Workload, hardware: HardwareSpec) -> dict[str, N
     }
 
 
+def live_bits_by_layer(workload: Workload, hardware: HardwareSpec) -> NDArray[np.int64]:
+    """Bits each layer reads and writes in a timestep, `[..., L]`: its input map and its output map, spikes of one bit.
+
+    >>> from hasnas.cim_estimator import LayerSpec, load_hardware
+    >>> layer = Workload.from_layers([LayerSpec("linear", 10, 4)], timesteps=1)  # 10 spikes, 4 values of 8 bits
+    >>> live_bits_by_layer(layer, load_hardware("rram-22nm")).tolist()
+    [42]
+    """
+    inputs = workload.in_channels * workload.in_height * workload.in_width * workload.input_bits
+    bits = np.where(workload.kind == LayerKind.LIF, 1, hardware.precision.value_bits)
+    return present(workload, inputs + workload.out_channels * workload.positions * bits)
+
+
 def membrane_bits(workload: Workload, hardware: HardwareSpec) -> NDArray[np.int64]:
     """Bits of each slot's membranes: the layer's own, or those of the hardware; broadcasts to `[..., L]`."""
     return np.where(workload.membrane_bits > 0, workload.membrane_bits, hardware.precision.membrane_bits)

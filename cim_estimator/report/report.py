@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hasnas.cim_estimator.model.totals import TOTALS, Totals
 from hasnas.errors import BadInputError
 
 FloatArray = NDArray[np.float64]
@@ -24,8 +25,10 @@ class CostReport:
         energy_components, area_components: names of the last axis of the breakdowns.
         parameters: trainable parameters as trained, `[...]`.
         memory_bits: weights, biases, membranes and delayed values as deployed, `[...]`.
+        peak_memory_bits: those and the largest live buffer, see `Totals`, `[...]`.
         area_m2, latency_s, energy_j: totals, `[...]`; energy and latency are of one sample over all timesteps.
         interval_s: time between two samples of a stream, `[...]`; its inverse is the throughput.
+        timesteps: T, `[...]`.
         utilisation: share of the allotted cells that hold weights, `[...]`.
         energy_by_layer_j, area_by_layer_m2: `[..., L, C]`.
         latency_by_layer_s: time each layer is busy per sample, `[..., L]`.
@@ -42,10 +45,12 @@ class CostReport:
     area_components: tuple[str, ...]
     parameters: NDArray[Any]
     memory_bits: NDArray[Any]
+    peak_memory_bits: NDArray[Any]
     area_m2: FloatArray
     latency_s: FloatArray
     energy_j: FloatArray
     interval_s: FloatArray
+    timesteps: NDArray[Any]
     utilisation: FloatArray
     energy_by_layer_j: FloatArray
     area_by_layer_m2: FloatArray
@@ -58,12 +63,9 @@ class CostReport:
     input_bits_by_layer: FloatArray
     warnings: tuple[str, ...] = ()
 
-    def costs(self) -> dict[str, NDArray[Any]]:
-        """The five totals that a budget limits, by name."""
-        return {
-            "parameters": self.parameters, "memory_bits": self.memory_bits, "area_m2": self.area_m2,
-            "latency_s": self.latency_s, "energy_j": self.energy_j,
-        }  # fmt: skip
+    def costs(self) -> Totals:
+        """The totals without the breakdown."""
+        return Totals(**{name: getattr(self, name) for name in TOTALS})
 
     @property
     def operations(self) -> FloatArray:
