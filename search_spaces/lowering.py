@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.cim_estimator.workload.workload import LayerKind, Workload
+from hasnas.errors import BadInputError
 
 from .cell_groups import as_cells
 from .graph import LayerGraph, Node
@@ -180,6 +181,8 @@ class _Table:
         row["parameters"] = row["parameters"] + parameters
 
     def workload(self, timesteps: int) -> Workload:
+        if not self.rows:
+            raise BadInputError("the network has no layer that costs anything; give one with weights, neurons or pools")
         columns = {key: _stack([row[key] for row in self.rows]) for key in self.rows[0]}
         return Workload(names=tuple(self.names), timesteps=timesteps, input_rate=np.array(self.rates), **columns)
 

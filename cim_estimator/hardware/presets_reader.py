@@ -8,10 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hasnas.errors import BadInputError, nearest
 
 from .spec import HARDWARE_CLASSES, MODELS, GeneralHardware, HardwareSpec, check_fields, unit_of
 from .units import parse_quantity
+from .unused import refuse_unused
 from .yaml_files import read_yaml
 
 PRESETS = Path(__file__).parent / "presets"
@@ -51,7 +55,8 @@ def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None 
             `crossbar.size` sets rows and columns.
 
     Raises:
-        BadInputError: if the name, a key, a unit or a value is wrong; file and key are named.
+        BadInputError: if the name, a key, a unit or a value is wrong, or an override changes nothing on this chip; file
+            and key are named.
 
     >>> load_hardware("spikesim-65nm-rram", {"crossbar.size": "128"}).crossbar.columns
     128
@@ -61,13 +66,20 @@ def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None 
     hasnas.errors.BadInputError: override: unknown key 'tile.pez'; did you mean 'tile.pes'? Known: tile.arrays_per_pe, \
 tile.copies, tile.pes, tile.sharing
     """
+    hardware = read_variant(name_or_path, overrides or {})
+    refuse_unused([hardware], overrides or {})
+    return hardware
+
+
+def read_variant(name_or_path: str | Path, overrides: Mapping[str, Any]) -> HardwareSpec:
+    """The same as `load_hardware`, but overrides may change nothing on this variant of a chip."""
     path = _find(name_or_path)
     tree = _read(path)
-    model = _model(tree, path, overrides or {})
+    model = _model(tree, path, overrides)
     hardware_class = HARDWARE_CLASSES[model]
     values = _Values(hardware_class, path)
     values.take_file(tree)
-    for key, value in (overrides or {}).items():
+    for key, value in overrides.items():
         values.override(key, value)
     return _consistent(values.build(path.stem))
 
@@ -263,7 +275,11 @@ def cells_per_weight(hardware: GeneralHardware, weight_bits: int | None = None) 
         hardware: the description.
         weight_bits: bits of a weight; unless given, those of the description.
     """
-    bits = weight_bits or hardware.precision.weight_bits
+    return int(cells_of_bits(hardware, np.asarray(weight_bits or hardware.precision.weight_bits)))
+
+
+def cells_of_bits(hardware: GeneralHardware, bits: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    """The same for weights of several widths at once."""
     if hardware.crossbar.signed == "differential":
-        return 2 * max(1, -(-(bits - 1) // hardware.device.cell_bits))
+        return 2 * np.maximum(1, -(-(bits - 1) // hardware.device.cell_bits))
     return -(-bits // hardware.device.cell_bits)

@@ -57,6 +57,13 @@ def adder_area_m2(hardware: GeneralHardware, bits: Bits) -> Bits:
     return bits * hardware.periphery.full_adder_nands * hardware.node.nand_area_f2 * hardware.node.feature_size_m**2
 
 
+def accumulator_widths(hardware: GeneralHardware) -> tuple[int, int, int]:
+    """Bits of the adders that join bit slices, input bits and arrays."""
+    slice_bits = hardware.adc.bits + hardware.device.cell_bits
+    input_bits = hardware.adc.bits + hardware.precision.weight_bits
+    return slice_bits, input_bits, input_bits + 2
+
+
 def register_energy_j(hardware: GeneralHardware) -> float:
     """Energy to clock and load one register bit."""
     periphery = hardware.periphery

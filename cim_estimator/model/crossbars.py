@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hasnas.cim_estimator.hardware.presets_reader import cells_of_bits
 from hasnas.cim_estimator.hardware.spec import GeneralHardware
 from hasnas.cim_estimator.workload.workload import Workload
 from hasnas.errors import BadInputError
@@ -96,9 +97,7 @@ def rectangle(count: int) -> tuple[int, int]:
 def slices(workload: Workload, hardware: GeneralHardware) -> IntArray:
     """Cells that hold one weight of each layer, `[..., L]`."""
     bits = np.where(workload.weight_bits > 0, workload.weight_bits, hardware.precision.weight_bits)
-    if hardware.crossbar.signed == "differential":
-        return 2 * np.maximum(1, -(-(bits - 1) // hardware.device.cell_bits))
-    return -(-bits // hardware.device.cell_bits)
+    return cells_of_bits(hardware, bits)
 
 
 def _kernel_positions(workload: Workload, hardware: GeneralHardware, groups: IntArray) -> IntArray:

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.cim_estimator.hardware.spec import GeneralHardware
+from hasnas.cim_estimator.hardware.unused import LEVEL_SHIFT_ABOVE_V
 from hasnas.cim_estimator.workload.workload import LayerKind
 
 from . import components as circuit
 from .counts import Counts
 from .memory import membrane_bits
-
-_LEVEL_SHIFT_ABOVE_V = 1.5  # writing above this needs level shifters at rows and columns
 
 
 def tile_area_parts_m2(counts: Counts) -> dict[str, NDArray[Any]]:
@@ -53,7 +52,7 @@ def array_parts_m2(hardware: GeneralHardware) -> dict[str, float]:
     lines = periphery.driver_inverters * inverter + circuit.register_area_m2(hardware)
     shifter = periphery.level_shifter_inverters * inverter
     # Wordlines, bitlines along the rows and source lines along the columns each need one.
-    shifters = 2 * crossbar.rows + crossbar.columns if hardware.device.write_voltage_v > _LEVEL_SHIFT_ABOVE_V else 0
+    shifters = 2 * crossbar.rows + crossbar.columns if hardware.device.write_voltage_v > LEVEL_SHIFT_ABOVE_V else 0
     cells = crossbar.rows * (crossbar.columns + references)
     return {
         "crossbar": cells * circuit.cell_area_m2(hardware.device, node),
@@ -67,9 +66,8 @@ def array_parts_m2(hardware: GeneralHardware) -> dict[str, float]:
 
 def _accumulator_m2(hardware: GeneralHardware) -> float:
     """Adders and registers behind one converter: for bit slices, for input bits, and its share of the adder tree."""
-    slice_bits = hardware.adc.bits + hardware.device.cell_bits
-    input_bits = hardware.adc.bits + hardware.precision.weight_bits
-    widths = (slice_bits, input_bits, input_bits + 2)
+    widths = circuit.accumulator_widths(hardware)
+    slice_bits, input_bits, _ = widths
     adders = sum(circuit.adder_area_m2(hardware, bits) for bits in widths)
     registers = (slice_bits + 1 + input_bits + 1) * circuit.register_area_m2(hardware)
     return (adders + registers) * hardware.periphery.accumulate_area_factor

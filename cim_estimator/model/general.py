@@ -178,20 +178,13 @@ def _row_cycles(counts: Counts) -> NDArray[Any]:
 def _accumulate_j(counts: Counts) -> NDArray[Any]:
     """Shift-and-add of bit slices and of input bits, and the adder tree over the arrays of one output."""
     hardware, workload, placement = counts.hardware, counts.workload, counts.placement
-    slice_bits, input_bits, sum_bits = accumulator_widths(hardware)
+    slice_bits, input_bits, sum_bits = circuit.accumulator_widths(hardware)
     by_slice = counts.conversions * _add_and_store_j(hardware, slice_bits)
     by_input = counts.conversions / placement.cells_per_weight * (workload.input_bits > hardware.dac.bits)
     summed = workload.positions * workload.evaluations * workload.out_channels * placement.row_blocks * counts.converted
     registered = by_slice + by_input * _add_and_store_j(hardware, input_bits)
     total = registered + summed * circuit.adder_energy_j(hardware, sum_bits)
     return total * hardware.periphery.accumulate_energy_factor
-
-
-def accumulator_widths(hardware: GeneralHardware) -> tuple[int, int, int]:
-    """Bits of the adders that join bit slices, input bits and arrays."""
-    slice_bits = hardware.adc.bits + hardware.device.cell_bits
-    input_bits = hardware.adc.bits + hardware.precision.weight_bits
-    return slice_bits, input_bits, input_bits + 2
 
 
 def _add_and_store_j(hardware: GeneralHardware, bits: int) -> float:
@@ -203,7 +196,7 @@ def _buffered_bits(counts: Counts) -> NDArray[Any]:
     workload, placement = counts.workload, counts.placement
     taken = counts.patch_bits * counts.moving * workload.fan_in * placement.pe_columns
     given = workload.positions * workload.evaluations * workload.out_channels * placement.pe_rows * counts.converted
-    return taken + given * accumulator_widths(counts.hardware)[2]
+    return taken + given * circuit.accumulator_widths(counts.hardware)[2]
 
 
 def neuron_update_j(workload: Workload, hardware: GeneralHardware) -> NDArray[Any]:

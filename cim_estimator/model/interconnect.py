@@ -31,7 +31,7 @@ def local_bit_meters(counts: Counts) -> NDArray[Any]:
     come over the layer's own tiles and one more, and every hop passes a router, whose energy is counted as wire.
     """
     hardware, workload, placement = counts.hardware, counts.workload, counts.placement
-    sum_bits = hardware.adc.bits + hardware.precision.weight_bits + 2
+    sum_bits = circuit.accumulator_widths(hardware)[2]
     outputs = workload.positions * workload.evaluations * workload.out_channels * counts.converted
     charging = outputs * (sum_bits * hardware.interconnect.wire_activity)
     pe_m = math.sqrt(hardware.tile.arrays_per_pe * sum(array_parts_m2(hardware).values()))

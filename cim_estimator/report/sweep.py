@@ -8,8 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hasnas.cim_estimator.hardware.presets_reader import load_hardware
+from hasnas.cim_estimator.hardware.presets_reader import read_variant
 from hasnas.cim_estimator.hardware.spec import HardwareSpec
+from hasnas.cim_estimator.hardware.unused import refuse_unused
 from hasnas.cim_estimator.model.estimator import estimate
 from hasnas.cim_estimator.workload.activity import Activity
 from hasnas.cim_estimator.workload.workload import Workload
@@ -49,7 +50,7 @@ def sweep(
         One point for each combination, a single one without fields; the last field varies fastest.
 
     Raises:
-        BadInputError: if a field takes no value, or one that does not fit.
+        BadInputError: if a field takes no value, or one that does not fit, or changes nothing in any variant.
 
     >>> from hasnas.cim_estimator import LayerSpec
     >>> network = Workload.from_layers([LayerSpec("linear", 128, 10)], timesteps=4)
@@ -60,9 +61,10 @@ def sweep(
     empty = [name for name, values in fields.items() if not len(values)]
     if empty:
         raise BadInputError(f"sweep: '{empty[0]}' has no values; give at least one")
-    points = []
-    for values in product(*fields.values()):
-        chosen = dict(zip(fields, values, strict=True))
-        variant = load_hardware(hardware, {**(settings or {}), **chosen})
-        points.append(SweepPoint(chosen, estimate(workload, variant, activity), variant))
-    return points
+    chosen = [dict(zip(fields, values, strict=True)) for values in product(*fields.values())]
+    variants = [read_variant(hardware, {**(settings or {}), **values}) for values in chosen]
+    refuse_unused(variants, {**(settings or {}), **fields})
+    return [
+        SweepPoint(values, estimate(workload, variant, activity), variant)
+        for values, variant in zip(chosen, variants, strict=True)
+    ]

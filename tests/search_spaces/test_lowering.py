@@ -9,9 +9,12 @@ import pytest
 
 from hasnas.cim_estimator import estimate, load_hardware
 from hasnas.cim_estimator.workload.workload import LayerKind, Workload
+from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.autosnn import AutoSNNSpace
+from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.hasnas import HASNASSpace
+from hasnas.search_spaces.layers import Flatten, Input, Output
 from hasnas.search_spaces.lowering import lower, lower_codes
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import sample
@@ -141,3 +144,10 @@ def test_an_adaptive_threshold_is_a_second_state() -> None:
     assert adaptive.neurons.sum() == 2 * plain.neurons.sum()
     assert adaptive.parameters.sum() == plain.parameters.sum()
     assert max(adaptive.level) == max(plain.level), "both states are updated side by side"
+
+
+def test_a_graph_without_a_layer_that_costs_anything_is_refused():
+    nodes = (Node("input", Input(), (1, 8, 8)), Node("flat", Flatten(), (64,)), Node("output", Output(), (64,)))
+    links = (Connection("input", "flat"), Connection("flat", "output"))
+    with pytest.raises(BadInputError, match="no layer that costs anything"):
+        lower(LayerGraph(nodes, links, timesteps=4))
