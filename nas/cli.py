@@ -156,6 +156,21 @@ def estimate(
     typer.echo(to_json(variants) if as_json else to_text(variants))
 
 
+@app.command("schedule")
+def schedule_command(
+    source: Path = typer.Argument(..., metavar="GRAPH.xml", help="A synchronous dataflow graph, as SDF3 writes it."),
+    tiles: str | None = typer.Option(None, "--tiles", metavar="ACTOR=TILE,...", help="Order the firings on tiles."),
+    one_at_a_time: bool = typer.Option(False, "--one-at-a-time", help="No actor fires again before it has finished."),
+    buffers: bool = typer.Option(False, "--buffers", help="Throughput against buffer space."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Say what throughput a dataflow graph guarantees, and what bounds it."""
+    from hasnas.nas.commands.schedule import ScheduleQuestion, answer, to_json, to_text
+
+    found = answer(ScheduleQuestion(source, tiles, one_at_a_time, buffers))
+    typer.echo(to_json(found) if as_json else to_text(found))
+
+
 @app.command()
 def export(
     run: Path = RUN,

@@ -1,0 +1,20 @@
+"""Guarantees: clusters of a mapped network as a synchronous dataflow graph, its schedule and its throughput."""
+
+from .buffers import Storage, trade_off
+from .dataflow import Actor, Channel, DataflowGraph
+from .sdf3 import read_sdf3
+from .static_order import Schedule, schedule
+from .throughput import Guarantee, guarantee
+
+__all__ = [
+    "Actor",
+    "Channel",
+    "DataflowGraph",
+    "Guarantee",
+    "Schedule",
+    "Storage",
+    "guarantee",
+    "read_sdf3",
+    "schedule",
+    "trade_off",
+]
