@@ -22,6 +22,15 @@ class NothingFitsError(HasnasError):
     exit_code = 3
 
 
+def one_line(text: str) -> str:
+    """The text with line breaks and other control characters written out, for messages that quote a user.
+
+    >>> print(one_line("a" + chr(10) + "b"))
+    a\\nb
+    """
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Text that points an unknown name at the known ones.
 

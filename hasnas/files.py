@@ -51,18 +51,28 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def read_text(path: Path | str) -> str:
+def read_text(path: Path | str, most: int | None = None) -> str:
     """The text of a file.
 
+    Args:
+        path: the file.
+        most: characters that it may have; None means any number.
+
     Raises:
-        BadInputError: if the file is missing, unreadable or not UTF-8.
+        BadInputError: if the file is missing, unreadable, too long or not UTF-8.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        with open(path, encoding="utf-8") as file:
+            text = file.read(-1 if most is None else most + 1)
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path} is not a text file (byte {error.start} is not UTF-8); check the path") from error
     except OSError as error:
         raise BadInputError(f"cannot read {path}: {error.strerror or error}; check the path") from error
+    except ValueError as error:  # a path with a NUL in it
+        raise BadInputError(f"cannot read {str(path)!r}: {error}; check the path") from error
+    if most is not None and len(text) > most:
+        raise BadInputError(f"{path} has more than {most} characters; shorten it, or check the path")
+    return text
 
 
 def read_json(path: Path | str) -> Any:

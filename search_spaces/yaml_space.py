@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hasnas.cim_estimator.hardware.yaml_files import read_yaml
 from hasnas.errors import BadInputError, nearest
+from hasnas.yaml_files import read_yaml
 
 from .autosnn import AutoSNNSpace
 from .macro import Macro

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SHARED = {"hasnas.errors", "hasnas.registry", "hasnas.files"}
+SHARED = {"hasnas.errors", "hasnas.registry", "hasnas.files", "hasnas.yaml_files"}
 ALLOWED = {
     "datasets": {"hasnas.datasets"},
     "cim_estimator": {"hasnas.cim_estimator"},

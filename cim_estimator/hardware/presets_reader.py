@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError, nearest
+from hasnas.yaml_files import read_yaml
 
 from .spec import HARDWARE_CLASSES, MODELS, GeneralHardware, HardwareSpec, check_fields, unit_of
 from .units import parse_quantity
 from .unused import refuse_unused
-from .yaml_files import read_yaml
 
 PRESETS = Path(__file__).parent / "presets"
 _PLAIN = ("name", "sources")
@@ -165,7 +165,7 @@ class _Values:
 
     def take_part(self, section: str, name: str) -> None:
         path = self.path.parent / name if name.endswith((".yaml", ".yml")) else PRESETS / f"{section}-{name}.yaml"
-        if path.parent == PRESETS and not path.exists():
+        if path.parent == PRESETS and path.stem.removeprefix(f"{section}-") not in part_names(section):
             raise BadInputError(f"{self.path}: unknown {section} '{name}'{nearest(name, part_names(section))}")
         self.take_section(section, _read(path), "", str(path))
 

@@ -23,6 +23,10 @@ SUFFIX_UNITS = {
 }  # fmt: skip
 
 
+MOST, MOST_CELLS, MOST_BITS = 10**9, 2**20, 64
+"""The largest value of a field that has no other bound, of a side of an array, and of the width of a number."""
+
+
 def unit_of(name: str) -> str:
     """Unit of a field by its suffix; `"1"` for counts, ratios and words.
 
@@ -35,9 +39,9 @@ def unit_of(name: str) -> str:
     return SUFFIX_UNITS[max(suffixes, key=len)] if suffixes else "1"
 
 
-def at_least(least: float, *, default: Any = None, choices: tuple[str, ...] = ()) -> Any:
-    """A field with a lower bound (and perhaps a default); the loader checks it."""
-    return _entry({"least": least, "choices": choices}, default)
+def at_least(least: float, *, default: Any = None, most: int = MOST) -> Any:
+    """A field with bounds (and perhaps a default); the loader checks it."""
+    return _entry({"least": least, "most": most}, default)
 
 
 def above(bound: float, *, default: Any = None) -> Any:
@@ -58,10 +62,10 @@ def _entry(metadata: dict[str, Any], default: Any) -> Any:
 class CrossbarSpec:
     """One crossbar array: how many wordlines and bitlines, and how weights lie on it."""
 
-    rows: int = at_least(1)
-    columns: int = at_least(1)
+    rows: int = at_least(1, most=MOST_CELLS)
+    columns: int = at_least(1, most=MOST_CELLS)
     device: str = choice("rram", "sram", default="rram")
-    columns_per_adc: int = at_least(1, default=8)
+    columns_per_adc: int = at_least(1, most=MOST_CELLS, default=8)
     signed: str = choice("differential", "offset", "unsigned", default="offset")
     unrolling: str = choice("rows", "kernel", default="rows")
 
@@ -70,10 +74,10 @@ class CrossbarSpec:
 class PrecisionSpec:
     """Bits of what is stored and moved."""
 
-    weight_bits: int = at_least(1)
-    bias_bits: int = at_least(1)
-    membrane_bits: int = at_least(1)
-    value_bits: int = at_least(1)
+    weight_bits: int = at_least(1, most=MOST_BITS)
+    bias_bits: int = at_least(1, most=MOST_BITS)
+    membrane_bits: int = at_least(1, most=MOST_BITS)
+    value_bits: int = at_least(1, most=MOST_BITS)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class NodeSpec:
 class DeviceSpec:
     """The memory cell."""
 
-    cell_bits: int = at_least(1)
+    cell_bits: int = at_least(1, most=MOST_BITS)
     on_resistance_ohm: float = above(0)
     on_off_ratio: float = above(1)
     cell_width_f: float = above(0)
@@ -116,7 +120,7 @@ class AdcSpec:
     """The converter shared by a few columns; `fixed` takes its energy, time and area as given."""
 
     kind: str = choice("sar", "flash", "fixed")
-    bits: int = at_least(1)
+    bits: int = at_least(1, most=MOST_BITS)
     sar_power_per_bit_w: float = at_least(0, default=0.0)
     sar_power_offset_w: float = at_least(0, default=0.0)
     sar_column_w: float = at_least(0, default=0.0)
@@ -140,7 +144,7 @@ class AdcSpec:
 class DacSpec:
     """What drives a row: with `bits: 1` a plain driver, and real values enter bit by bit; else a DAC for each row."""
 
-    bits: int = at_least(1, default=1)
+    bits: int = at_least(1, most=MOST_BITS, default=1)
     energy_j: float = at_least(0, default=0.0)
     area_m2: float = at_least(0, default=0.0)
 
@@ -152,8 +156,8 @@ class TileSpec:
     `copies: fill` repeats a layer's weights in the arrays of its tiles that would lie idle and reads them side by side.
     """
 
-    pes: int = at_least(1)
-    arrays_per_pe: int = at_least(1, default=1)
+    pes: int = at_least(1, most=MOST_CELLS)
+    arrays_per_pe: int = at_least(1, most=MOST_CELLS, default=1)
     sharing: str = choice("none", "layers", default="none")
     copies: str = choice("one", "fill", default="one")
 
@@ -321,5 +325,7 @@ def check_fields(section: Any, where: Callable[[str], str]) -> None:
             raise BadInputError(f"{where(entry.name)} is {value}; give a finite number")
         if "least" in rule and value < rule["least"]:
             raise BadInputError(f"{where(entry.name)} is {value}; give at least {rule['least']}")
+        if "most" in rule and value > rule["most"]:
+            raise BadInputError(f"{where(entry.name)} is {value}; give at most {rule['most']}")
         if "above" in rule and not value > rule["above"]:
             raise BadInputError(f"{where(entry.name)} is {value}; give more than {rule['above']}")

@@ -10,10 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-import yaml
-
 from hasnas.errors import BadInputError, nearest
-from hasnas.files import read_text
+from hasnas.yaml_files import read_yaml
 
 SignedScheme = Literal["differential", "offset"]
 VariationScale = Literal["conductance", "maximum"]
@@ -239,13 +237,7 @@ def _read_entries(name_or_path: str | Path) -> dict[str, tuple[Any, str]]:
                 f"unknown non-ideality preset '{name_or_path}'{nearest(str(name_or_path), nonideal_names())}"
             )
         path = _PRESETS / f"{name_or_path}.yaml"
-    try:
-        content = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        raise BadInputError(f"{path} is not valid YAML; {str(error).splitlines()[0]}") from error
-    if not isinstance(content, dict):
-        raise BadInputError(f"{path} does not hold `field: value` pairs; see the rram-typical preset")
-    return {str(key): _entry(value) for key, value in content.items()}
+    return {key: _entry(value) for key, value in read_yaml(path).items()}
 
 
 def _entry(value: Any) -> tuple[Any, str]:

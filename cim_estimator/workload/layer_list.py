@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from hasnas.cim_estimator.hardware.yaml_files import read_yaml
 from hasnas.errors import BadInputError, nearest
+from hasnas.yaml_files import read_yaml
 
-from .workload import LayerSpec, Workload
+from .workload import MOST, LayerSpec, Workload
 
 _KEYS = tuple(entry.name for entry in fields(LayerSpec))
 _TOP_KEYS = ("timesteps", "layers", "neurons", "name")
@@ -40,8 +40,8 @@ def read_layers(path: Path | str) -> Workload:
         if key not in _TOP_KEYS:
             raise BadInputError(f"{path}: unknown key '{key}'{nearest(str(key), _TOP_KEYS)}")
     timesteps = content.get("timesteps")
-    if isinstance(timesteps, bool) or not isinstance(timesteps, int) or timesteps < 1:
-        raise BadInputError(f"{path}: timesteps is {timesteps!r}; give a whole number of at least 1")
+    if isinstance(timesteps, bool) or not isinstance(timesteps, int) or not 1 <= timesteps <= MOST:
+        raise BadInputError(f"{path}: timesteps is {timesteps!r}; give a whole number of at least 1, at most {MOST}")
     entries = content.get("layers")
     if not isinstance(entries, list) or not entries:
         raise BadInputError(f"{path}: layers must be a list of at least one layer")

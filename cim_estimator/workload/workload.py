@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -85,12 +86,16 @@ class LayerSpec:
 
     def __post_init__(self) -> None:
         where = f"layer '{self.name or self.kind}'"
-        if self.kind not in KINDS:
+        if not isinstance(self.kind, str) or self.kind not in KINDS:
             raise BadInputError(f"{where}: unknown kind{nearest(str(self.kind), KINDS)}")
+        if not isinstance(self.name, str):
+            raise BadInputError(f"{where}: name is {self.name!r}; give a text, in quotes if it looks like a number")
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-                raise BadInputError(f"{where}: {name} is {value!r}; give a whole number of at least {least}")
+            if not (value is None and name in _MAY_BE_UNKNOWN) and not _is_count(value, least):
+                raise BadInputError(
+                    f"{where}: {name} is {value!r}; give a whole number of at least {least} and at most {MOST}"
+                )
         for name in ("in_size", "out_size"):
             self._check_size(name, where)
         if self.in_channels % self.groups or self.out_channels % self.groups:
@@ -98,14 +103,15 @@ class LayerSpec:
                 f"{where}: groups is {self.groups}, which does not divide {self.in_channels} -> {self.out_channels}"
                 " channels; choose a common divisor"
             )
-        if self.input_rate is not None and not 0 <= self.input_rate <= 1:
+        rate = self.input_rate
+        if rate is not None and not (isinstance(rate, Real) and not isinstance(rate, bool) and 0 <= rate <= 1):
             raise BadInputError(f"{where}: input_rate is {self.input_rate}; give 0 to 1, or leave it out if unknown")
 
     def _check_size(self, name: str, where: str) -> None:
         value = getattr(self, name)
         if name == "out_size" and value is None:
             return
-        if not all(isinstance(side, (int, np.integer)) and side >= 1 for side in _pair(value)):
+        if not all(_is_count(side, 1) for side in _pair(value)):
             raise BadInputError(f"{where}: {name} is {value!r}; give a side of at least 1, or [height, width]")
 
     @property
@@ -124,8 +130,15 @@ class LayerSpec:
 
 _LEAST = {
     "in_channels": 1, "out_channels": 1, "kernel_size": 1, "stride": 1, "groups": 1, "evaluations": 0, "input_bits": 1,
-    "weight_bits": 0, "biases": 0, "delay": 0, "membrane_bits": 0,
+    "weight_bits": 0, "biases": 0, "delay": 0, "membrane_bits": 0, "parameters": 0, "level": 0,
 }  # fmt: skip
+_MAY_BE_UNKNOWN = ("parameters", "level")
+MOST = 10**9
+"""The largest number that a layer may have."""
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(least <= value <= MOST)
 
 
 def _pair(size: Any) -> tuple[Any, Any]:

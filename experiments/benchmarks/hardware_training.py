@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.files import write_atomic
@@ -31,6 +30,7 @@ from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.settings import AugmentationSettings, NoiseSettings, RetrainSettings
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.network import SpikingNetwork
+from hasnas.yaml_files import to_yaml
 
 CELL = Genotype(3, (Edge(0, 1, "conv3x3"), Edge(1, 2, "conv3x3"), Edge(0, 2, "identity")))
 MACRO = Macro((1, 28, 28), 10, timesteps=4, channels=8, stem_stride=2, hidden=0, votes=1, dropout=0.0)
@@ -57,7 +57,7 @@ def device_file(variation: float, folder: Path) -> Path:
     path = folder / f"variation_{variation:g}.yaml"
     spec = device(variation)
     changed = {"on_resistance_ohm", "off_resistance_ohm", "cell_bits", "weight_bits", "device_variation"}
-    write_atomic(path, yaml.safe_dump({"name": spec.name, **{name: getattr(spec, name) for name in sorted(changed)}}))
+    write_atomic(path, to_yaml({"name": spec.name, **{name: getattr(spec, name) for name in sorted(changed)}}))
     return path
 
 

@@ -13,9 +13,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
-from hasnas.errors import BadInputError, nearest
-from hasnas.files import read_text, sha256_of
+from hasnas.errors import BadInputError, nearest, one_line
+from hasnas.files import sha256_of
+from hasnas.yaml_files import read_yaml, to_yaml
 
+from .overrides import apply_override, parse_override
 from .plugins import SCORES, STRATEGIES, TRAINING_METHODS
 from .sections import (
     BudgetSection,
@@ -31,7 +33,6 @@ from .sections import (
     expand_hardware,
 )
 from .training import RetrainSection
-from .yaml_text import apply_override, one_line, parse_override, parse_yaml, to_yaml
 
 PACKAGES = ("hasnas", "torch", "spikingjelly", "nni", "numpy", "pytorch-lightning")
 
@@ -80,9 +81,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         BadInputError: in one line with file (or override), dotted key and remedy, for whatever is wrong.
     """
-    tree = parse_yaml(read_text(path), str(path))
-    if not isinstance(tree, dict):
-        raise BadInputError(f"{path} holds no keys; a config starts with 'name: ...' and 'dataset: ...'")
+    tree = read_yaml(path)
     changed: dict[str, str] = {}
     for text in overrides:
         key, value = parse_override(text)
@@ -128,10 +127,18 @@ def resolve_paths(config: RunConfig, directory: Path) -> RunConfig:
         part = getattr(config, section)
         given = getattr(part, key)
         if given is not None:
-            beside = directory / Path(given).expanduser()
-            absolute = (beside if beside.exists() else Path(given).expanduser()).resolve()
+            own = _expanded(given, f"{section}.{key}")
+            absolute = (directory / own if (directory / own).exists() else own).resolve()
             config = config.model_copy(update={section: part.model_copy(update={key: str(absolute)})})
     return config
+
+
+def _expanded(path: str, key: str) -> Path:
+    """The path with the user's home in place of `~`."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise BadInputError(f"{key} is '{one_line(path)}'; there is no such home folder, write the path out") from error
 
 
 def config_identity(config: RunConfig) -> str:

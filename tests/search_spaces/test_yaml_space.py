@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hasnas.cim_estimator.hardware.yaml_files import parse_yaml
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Macro
 from hasnas.search_spaces.autosnn import AutoSNNSpace
@@ -22,6 +21,7 @@ from hasnas.search_spaces.searched_macro import with_searched_macro
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import codes_at, sample, size_text, space_size
 from hasnas.search_spaces.yaml_space import KEYS, load_space_file, space_from_tree
+from hasnas.yaml_files import parse_yaml
 
 MACRO = Macro((1, 8, 8), classes=3, timesteps=2, channels=4, hidden=0, votes=1)
 CELL: dict[str, Any] = {

@@ -7,8 +7,8 @@ import pytest
 from hasnas.cim_estimator import hardware_names, load_hardware
 from hasnas.cim_estimator.hardware.presets_reader import PRESETS, cells_per_weight, part_names
 from hasnas.cim_estimator.hardware.spec import GeneralHardware
-from hasnas.cim_estimator.hardware.yaml_files import read_yaml
 from hasnas.errors import BadInputError
+from hasnas.yaml_files import read_yaml
 
 GENERAL = """
 model: general

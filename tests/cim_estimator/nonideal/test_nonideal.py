@@ -381,7 +381,7 @@ def test_files_of_users(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="not valid YAML"):
         load_nonideal(path)
     path.write_text("- 1\n")
-    with pytest.raises(BadInputError, match="`field: value` pairs"):
+    with pytest.raises(BadInputError, match="holds no keys but a list"):
         load_nonideal(path)
     with pytest.raises(BadInputError, match="cannot read"):
         load_nonideal(tmp_path / "absent.yaml")

@@ -36,7 +36,7 @@ def test_every_layer_gets_neurons_unless_the_list_has_its_own(tmp_path: Path):
     [
         ("timesteps: 5\nlayers: []\n", "layers must be a list of at least one layer"),
         ("layers: [{kind: conv, in_channels: 1, out_channels: 1}]\n", "timesteps is None"),
-        ("timesteps: yes\nlayers: 3\n", "timesteps is True"),
+        ("timesteps: true\nlayers: 3\n", "timesteps is True"),
         (VGG + "layerz: 1\n", "unknown key 'layerz'; did you mean 'layers'?"),
         (VGG + "neurons: lifs\n", "neurons is 'lifs'; did you mean 'lif'?"),
         (VGG + "  - conv\n", "layers[2] is 'conv'; give a mapping"),
@@ -47,9 +47,9 @@ def test_every_layer_gets_neurons_unless_the_list_has_its_own(tmp_path: Path):
         ),
         (VGG + "  - {kind: conv, in_channels: 0, out_channels: 1}\n", "layers[2]: layer 'conv2': in_channels is 0"),
         (VGG + "  - {kind: conv, in_channels: 1, out_channels: 1, input_rate: .nan}\n", "input_rate is nan"),
-        (VGG + "timesteps: 6\n", "line 6: key 'timesteps' is given twice"),
-        ("timesteps: [5\n", "is not valid YAML (line 2)"),
-        ("- 5\n", "must hold keys and values"),
+        (VGG + "timesteps: 6\n", "line 6: key 'timesteps' appears twice"),
+        ("timesteps: [5\n", "line 2 is not valid YAML"),
+        ("- 5\n", "holds no keys but a list"),
     ],
 )
 def test_mistakes_are_named_with_file_and_place(tmp_path: Path, text: str, message: str):

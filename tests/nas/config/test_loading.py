@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hasnas.errors import BadInputError
 from hasnas.nas.config.loading import config_from_tree, config_identity, dump_config, load_config
-from hasnas.nas.config.yaml_text import parse_yaml, to_yaml
+from hasnas.yaml_files import parse_yaml, to_yaml
 
 YAML = """
 name: digits
@@ -115,13 +115,13 @@ def test_bad_values_are_refused_in_one_line_that_names_the_key(path: Path, overr
         ("search:\n  batch: 1\n  batch: 2", "line 3: key 'search.batch' appears twice"),
         ("name: [1", "line 1 is not valid YAML"),
         ("name: !!python/object:os.system x", "tag .* is not supported"),
-        ("a: &b [1]\nc: *b", r"line 2 is not valid YAML: aliases"),
+        ("a: &b [1]\nc: *b", r"line 2: aliases"),
         ("1: 2", "a key must be a name"),
         ("", "holds no keys"),
         ("- 1", "holds no keys"),
-        ("seed: " + "9" * 5000, "seed cannot be read as int"),
+        ("seed: " + "9" * 5000, "seed has 5000 digits"),
         ("[" * 5000, "nested too deeply"),
-        ("name: " + "a" * 70_000, "has 70006 characters"),
+        ("name: " + "a" * 300_000, "has more than 256000 characters"),
         ("name: \0", "is not valid YAML"),
         ("name: a", "'dataset' is missing; add it"),
         (YAML + '"b\\nc": 1', r"unknown key 'b\\nc'"),
@@ -184,7 +184,7 @@ def test_yaml_follows_the_core_schema():
     text = "a: 1e-3\nb: 010\nc: yes\nd: 12:30\ne: .inf\nf: ~\ng: 2020-01-01\nh: +5\ni: '1'\nj: 0x10"
     assert parse_yaml(text, "test") == {
         "a": 1e-3, "b": 10, "c": "yes", "d": "12:30", "e": float("inf"), "f": None, "g": "2020-01-01", "h": 5, "i": "1",
-        "j": "0x10",
+        "j": 16,
     }  # fmt: skip
 
 
