@@ -27,14 +27,19 @@ SOURCES = [path for folder in ALLOWED for path in sorted((ROOT / folder).rglob("
 
 def imported(path: Path) -> set[str]:
     """Absolute module names that a file imports; relative ones resolved."""
+    return {name for name, _ in imports(path)}
+
+
+def imports(path: Path) -> set[tuple[str, str]]:
+    """What a file imports, at its top or inside functions: absolute names of modules, each with a name taken from it."""
     package = ["hasnas", *path.relative_to(ROOT).parts[:-1]]
-    names: set[str] = set()
+    names: set[tuple[str, str]] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            names |= {(alias.name, "") for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
-            names.add(".".join([*base, *filter(None, [node.module])]))
+            names |= {(".".join([*base, *filter(None, [node.module])]), alias.name) for alias in node.names}
     return names
 
 
@@ -68,6 +73,23 @@ def test_rooms_import_only_rooms_before_them(path: Path) -> None:
     for name in imported(path):
         other = room_of(name)
         assert not other or other == own or ROOMS.index(other) < ROOMS.index(own), f"{own} must not import {name}"
+
+
+def test_no_modules_of_nas_import_each_other_in_a_circle() -> None:
+    paths = {module_of(path): path for path in (ROOT / "nas").rglob("*.py")}
+    needs = {
+        name: {f"{module}.{taken}" if f"{module}.{taken}" in paths else module for module, taken in imports(path)}
+        for name, path in paths.items()
+    }
+    left = set(needs)
+    while outside := {name for name in left if not needs[name] & left or all(name not in needs[x] for x in left)}:
+        left -= outside  # it imports nothing of those left, or none of them imports it: it is on no circle
+    assert not left, f"these import each other in a circle: {', '.join(sorted(left))}"
+
+
+def module_of(path: Path) -> str:
+    """The module that a file is; a package is named after its folder."""
+    return ".".join(["hasnas", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__")
 
 
 def test_nas_has_two_loose_files() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from hasnas.errors import BadInputError, HasnasError
@@ -22,6 +23,8 @@ from hasnas.nas.data.samples import Normalisation, Split, Splits
 from .settings import RetrainSettings
 
 Progress = Callable[[int, Mapping[str, float]], None]
+Train = Callable[[Mapping[str, Any], Splits, RetrainSettings, int, Path, Progress | None], object]
+"""Trains an architecture: its JSON form, data, settings, seed, directory, and what to call after each epoch."""
 _LAUNCHED = ("LOCAL_RANK", "SLURM_PROCID")
 _PARTS = ("train", "validation", "test")
 
@@ -66,10 +69,11 @@ def process_number(settings: RetrainSettings) -> int:
     return int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0)
 
 
-def train_in_processes(job: Job, splits: Splits, progress: Progress | None) -> None:
+def train_in_processes(train: Train, job: Job, splits: Splits, progress: Progress | None) -> None:
     """Train in `devices` processes of this machine; what they store is the result.
 
     Args:
+        train: what each process calls, a function at the top of a module.
         job: the training; a stored state is gone on from.
         splits: written to a temporary file, which every process maps into its memory.
         progress: called here after every epoch.
@@ -85,7 +89,7 @@ def train_in_processes(job: Job, splits: Splits, progress: Progress | None) -> N
         port = _free_port()
         described = (splits.normalisation, splits.classes)
         workers = [
-            context.Process(target=_work, args=(number, port, job, str(path), described, messages))
+            context.Process(target=_work, args=(number, port, train, job, str(path), described, messages))
             for number in range(job.settings.devices)
         ]
         with _running(workers):
@@ -125,7 +129,9 @@ def _listen(workers: Sequence[BaseProcess], messages: Any, progress: Progress | 
             progress(*message)
 
 
-def _work(number: int, port: int, job: Job, path: str, described: tuple[Normalisation, int], messages: Any) -> None:
+def _work(
+    number: int, port: int, train: Train, job: Job, path: str, described: tuple[Normalisation, int], messages: Any
+) -> None:
     os.environ.update(
         MASTER_ADDR="127.0.0.1",
         MASTER_PORT=str(port),
@@ -134,15 +140,11 @@ def _work(number: int, port: int, job: Job, path: str, described: tuple[Normalis
         LOCAL_RANK=str(number),
         NODE_RANK="0",
     )
-    import torch
-
-    from .retrain import retrain
-
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // job.settings.devices))
     speak = (lambda epoch, metrics: messages.put((epoch, dict(metrics)))) if number == 0 else None
     try:
         splits = _load_splits(path, described)
-        retrain(job.architecture, splits, job.settings, job.seed, Path(job.directory), speak)
+        train(job.architecture, splits, job.settings, job.seed, Path(job.directory), speak)
     except HasnasError as error:
         messages.put(error)
     except Exception as error:  # whatever it was, the process that waits must hear of it

@@ -102,7 +102,7 @@ def retrain(
         training.train(splits, seed, report)
     elif training.goes_on():
         done, job = len(training.history), Job(architecture, settings, seed, str(directory))
-        train_in_processes(job, splits, lambda epoch, metrics: _pass_on(progress, epoch, metrics, done))
+        train_in_processes(retrain, job, splits, lambda epoch, metrics: _pass_on(progress, epoch, metrics, done))
         training.restore()
     return _result(training, directory / BEST_FILE, splits, tuned)
 
