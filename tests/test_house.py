@@ -31,7 +31,7 @@ def imported(path: Path) -> set[str]:
 
 
 def imports(path: Path) -> set[tuple[str, str]]:
-    """What a file imports, at its top or inside functions: absolute names of modules, each with a name taken from it."""
+    """Absolute modules that a file imports, at its top or inside functions, each with a name taken from it."""
     package = ["hasnas", *path.relative_to(ROOT).parts[:-1]]
     names: set[tuple[str, str]] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
