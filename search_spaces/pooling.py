@@ -13,8 +13,8 @@ class OverlappingAvgPool2d(nn.AvgPool2d):
 
     >>> import torch
     >>> image = torch.arange(9.0).reshape(1, 1, 3, 3)
-    >>> OverlappingAvgPool2d(3, 1, 1)(image)[0, 0, 1].tolist()
-    [2.3333334922790527, 4.0, 3.0]
+    >>> OverlappingAvgPool2d(3, 1, 1)(image)[0, 0, 1]
+    tensor([2.3333, 4.0000, 3.0000])
     """
 
     def forward(self, input: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
-from hasnas.search_spaces.lif_scan import ScannedLIF, compiler_works
+from hasnas.search_spaces.lif_scan import SWITCH, ScannedLIF, compiler_works
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 from hasnas.search_spaces.neurons import neuron_module
@@ -34,6 +34,14 @@ def test_short_trainings_are_left_alone():
     trained = network()
     assert compile_if_worthwhile(trained, samples=25 * 1150) == 0
     assert scans(trained) == 0
+
+
+def test_without_a_compiler_the_loop_stays(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(SWITCH, "plain")
+    compiler_works.cache_clear()
+    trained = network()
+    assert compile_if_worthwhile(trained, samples=10**9) == scans(trained) == 0
+    compiler_works.cache_clear()
 
 
 @needs_compiler
