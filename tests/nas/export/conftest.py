@@ -13,6 +13,7 @@ from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, build_network
+from tests.lively import enliven
 
 OPERATIONS = ("identity", "conv1x1", "conv3x3", "avgpool3x3", "none")
 
@@ -46,18 +47,12 @@ def draw_architecture(seed: int, feedback: bool) -> Architecture:
 
 
 def train_a_little(network: SpikingNetwork, seed: int) -> SpikingNetwork:
-    """Give weights and batch norm values as a training might leave them."""
+    """Give weights, batch norms and time constants values as a training might leave them."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in network.state_dict().items():
-        if name.endswith(("norm.running_var", "norm_in.running_var", "norm.weight", "norm_in.weight")):
-            tensor.uniform_(0.5, 2.0, generator=generator)
-        elif name.endswith(("running_mean", "bias")):
-            tensor.normal_(0, 0.3, generator=generator)
-        elif name.endswith("lif.w"):
+        if name.endswith("lif.w"):
             tensor.uniform_(-1.0, 2.0, generator=generator)
-        elif tensor.ndim > 1:
-            tensor.mul_(2)
-    return network.eval()
+    return enliven(network, seed)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import IF, Input, MaxPool2d, Neuron, Output
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, build_network
+from tests.lively import enliven
 
 CASES = [(seed, feedback) for feedback in (False, True) for seed in range(5)]
 
@@ -28,7 +29,9 @@ def written(network: SpikingNetwork, directory: Path) -> Path:
 
 
 def run_spikingjelly(path: Path, inputs: torch.Tensor, timesteps: int, static: bool) -> torch.Tensor:
-    module, state, steps = import_from_nir(path, dt=TIMESTEP_S), None, []
+    """Outputs `[T, B, classes]` in double precision, in which no membrane is within rounding of its threshold."""
+    module, state, steps = import_from_nir(path, dt=TIMESTEP_S).double(), None, []
+    inputs = inputs.double()
     for step in range(timesteps):
         output, state = module(inputs if static else inputs[step], state)
         steps.append(output)
@@ -38,7 +41,16 @@ def run_spikingjelly(path: Path, inputs: torch.Tensor, timesteps: int, static: b
 def cell_network(*edges: Edge) -> SpikingNetwork:
     cell = Genotype(4, edges)
     macro = Macro((1, 8, 8), classes=2, timesteps=4, channels=3, hidden=0, votes=1)
-    return build_network(Architecture((cell, cell), macro).expand(), seed=0).eval()
+    return enliven(build_network(Architecture((cell, cell), macro).expand(), seed=0))
+
+
+def exact_steps(network: SpikingNetwork, inputs: torch.Tensor) -> torch.Tensor:
+    return load_double(network).steps(inputs.double())
+
+
+def assert_same(found: torch.Tensor, expected: torch.Tensor, atol: float = 1e-9) -> None:
+    """In double precision, so that every spike is the same on any machine; SpikingJelly reads weights as float32."""
+    torch.testing.assert_close(found, expected, atol=atol, rtol=0)
 
 
 def delays_in(path: Path) -> int:
@@ -49,11 +61,11 @@ def delays_in(path: Path) -> int:
 @torch.no_grad()
 def test_reading_back_gives_the_same_outputs(trained, seed: int, feedback: bool, tmp_path: Path):
     _, network = trained(seed, feedback)
-    inputs = probe(network, 3)
+    inputs = probe(network, 64)
     path = written(network, tmp_path)
-    exact = load_double(network).steps(inputs.double())
-    torch.testing.assert_close(read_nir(path, torch.float64).steps(inputs.double()), exact, atol=1e-9, rtol=0)
-    torch.testing.assert_close(read_nir(path).steps(inputs), network.steps(inputs), atol=1e-5, rtol=0)
+    assert_same(read_nir(path, torch.float64).steps(inputs.double()), exact_steps(network, inputs))
+    differences = (read_nir(path).steps(inputs) - network.steps(inputs)).abs().amax((0, 2))
+    assert (differences < 1e-4).sum() >= 60, "rounding moves a spike now and then"
 
 
 @pytest.mark.parametrize("seed, feedback", CASES)
@@ -68,7 +80,7 @@ def test_spikingjelly_computes_the_same_from_the_file(trained, seed: int, feedba
         return
     macro = architecture.macro
     theirs = run_spikingjelly(path, inputs, macro.timesteps, macro.static_input)
-    torch.testing.assert_close(theirs, network.steps(inputs), atol=1e-5, rtol=0)
+    assert_same(theirs, exact_steps(network, inputs), atol=1e-5)
 
 
 @pytest.mark.parametrize("neuron, bits", [("if", 0), ("plif", 0), ("if", 4), ("lif", 1), ("plif", 2)])
@@ -80,7 +92,7 @@ def test_other_neurons_and_few_bits_survive(trained, seed, feedback, neuron: str
     path = written(network, tmp_path)
     exact = load_double(network).run(inputs.double())
     found = read_nir(path, torch.float64).run(inputs.double())
-    torch.testing.assert_close(found["output"], exact["output"], atol=1e-9, rtol=0)
+    assert_same(found["output"], exact["output"])
     spiking = [node.name for node in network.graph.nodes if isinstance(node.operation, Neuron)]
     assert all(torch.equal(found[name], exact[name]) for name in spiking), "every spike at its timestep"
     assert any(0 < exact[name].mean() < 1 for name in spiking)
@@ -112,7 +124,7 @@ def test_spikingjelly_knows_the_other_neurons(trained, neuron: str, bits: int, t
     architecture, network = trained(1, False, neuron, bits)
     inputs = probe(network, 2)
     theirs = run_spikingjelly(written(network, tmp_path), inputs, architecture.macro.timesteps, True)
-    torch.testing.assert_close(theirs, network.steps(inputs), atol=1e-5, rtol=0)
+    assert_same(theirs, exact_steps(network, inputs), atol=1e-5)
 
 
 def test_a_learned_time_constant_is_written(trained, tmp_path: Path):
@@ -137,7 +149,7 @@ def test_a_loop_is_a_recurrent_edge_that_spikingjelly_understands(tmp_path: Path
     path = written(network, tmp_path)
     assert delays_in(path) == 0
     inputs = probe(network, 5)
-    torch.testing.assert_close(run_spikingjelly(path, inputs, 4, True), network.steps(inputs), atol=1e-5, rtol=0)
+    assert_same(run_spikingjelly(path, inputs, 4, True), exact_steps(network, inputs), atol=1e-5)
 
 
 @torch.no_grad()
@@ -146,7 +158,7 @@ def test_a_delay_without_a_loop_is_written_as_such(tmp_path: Path):
     path = written(network, tmp_path)
     assert delays_in(path) == 2
     inputs = probe(network, 5)
-    torch.testing.assert_close(read_nir(path).steps(inputs), network.steps(inputs), atol=1e-5, rtol=0)
+    assert_same(read_nir(path, torch.float64).steps(inputs.double()), exact_steps(network, inputs))
 
 
 @torch.no_grad()
@@ -156,8 +168,8 @@ def test_a_value_that_is_added_twice_counts_twice(tmp_path: Path):
     assert len(set(links)) < len(links)
     path = written(network, tmp_path)
     inputs = probe(network, 5)
-    torch.testing.assert_close(read_nir(path).steps(inputs), network.steps(inputs), atol=1e-5, rtol=0)
-    torch.testing.assert_close(run_spikingjelly(path, inputs, 4, True), network.steps(inputs), atol=1e-5, rtol=0)
+    assert_same(read_nir(path, torch.float64).steps(inputs.double()), exact_steps(network, inputs))
+    assert_same(run_spikingjelly(path, inputs, 4, True), exact_steps(network, inputs), atol=1e-5)
 
 
 def test_neurons_and_metadata_say_what_a_timestep_is(trained, tmp_path: Path):
