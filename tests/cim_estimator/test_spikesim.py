@@ -126,3 +126,14 @@ def test_an_empty_candidate_costs_nothing():
     report = estimate(stack, CHIP)
     assert float(report.energy_j) == float(report.area_m2) == float(report.latency_s) == 0.0
     assert float(report.tops_per_watt) == 0.0
+
+
+@pytest.mark.parametrize("channels, rows", [(32, 32), (64, 64), (128, 64)])
+def test_a_patch_holds_the_rows_of_one_array_for_each_place_of_the_kernel(channels: int, rows: int):
+    event = load_hardware("spikesim-65nm-rram", {"readout": "event"})
+    network = Workload.from_layers([conv(channels, 64, 8)], 5)
+    dense, sparse = (
+        estimate(network, chip, Activity.assumed(0.001)).to_dict()["components"]["energy_j"] for chip in (CHIP, event)
+    )
+    assert sparse["adc"] == pytest.approx((1 - 0.999 ** (rows * 9)) * dense["adc"])
+    assert sparse["neuron"] == pytest.approx((1 - 0.999 ** (channels * 9)) * dense["neuron"])

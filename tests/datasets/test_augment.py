@@ -82,6 +82,34 @@ def test_the_seed_alone_decides():
     assert rows(augment(recording(), EventAugmentation(), np.random.default_rng(1))) == rows(recording())
 
 
+@pytest.mark.parametrize(
+    "only, changed",
+    [
+        ({"time_jitter_us": 50.0}, {"t_us"}),
+        ({"flip_probability": 1.0}, {"x"}),
+        ({"shift_pixels": 3}, {"length"}),
+        ({"drop_probability": 1.0}, {"length"}),
+    ],
+)
+def test_each_augmentation_changes_its_own(only: dict[str, float], changed: set[str]):
+    before, after = recording(), augment(recording(), EventAugmentation(**only), np.random.default_rng(4))
+    if "length" in changed:
+        assert 0 < len(after) < len(before)
+        return
+    for name in ("t_us", "x", "y", "p"):
+        same = np.array_equal(np.sort(getattr(before, name)), np.sort(getattr(after, name)))
+        assert same == (name not in changed), name
+
+
+def test_a_sample_draws_how_much_it_loses():
+    augmentation = EventAugmentation(drop_probability=0.5)
+    kept = [len(augment(recording(count=2000), augmentation, np.random.default_rng(seed))) for seed in range(200)]
+    # Uniform between nothing and half.
+    assert np.mean(kept) == pytest.approx(1500, rel=0.03)
+    assert min(kept) < 1100
+    assert max(kept) > 1900
+
+
 def test_an_empty_recording_stays_empty():
     empty = recording(count=0)
     assert len(augment(empty, EventAugmentation(1, 2, 1, 5), np.random.default_rng(0))) == 0

@@ -49,14 +49,28 @@ def test_patches_and_centres_belong_together(tmp_path: Path):
 
 
 @given(st.integers(0, 19), st.integers(0, 15), st.sampled_from([3, 5, 7, 8]))
-def test_the_centre_points_at_the_brightest_pixel_away_from_the_border(row: int, column: int, patch: int):
+def test_the_centre_points_at_the_brightest_pixel(row: int, column: int, patch: int):
     image = np.zeros((20, 16))
     image[row, column] = 1
     cropped, (x, y) = crop_patch(image, row, column, patch)
     assert cropped.sum() == 1
-    half = patch // 2
-    if half <= row < 20 - half and half <= column < 16 - half:
-        assert cropped[round(y * patch), round(x * patch)] == 1
+    assert cropped[round(y * patch), round(x * patch)] == 1
+
+
+@pytest.mark.parametrize(
+    "row, column, centre",
+    [
+        (8.25, 9.5, (2.5, 2.25)),  # rows 6 to 10, columns 7 to 11
+        (0.5, 1.0, (1.0, 1.5)),  # rows 0 to 2 between a row of zeros on each side, columns 0 to 3 before one of zeros
+        (19.0, 15.75, (3.75, 3.0)),  # rows 17 to 19, columns 13 to 15, a line of zeros around
+    ],
+)
+def test_centres_by_hand(row: float, column: float, centre: tuple[float, float]):
+    image = np.random.default_rng(0).random((20, 16)) + 1
+    patch, (x, y) = crop_patch(image, row, column, 5)
+    assert (x * 5, y * 5) == pytest.approx(centre)
+    inside = image[max(int(row) - 2, 0) : int(row) + 3, max(int(column) - 2, 0) : int(column) + 3]
+    assert np.count_nonzero(patch) == inside.size - (inside.size == 25)  # the least of a patch becomes zero
 
 
 def test_a_flat_patch_stays_flat():

@@ -41,6 +41,13 @@ def test_nmnist_comes_in_the_order_of_its_ids(tmp_path: Path):
     assert samples.inputs[:, :, 1, 0, 1:4].tolist() == [[[2 * (a == b) for b in range(3)]] * 2 for a in range(3)]
 
 
+def test_ids_order_the_recordings_and_digits_do_not(tmp_path: Path):
+    for digit, ident in ((7, "00001"), (3, "00002"), (5, "00003")):
+        (tmp_path / "Train" / str(digit)).mkdir(parents=True)
+        (tmp_path / "Train" / str(digit) / f"{ident}.bin").write_bytes(atis([0, 10], x=1))
+    assert small(NMNIST).load("train", tmp_path).targets.tolist() == [7, 3, 5]
+
+
 def test_nmnist_is_read_from_its_archive(tmp_path: Path, private_cache: Path):
     write_nmnist(tmp_path / "unpacked")
     with zipfile.ZipFile(tmp_path / "Train.zip", "w") as file:

@@ -16,7 +16,9 @@ def recordings(draw: st.DrawFn) -> Events:
     count = draw(st.integers(0, 40))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     t_us = np.sort(rng.integers(0, 300, count))
-    return Events.of(t_us, rng.integers(0, 5, count), rng.integers(0, 6, count), rng.integers(0, 2, count), SENSOR)
+    height, width = draw(st.sampled_from([SENSOR, (2, 15)]))
+    x, y = rng.integers(0, width, count), rng.integers(0, height, count)
+    return Events.of(t_us, x, y, rng.integers(0, 2, count), (height, width))
 
 
 @given(recordings())
@@ -66,10 +68,18 @@ def test_denoising_keeps_what_a_plain_loop_keeps(events: Events, support_us: int
     np.testing.assert_array_equal(denoise(events, support_us).t_us, events.t_us[np.array(expected, bool)])
 
 
+def test_the_right_edge_is_no_neighbour_of_the_left():
+    apart = Events.of([0, 1], [14, 0], [0, 1], [1, 1], (2, 15))
+    assert len(denoise(apart, support_us=100)) == 0
+    beside = Events.of([0, 1], [14, 13], [0, 1], [1, 1], (2, 15))
+    assert denoise(beside, support_us=1).x.tolist() == [13]
+    assert len(denoise(beside, support_us=0)) == 0
+
+
 @given(recordings(), st.floats(1, 4))
 def test_hot_pixels_are_dropped_whole(events: Events, factor: float):
     kept = drop_hot_pixels(events, factor)
-    pixels, counts = np.unique(events.y * 5 + events.x, return_counts=True)
+    pixels, counts = np.unique(events.y * 15 + events.x, return_counts=True)
     expected = counts[counts <= factor * counts.mean()].sum() if len(events) else 0
     assert len(kept) == expected
-    assert set((kept.y * 5 + kept.x).tolist()) <= set(pixels.tolist())
+    assert set((kept.y * 15 + kept.x).tolist()) <= set(pixels.tolist())

@@ -58,6 +58,11 @@ def test_a_truncated_file_is_refused(cut: int):
         read_idx(idx(four_images()[0])[:-cut], "file")
 
 
+def test_bytes_after_the_data_are_refused():
+    with pytest.raises(BadInputError, match=r"holds 5 bytes of data, its header promises \[4\]"):
+        read_idx(idx(four_images()[1]) + b"\0", "file")
+
+
 @pytest.mark.parametrize("source", [MNIST, FASHION_MNIST])
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_split_is_read(source: IdxDataset, packed: bool, tmp_path: Path):

@@ -92,3 +92,15 @@ def test_quantities_are_written_with_a_readable_prefix(value: float, unit: str, 
 def test_a_constant_needs_a_source():
     with pytest.raises(BadInputError, match="has no source"):
         Constant(1.0, "J", " ")
+
+
+@pytest.mark.parametrize(
+    "text, unit, value",
+    [("1 h", "s", 3600), ("2 min", "s", 120), ("1 KiB", "bit", 8192), ("3 W h", "J", None), ("50 %", "1", 0.5)],
+)
+def test_units_that_are_no_powers_of_ten(text: str, unit: str, value: float | None):
+    if value is None:
+        with pytest.raises(BadInputError):
+            parse_quantity(text, unit)
+    else:
+        assert parse_quantity(text, unit) == value

@@ -387,3 +387,14 @@ def test_files_of_users(tmp_path: Path) -> None:
         load_nonideal(tmp_path / "absent.yaml")
     with pytest.raises(BadInputError, match="did you mean 'rram-typical'"):
         load_nonideal("rram-typicl")
+
+
+def test_the_cells_of_a_pair_vary_apart() -> None:
+    # A weight of zero is two equal cells: had they one stream of noise, their difference would stay zero.
+    spec = NonidealSpec(on_resistance_ohm=1e4, off_resistance_ohm=2e4, device_variation=0.1)
+    cells = program(to_conductances([[1.0] + 4000 * [0.0]], spec), chips=1, seed=3)
+    positive, negative = cells.positive[..., 1:, :].ravel(), cells.negative[..., 1:, :].ravel()
+    assert positive.size == negative.size == 4000
+    assert positive.std() == pytest.approx(negative.std(), rel=0.1)
+    assert abs(np.corrcoef(positive, negative)[0, 1]) < 0.1
+    assert (positive - negative).std() == pytest.approx(math.sqrt(2) * positive.std(), rel=0.1)

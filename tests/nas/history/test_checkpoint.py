@@ -46,6 +46,17 @@ def test_what_was_saved_is_loaded_bit_for_bit(tmp_path: Path):
         assert loaded[name].dtype == tensor.dtype
 
 
+def test_tensors_that_share_memory_are_saved_apart(tmp_path: Path):
+    weights = torch.arange(6.0).reshape(2, 3).requires_grad_()
+    tied = {"embedding": weights, "classifier": weights, "row": weights[1], "turned": weights.T}
+    save_checkpoint(tmp_path / "tied.safetensors", tied, {})
+    loaded, _ = load_checkpoint(tmp_path / "tied.safetensors")
+    for name, tensor in tied.items():
+        assert torch.equal(loaded[name], tensor)
+    loaded["embedding"].zero_()
+    assert torch.equal(loaded["classifier"], weights)
+
+
 def test_a_generator_goes_on_where_it_was(tmp_path: Path):
     generator = torch.Generator().manual_seed(1)
     torch.rand(3, generator=generator)
