@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-FOLDERS := hasnas/cim_estimator hasnas/search_spaces hasnas/datasets hasnas/nas
+FOLDERS := hasnas/cim_estimator hasnas/search_spaces hasnas/datasets hasnas/nas hasnas/conformance
 # One thread for each process: small networks run no faster on more, and results do not depend on the machine.
 export OMP_NUM_THREADS := 1
 

@@ -26,6 +26,7 @@ EXTRAS = {
     "matplotlib": ("Matplotlib", "plots"),
     "optuna": ("Optuna", "optuna"),
     "tonic": ("Tonic", "tonic"),
+    "pytest": ("pytest", "test"),
 }
 
 

@@ -22,6 +22,7 @@ ROOMS = (
     "supernet", "strategies", "supernet.nni", "analysis", "executors", "export", "tracking", "stages", "bench",
     "run", "commands", "cli",
 )  # fmt: skip
+FACE = [*sorted((ROOT / "hasnas").glob("*.py")), *sorted((ROOT / "hasnas" / "conformance").glob("*.py"))]
 SOURCES = [path for folder in ALLOWED for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -48,6 +49,7 @@ def test_imports_follow_the_arrows(path: Path) -> None:
     folder = path.relative_to(ROOT).parts[0]
     for name in imported(path):
         top = name.split(".")[0]
+        assert not name.startswith("hasnas.conformance"), "the suites are for tests"
         assert top not in ALLOWED, f"'{name}' would be another package; import hasnas.{name}"
         if top == "hasnas":
             inside = name in SHARED or name in ALLOWED[folder] or any(name.startswith(f"{a}.") for a in ALLOWED[folder])
@@ -96,7 +98,7 @@ def test_nas_has_two_loose_files() -> None:
     assert {path.name for path in (ROOT / "nas").glob("*.py")} == {"__init__.py", "cli.py", "run.py"}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", SOURCES + FACE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_public_names_are_documented_and_typed(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert ast.get_docstring(tree), "the file does not say what it is"
@@ -129,7 +131,7 @@ def test_the_wheel_is_one_package_with_all_its_yaml() -> None:
 
     packages = find_packages(str(ROOT), include=["hasnas*"])
     assert {name.split(".")[0] for name in packages} == {"hasnas"}
-    assert {f"hasnas.{folder}" for folder in (*ALLOWED, "experiments")} <= set(packages)
+    assert {f"hasnas.{folder}" for folder in (*ALLOWED, "conformance", "experiments")} <= set(packages)
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     with_data = set(setup["options.package_data"])

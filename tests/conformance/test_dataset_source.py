@@ -1,7 +1,4 @@
-"""What every dataset keeps to: shown on small files in each official format, and on real data under $HASNAS_DATA_ROOT.
-
-A dataset from elsewhere can be put to the same test: add how to write a small copy of it to `WRITERS`.
-"""
+"""Every dataset of ours: on small files in each official format, and on real data under $HASNAS_DATA_ROOT."""
 
 import io
 import os
@@ -13,16 +10,16 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from hasnas.conformance import CheckDatasetSource
+from hasnas.conformance.dataset_source import Opened
 from hasnas.datasets.bragg import BraggPeaks
 from hasnas.datasets.catalog import open_dataset
 from hasnas.datasets.commands import list_datasets
 from hasnas.datasets.event_dataset import EventDataset
-from hasnas.datasets.source import DATASETS, SPLITS, DatasetSource, RemoteFile, Split
-from hasnas.errors import BadInputError
+from hasnas.datasets.source import DATASETS, SPLITS, DatasetSource, RemoteFile
 
 RNG = np.random.default_rng(0)
 TIMES_US = (10, 20, 30)
@@ -168,98 +165,21 @@ def without_official_numbers(source: Any, root: Path) -> DatasetSource:
     return replace(source, **{holder: replace(getattr(source, holder), splits={}, files=files)})
 
 
-Opened = tuple[DatasetSource, Path]
 
 
-@pytest.fixture(params=[*WRITERS, *(f"real {name}" for name in REAL)])
-def opened(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
-    if request.param.startswith("real "):
-        return open_dataset(request.param.removeprefix("real ")), Path(str(REAL_ROOT))
-    monkeypatch.setenv("HASNAS_CACHE", str(tmp_path / "cache"))
-    root = tmp_path / "root"
-    root.mkdir()
-    WRITERS[request.param](root)
-    return without_official_numbers(DATASETS.get(request.param), root), root
+class TestSmallCopies(CheckDatasetSource):
+    names = tuple(name for name in DATASETS.names() if type(DATASETS.get(name)).__module__.startswith("hasnas."))
+
+    def write_files(self, name: str, root: Path) -> None:
+        WRITERS[name](root)
+
+    def open(self, name: str, root: Path) -> Opened:
+        self.write_files(name, root)
+        return without_official_numbers(self.build(name), root), root
 
 
-def test_every_dataset_is_put_to_the_test():
-    ours = [name for name in DATASETS.names() if type(DATASETS.get(name)).__module__.startswith("hasnas.")]
-    assert sorted(WRITERS) == ours
+class TestRealData(CheckDatasetSource):
+    names = REAL
 
-
-@pytest.mark.parametrize("name", DATASETS.names())
-def test_card_tells_all_a_user_must_know(name: str):
-    source = DATASETS.get(name)
-    assert isinstance(source, DatasetSource)
-    card = source.card
-    assert card.name == name
-    assert card.title
-    assert card.licence
-    assert card.citation
-    assert len(card.input_shape) == 3
-    assert card.task in ("classification", "regression")
-    assert not card.class_names or len(card.class_names) == card.classes
-    assert all(len(digest) == 64 for digest in card.checksums.values())
-    assert all(not file.url or file.url.startswith("http") for file in card.files)
-    assert all(count > 0 for count in card.splits.values())
-
-
-@pytest.mark.parametrize("split", SPLITS)
-def test_samples_are_what_the_card_says(opened: Opened, split: Split):
-    source, root = opened
-    card, samples = source.card, source.load(split, root)
-    assert len(samples) == card.splits.get(split, len(samples)) > 0
-    assert samples.inputs.shape[1:] == (*([card.timesteps] if card.timesteps else []), *card.input_shape)
-    some = np.arange(min(len(samples), 100))
-    assert np.isfinite(samples.floats(some)).all()
-    assert samples.floats(some).any()
-    if not card.timesteps:
-        assert samples.floats(some).min() >= 0
-        assert samples.floats(some).max() <= 1
-
-
-@pytest.mark.parametrize("split", SPLITS)
-def test_targets_fit_the_task(opened: Opened, split: Split):
-    source, root = opened
-    card, targets = source.card, source.load(split, root).targets
-    if card.task == "regression":
-        assert targets.dtype == np.float32
-        assert targets.shape[1:] == (card.outputs,)
-        assert np.isfinite(targets).all()
-    else:
-        assert targets.dtype == np.int64
-        assert targets.ndim == 1
-        assert targets.min() >= 0
-        assert targets.max() < card.classes
-
-
-def test_loading_twice_gives_the_same(opened: Opened):
-    source, root = opened
-    first, second = source.load("test", root), source.load("test", root)
-    np.testing.assert_array_equal(first.inputs, second.inputs)
-    np.testing.assert_array_equal(first.targets, second.targets)
-
-
-def test_the_files_are_only_read(opened: Opened):
-    source, root = opened
-
-    def listing() -> dict[Path, int]:
-        return {path: path.stat().st_mtime_ns for path in root.rglob("*")}
-
-    before = listing()
-    source.load("train", root)
-    assert listing() == before
-
-
-@pytest.mark.parametrize("name", DATASETS.names())
-def test_an_unknown_split_is_refused(name: str, tmp_path: Path):
-    with pytest.raises(BadInputError, match="choose train or test"):
-        DATASETS.get(name).load("validation", tmp_path)
-
-
-@pytest.mark.parametrize("name", [name for name in DATASETS.names() if name != "digits"])
-def test_absent_files_are_reported_in_one_line(name: str, tmp_path: Path):
-    with pytest.raises(BadInputError) as caught:
-        DATASETS.get(name).load("train", tmp_path / "nothing")
-    assert "\n" not in str(caught.value)
-    assert str(tmp_path / "nothing") in str(caught.value)
+    def open(self, name: str, root: Path) -> Opened:
+        return open_dataset(name), Path(str(REAL_ROOT))

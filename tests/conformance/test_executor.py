@@ -1,66 +1,8 @@
-"""What every executor keeps to, wherever it runs its tasks.
+"""Every registered executor."""
 
-The tasks are expressions for `eval`, because a worker process can only find functions that it can import.
-"""
-
-from collections.abc import Iterator
-
-import pytest
-
-from hasnas.nas.executors import EXECUTORS, Executor, Outcome
+from hasnas.conformance import CheckExecutor
+from hasnas.nas.executors import EXECUTORS
 
 
-@pytest.fixture(params=EXECUTORS.names(), scope="module")
-def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    executor = EXECUTORS.get(request.param)(2)
-    yield executor
-    executor.close()
-    executor.close()
-
-
-def test_outcomes_come_in_the_order_of_the_tasks(executor: Executor):
-    # The first tasks take longest: with several workers the later ones end first.
-    tasks = [f"__import__('time').sleep({0.2 - 0.05 * number}) or {number}" for number in range(5)]
-    assert list(executor.map(eval, tasks)) == [Outcome(number) for number in range(5)]
-
-
-def test_a_task_that_raises_is_failed_and_touches_no_other(executor: Executor):
-    first, second, third = executor.map(eval, ["1 / 0", "6 * 7", "[][1]"])
-    assert (first.failed, first.value, first.error) == (True, None, "ZeroDivisionError: division by zero")
-    assert "Traceback" in first.details
-    assert (second.failed, second.value) == (False, 42)
-    assert third.error == "IndexError: list index out of range"
-
-
-def test_an_error_of_many_lines_is_told_in_one(executor: Executor):
-    (outcome,) = executor.map(eval, ["int('x' + chr(10) + 'y')"])
-    assert outcome.failed
-    assert "\n" not in outcome.error
-
-
-def test_a_task_that_runs_out_of_memory_is_failed(executor: Executor):
-    failed, done = executor.map(eval, ["bytes(1 << 60)", "1"])
-    assert failed.error == "MemoryError"
-    assert done.value == 1
-
-
-def test_every_task_runs_on_one_torch_thread(executor: Executor):
-    outcomes = list(executor.map(eval, ["__import__('torch').get_num_threads()"] * 2))
-    outcomes += executor.map(eval, ["__import__('torch').get_num_threads()"])
-    assert [outcome.value for outcome in outcomes] == [1, 1, 1]
-
-
-def test_no_tasks_give_no_outcomes(executor: Executor):
-    assert list(executor.map(eval, [])) == []
-
-
-def test_stopping_early_leaves_the_executor_usable(executor: Executor):
-    outcomes = executor.map(eval, ["1", "2", "3", "4"])
-    assert next(iter(outcomes)).value == 1
-    outcomes.close()
-    assert [outcome.value for outcome in executor.map(eval, ["5", "6"])] == [5, 6]
-
-
-def test_values_are_plain_data_of_any_shape(executor: Executor):
-    (outcome,) = executor.map(eval, ["{'accuracy': 0.5, 'spikes': [1, 2], 'name': None}"])
-    assert outcome.value == {"accuracy": 0.5, "spikes": [1, 2], "name": None}
+class TestExecutors(CheckExecutor):
+    names = EXECUTORS.names()

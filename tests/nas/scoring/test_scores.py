@@ -41,34 +41,6 @@ def codes_of(space: str, count: int = 6) -> np.ndarray:
     return sample(SPACES[space], np.random.default_rng(4), count)
 
 
-@pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("name", SCORES.names())
-class TestEveryScore:
-    def test_path_test_first(self, name: str, space: str) -> None:
-        codes = codes_of(space)
-        result = SCORES.get(name)()(task(space), codes)
-        connected = SPACES[space].canonical(codes)[1]
-        assert result.total.shape == (len(codes),)
-        assert (result.total[~connected] == -np.inf).all()
-        assert not np.isnan(result.total[connected]).any()
-        assert result.components
-        assert all(len(part) == len(codes) for part in result.components.values())
-
-    def test_dead_edges_do_not_count(self, name: str, space: str) -> None:
-        codes = codes_of(space, 4)
-        canonical = SPACES[space].canonical(codes)[0]
-        score = SCORES.get(name)()
-        before, after = score(task(space), codes).total, score(task(space), canonical).total
-        np.testing.assert_allclose(before, after)
-
-    def test_a_population_is_its_members(self, name: str, space: str) -> None:
-        codes = codes_of(space, 4)
-        score = SCORES.get(name)()
-        together = score(task(space), codes).total
-        alone = [float(score(task(space), row[None]).total[0]) for row in codes]
-        np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-3)
-
-
 def test_baselines_and_default_are_registered() -> None:
     assert {*BASELINES, DEFAULT_SCORE} <= set(SCORES.names())
     with pytest.raises(BadInputError, match="did you mean 'depth'"):

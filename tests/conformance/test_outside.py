@@ -1,0 +1,130 @@
+"""The suites as another package uses them: its plug-ins are announced by entry points, its tests subclass ours."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PLUGIN = '''
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hasnas.datasets.source import DatasetCard, Samples, check_split
+
+
+@dataclass(frozen=True)
+class Stripes:
+    """Two kinds of stripes, drawn when they are asked for: a dataset without files."""
+
+    card = DatasetCard("stripes", "Stripes", "classification", (1, 8, 8), 2, {"train": 40, "test": 20}, "CC0", "nobody")
+
+    def load(self, split, root=None):
+        check_split(split)
+        targets = np.arange(self.card.splits[split]) % 2
+        stripes = np.tile(np.array([1, 0], np.float32), (len(targets), 1, 8, 4))
+        inputs = np.where(targets[:, None, None, None] == 1, stripes, stripes.swapaxes(2, 3))
+        return Samples(np.ascontiguousarray(inputs), targets.astype(np.int64))
+
+
+class Liar(Stripes):
+    """Says that it has more classes in its test split than it has samples for."""
+
+    card = replace(Stripes.card, name="liar", splits={"train": 40, "test": 21})
+
+    def load(self, split, root=None):
+        return Stripes().load(split)
+
+
+class InOrder:
+    """Proposes what the space holds in an order that the seed decides."""
+
+    def __init__(self, problem):
+        self.problem = problem
+        self.rng = np.random.default_rng(problem.seed)
+        self.proposed = set()
+
+    def ask(self, count):
+        from hasnas.search_spaces.space import all_codes, sample, space_size
+
+        space, found = self.problem.space, []
+        small = space_size(space) < 1_000
+        everything = np.concatenate(list(all_codes(space))) if small else sample(space, self.rng, 400)
+        canonical, admitted = self.problem.admissible(everything[self.rng.permutation(len(everything))])
+        for row in canonical[admitted].tolist():
+            if tuple(row) not in self.proposed and len(found) < count:
+                self.proposed.add(tuple(row))
+                found.append(tuple(row))
+        return found
+
+    def tell(self, codes, value, costs):
+        pass
+
+
+class Forgetful(InOrder):
+    """Proposes the same candidates again and again."""
+
+    def ask(self, count):
+        self.proposed.clear()
+        return super().ask(count)
+
+
+STRIPES, LIAR = Stripes(), Liar()
+'''
+ENTRY_POINTS = """
+[hasnas.datasets]
+stripes = striped:STRIPES
+liar = striped:LIAR
+
+[hasnas.strategies]
+in_order = striped:InOrder
+forgetful = striped:Forgetful
+"""
+TESTS = """
+from hasnas.conformance import CheckDatasetSource, CheckStrategy
+
+
+class TestStripes(CheckDatasetSource):
+    names = ({dataset!r},)
+
+
+class TestOrder(CheckStrategy):
+    names = ({strategy!r},)
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    """A package as pip installs it, and its metadata beside it."""
+    (tmp_path / "striped.py").write_text(PLUGIN)
+    metadata = tmp_path / "striped-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: striped\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
+    return tmp_path
+
+
+def run_suites(plugin: Path, dataset: str, strategy: str, *options: str) -> str:
+    """What pytest says about the plug-in's own tests."""
+    (plugin / "test_striped.py").write_text(TESTS.format(dataset=dataset, strategy=strategy))
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import pytest; sys.exit(pytest.main(sys.argv[2:]))"
+    flags = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-rf", "--tb=line", *options]
+    command = [sys.executable, "-c", script, str(plugin), *flags, "test_striped.py"]
+    done = subprocess.run(command, cwd=plugin, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_sound_plug_ins_pass(plugin: Path):
+    # The strategy's whole runs in several processes are ours to test; here they would only repeat it, slowly.
+    told = run_suites(plugin, "stripes", "in_order", "-k", "not the_ledger")
+    assert "19 passed" in told, told
+    assert "failed" not in told
+
+
+def test_faulty_plug_ins_are_found_out(plugin: Path):
+    tests = ("samples_are_what_the_card_says", "proposals_are_canonical", "card_tells_all")
+    told = run_suites(plugin, "liar", "forgetful", "-k", " or ".join(tests))
+    assert "::test_samples_are_what_the_card_says[liar-test]" in told, told
+    assert "::test_proposals_are_canonical_feasible_and_new[forgetful]" in told
+    assert "2 failed, 2 passed" in told
