@@ -24,6 +24,7 @@ from .space import Codes, SearchSpace
 
 REAL_BITS = 8
 SPIKE_BITS = 1
+INPUTS = ".inputs"  # behind the name of neurons: the share of their inputs that are not zero; the name alone: of spikes
 ADAPTATION = ".adaptation"  # what the slot of an adaptive threshold is called, behind its neurons' name
 BITS = ("weight_bits", "membrane_bits")  # 0 where the hardware decides
 Integers = NDArray[np.int64]
@@ -47,8 +48,8 @@ def lower(graph: LayerGraph, rates: Mapping[str, float] | None = None) -> Worklo
 
     Args:
         graph: the deployed network.
-        rates: measured share of non-zero inputs by the name of a convolution or fully connected layer, as
-            `SpikingNetwork.activity` returns them; unknown ones stay NaN.
+        rates: measured share of non-zero inputs by the name of a layer, behind which `INPUTS` stands if they are
+            neurons, as `SpikingNetwork.activity` returns them; unknown ones stay NaN.
 
     Returns:
         Arrays of shape `[L]`.
@@ -73,10 +74,16 @@ def lower(graph: LayerGraph, rates: Mapping[str, float] | None = None) -> Worklo
             input_bits=max((bits.get(link.source, REAL_BITS) for link in links), default=REAL_BITS),
             level=level[node.name],
         )
-        table.add(node.name, row, (rates or {}).get(node.name, math.nan))
+        rate = (rates or {}).get(rate_name(node), math.nan)
+        table.add(node.name, row, rate)
         if isinstance(node.operation, ALIF):
-            table.add_adaptation(node.name, row)
+            table.add_adaptation(node.name, row, rate)
     return table.workload(graph.timesteps)
+
+
+def rate_name(node: Node) -> str:
+    """Under which name `lower` looks for the share of a layer's inputs that are not zero."""
+    return node.name + INPUTS if isinstance(node.operation, Neuron) else node.name
 
 
 def _result_bits(node: Node, arriving: list[int]) -> int:
@@ -170,9 +177,9 @@ class _Table:
         self.rows.append({**empty, **row})
         self.rates.append(rate)
 
-    def add_adaptation(self, name: str, row: Mapping[str, int | Integers]) -> None:
+    def add_adaptation(self, name: str, row: Mapping[str, int | Integers], rate: float = math.nan) -> None:
         """The adaptive threshold of neurons: one more state for each, of as many bits as the hardware says."""
-        self.add(f"{name}{ADAPTATION}", {**row, "membrane_bits": 0})
+        self.add(f"{name}{ADAPTATION}", {**row, "membrane_bits": 0}, rate)
 
     def fold(self, name: str, biases: int, parameters: int) -> None:
         """Let a batch norm disappear into the layer before it: its affine map becomes one bias for each channel."""

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from hasnas.errors import BadInputError
 
-from .graph import LayerGraph, Node
+from .graph import Connection, LayerGraph, Node
 from .layers import (
     Add,
     AvgPool2d,
@@ -27,6 +27,7 @@ from .layers import (
     Operation,
     Vote,
 )
+from .lowering import lower, rate_name
 from .neurons import LearnedTauLIF, RegisterNeurons, neuron_module
 from .pooling import OverlappingAvgPool2d
 from .quantization import QuantisedConv2d, QuantisedLinear
@@ -106,17 +107,26 @@ class SpikingNetwork(nn.Module):
         """How busy each layer is on a batch.
 
         Returns:
-            For every layer of neurons its firing rate, for every convolution and fully connected layer the share of its
-            input values that are not zero, both per evaluation.
+            For every layer that has a price the share of its input values that are not zero, for every layer of neurons
+            its firing rate under its name and the share of inputs behind `INPUTS`, all per evaluation: see `lower`.
         """
-        values = self.run(x)
+        values, priced = self.run(x), set(lower(self.graph).names)
         rates: dict[str, float] = {}
         for node in self.graph.nodes:
+            if node.name not in priced:
+                continue
             if isinstance(node.operation, Neuron):
-                rates[node.name] = _share_active(values[node.name])
-            elif isinstance(node.operation, Conv2d | Linear):
-                rates[node.name] = _share_active(values[self.graph.inputs(node.name)[0].source])
+                rates[node.name] = share_active([values[node.name]])
+            links = self.graph.inputs(node.name)
+            alike = [link.delay for link in links] == [0] * len(links)
+            rates[rate_name(node)] = share_active(
+                [values[link.source] if alike else self._arriving(values, link) for link in links]
+            )
         return rates
+
+    def _arriving(self, values: Mapping[str, Tensor], link: Connection) -> Tensor:
+        """What a connection hands on at every timestep."""
+        return _delayed(self.at_every_step(values, link.source), link.delay)
 
     def check_input(self, x: Tensor) -> None:
         """Refuse a sample batch that does not have the graph's shape and timesteps.
@@ -154,7 +164,7 @@ class SpikingNetwork(nn.Module):
         elif isinstance(node.operation, Dropout):
             result = self._dropout(self.at_every_step(values, links[0].source), node.operation.probability)
         else:
-            arriving = [_delayed(self.at_every_step(values, link.source), link.delay) for link in links]
+            arriving = [self._arriving(values, link) for link in links]
             folded = self._evaluate(node, [value.flatten(0, 1) for value in arriving])
             result = folded.unflatten(0, (self.graph.timesteps, -1))
         values[node.name] = result
@@ -208,8 +218,13 @@ def _delayed(value: Tensor, delay: int) -> Tensor:
     return torch.cat([torch.zeros_like(value[:1]), value[:-1]]) if delay else value
 
 
-def _share_active(value: Tensor) -> float:
-    return float((value != 0).double().mean())
+def share_active(values: list[Tensor]) -> float:
+    """Share of values that are not zero, the mean over tensors.
+
+    >>> share_active([torch.tensor([0.0, 2.0]), torch.tensor([0.0, 0.0, 0.0])])
+    0.25
+    """
+    return sum(float((value != 0).double().mean()) for value in values) / len(values)
 
 
 def module_for(operation: Operation) -> nn.Module | None:

@@ -65,7 +65,7 @@ def estimate(workload: Workload, hardware: HardwareSpec, activity: Activity = _D
         input_bits_by_layer=_input_bits(workload),
         parameters_by_layer=present(workload, workload.parameters),
         crossbars_by_layer=np.broadcast_to(price.crossbars, workload.shape),
-        warnings=(*_activity_warnings(workload, activity), *price.warnings),
+        warnings=(*_activity_warnings(workload, hardware, activity), *price.warnings),
         **_totals(price, workload, hardware),
     )
 
@@ -162,10 +162,14 @@ def _stack(tally: Tally, shape: tuple[int, ...]) -> tuple[tuple[str, ...], Float
     return names, np.stack([np.broadcast_to(tally.parts[name], shape) for name in names], axis=-1)
 
 
-def _activity_warnings(workload: Workload, activity: Activity) -> list[str]:
+def _activity_warnings(workload: Workload, hardware: HardwareSpec, activity: Activity) -> list[str]:
+    """Name the layers whose rates are not known but would change the price."""
     if activity.kind != "measured":
         return []
-    unknown = np.isnan(workload.input_rate) & workload.on_crossbar
+    counted = workload.on_crossbar
+    if isinstance(hardware, GeneralHardware) and hardware.readout == "event":
+        counted = workload.kind != LayerKind.NONE
+    unknown = np.isnan(workload.input_rate) & counted
     slots = np.nonzero(np.broadcast_to(unknown, workload.shape).reshape(-1, len(workload.names)).any(axis=0))[0]
     names = [workload.names[int(slot)] for slot in slots]
     return [f"no measured spike rate for {', '.join(names)}: counted as dense"] if names else []

@@ -26,7 +26,7 @@ from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork
 
-RATE_PREFIX = "firing_rate/"
+RATE_PREFIX, INPUT_RATE_PREFIX = "firing_rate/", "input_rate/"
 
 
 @dataclass(frozen=True)
@@ -195,6 +195,12 @@ def device_metrics(network: SpikingNetwork, splits: Splits, device: DeviceRefere
 def quality_of_splits(splits: Splits) -> Quality:
     """By what networks on some data are judged."""
     return REGRESSION if splits.train.is_regression else CLASSIFICATION
+
+
+def input_rate_metrics(network: SpikingNetwork, activity: Mapping[str, float]) -> dict[str, float]:
+    """The rates from which a network is priced: `input_rate/<name>`, with the names under which `lower` takes them."""
+    spikes = firing_rates(network.graph, activity)
+    return {INPUT_RATE_PREFIX + name: rate for name, rate in activity.items() if name not in spikes}
 
 
 def rate_metrics(network: SpikingNetwork, activity: Mapping[str, float]) -> dict[str, float]:

@@ -26,7 +26,7 @@ from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .context import RunContext
-from .evaluation import DeviceTask, evaluate_on_device, rate_metrics
+from .evaluation import DeviceTask, evaluate_on_device, input_rate_metrics, rate_metrics
 from .search import search_trials
 from .supernet import data_reference, device_reference
 
@@ -194,6 +194,7 @@ def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outc
         quality.test: quality.figure(result.test_accuracy),
         "best_epoch": float(result.best_epoch),
         **rate_metrics(network, result.activity),
+        **input_rate_metrics(network, result.activity),
     }
     costs = measured_costs(context, architecture, result.activity)
     broken = context.budget.verdict(costs).violations

@@ -6,13 +6,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import spikingjelly
 import torch
 from torch import Tensor, fx, nn
 
 from hasnas.errors import BadInputError
+from hasnas.search_spaces.network import share_active
 
 from .layers import Shape
 
@@ -26,6 +27,13 @@ class LayerRunError(BadInputError):
     def __init__(self, message: str, reached: int) -> None:
         super().__init__(message)
         self.reached = reached
+
+
+class Shares(NamedTuple):
+    """Which share of a layer's inputs and of its result is not zero in one evaluation."""
+
+    inputs: float
+    result: float
 
 
 class Holder(nn.Module):
@@ -85,9 +93,9 @@ def _is_layer(module: nn.Module) -> bool:
 
 
 class ShapeInterpreter(fx.Interpreter):
-    """Runs the traced graph on an example; keeps shapes, and how many inputs of each weighted layer are not zero."""
+    """Runs the traced graph on an example; keeps shapes, and if asked which share of inputs and results is not zero."""
 
-    def __init__(self, holder: nn.Module, graph: fx.Graph, shares: dict[str, list[float]]) -> None:
+    def __init__(self, holder: nn.Module, graph: fx.Graph, shares: dict[fx.Node, list[Shares]] | None) -> None:
         super().__init__(holder, graph=graph)
         self.extra_traceback = False
         self.shapes: dict[fx.Node, Shape | None] = {}
@@ -95,17 +103,19 @@ class ShapeInterpreter(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         args, kwargs = self.fetch_args_kwargs_from_env(n)
+        taken = [arg for arg in args if isinstance(arg, Tensor)]
+        before = share_active(taken) if self.shares is not None and taken else 0.0  # the call may write into its inputs
         try:
             call = getattr(self, n.op)
             stepped = n.meta["stepped"] and n.op.startswith("call")
             result = _step(call, n.target, args, kwargs) if stepped else call(n.target, args, kwargs)
         except Exception as error:  # whatever torch, SpikingJelly or a user's layer raises
-            taken = [list(arg.shape) for arg in args if isinstance(arg, Tensor)]
-            message = f"{describe(n)} cannot run on {taken or 'its input'}: {_first_line(error)}"
+            shapes = [list(arg.shape) for arg in args if isinstance(arg, Tensor)]
+            message = f"{describe(n)} cannot run on {shapes or 'its input'}: {_first_line(error)}"
             raise LayerRunError(message, reached=len(self.shapes)) from error
         self.shapes[n] = tuple(result.shape) if isinstance(result, Tensor) else None
-        if n.op == "call_module" and isinstance(self.fetch_attr(str(n.target)), nn.Conv2d | nn.Linear):
-            self.shares.setdefault(str(n.target), []).append(float((args[0] != 0).double().mean()))
+        if self.shares is not None and taken and isinstance(result, Tensor):
+            self.shares.setdefault(n, []).append(Shares(before, share_active([result])))
         return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass, field
 from math import prod
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -14,9 +15,10 @@ from torch.nn import functional
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import Add, Flatten, Input, Neuron, Operation, Output
+from hasnas.search_spaces.lowering import lower, rate_name
 
 from .layers import Shape, operation_of
-from .run import Holder, ShapeInterpreter, at_rest, describe, prefixed, stripped, trace_symbols
+from .run import Holder, ShapeInterpreter, Shares, at_rest, describe, prefixed, stripped, trace_symbols
 
 from spikingjelly.activation_based import base  # isort: skip  # only after hasnas has silenced its import
 
@@ -72,8 +74,7 @@ def trace_activity(module: nn.Module, example: Tensor, timesteps: int) -> dict[s
         timesteps: T of a sample.
 
     Returns:
-        For every convolution and fully connected layer the share of its input values that are not zero, per
-        evaluation, by the names of `trace_module`'s graph: the rates that `lower` takes.
+        What `SpikingNetwork.activity` of `trace_module`'s graph returns: the rates that `lower` takes.
 
     Raises:
         BadInputError: as `trace_module`.
@@ -82,9 +83,19 @@ def trace_activity(module: nn.Module, example: Tensor, timesteps: int) -> dict[s
     >>> trace_activity(net, torch.tensor([[1.0, 0.0, 0.0, 2.0]]), timesteps=3)
     {'0': 0.5}
     """
-    run = _Run(module, example, timesteps)
-    run.graph(None, passes=1 if runs_over_time(module) else timesteps)
-    return {run.names[target]: sum(shares) / len(shares) for target, shares in run.shares.items()}
+    run = _Run(module, example, timesteps, shares={})
+    graph = run.graph(None, passes=1 if runs_over_time(module) else timesteps)
+    priced = set(lower(graph).names)
+    rates: dict[str, float] = {}
+    for call, shares in (run.shares or {}).items():
+        if run.made.get(call) not in priced:
+            continue
+        name = run.made[call]
+        node = graph.node(name)
+        if isinstance(node.operation, Neuron):
+            rates[name] = fmean(share.result for share in shares)
+        rates[rate_name(node)] = fmean(share.inputs for share in shares)
+    return rates
 
 
 def runs_over_time(module: nn.Module) -> bool:
@@ -114,7 +125,8 @@ class _Run:
     module: nn.Module
     example: Tensor
     timesteps: int
-    shares: dict[str, list[float]] = field(default_factory=dict)
+    shares: dict[fx.Node, list[Shares]] | None = None
+    made: dict[fx.Node, str] = field(default_factory=dict)  # a call -> the name of its layer in the graph
     nodes: list[Node] = field(default_factory=list)
     links: list[Connection] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)  # a layer's place in the holder -> its name in the graph
@@ -213,7 +225,7 @@ class _Run:
         operation = operation_of(name, module, value.shape, shape[count:])
         if operation is None:
             return value
-        source = self._add(name, operation, shape[count:], value.source)
+        source = self.made[node] = self._add(name, operation, shape[count:], value.source)
         if node.op == "call_module":
             self.names[str(node.target)] = source
         return _Value(source, value.lead, shape[count:])
@@ -248,7 +260,8 @@ class _Run:
         if len(found) == 1:
             return first
         name = prefixed(node.meta["scope"], "add")
-        return _Value(self._add(name, Add(), first.shape, *(v.source for v in found)), first.lead, first.shape)
+        self.made[node] = self._add(name, Add(), first.shape, *(v.source for v in found))
+        return _Value(self.made[node], first.lead, first.shape)
 
     def _mean(self, node: fx.Node, shape: Shape) -> _Value:
         value = self._argument(node)

@@ -73,8 +73,9 @@ def measure_activity(network: SpikingNetwork, split: Split, batch_size: int = 25
         batch_size: samples at a time.
 
     Returns:
-        For every convolution and fully connected layer the share of its input values that are not zero per evaluation,
-        as `hasnas.search_spaces.lowering.lower` takes it; for every layer of neurons its spikes per neuron and step.
+        For every layer that has a price the share of its input values that are not zero per evaluation, by the names
+        under which `hasnas.search_spaces.lowering.lower` takes it; by the names of layers of neurons their spikes per
+        neuron and step.
 
     Raises:
         BadInputError: if there is no sample.

@@ -15,10 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hasnas.cim_estimator import Activity, estimate, load_hardware
 from hasnas.errors import BadInputError, NothingFitsError
+from hasnas.nas.config.loading import load_config
 from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import resume_run, start_run
 from hasnas.nas.tracking.status import describe_runs, describe_status, list_runs, run_status
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.lowering import lower
 
 HASNAS = [sys.executable, "-m", "hasnas"]
 
@@ -73,6 +77,17 @@ def test_returned_networks_fit_and_carry_measured_costs(straight: Path) -> None:
         assert trial["costs"]["parameters"] == before["parameters"]
         assert trial["costs"]["energy_j"] <= before["energy_j"], "dense activity is an upper bound"
         assert 0 <= trial["metrics"]["test_accuracy"] <= 1
+
+
+def test_the_ledger_holds_the_rates_from_which_a_price_was_computed(straight: Path) -> None:
+    chip = load_config(straight / "config.yaml").hardware
+    for trial in trials(straight, "retrain"):
+        found = {name: rate for name, rate in trial["metrics"].items() if name.startswith("input_rate/")}
+        rates = {name.removeprefix("input_rate/"): rate for name, rate in found.items()}
+        workload = lower(Architecture.from_json(trial["architecture"]).expand(), rates)
+        assert not np.isnan(workload.input_rate).any()
+        report = estimate(workload, load_hardware(chip.reference, chip.overrides), Activity.measured())
+        assert float(report.energy_j) == pytest.approx(trial["costs"]["energy_j"], rel=1e-12)
 
 
 def test_the_screen_holds_a_verdict_for_the_whole_space(straight: Path) -> None:

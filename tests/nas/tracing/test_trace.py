@@ -208,13 +208,14 @@ def test_activity_is_the_share_of_inputs_that_are_not_zero_by_the_names_that_pri
     module, example = Residual(), images()
     initialise(module, seed=3)
     graph, rates = trace_module(module, example, T), trace_activity(module, example, T)
-    assert set(rates) == {"stem.0", "block.conv", "head"}
     network = SpikingNetwork(graph).eval()
     network.load_state_dict(module.state_dict())
     expected = network.activity(example)
-    assert rates == pytest.approx({name: expected[name] for name in rates}, rel=1e-6)
+    assert rates == pytest.approx(expected, rel=1e-6)
+    assert 0 < rates["block.lif"] < 1
+    assert 0 < rates["block.conv"] < 1
     assert trace_activity(multi_step(module), images(T), T) == pytest.approx(rates, rel=1e-6)
-    assert np.nansum(lower(graph, rates).input_rate) == pytest.approx(sum(rates.values()))
+    assert not np.isnan(lower(graph, rates).input_rate).any()
 
 
 def test_a_module_is_left_as_it_was():
