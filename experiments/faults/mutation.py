@@ -1,8 +1,8 @@
 """How many small faults the tests catch: mutants drawn evenly over the folders, the tests run on each in a copy.
 
-A mutant is caught if a test fails or takes too long. The tests that mirror its module run first, then those of its
-folder and every test file that imports the module. Mutants that change nothing a test could see are listed with a
-reason in `equivalent_mutants.yaml` and counted by themselves. The working tree is never written.
+A mutant is caught if a test fails or takes too long. The tests that mirror its module run first, then the others about
+its folder. Mutants that change nothing a test could see are listed with a reason in `equivalent_mutants.yaml` and
+counted by themselves. The working tree is never written.
 
     python experiments/faults/mutation.py --each 32 --seed 1 --out /tmp/mutation.md
 """
@@ -29,14 +29,20 @@ import yaml
 from mutators import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[2]
+# Of each folder: where its modules stand, and which tests are about them.
 FOLDERS = {
-    "cim_estimator": ("cim_estimator",),
-    "search_spaces": ("search_spaces",),
-    "scoring": ("nas/scoring",),
-    "datasets": ("datasets",),
-    "budget and history": ("nas/budget", "nas/history"),
-}
-COMMON = ("tests/golden", "tests/physics", "tests/conformance")
+    "cim_estimator": (
+        ("cim_estimator",),
+        ("tests/cim_estimator", "tests/golden", "tests/physics", "tests/conformance/test_cost_model.py"),
+    ),
+    "search_spaces": (
+        ("search_spaces",),
+        ("tests/search_spaces", "tests/conformance/test_search_space.py", "tests/golden", "tests/nas/scoring"),
+    ),
+    "scoring": (("nas/scoring",), ("tests/nas/scoring", "tests/golden", "tests/conformance/test_search_space.py")),
+    "datasets": (("datasets",), ("tests/datasets", "tests/conformance/test_dataset_source.py")),
+    "budget and history": (("nas/budget", "nas/history"), ("tests/nas/budget", "tests/nas/history")),
+}  # fmt: skip
 # Imported once; every mutant's tests run in a fork. Nothing of ours, so that each fork imports the mutated copy.
 HEAVY = (
     "numpy", "scipy.sparse.linalg", "torch", "numba", "spikingjelly.activation_based.neuron", "yaml",
@@ -67,7 +73,7 @@ def copied_tree(target: Path) -> Path:
 
 def sources(tree: Path, folder: str) -> list[str]:
     """Python files of a folder, relative to the tree."""
-    return sorted(str(path.relative_to(tree)) for part in FOLDERS[folder] for path in (tree / part).rglob("*.py"))
+    return sorted(str(path.relative_to(tree)) for part in FOLDERS[folder][0] for path in (tree / part).rglob("*.py"))
 
 
 def drawn(tree: Path, folder: str, count: int, rng: random.Random) -> list[Mutant]:
@@ -79,20 +85,17 @@ def drawn(tree: Path, folder: str, count: int, rng: random.Random) -> list[Mutan
     return [rng.choice(lines[line]) for line in rng.sample(sorted(lines), min(count, len(lines)))]
 
 
-def tests_of(tree: Path, path: str) -> list[str]:
-    """Test files for a module: its mirror and its doctests, files that import it, then those of its folder."""
+def tests_of(tree: Path, folder: str, path: str) -> list[str]:
+    """Tests for a module, the likeliest first: mirror, doctests, files that import it, the rest of its folder."""
     module = "hasnas." + path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-    top = path.split("/")[0] if not path.startswith("nas/") else "/".join(path.split("/")[:2])
-    files = [p for p in sorted((tree / "tests").rglob("test_*.py")) if "e2e" not in p.parts]
-    names = {str(p.relative_to(tree)): p.read_text(encoding="utf-8") for p in files}
-    mirror = "tests/" + path.replace(Path(path).name, f"test_{Path(path).name}")
-    importing = [name for name, text in names.items() if f"from {module} " in text or f"import {module}" in text]
-    package = f"hasnas.{top.replace('/', '.')}"
-    beside = [name for name in names if name.startswith(f"tests/{top}/")]
-    common = [name for name, text in names.items() if name.startswith(COMMON) and package in text]
-    ordered = [name for name in (mirror, f"hasnas/{path}") if (tree / name).exists()]
-    importing.sort(key=lambda name: name not in beside)
-    return list(dict.fromkeys([*ordered, *importing, *beside, *common, f"hasnas/{top}"]))
+    texts: dict[str, str] = {}
+    for place in FOLDERS[folder][1]:
+        files = sorted((tree / place).rglob("test_*.py")) if (tree / place).is_dir() else [tree / place]
+        texts |= {str(file.relative_to(tree)): file.read_text(encoding="utf-8") for file in files}
+    mirror = f"tests/{Path(path).parent}/test_{Path(path).name}"
+    importing = [name for name, text in texts.items() if f"from {module} " in text or f"import {module}" in text]
+    own = [name for name in (mirror, f"hasnas/{path}") if (tree / name).exists()]
+    return list(dict.fromkeys([*own, *importing, *texts, *(f"hasnas/{part}" for part in FOLDERS[folder][0])]))
 
 
 def _pytest(tree: Path, arguments: Sequence[str]) -> None:
@@ -133,7 +136,7 @@ def judge(tree: Path, folder: str, mutant: Mutant, limit_s: float) -> Outcome:
         file.write_text(mutant.source, encoding="utf-8")
         # No bytecode is written, and that of the sound file is for another time of change.
         os.utime(file, (time.time() + 10, time.time() + 10))
-        status = run(tree, tests_of(tree, mutant.path), limit_s)
+        status = run(tree, tests_of(tree, folder, mutant.path), limit_s)
     finally:
         shutil.move(kept, file)
     return Outcome(folder, mutant, LATE if status is None else CAUGHT if status else SURVIVED)
@@ -197,8 +200,7 @@ def main() -> None:
 
 
 def _check_sound(tree: Path, folder: str, limit_s: float) -> None:
-    every = dict.fromkeys(test for path in sources(tree, folder) for test in tests_of(tree, path))
-    if run(tree, [name for name in every if not name.startswith("hasnas/") or name.count("/") < 3], limit_s) != 0:
+    if run(tree, tests_of(tree, folder, FOLDERS[folder][0][0] + "/__init__.py"), limit_s) != 0:
         raise SystemExit(f"the tests of {folder} fail without any mutant; mend them first")
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hasnas.nas.scoring.graph_features import canonical_classes, graph_features
-from hasnas.search_spaces import Macro
+from hasnas.nas.scoring.cell_arrays import cell_arrays
+from hasnas.nas.scoring.graph_features import canonical_classes, flatten_cell, graph_features
+from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
+from hasnas.search_spaces.searched_macro import with_searched_macro
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import all_codes, sample
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
@@ -75,3 +77,51 @@ def test_features_by_hand() -> None:
     assert by_type.tolist() == [1, 0, 1]
     assert (operators, convs) == (2, 2)
     assert paths.tolist() == [1, 0, 1, 0, 2]
+
+
+def codes_of(space: CellSpace, *edges: Edge) -> np.ndarray:
+    cell = Genotype(space.nodes, edges)
+    return np.array([space.encode(Architecture((cell,) * space.cells, space.macro))])
+
+
+def test_a_flattened_cell_by_hand() -> None:
+    # Pairs are 0-1, 0-2, 1-2, 0-3, 1-3, 2-3. The convolution 2-3 is the third on one way and the second on another.
+    space = CellSpace(Macro(), operations=("none", "identity", "conv3x3", "conv1x1", "maxpool3x3"))
+    edges = (Edge(0, 1, "conv3x3"), Edge(0, 2, "conv1x1"), Edge(1, 2, "conv3x3"), Edge(2, 3, "conv3x3"),
+             Edge(1, 3, "identity"))  # fmt: skip
+    flat = flatten_cell(cell_arrays(space, codes_of(space, *edges))[0][0])
+    assert flat.depth[0].tolist() == [1, 1, 2, 0, 0, 3]
+    assert flat.least_depth[0].tolist() == [1, 1, 2, 0, 0, 2]
+    assert flat.source[0, 5].tolist() == [0, 0, 1, 1, 0, 0, 0]  # 2-3 sums what 0-2 and 1-2 give
+    assert flat.source[0, 0].tolist() == [1, 0, 0, 0, 0, 0, 0]
+    assert flat.output[0].tolist() == [0, 1, 0, 0, 0, 0, 1]
+    assert flat.paths[0].tolist() == [0, 1, 1, 1]  # one convolution, two, three
+    assert (flat.kind[0] > 0).tolist() == [True, True, True, False, False, True]
+
+
+def test_the_reader_of_an_output_tells_cells_apart() -> None:
+    # A and A' are equal, B reads A and C reads A'; the output holds B, C and either A or A' as well.
+    space = CellSpace(Macro(), nodes=5, operations=("none", "identity", "conv3x3", "conv1x1", "avgpool3x3"))
+    both = (Edge(0, 1, "conv3x3"), Edge(0, 2, "conv3x3"), Edge(1, 4, "conv1x1"), Edge(2, 4, "avgpool3x3"))
+    through = Edge(3, 4, "identity")
+    cells = [codes_of(space, *both, Edge(node, 3, "identity"), through) for node in (1, 2)]
+    one, two = (int(canonical_classes(space, codes)[0]) for codes in cells)
+    assert one != two
+    renumbered = (Edge(0, 2, "conv3x3"), Edge(0, 1, "conv3x3"), Edge(2, 4, "conv1x1"), Edge(1, 4, "avgpool3x3"))
+    again = canonical_classes(space, codes_of(space, *renumbered, Edge(2, 3, "identity"), through))
+    assert int(again[0]) == one
+
+
+def test_a_searched_macro_is_part_of_the_class() -> None:
+    space = with_searched_macro(SPACE, {"threshold": [0.5, 1.0], "timesteps": [2, 4]})
+    labels = [gene.label for gene in space.genes]
+    first, second = (labels.index(f"macro/{name}") for name in ("threshold", "timesteps"))
+    codes = np.zeros((5, len(labels)), int)
+    codes[:, labels.index("cell/0_3")] = 3
+    codes[1, first], codes[2, second], codes[3, [first, second]] = 1, 1, 1
+    classes = canonical_classes(space, codes)
+    assert len(set(classes[:4].tolist())) == 4
+    assert classes[4] == classes[0] > 0
+    dead = np.zeros((4, len(labels)), int)
+    dead[1:, first], dead[2:, second] = 1, 1
+    assert canonical_classes(space, dead).tolist() == [0, 0, 0, 0]

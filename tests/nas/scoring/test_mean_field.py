@@ -193,3 +193,28 @@ def test_window_share_counts_pairs() -> None:
     pairs = [abs(a - c) + abs(b - d) for a, b in places for c, d in places]
     expected = np.mean([1.0 if distance == 0 else 0.3 * 0.8 ** (distance - 1) for distance in pairs])
     assert float(window_share(np.array(0.3), 0.8, 3)) == pytest.approx(expected)
+
+
+LOOP = Genotype(
+    4, (Edge(0, 1, "identity"), Edge(1, 2, "identity"), Edge(2, 0, "identity"), Edge(2, 3, "conv3x3"))
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("static, variance", [(True, (1 + 4 + 9) / 3), (False, (1 + 2 + 3) / 3)])
+def test_values_of_several_timesteps_add_up_as_they_are_correlated(static: bool, variance: float) -> None:
+    # The output comes back as it is, so the input node holds x_t + x_{t-1} + ..., one to three terms in three
+    # timesteps: equal ones add coherently, independent ones their variances.
+    macro = replace(MACRO, timesteps=3, static_input=static)
+    space = CellSpace(macro, feedback=True, cells=1, nodes=4, operations=("none", "identity", "conv3x3"))
+    field = propagate(space, np.array([space.encode(Architecture((LOOP,), macro))]), replace(NOISE, static_share=1.0))
+    np.testing.assert_allclose(field.cells[0].variance[0, :3], [variance] * 3, rtol=1e-9)
+
+
+def test_a_share_that_stands_still_adds_coherently_and_the_rest_does_not() -> None:
+    macro = replace(MACRO, timesteps=2)
+    space = CellSpace(macro, feedback=True, cells=1, nodes=4, operations=("none", "identity", "conv3x3"))
+    codes = np.array([space.encode(Architecture((LOOP,), macro))])
+    field = propagate(space, codes, InputStatistics(0.0, static_share=0.25))
+    # 1 at the first timestep, 0.25 * 2^2 + 0.75 * 2 at the second.
+    assert field.cells[0].variance[0, 0] == pytest.approx((1 + 2.5) / 2, rel=1e-9)
+    assert field.cells[0].static_share[0, 0] == pytest.approx((0.25 + 1 / 2.5) / 2, rel=1e-9)
