@@ -14,6 +14,7 @@ from hasnas.search_spaces import Architecture, Edge, Genotype, LayerGraph, Macro
 from hasnas.search_spaces.layers import ALIF, IF, LIF, NEURONS, PLIF, Neuron, neuron_of
 from hasnas.search_spaces.network import SpikingNetwork, build_network, initialise
 from hasnas.search_spaces.neurons import AdaptiveLIF, LearnedTauLIF, learned_tau, neuron_module
+from tests.lively import enliven
 
 MACRO = Macro((1, 8, 8), classes=3, timesteps=5, channels=4, hidden=8, votes=2, dropout=0.0, threshold=0.3)
 FEEDBACK = Genotype(4, (Edge(0, 1, "conv3x3"), Edge(1, 3, "conv1x1"), Edge(3, 1, "conv1x1"), Edge(3, 0, "avgpool3x3")))
@@ -25,15 +26,13 @@ def spikes_of(operation: Neuron, *inputs: float) -> list[float]:
 
 
 def network_of(neuron: str, cell: Genotype = FEEDBACK, seed: int = 0) -> SpikingNetwork:
-    network = build_network(Architecture((cell, cell), replace(MACRO, neuron=neuron)).expand(), seed)
-    for name, buffer in network.named_buffers():
-        if name.endswith("running_var"):
-            buffer.fill_(0.01)
-    return network.eval()
+    """A lively network in double precision, where no spike hangs on rounding."""
+    graph = Architecture((cell, cell), replace(MACRO, neuron=neuron)).expand()
+    return enliven(build_network(graph, seed), seed, images(0).float()).double()
 
 
 def images(seed: int = 1) -> Tensor:
-    return torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+    return torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def test_integrators_do_not_leak() -> None:
@@ -101,10 +100,8 @@ def test_networks_fire_learn_and_start_every_sample_at_rest(kind: str) -> None:
     assert torch.equal(network(x), first)
     rates = network.activity(x)
     assert 0 < rates["cell1.1.lif"] < 1
-    network.train()(x).sum().backward()
-    assert all(parameter.grad is not None for parameter in network.parameters())
-    if kind == "plif":
-        assert network.cell1.get_submodule("1.lif").w.grad.abs() > 0
+    network.train()(x).square().sum().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("kind", NEURONS)
@@ -115,7 +112,7 @@ def test_stepping_through_time_equals_folding_time_into_the_batch(kind: str) -> 
     stepped = {"input": images()}
     network._run_stepped(tuple(node.name for node in network.graph.nodes[1:]), stepped)
     network.reset()
-    torch.testing.assert_close(stepped["output"], folded["output"], rtol=0, atol=1e-6)
+    torch.testing.assert_close(stepped["output"], folded["output"], rtol=0, atol=1e-9)
 
 
 def test_the_macro_chooses_all_neurons() -> None:
