@@ -30,6 +30,7 @@ from hasnas.nas.training.evaluation import evaluate
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro, graph
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear
+from tests.lively import assert_lively
 
 CHIPS = 3
 DEVICES = {
@@ -219,15 +220,20 @@ def small_network(feedback: bool = False) -> nn.Module:
                 module.weight.fill_(3.0)
             if isinstance(module, nn.Linear):
                 module.weight.mul_(6.0)
-        network(torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(2)))
+        x = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+        network(x)
+        network.get_submodule("head.classifier").bias -= network.eval()(x).mean(0).repeat_interleave(2)
+    assert_lively(network, x)
     return network
 
 
 def agreement_split(network: nn.Module, samples: int = 24) -> Split:
-    """Samples whose targets are what the network says, so that its own accuracy is 1."""
-    x = torch.rand(samples, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+    """Samples whose targets are what the network clearly says, so that its own accuracy is 1 whatever is rounded."""
+    x = torch.rand(2 * samples, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     network.eval()
     with torch.no_grad():
+        first, second = network(x).topk(2).values.unbind(1)
+        x = x[(first - second).argsort(descending=True)[:samples]]
         split = Split(x, network(x).argmax(1))
     assert len(set(split.targets.tolist())) > 1, "the network must tell samples apart"
     return split

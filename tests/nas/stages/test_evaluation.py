@@ -53,6 +53,7 @@ def test_rates_of_every_neuron_layer_are_reported(weights: Path) -> None:
     metrics = evaluate_inherited(task(ONE, weights))
     layers = {name.removeprefix(RATE_PREFIX) for name in metrics if name.startswith(RATE_PREFIX)}
     assert layers == {"cell1.0.lif", "reduction1.lif", "cell2.0.lif", "head.lif"}
+    assert all(0 < metrics[RATE_PREFIX + name] < 1 for name in layers)
     assert metrics["firing_rate"] == pytest.approx(np.mean([metrics[RATE_PREFIX + name] for name in layers]))
 
 

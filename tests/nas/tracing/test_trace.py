@@ -23,6 +23,7 @@ from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, initialise
 from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear
+from tests.lively import enliven
 
 T, B = 3, 2
 IMAGE = (1, 8, 8)
@@ -171,15 +172,13 @@ def test_the_graph_computes_what_the_module_computes(make: Any):
     module = make()
     if make is Residual:
         multi_step(module)
-    initialise(module, seed=3)
     example = images(T if make is Residual else 0)
-    network = SpikingNetwork(trace_module(module, example, T)).eval()
-    network.load_state_dict(module.state_dict())
-    module.eval()
-    expected = module(example)
-    assert expected.abs().sum() > 0
-    found = network.steps(images()) if make is Residual else network(images())
-    torch.testing.assert_close(found, expected)
+    network = SpikingNetwork(trace_module(module, example, T))
+    initialise(network, seed=3)
+    module.load_state_dict(enliven(network, inputs=images()).double().state_dict())
+    expected = module.double().eval()(example.double())
+    found = network.steps(images().double()) if make is Residual else network(images().double())
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
 
 
 def counterpart(macro: Macro) -> nn.Module:
@@ -206,10 +205,11 @@ def test_a_hand_written_network_costs_what_its_architecture_costs():
 
 def test_activity_is_the_share_of_inputs_that_are_not_zero_by_the_names_that_pricing_reads():
     module, example = Residual(), images()
-    initialise(module, seed=3)
-    graph, rates = trace_module(module, example, T), trace_activity(module, example, T)
-    network = SpikingNetwork(graph).eval()
-    network.load_state_dict(module.state_dict())
+    graph = trace_module(module, example, T)
+    network = SpikingNetwork(graph)
+    initialise(network, seed=3)
+    module.load_state_dict(enliven(network, inputs=example).state_dict())
+    rates = trace_activity(module, example, T)
     expected = network.activity(example)
     assert rates == pytest.approx(expected, rel=1e-6)
     assert 0 < rates["block.lif"] < 1

@@ -8,11 +8,12 @@ from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activ
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.network import build_network
+from tests.lively import enliven
 
 
 @pytest.fixture
 def network(architecture):
-    return build_network(Architecture.from_json(architecture).expand(), seed=0)
+    return enliven(build_network(Architecture.from_json(architecture).expand(), seed=0)).train()
 
 
 class FirstPixels(nn.Module):
@@ -59,7 +60,7 @@ def test_activity_fits_the_workload(network, few: Splits):
     assert rates["stem.conv"] == activity["stem.conv"] == 1.0
     assert rates["cell1.0_1.conv3x3.conv"] == activity["cell1.0.lif"]
     assert list(firing_rates(network.graph, activity)) == [name for name in activity if name.endswith("lif")]
-    assert all(0 <= rate <= 1 for rate in activity.values())
+    assert all(0 < activity[name] < 1 for name in activity if name.endswith("lif"))
 
 
 def test_recalibration_gives_the_statistics_of_the_batches(network, few: Splits):

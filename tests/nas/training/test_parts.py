@@ -8,6 +8,7 @@ from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, build_network
+from tests.lively import enliven
 
 FEEDBACK = Genotype(3, (Edge(0, 1, "conv3x3"), Edge(1, 2, "conv3x3"), Edge(0, 2, "identity"), Edge(2, 1, "conv1x1")))
 
@@ -16,7 +17,7 @@ def network_of(neuron: str = "lif", dropout: float = 0.3) -> SpikingNetwork:
     macro = Macro(
         (1, 8, 8), classes=3, timesteps=3, channels=4, hidden=6, votes=2, dropout=dropout, neuron=neuron
     )
-    return build_network(Architecture((FEEDBACK, FEEDBACK), macro).expand(), seed=1).train()
+    return enliven(build_network(Architecture((FEEDBACK, FEEDBACK), macro).expand(), seed=1), seed=1).train()
 
 
 def step(network: SpikingNetwork, x: Tensor, parts: int) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:

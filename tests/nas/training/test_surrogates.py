@@ -23,6 +23,7 @@ from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import LIF, AvgPool2d, Conv2d, Flatten, Input, Linear, Operation, Output
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, build_network
+from tests.lively import enliven
 
 TARGETS = torch.arange(8) % 3
 
@@ -81,7 +82,7 @@ def test_every_neuron_takes_the_surrogate_and_spikes_as_before(neuron: str, bits
     cell = Genotype(3, (Edge(0, 1, "conv3x3"), Edge(1, 2, "conv3x3"), Edge(2, 1, "conv1x1")))
     macro = Macro((1, 8, 8), classes=3, timesteps=3, channels=4, hidden=6, votes=1, dropout=0.0, neuron=neuron)
     macro = replace(macro, membrane_bits=bits)
-    network = build_network(Architecture((cell, cell), macro).expand(), seed=1).train()
+    network = enliven(build_network(Architecture((cell, cell), macro).expand(), seed=1)).train()
     x = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     first, before = network(x), gradient_norms(network, x, loss)
     set_surrogates(network, "triangle", 2.0)

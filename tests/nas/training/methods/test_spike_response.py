@@ -26,6 +26,7 @@ from hasnas.search_spaces.graph import Node
 from hasnas.search_spaces.layers import IF, LIF
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.neurons import neuron_module
+from tests.lively import enliven
 
 ALPHA = SpikeResponseSettings(response="alpha")
 
@@ -108,6 +109,7 @@ def test_network_spikes_as_the_deployed_one(build):
     network, deployed = spike_response_network(graph), build_network(graph, seed=2)
     start_weights(network, seed=2)
     x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 3
+    network.load_state_dict(enliven(deployed, inputs=x).state_dict())
     assert network.state_dict().keys() == deployed.state_dict().keys()
     assert torch.equal(network.eval()(x), deployed.eval()(x))
 
