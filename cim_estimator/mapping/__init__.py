@@ -6,3 +6,14 @@ from .graph_text import read_graph_text as read_graph_text
 from .graph_text import write_graph_text as write_graph_text
 from .spike_graph import SpikeGraph as SpikeGraph
 from .spike_graph import SpikeTimes as SpikeTimes
+from .clusters import CrossbarLimits as CrossbarLimits
+from .clusters import Traffic as Traffic
+from .clusters import Usage as Usage
+from .clusters import check_clusters as check_clusters
+from .clusters import global_spikes as global_spikes
+from .clusters import traffic as traffic
+from .clusters import usage as usage
+from .fan_in import split_wide as split_wide
+from .partition import PARTITIONERS as PARTITIONERS
+from .partition import partition as partition
+from .partition import refine as refine

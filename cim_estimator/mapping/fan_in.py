@@ -1,0 +1,99 @@
+"""Neurons with more inputs than a crossbar has rows, spread over several crossbars.
+
+    partial sums   every piece sums up to `rows` inputs and sends its sum on; sums of sums where there are many
+    chain          SpiNeMap: a neuron passes its `rows` inputs to the next, which has one row less for its own
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hasnas.errors import BadInputError, nearest
+
+from .spike_graph import Ints, SpikeGraph, SpikeTimes
+
+Splitting = Literal["partial-sums", "chain"]
+
+
+def split_wide(graph: SpikeGraph, rows: int, how: Splitting = "partial-sums") -> SpikeGraph:
+    """The graph with intermediate neurons, so that none has more than `rows` inputs.
+
+    Neurons keep their numbers; intermediate ones follow them. An intermediate neuron sends at every timestep at which
+    any of its inputs does: known from the spike times, otherwise at most the sum of its inputs' spikes and at most
+    once a timestep.
+
+    Args:
+        graph: any graph.
+        rows: most inputs of a neuron, at least 2.
+        how: partial sums, or SpiNeMap's chain of `ceil((n - rows) / (rows - 1))` intermediate neurons before the
+            original (github.com/drexel-DISCO/SpiNeMap, fan-in unrolling).
+
+    Raises:
+        BadInputError: if a crossbar has a single row, or `how` is unknown.
+    """
+    if how not in get_args(Splitting):
+        raise BadInputError(f"unknown splitting '{how}'{nearest(str(how), get_args(Splitting))}")
+    while graph.fan_in.max() > rows:
+        if rows < 2:
+            raise BadInputError("neurons with several inputs cannot be split over crossbars of 1 row; give 2 or more")
+        graph = _split_once(graph, rows, how)
+    return graph
+
+
+def _split_once(graph: SpikeGraph, rows: int, how: Splitting) -> SpikeGraph:
+    fan_in = graph.fan_in
+    wide = np.flatnonzero(fan_in > rows)
+    added = np.zeros(graph.neurons, np.int64)
+    added[wide] = -(-fan_in[wide] // rows) if how == "partial-sums" else -(-(fan_in[wide] - rows) // (rows - 1))
+    first = graph.neurons + np.cumsum(added) - added  # number of a neuron's first intermediate one
+    offsets, sources = graph.incoming
+    targets = np.repeat(np.arange(graph.neurons), fan_in)
+    rank = np.arange(len(targets)) - offsets[targets]
+    chained = np.maximum(rank - 1, 0) // (rows - 1)
+    piece = rank * added[targets] // fan_in[targets] if how == "partial-sums" else chained
+    split = (added[targets] > 0) & (piece < added[targets])
+    targets = np.where(split, first[targets] + piece, targets)
+    owner = np.repeat(wide, added[wide])
+    pieces = graph.neurons + np.arange(len(owner))
+    is_last = pieces == first[owner] + added[owner] - 1
+    following = np.where(is_last | (how == "partial-sums"), owner, pieces + 1)
+    neurons = graph.neurons + len(pieces)
+    spikes = np.concatenate([graph.spikes, np.zeros(len(pieces), np.int64)])
+    edges = np.concatenate([sources, pieces]), np.concatenate([targets, following])
+    wider = SpikeGraph.from_edges(*edges, spikes, graph.steps, graph.samples, graph.step_s)
+    if graph.times is None:
+        return replace(wider, spikes=_most_spikes(wider, graph.neurons))
+    return _with_times(wider, graph.times, graph.neurons, neurons)
+
+
+def _most_spikes(graph: SpikeGraph, first: int) -> Ints:
+    spikes, (offsets, sources) = graph.spikes.copy(), graph.incoming
+    for neuron in range(first, graph.neurons):  # in this order: the next of a chain hears the one before
+        heard = spikes[sources[offsets[neuron] : offsets[neuron + 1]]].sum()
+        spikes[neuron] = min(heard, graph.steps * graph.samples)
+    return spikes
+
+
+def _with_times(graph: SpikeGraph, times: SpikeTimes, first: int, neurons: int) -> SpikeGraph:
+    offsets, sources = graph.incoming
+    moments = times.samples.astype(np.int64) * graph.steps + times.steps
+    trains: list[NDArray[np.int64]] = np.split(moments, times.offsets[1:-1])
+    known: dict[bytes, NDArray[np.int64]] = {}  # pieces of neighbours often have the same inputs
+    for neuron in range(first, neurons):
+        inputs = sources[offsets[neuron] : offsets[neuron + 1]]
+        key = inputs.tobytes()
+        if key not in known:
+            known[key] = np.unique(np.concatenate([trains[source] for source in inputs]))
+        trains.append(known[key])
+    counts = np.array([len(train) for train in trains], np.int64)
+    joined = np.concatenate(trains)
+    new_times = SpikeTimes(
+        np.concatenate([[0], np.cumsum(counts)]),
+        (joined // graph.steps).astype(np.int32),
+        (joined % graph.steps).astype(np.int32),
+    )
+    return replace(graph, spikes=counts, times=new_times)
