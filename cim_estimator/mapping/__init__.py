@@ -1,11 +1,5 @@
 """From a network that spikes to a chip: clusters of neurons on crossbars, crossbars on tiles, and what that costs."""
 
-from .graph_file import open_graph as open_graph
-from .graph_file import save_graph as save_graph
-from .graph_text import read_graph_text as read_graph_text
-from .graph_text import write_graph_text as write_graph_text
-from .spike_graph import SpikeGraph as SpikeGraph
-from .spike_graph import SpikeTimes as SpikeTimes
 from .clusters import CrossbarLimits as CrossbarLimits
 from .clusters import Traffic as Traffic
 from .clusters import Usage as Usage
@@ -14,6 +8,12 @@ from .clusters import global_spikes as global_spikes
 from .clusters import traffic as traffic
 from .clusters import usage as usage
 from .fan_in import split_wide as split_wide
-from .partition import PARTITIONERS as PARTITIONERS
-from .partition import partition as partition
-from .partition import refine as refine
+from .graph_file import open_graph as open_graph
+from .graph_file import save_graph as save_graph
+from .graph_text import read_graph_text as read_graph_text
+from .graph_text import write_graph_text as write_graph_text
+from .partitioners import PARTITIONERS as PARTITIONERS
+from .partitioners import partition as partition
+from .partitioners import refine as refine
+from .spike_graph import SpikeGraph as SpikeGraph
+from .spike_graph import SpikeTimes as SpikeTimes

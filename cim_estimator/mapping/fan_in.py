@@ -1,7 +1,7 @@
 """Neurons with more inputs than a crossbar has rows, spread over several crossbars.
 
-    partial sums   every piece sums up to `rows` inputs and sends its sum on; sums of sums where there are many
-    chain          SpiNeMap: a neuron passes its `rows` inputs to the next, which has one row less for its own
+partial sums   every piece sums up to `rows` inputs and sends its sum on; sums of sums where there are many
+chain          SpiNeMap: a neuron passes its `rows` inputs to the next, which has one row less for its own
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Partitioners: a graph and the limits of a crossbar -> clusters that fit.
 
-    sequential   the order in which neurons are numbered, one crossbar after another
-    random       the same in a random order
-    greedy       crossbars grown around what their neurons share
-    metis        METIS on the edges, weighted by spikes; parts that are too large are packed anew
-    kl           greedy, then Kernighan-Lin on spikes between every two clusters that share an axon
+sequential   the order in which neurons are numbered, one crossbar after another
+random       the same in a random order
+greedy       crossbars grown around what their neurons share
+metis        METIS on the edges, weighted by spikes; parts that are too large are packed anew
+kl           greedy, then Kernighan-Lin on spikes between every two clusters that share an axon
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ PARTITIONERS: Registry[Partitioner] = Registry(
     {name: f"{__name__}:{name}" for name in ("sequential", "random", "greedy", "metis", "kl")},
     "hasnas.partitioners",
 )
-ROUNDS = 8
-PATIENCE = 48
-PARTNERS = 16
+ROUNDS = 8  # at most; each saves less than the one before
+PATIENCE = 16  # moves without gain after which an exchange between two clusters stops
+PARTNERS = 8  # clusters with which each is tried, the strongest first
 
 
 def partition(
@@ -112,14 +112,31 @@ def kl(graph: SpikeGraph, limits: CrossbarLimits, rng: np.random.Generator) -> I
 def _kernighan_lin(graph: SpikeGraph, start: Ids, limits: CrossbarLimits, rng: np.random.Generator) -> Ids:
     net, state = _state(graph, start)
     order = _shuffled(graph, rng)
+    changes = np.zeros(len(state.rows), np.int64)  # how often each cluster has changed
+    tried: dict[tuple[int, int], tuple[int, int]] = {}  # pair -> changes of both when an exchange last failed
     for _ in range(ROUNDS):
-        saved = sweep(net, state, order, limits.rows, limits.columns)
-        for pair in _pairs(graph, state.cluster):
-            members = order[np.isin(state.cluster[order], pair)].astype(np.int32)
-            saved += exchange(net, state, pair, members, limits.rows, limits.columns, PATIENCE)
-        if saved == 0:
+        before, changes_before = state.cluster.copy(), changes.sum()
+        sweep(net, state, order, limits.rows, limits.columns)
+        moved = before != state.cluster
+        changes[np.union1d(before[moved], state.cluster[moved])] += 1
+        members = _members(order, state.cluster, len(state.rows))
+        for one, other in _pairs(graph, state.cluster):
+            if tried.get((one, other)) == (changes[one], changes[other]):
+                continue
+            pair, both = np.array([one, other], np.int32), np.concatenate([members[one], members[other]])
+            if exchange(net, state, pair, both, limits.rows, limits.columns, PATIENCE):
+                members[one], members[other] = (both[state.cluster[both] == cluster] for cluster in pair)
+                changes[pair] += 1
+            else:
+                tried[one, other] = int(changes[one]), int(changes[other])
+        if changes.sum() == changes_before:
             break
     return state.cluster
+
+
+def _members(order: NDArray[np.int64], cluster: Ids, count: int) -> list[Ids]:
+    ranked = order[np.argsort(cluster[order], kind="stable")].astype(np.int32)
+    return np.split(ranked, np.searchsorted(cluster[ranked], np.arange(1, count)))
 
 
 def refine(graph: SpikeGraph, clusters: Ids, limits: CrossbarLimits, rng: np.random.Generator) -> Ids:
@@ -147,7 +164,7 @@ def _shuffled(graph: SpikeGraph, rng: np.random.Generator) -> NDArray[np.int64]:
     return rng.permutation(np.flatnonzero(graph.fan_in))
 
 
-def _pairs(graph: SpikeGraph, cluster: Ids) -> list[Ids]:
+def _pairs(graph: SpikeGraph, cluster: Ids) -> list[tuple[int, int]]:
     """Pairs of clusters that share axons, each with its strongest partners, the strongest first."""
     safe = np.maximum(cluster, 0)
     reached = axon_clusters(graph, safe)
@@ -165,5 +182,4 @@ def _pairs(graph: SpikeGraph, cluster: Ids) -> list[Ids]:
         others, weights = others[away], weights[away]
         for at in np.argsort(-weights, kind="stable")[:PARTNERS]:
             strength[min(one, int(others[at])), max(one, int(others[at]))] = int(weights[at])
-    ranked = sorted(strength, key=lambda pair: (-strength[pair], pair))
-    return [np.array(pair, np.int32) for pair in ranked]
+    return sorted(strength, key=lambda pair: (-strength[pair], pair))
