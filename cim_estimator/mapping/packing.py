@@ -56,7 +56,7 @@ def grow(net: Net, order: NDArray[np.int64], part: Ids, rows: int, columns: int)
     """
     neurons = len(net.spikes)
     clusters = np.full(neurons, np.int32(-1), np.int32)
-    weight = net.spikes + 1e-3  # silent axons count a little: they take rows
+    weight = net.spikes.astype(np.float64) + 1e-3  # silent axons count a little: they take rows
     total = weight.copy()  # of its own axon and of its inputs
     for neuron in range(neurons):
         for at in range(net.in_offsets[neuron], net.in_offsets[neuron + 1]):
