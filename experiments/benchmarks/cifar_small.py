@@ -24,8 +24,6 @@ from hasnas.nas.data.samples import load_splits
 from hasnas.nas.history.goal import front
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
-from hasnas.nas.stages.context import Setup
-from hasnas.nas.stages.progress import Console
 from hasnas.nas.tracking.status import load_run_config
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain
@@ -45,7 +43,7 @@ def main() -> None:
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     config = load_run_config(options.run)
-    settings = Setup(config, Console()).retrain_settings
+    settings = config.retrain
     best = front(read_ledger(options.run / LEDGER_FILE).trials)[0]
     architecture = Architecture.from_json(best.architecture)
     splits = load_splits(config.dataset.name, options.data_root, config.dataset.validation_share, 0)

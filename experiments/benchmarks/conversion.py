@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from hasnas.files import write_atomic
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits, load_splits
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.methods import TRAINING_METHODS
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 
 
@@ -32,7 +32,7 @@ def architecture(neuron: str, timesteps: int) -> Architecture:
 def run(method: str, chosen: Architecture, seed: int, splits: Splits, arguments: argparse.Namespace) -> dict[str, Any]:
     """One training; accuracies of what is deployed."""
     folder = arguments.out / f"{method}-{chosen.macro.neuron}-T{chosen.macro.timesteps}-{seed}"
-    settings = RetrainSettings(epochs=arguments.epochs, batch_size=32)
+    settings = RetrainSection(epochs=arguments.epochs, batch_size=32)
     start = time.process_time()
     result = TRAINING_METHODS.get(method)(chosen.to_json(), splits, settings, seed, folder)
     seconds = time.process_time() - start

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 
 from hasnas.files import write_atomic
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits, batches, load_splits
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop, training_loss
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.training.surrogates import gradient_norms, tune_widths
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import (
@@ -74,7 +74,7 @@ def residual_graph(blocks: int, channels: int, timesteps: int, threshold: float,
     return LayerGraph(tuple(nodes), tuple(links), timesteps)
 
 
-def first_batch(splits: Splits, settings: RetrainSettings, seed: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def first_batch(splits: Splits, settings: RetrainSection, seed: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Inputs of a training batch, and the loss on it."""
     generator = torch.Generator().manual_seed(seed)
     inputs, targets = next(batches(splits.train, settings.batch_size, generator))
@@ -82,7 +82,7 @@ def first_batch(splits: Splits, settings: RetrainSettings, seed: int) -> tuple[T
 
 
 def run_case(
-    splits: Splits, settings: RetrainSettings, options: argparse.Namespace, seed: int, case: tuple[bool, bool]
+    splits: Splits, settings: RetrainSection, options: argparse.Namespace, seed: int, case: tuple[bool, bool]
 ) -> dict[str, Any]:
     """One training; the test split is evaluated once, with the weights of the last epoch."""
     norm, tuned = case
@@ -166,7 +166,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    settings = RetrainSettings(epochs=options.epochs, batch_size=64)
+    settings = RetrainSection(epochs=options.epochs, batch_size=64)
     results: list[dict[str, Any]] = []
     for seed in options.seeds:
         splits = load_splits("digits", None, validation_share=0.2, seed=seed)

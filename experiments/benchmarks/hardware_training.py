@@ -23,11 +23,11 @@ import torch
 
 from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.files import write_atomic
+from hasnas.nas.config.training import AugmentationSection, RetrainSection, TrainingNoiseSection
 from hasnas.nas.data.samples import Split, load_splits
 from hasnas.nas.imperfect_chips import evaluate_on_chips
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain
-from hasnas.nas.training.settings import AugmentationSettings, NoiseSettings, RetrainSettings
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.network import SpikingNetwork
 from hasnas.yaml_files import to_yaml
@@ -73,12 +73,12 @@ class Study:
         splits = load_splits("mnist", options.data_root, validation_share=0.1, seed=0)
         order = torch.randperm(len(splits.train), generator=torch.Generator().manual_seed(0))
         self.splits = replace(splits, train=splits.train.take(order[: options.images]))
-        self.settings = RetrainSettings(
+        self.settings = RetrainSection(
             epochs=options.epochs,
             batch_size=100,
             learning_rate=5e-3,
             label_smoothing=0.05,
-            augmentation=AugmentationSettings(shift=1),
+            augmentation=AugmentationSection(shift=1),
         )
 
     def trained(self, kind: str, seed: int, variation: float | None = None) -> SpikingNetwork:
@@ -88,7 +88,7 @@ class Study:
         settings, folder = self.settings, self.options.out / f"{kind.replace(' ', '_').replace(',', '')}_{seed}"
         if variation is not None:
             path = device_file(variation, self.options.out)
-            settings = replace(settings, noise=NoiseSettings(str(path)))
+            settings = settings.with_changes({"noise": TrainingNoiseSection(device=str(path))})
         watched = replace(self.splits, validation=self.splits.validation.take(torch.arange(CALIBRATED_ON)))
         start = time.process_time()
         network = retrain(architecture, watched, settings, seed, folder).network(architecture)

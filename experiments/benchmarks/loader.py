@@ -19,28 +19,28 @@ import numpy as np
 import torch
 
 from hasnas.datasets.frames import Framing
+from hasnas.nas.config.training import AugmentationSection, RetrainSection
 from hasnas.nas.data.samples import Split, Splits, training_normalisation
 from hasnas.nas.data.sources import open_source
 from hasnas.nas.training.loop import EpochBatches, training_loss
 from hasnas.nas.training.parts import forward_pass
-from hasnas.nas.training.settings import AugmentationSettings, RetrainSettings
 from hasnas.nas.training.state import build_optimizer
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.network import build_network
 
 IMAGES = {
-    "nothing": AugmentationSettings(),
-    "shift 2": AugmentationSettings(shift=2),
-    "flip, shift 2": AugmentationSettings(flip=0.5, shift=2),
-    "flip, shift 2, 2 operations": AugmentationSettings(flip=0.5, shift=2, operations=2),
-    "mixup, cutmix": AugmentationSettings(mixup=0.2, cutmix=1.0),
-    "all of them": AugmentationSettings(flip=0.5, shift=2, operations=2, mixup=0.2, cutmix=1.0),
+    "nothing": AugmentationSection(),
+    "shift 2": AugmentationSection(shift=2),
+    "flip, shift 2": AugmentationSection(flip=0.5, shift=2),
+    "flip, shift 2, 2 operations": AugmentationSection(flip=0.5, shift=2, operations=2),
+    "mixup, cutmix": AugmentationSection(mixup=0.2, cutmix=1.0),
+    "all of them": AugmentationSection(flip=0.5, shift=2, operations=2, mixup=0.2, cutmix=1.0),
 }
 EVENTS = {
-    "nothing": AugmentationSettings(),
-    "shift 2": AugmentationSettings(shift=2),
-    "drop events": AugmentationSettings(drop_events=0.3),
-    "shift 2, drop events": AugmentationSettings(shift=2, drop_events=0.3),
+    "nothing": AugmentationSection(),
+    "shift 2": AugmentationSection(shift=2),
+    "drop events": AugmentationSection(drop_events=0.3),
+    "shift 2, drop events": AugmentationSection(shift=2, drop_events=0.3),
 }
 
 
@@ -55,9 +55,9 @@ def load(name: str, root: Path, samples: int, timesteps: int | None) -> Splits:
     return Splits(train, train.take(torch.arange(2)), train.take(torch.arange(2)), normalisation, source.card.outputs)
 
 
-def feeding(splits: Splits, recipe: AugmentationSettings, batch_size: int, batches: int) -> Callable[[], int]:
+def feeding(splits: Splits, recipe: AugmentationSection, batch_size: int, batches: int) -> Callable[[], int]:
     """Takes some batches; gives their samples."""
-    settings = RetrainSettings(batch_size=batch_size, augmentation=recipe)
+    settings = RetrainSection(batch_size=batch_size, augmentation=recipe)
     loader = EpochBatches(splits, settings, lambda purpose: torch.Generator().manual_seed(len(purpose)))
 
     def run() -> int:
@@ -74,7 +74,7 @@ def training(splits: Splits, timesteps: int, batch_size: int, batches: int) -> C
     macro = Macro((channels, height, width), classes=10, timesteps=timesteps, channels=24, stem_stride=2,
                   static_input=static)  # fmt: skip
     network = build_network(Architecture((cell, cell), macro).expand(), seed=0).train()
-    settings = RetrainSettings(batch_size=batch_size)
+    settings = RetrainSection(batch_size=batch_size)
     optimizer = build_optimizer(network, settings)
     inputs, targets = next(iter(EpochBatches(splits, settings, lambda _: torch.Generator().manual_seed(0))))
 

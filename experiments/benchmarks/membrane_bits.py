@@ -21,10 +21,10 @@ import torch
 
 from hasnas.cim_estimator import estimate, load_hardware
 from hasnas.files import write_atomic
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits, load_splits
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import RetrainResult, retrain
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.lowering import lower
 
@@ -44,7 +44,7 @@ def rounded(result: RetrainResult, bits: int, splits: Splits) -> float:
     return evaluate(result.network(architecture(bits).to_json()), splits.validation)
 
 
-def measure(bits: list[int], seeds: list[int], settings: RetrainSettings, splits: Splits) -> dict[int, Row]:
+def measure(bits: list[int], seeds: list[int], settings: RetrainSection, splits: Splits) -> dict[int, Row]:
     """Accuracies by bits: trained so, and rounded after training with float membranes; one of each for a seed."""
     rows: dict[int, Row] = {count: {"trained": [], "rounded": []} for count in bits}
     with tempfile.TemporaryDirectory() as folder:
@@ -96,7 +96,7 @@ def main() -> None:
     torch.set_num_threads(1)
     start = time.process_time()
     splits = load_splits("digits", options.data_root, validation_share=0.2, seed=0)
-    settings = RetrainSettings(epochs=options.epochs, batch_size=32, learning_rate=5e-3)
+    settings = RetrainSection(epochs=options.epochs, batch_size=32, learning_rate=5e-3)
     found = table(measure([0, *options.bits], options.seeds, settings, splits))
     note = (
         f"Digits, {len(splits.validation)} validation images, {len(options.seeds)} seeds (mean ± standard deviation), "

@@ -26,6 +26,7 @@ from sklearn.model_selection import StratifiedKFold
 from hasnas.cim_estimator import Activity, estimate
 from hasnas.cim_estimator.hardware.presets_reader import HardwareSpec
 from hasnas.files import write_atomic
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, Splits, load_splits
 from hasnas.nas.history.goal import front
 from hasnas.nas.history.layout import LEDGER_FILE
@@ -35,7 +36,6 @@ from hasnas.nas.stages.progress import Console
 from hasnas.nas.tracking.status import load_run_config
 from hasnas.nas.training.evaluation import evaluate, measure_activity
 from hasnas.nas.training.retrain import retrain
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces import Architecture, Edge, Genotype
 from hasnas.search_spaces.lowering import lower
 
@@ -78,7 +78,7 @@ def folds(splits: Splits) -> list[Splits]:
 
 
 def judge(
-    name: str, architecture: Architecture, fold: int, splits: Splits, settings: RetrainSettings, out: Path
+    name: str, architecture: Architecture, fold: int, splits: Splits, settings: RetrainSection, out: Path
 ) -> dict[str, Any]:
     """Train one network on one fold, and read its held-out recordings."""
     path = out / f"{name}_{fold}.json"
@@ -142,7 +142,7 @@ def main() -> None:
     section = config.dataset
     divided = folds(load_splits(section.name, options.data_root, section.validation_share, 0, section.chosen_framing))
     found = {
-        name: [judge(name, each, fold, divided[fold], setup.retrain_settings, options.out) for fold in options.folds]
+        name: [judge(name, each, fold, divided[fold], setup.config.retrain, options.out) for fold in options.folds]
         for name, each in networks.items()
     }
     print(table(found, networks, setup.hardware))

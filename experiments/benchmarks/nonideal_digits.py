@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 
 from hasnas.cim_estimator.nonideal import NonidealSpec, load_nonideal, nonideal_names
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, load_splits
 from hasnas.nas.export.run_export import load_trained, returned_trials
 from hasnas.nas.imperfect_chips import ChipAccuracy, evaluate_on_chips
 from hasnas.nas.training.retrain import retrain
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.network import SpikingNetwork
 
@@ -42,7 +42,7 @@ def trained_network(options: argparse.Namespace) -> tuple[SpikingNetwork, Split]
         return load_trained(options.run, returned_trials(options.run)[0]).network, splits.test
     macro = Macro((1, 8, 8), classes=10, timesteps=4, channels=16, hidden=32, votes=1, final_pool=2, dropout=0.0)
     architecture = Architecture((CELL, CELL), macro).to_json()
-    result = retrain(architecture, splits, RetrainSettings(), options.seed, options.out / f"digits-{options.seed}")
+    result = retrain(architecture, splits, RetrainSection(), options.seed, options.out / f"digits-{options.seed}")
     return result.network(architecture), splits.test
 
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, Splits, batches, load_splits
 from hasnas.nas.supernet.settings import SUPERNET_TRAINERS, Choosing, SupernetSettings, TrainedSupernet
 from hasnas.nas.supernet.sharing import inherit
 from hasnas.nas.training.evaluation import evaluate, recalibrate_batch_norm
 from hasnas.nas.training.retrain import retrain
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import Codes, all_codes
@@ -93,7 +93,7 @@ def _train(work: tuple[Task, tuple[int, ...], int, str]) -> float:
     task, codes, seed, directory = work
     torch.set_num_threads(1)
     architecture = task.space.decode(codes)
-    settings = RetrainSettings(epochs=task.epochs, warmup_epochs=0.5)
+    settings = RetrainSection(epochs=task.epochs, warmup_epochs=0.5)
     folder = Path(directory) / f"{architecture.key}-{seed}"
     return retrain(architecture.to_json(), task.splits(), settings, seed, folder).history[-1].validation_accuracy
 

@@ -24,11 +24,11 @@ import numpy as np
 import torch
 
 from hasnas.nas.config.sections import SearchSection
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits, load_splits
 from hasnas.nas.strategies import SearchProblem, create_strategy
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import Codes
@@ -44,8 +44,8 @@ SPACES = {
     "digits": SNASNetSpace(Macro((1, 8, 8), **SMALL), feedback=True),
 }
 TRAINING = {
-    "snasnet_backward": RetrainSettings(epochs=2, batch_size=40, learning_rate=4e-3, warmup_epochs=0.2),
-    "digits": RetrainSettings(epochs=3, batch_size=32, learning_rate=4e-3, warmup_epochs=0.2),
+    "snasnet_backward": RetrainSection(epochs=2, batch_size=40, learning_rate=4e-3, warmup_epochs=0.2),
+    "digits": RetrainSection(epochs=3, batch_size=32, learning_rate=4e-3, warmup_epochs=0.2),
 }
 
 

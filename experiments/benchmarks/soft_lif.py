@@ -17,11 +17,11 @@ from typing import Any
 import torch
 
 from hasnas.files import write_atomic
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, Splits, load_splits
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.methods.readout import read_out
 from hasnas.nas.training.methods.soft_lif import SoftLIFSettings, retrain, soft_lif_network
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.training.state import load_tensors
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 
@@ -39,9 +39,9 @@ def architecture(splits: Splits, channels: int, tau: float) -> Architecture:
     return Architecture((cell, cell), macro)
 
 
-def settings(arguments: argparse.Namespace) -> RetrainSettings:
+def settings(arguments: argparse.Namespace) -> RetrainSection:
     """The recipe."""
-    return RetrainSettings(
+    return RetrainSection(
         epochs=arguments.epochs, batch_size=64, learning_rate=4e-3, weight_decay=1e-2, label_smoothing=0.0
     )
 

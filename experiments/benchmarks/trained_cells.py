@@ -21,19 +21,19 @@ import numpy as np
 import torch
 from scipy.stats import kendalltau, spearmanr
 
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits, load_splits
 from hasnas.nas.scoring import SCORES, ScoringTask
 from hasnas.nas.scoring.score import NETWORK_SCORES
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import SearchSpace, sample
 
 TRAINING_IMAGES, JUDGING_IMAGES, WATCHED_IMAGES = 2000, 3000, 100
-SETTINGS = RetrainSettings(epochs=5, batch_size=50, learning_rate=4e-3, warmup_epochs=0.2)
+SETTINGS = RetrainSection(epochs=5, batch_size=50, learning_rate=4e-3, warmup_epochs=0.2)
 RESAMPLES = 2000
 
 

@@ -11,14 +11,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from hasnas.errors import BadInputError, nearest, one_line
 from hasnas.files import sha256_of
 from hasnas.yaml_files import read_yaml, to_yaml
 
 from .overrides import apply_override, parse_override
-from .plugins import SCORES, STRATEGIES, TRAINING_METHODS
+from .plugins import SCORES, STRATEGIES
+from .problems import first_problem, told
 from .sections import (
     BudgetSection,
     DatasetSection,
@@ -112,10 +113,8 @@ hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versio
     try:
         config = RunConfig.model_validate(tree)
     except ValidationError as error:
-        problems = error.errors(include_url=False)
-        message = _describe(problems[0], where, overrides or {})
-        others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise BadInputError(one_line(message + others)) from error
+        place = _place(".".join(first_problem(error)), where, overrides or {})
+        raise BadInputError(f"{one_line(place)}: {told(error, RunConfig)}") from error
     _check_names(config, where, overrides or {})
     _check_one_shot(config, where, overrides or {})
     return config
@@ -194,7 +193,6 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
         ("space.name", None if config.space.file else config.space.name, SPACES.names()),
         ("hardware.preset", config.hardware.preset, hardware_names()),
         ("search.strategy", config.search.strategy, STRATEGIES.names()),
-        ("retrain.method", config.retrain.method, TRAINING_METHODS.names()),
         ("search.score", config.search.score, SCORES.names()),
         *(("space.operations", name, [*OPERATIONS, *_named(name)]) for name in config.space.operations or ()),
     ]
@@ -231,48 +229,3 @@ def _place(key: str, where: str, overrides: dict[str, str]) -> str:
         if key == changed or key.startswith(changed + ".") or changed.startswith(key + "."):
             return f"override '{text}'"
     return where
-
-
-def _describe(problem: Any, where: str, overrides: dict[str, str]) -> str:
-    """One line for one complaint of pydantic."""
-    path = [str(part) for part in problem["loc"]]
-    key = ".".join(path)
-    place = _place(key, where, overrides)
-    if problem["type"] == "extra_forbidden":
-        known = _keys_beside(path)
-        return f"{place}: unknown key '{key}'{nearest(path[-1], known)}"
-    if problem["type"] == "missing":
-        return f"{place}: '{key}' is missing; add it"
-    value = _shown(problem["input"])
-    if problem["type"] in ("model_type", "model_attributes_type"):
-        return f"{place}: {key} is {value}; it is a section with the keys {', '.join(_keys_beside([*path, '']))}"
-    reason = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if isinstance(problem["input"], dict):
-        return f"{place}: {key}: {reason}"
-    hint = ""
-    if problem["type"] == "literal_error" and isinstance(problem["input"], str):
-        hint = nearest(problem["input"], [word.strip("'") for word in reason.replace(" or ", ", ").split(", ")])
-        return f"{place}: {key} is {value}{hint}"
-    wanted = reason if problem["type"] == "value_error" else f"it must be {_plain_words(reason)}"
-    return f"{place}: {key} is {value}; {wanted}"
-
-
-def _plain_words(reason: str) -> str:
-    words = {"a valid integer": "a whole number", "a valid number": "a number", "a valid string": "text"}
-    words |= {"a valid boolean": "true or false", "a valid tuple": "a list"}
-    return words.get(reason, reason[:1].lower() + reason[1:])
-
-
-def _keys_beside(path: Sequence[str]) -> list[str]:
-    """The keys of the section that `path` ends in."""
-    section: type[BaseModel] = RunConfig
-    for part in path[:-1]:
-        inner = section.model_fields[part].annotation
-        section = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else section
-    return sorted(section.model_fields)
-
-
-def _shown(value: Any) -> str:
-    """A value as YAML shows it, shortened."""
-    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

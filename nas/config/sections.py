@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic._internal._model_construction import ModelMetaclass
 
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
+from hasnas.errors import BadInputError
 from hasnas.nas.budget.budget import Budget, parse_limit
+
+from .problems import told
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Rate = Annotated[float, Field(gt=0, le=10)]
@@ -22,10 +27,37 @@ BitCount = Annotated[int, Field(ge=0, le=16)]  # 0 is float
 NeuronName = Literal["lif", "plif", "if", "alif"]
 
 
-class Section(BaseModel):
-    """A part of a config: unknown keys, wrong types, NaN and infinity are refused, nothing is converted silently."""
+class _SectionType(ModelMetaclass):
+    """Turns pydantic's complaints into ours where a section is made in Python."""
+
+    def __call__(self, *args: Any, **values: Any) -> Any:
+        try:
+            return super().__call__(*args, **values)
+        except ValidationError as error:
+            raise BadInputError(told(error, self, self.place)) from error  # type: ignore[arg-type, attr-defined]
+
+
+class Section(BaseModel, metaclass=_SectionType):
+    """A part of a config: unknown keys, wrong types, NaN and infinity are refused, nothing is converted silently.
+
+    Made in Python, a section raises `BadInputError` with its place in a config.
+
+    >>> SearchSection(batch=0)
+    Traceback (most recent call last):
+        ...
+    hasnas.errors.BadInputError: search.batch is 0; it must be greater than or equal to 1
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    place: ClassVar[str] = ""
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Self:
+        """The same section with some fields changed.
+
+        Raises:
+            BadInputError: for an unknown field or an impossible value.
+        """
+        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
 
 
 class FramingSection(Section):
@@ -38,6 +70,7 @@ class FramingSection(Section):
         unsorted: what to do where time goes back in a recording: `refuse` it or `sort` its events.
     """
 
+    place = "dataset.framing"
     frames: Annotated[int, Field(ge=1, le=10_000)]
     by: Literal["time", "count"] = "time"
     denoise_us: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
@@ -54,6 +87,7 @@ class EncodingSection(Section):
         seed: decides the spikes of `poisson` and `population`, which are drawn once.
     """
 
+    place = "dataset.encoding"
     name: str
     timesteps: Annotated[int, Field(ge=1, le=10_000)]
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
@@ -71,6 +105,7 @@ class DatasetSection(Section):
         encoding: how static samples become spikes over time; null shows them as they are at every timestep.
     """
 
+    place = "dataset"
     name: str
     root: str | None = None
     validation_share: OpenShare = 0.2
@@ -95,6 +130,7 @@ class DatasetSection(Section):
 class MacroSection(Section):
     """What surrounds the cells: the fields of `hasnas.search_spaces.macro.Macro` that the dataset leaves open."""
 
+    place = "space.macro"
     channels: Count = 128
     timesteps: Annotated[int, Field(ge=1, le=10_000)] = 5
     hidden: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
@@ -114,6 +150,7 @@ class MacroSection(Section):
 class SearchedSection(Section):
     """Fields of the macro that are searched too, each with its values; null for one that is not."""
 
+    place = "space.searched"
     timesteps: Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], _ONE_OR_MORE] | None = None
     channels: Annotated[tuple[Count, ...], _ONE_OR_MORE] | None = None
     threshold: Annotated[tuple[Annotated[float, Field(gt=0, le=1e6)], ...], _ONE_OR_MORE] | None = None
@@ -142,6 +179,7 @@ class SpaceSection(Section):
         macro: what surrounds the cells.
     """
 
+    place = "space"
     name: str = "snasnet"
     file: str | None = None
     feedback: bool | None = None
@@ -202,6 +240,7 @@ class HardwareSection(Section):
         overrides: dotted field -> value, e.g. `{crossbar.rows: 64}` or nested.
     """
 
+    place = "hardware"
     preset: str | None = None
     path: str | None = None
     overrides: Annotated[dict[str, str], BeforeValidator(_flatten)] = Field(default_factory=dict)
@@ -247,6 +286,7 @@ class BudgetSection(Section):
         energy: energy per sample over all timesteps, e.g. `"2 uJ"`.
     """
 
+    place = "budget"
     parameters: Annotated[int | None, _limit("parameters")] = None
     memory: Annotated[str | None, _limit("memory")] = None
     area: Annotated[str | None, _limit("area")] = None
@@ -271,6 +311,7 @@ class ScreenSection(Section):
         sample: candidates to price where the space is larger.
     """
 
+    place = "screen"
     enabled: bool = True
     activity: Literal["dense", "assumed"] = "dense"
     rate: Share | None = None
@@ -291,6 +332,7 @@ class PenaltySection(Section):
         weight: the loss grows by `weight * (expected cost / mean cost of the feasible region - 1)`.
     """
 
+    place = "supernet.penalty"
     cost: Literal["energy_j", "latency_s", "area_m2", "memory_bits", "parameters"] = "energy_j"
     weight: Annotated[float, Field(ge=0, le=1e9)]
 
@@ -310,6 +352,7 @@ class SupernetSection(Section):
         penalty: a cost that those parameters are to keep low.
     """
 
+    place = "supernet"
     enabled: bool = True
     strategy: Literal["random_one_shot", "darts", "gumbel_darts", "proxyless"] = "random_one_shot"
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
@@ -345,6 +388,7 @@ class SearchSection(Section):
         brief_epochs: epochs that each candidate is trained for where there is no supernet.
     """
 
+    place = "search"
     enabled: bool = True
     strategy: str = "regularized_evolution"
     score: str | None = None
@@ -382,6 +426,7 @@ class NonidealSection(Section):
         chips: chips that each candidate is evaluated on; their mean accuracy counts.
     """
 
+    place = "nonideal"
     device: str | None = None
     chips: Annotated[int, Field(ge=1, le=100_000)] = 8
 
@@ -394,6 +439,7 @@ class ExportSection(Section):
         formats: which files to write.
     """
 
+    place = "export"
     enabled: bool = True
     formats: Annotated[tuple[Literal["json", "safetensors", "nir"], ...], Field(strict=False, min_length=1)] = (
         "json",

@@ -20,12 +20,12 @@ from hasnas.nas.budget.budget import COST_FIELDS, Budget
 from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.budget.region import FeasibleRegion
 from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.training import MIXES_CLASSES
 from hasnas.nas.data.sources import check_timesteps, open_source
 from hasnas.nas.executors import Executor
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.quality import QUALITIES, Quality
 from hasnas.nas.history.trial import Trial
-from hasnas.nas.training.settings import MIXES_CLASSES, RetrainSettings
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.python_space import load_space_class
 from hasnas.search_spaces.searched_macro import MACRO_PREFIX, with_searched_macro
@@ -95,11 +95,6 @@ class Setup:
     def pricer(self) -> Pricer:
         """Costs of candidates before they run."""
         return Pricer(self.space, self.hardware, assumed_activity(self.config))
-
-    @property
-    def retrain_settings(self) -> RetrainSettings:
-        """The `retrain` section without what is not about one training."""
-        return RetrainSettings.from_tree(self.config.retrain.model_dump(exclude={"enabled", "top", "seeds"}))
 
 
 @dataclass

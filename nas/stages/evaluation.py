@@ -15,6 +15,7 @@ from torch import Tensor
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits, batches, load_splits
 from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.quality import CLASSIFICATION, REGRESSION, Quality
@@ -22,7 +23,6 @@ from hasnas.nas.imperfect_chips import evaluate_on_chips
 from hasnas.nas.supernet.sharing import inherit
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity, recalibrate_batch_norm
 from hasnas.nas.training.methods import TRAINING_METHODS
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork
 
@@ -131,7 +131,7 @@ class BriefTask:
 
     architecture: Mapping[str, Any]
     data: DataReference
-    settings: RetrainSettings
+    settings: RetrainSection
     seed: int
     checkpoint_directory: str
     device: DeviceReference | None = None

@@ -6,7 +6,6 @@ import math
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,7 +113,7 @@ def evaluation_tasks(context: RunContext, codes: Sequence[tuple[int, ...]]) -> t
     architectures = [context.space.decode(one) for one in codes]
     config, data = context.config, data_reference(context)
     if not config.supernet.enabled:
-        settings = replace(context.retrain_settings, epochs=config.search.brief_epochs)
+        settings = config.retrain.with_changes({"epochs": config.search.brief_epochs})
         folders = [context.checkpoints / "brief" / item.key for item in architectures]
         return evaluate_briefly, [
             BriefTask(item.to_json(), data, settings, config.seed, str(folder), device_reference(context))

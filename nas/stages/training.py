@@ -156,7 +156,7 @@ def _task(context: RunContext, architecture: Architecture, seed: int) -> Retrain
         data.root,
         data.validation_share,
         data.seed,
-        context.retrain_settings,
+        context.config.retrain,
         seed,
         str(directory),
         data.framing,

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .settings import AugmentationSettings
+from hasnas.nas.config.training import AugmentationSection
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 
 
-def augment(inputs: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
+def augment(inputs: Tensor, settings: AugmentationSection, generator: torch.Generator) -> Tensor:
     """One random variant of every sample of a batch.
 
     Sequences of event counts are mirrored, moved and thinned out, alike at all timesteps: their values stay counts,
@@ -176,7 +176,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 def mix(
-    inputs: Tensor, targets: Tensor, classes: int, settings: AugmentationSettings, generator: torch.Generator
+    inputs: Tensor, targets: Tensor, classes: int, settings: AugmentationSection, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Samples mixed in pairs with their targets: mixup or cutmix.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.errors import BadInputError, HasnasError
+from hasnas.nas.config.training import MIXES_CLASSES, AugmentationSection, RetrainSection
 from hasnas.nas.data.samples import Splits, batches
 from hasnas.nas.environment.torchvision_repair import repair_imports
 from hasnas.search_spaces.network import SpikingNetwork
@@ -26,7 +27,7 @@ from .losses import task_loss
 from .noise import WeightNoise
 from .parts import autocast, forward_pass
 from .regularisation import rate_penalty
-from .settings import MIXES_CLASSES, AugmentationSettings, RetrainSettings, learning_rate_at
+from .schedule import learning_rate_at
 from .state import build_optimizer, derived_seed, first_non_finite
 
 repair_imports()
@@ -75,7 +76,7 @@ class EpochBatches:
     def __init__(
         self,
         splits: Splits,
-        settings: RetrainSettings,
+        settings: RetrainSection,
         generator: Callable[[str], torch.Generator],
         process: Callable[[], int] = lambda: 0,
     ) -> None:
@@ -89,7 +90,7 @@ class EpochBatches:
         draws = self._generator("augmentation")
         order = batches(self._splits.train, settings.batch_size, self._generator("shuffle"))
         for inputs, targets in islice(order, len(self)):
-            if recipe != AugmentationSettings():
+            if recipe != AugmentationSection():
                 inputs = augment(inputs, recipe, draws)
                 inputs, targets = mix(inputs, targets, self._splits.classes, recipe, draws)
             yield self._share(inputs, targets)
@@ -128,7 +129,7 @@ class TrainingLoop(lightning.LightningModule):
         self,
         network: SpikingNetwork,
         splits: Splits,
-        settings: RetrainSettings,
+        settings: RetrainSection,
         seed: int,
         first_epoch: int,
         after_epoch: Callable[[EpochRecord], bool],
@@ -255,7 +256,7 @@ class TrainingLoop(lightning.LightningModule):
         )
 
 
-def training_loss(outputs: Tensor, targets: Tensor, settings: RetrainSettings, regression: bool = False) -> Tensor:
+def training_loss(outputs: Tensor, targets: Tensor, settings: RetrainSection, regression: bool = False) -> Tensor:
     """Cross entropy for classes, given as numbers or as probabilities; the loss of the settings for regression.
 
     Args:
@@ -267,7 +268,7 @@ def training_loss(outputs: Tensor, targets: Tensor, settings: RetrainSettings, r
     return task_loss(outputs, targets, regression, settings.loss, settings.label_smoothing)
 
 
-def run_loop(loop: TrainingLoop, epochs: int, settings: RetrainSettings) -> None:
+def run_loop(loop: TrainingLoop, epochs: int, settings: RetrainSection) -> None:
     """Let Lightning run a loop for some epochs, silently; the generators of the caller stay as they are.
 
     Raises:
@@ -290,7 +291,7 @@ def run_loop(loop: TrainingLoop, epochs: int, settings: RetrainSettings) -> None
         trainer.fit(loop)
 
 
-def check_machine(settings: RetrainSettings) -> None:
+def check_machine(settings: RetrainSection) -> None:
     """Refuse settings that this machine cannot follow.
 
     Raises:

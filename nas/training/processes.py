@@ -18,12 +18,11 @@ import torch
 from torch import Tensor
 
 from hasnas.errors import BadInputError, HasnasError
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Normalisation, Split, Splits
 
-from .settings import RetrainSettings
-
 Progress = Callable[[int, Mapping[str, float]], None]
-Train = Callable[[Mapping[str, Any], Splits, RetrainSettings, int, Path, Progress | None], object]
+Train = Callable[[Mapping[str, Any], Splits, RetrainSection, int, Path, Progress | None], object]
 """Trains an architecture: its JSON form, data, settings, seed, directory, and what to call after each epoch."""
 _LAUNCHED = ("LOCAL_RANK", "SLURM_PROCID")
 _PARTS = ("train", "validation", "test")
@@ -41,12 +40,12 @@ class Job:
     """
 
     architecture: Mapping[str, Any]
-    settings: RetrainSettings
+    settings: RetrainSection
     seed: int
     directory: str
 
 
-def is_launched(settings: RetrainSettings) -> bool:
+def is_launched(settings: RetrainSection) -> bool:
     """Whether this process is one of a training's, rather than the one that starts them.
 
     Raises:
@@ -62,7 +61,7 @@ def is_launched(settings: RetrainSettings) -> bool:
     return False
 
 
-def process_number(settings: RetrainSettings) -> int:
+def process_number(settings: RetrainSection) -> int:
     """This process's number among those of a training; number 0 stores results."""
     if settings.processes == 1:
         return 0

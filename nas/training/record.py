@@ -11,17 +11,17 @@ from typing import Any
 from torch import Tensor
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .loop import EpochRecord, TrainingDivergedError, TrainingLoop, run_loop
 from .processes import process_number
-from .settings import RetrainSettings
 from .state import BEST, MODEL, load_tensors, optimizer_tensors, restore_optimizer, with_prefix, without_prefix
 
 
-def identity_of(architecture: Mapping[str, Any], settings: RetrainSettings, seed: int) -> dict[str, Any]:
+def identity_of(architecture: Mapping[str, Any], settings: RetrainSection, seed: int) -> dict[str, Any]:
     """What a stored training must agree with, as plain data."""
     return _plain({"architecture": dict(architecture), "settings": settings.to_json(), "seed": seed})
 
@@ -41,7 +41,7 @@ class StoredTraining:
     """
 
     network: SpikingNetwork
-    settings: RetrainSettings
+    settings: RetrainSection
     identity: Mapping[str, Any]
     path: Path
     history: list[EpochRecord] = field(default_factory=list)

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from hasnas.nas.config.training import RegularisationSection
 from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.layers import Conv2d, Linear, Neuron
 
-from .settings import RegularisationSettings
 
-
-def rate_penalty(graph: LayerGraph, rates: Mapping[str, Tensor], settings: RegularisationSettings) -> Tensor:
+def rate_penalty(graph: LayerGraph, rates: Mapping[str, Tensor], settings: RegularisationSection) -> Tensor:
     """What the loss gains from spikes, differentiable through the surrogate.
 
         count "spikes":      P = w mean_l max(0, r_l - r*)^2

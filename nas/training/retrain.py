@@ -15,6 +15,7 @@ from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
 from hasnas.files import write_atomic
 from hasnas.nas.config.plugins import TRAINING_METHODS
+from hasnas.nas.config.training import RetrainSection, SurrogateSection
 from hasnas.nas.data.samples import Splits, batches, load_splits
 from hasnas.nas.history.checkpoint import save_checkpoint
 from hasnas.search_spaces.architecture import Architecture
@@ -29,7 +30,6 @@ from .initialisation import threshold_batch_norm
 from .loop import EpochRecord, training_loss
 from .processes import Job, Progress, is_launched, process_number, train_in_processes
 from .record import StoredTraining, identity_of
-from .settings import RetrainSettings, SurrogateSettings
 from .state import derived_seed, load_tensors
 from .surrogates import TunedWidths, apply_surrogates
 
@@ -63,7 +63,7 @@ class RetrainResult:
 def retrain(
     architecture: Mapping[str, Any],
     splits: Splits,
-    settings: RetrainSettings,
+    settings: RetrainSection,
     seed: int,
     checkpoint_directory: Path,
     progress: Progress | None = None,
@@ -124,7 +124,7 @@ def _pass_on(progress: Progress | None, epoch: int, metrics: Mapping[str, float]
 
 
 def build_for_training(
-    architecture: Mapping[str, Any], splits: Splits, settings: RetrainSettings, seed: int
+    architecture: Mapping[str, Any], splits: Splits, settings: RetrainSection, seed: int
 ) -> tuple[SpikingNetwork, TunedWidths | None]:
     """A network with fresh weights, batch norm and surrogates as the settings say, and the widths that were tuned.
 
@@ -134,7 +134,7 @@ def build_for_training(
         network = build_network(Architecture.from_json(architecture).expand(), seed)
     if settings.batch_norm == "threshold":
         threshold_batch_norm(network)
-    if settings.surrogate == SurrogateSettings():
+    if settings.surrogate == SurrogateSection():
         return network, None
     generator = torch.Generator().manual_seed(derived_seed(seed, "surrogates", 0))
     inputs, targets = next(batches(splits.train, settings.batch_size, generator))
@@ -165,7 +165,7 @@ class RetrainTask:
     root: str | None
     validation_share: float
     split_seed: int
-    settings: RetrainSettings
+    settings: RetrainSection
     seed: int
     checkpoint_directory: str
     framing: Framing | Coding | None = None

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
-
-from .settings import RetrainSettings
+from hasnas.nas.config.training import RetrainSection
 
 MODEL, OPTIMIZER, BEST = "model.", "optimizer.", "best."
 
@@ -25,7 +24,7 @@ def derived_seed(seed: int, purpose: str, epoch: int) -> int:
     return int.from_bytes(digest, "big")
 
 
-def build_optimizer(network: nn.Module, settings: RetrainSettings) -> torch.optim.Optimizer:
+def build_optimizer(network: nn.Module, settings: RetrainSection) -> torch.optim.Optimizer:
     """The optimizer of the settings; weight decay pulls on kernels and matrices only."""
     parameters = list(network.parameters())
     groups = [

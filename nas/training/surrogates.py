@@ -25,11 +25,11 @@ from spikingjelly.activation_based import surrogate
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError, nearest
+from hasnas.nas.config.training import SurrogateSection
 from hasnas.search_spaces.layers import Neuron
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .parts import Part, run_part, single_groups, statistics_frozen
-from .settings import SurrogateSettings
 
 FAMILIES: Mapping[str, tuple[type[surrogate.SurrogateFunctionBase], float]] = {
     "arctan": (surrogate.ATan, 0.5),
@@ -116,7 +116,7 @@ def set_surrogates(network: nn.Module, family: str, width: float | None = None) 
 
 
 def apply_surrogates(
-    network: SpikingNetwork, settings: SurrogateSettings, inputs: Tensor, loss: Callable[[Tensor], Tensor]
+    network: SpikingNetwork, settings: SurrogateSection, inputs: Tensor, loss: Callable[[Tensor], Tensor]
 ) -> TunedWidths | None:
     """Set up a network's surrogates as its settings say.
 
@@ -131,7 +131,7 @@ def apply_surrogates(
     """
     if settings.width == "auto":
         return tune_widths(network, inputs, loss, settings.family)
-    if settings != SurrogateSettings():
+    if settings != SurrogateSection():
         set_surrogates(network, settings.family, None if settings.width is None else float(settings.width))
     return None
 

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.processes import Progress
 from hasnas.nas.training.retrain import RetrainResult
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.training.state import load_tensors
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import LayerGraph, Node
@@ -173,7 +173,7 @@ def start_weights(network: SpikingNetwork, seed: int) -> None:
 def retrain(
     architecture: Mapping[str, Any],
     splits: Splits,
-    settings: RetrainSettings,
+    settings: RetrainSection,
     seed: int,
     checkpoint_directory: Path,
     progress: Progress | None = None,

@@ -27,11 +27,11 @@ import torch
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError, nearest
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.processes import Progress
 from hasnas.nas.training.retrain import RetrainResult
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.training.state import load_tensors
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import LayerGraph, Node
@@ -215,7 +215,7 @@ def spike_response_network(graph: LayerGraph, settings: SpikeResponseSettings | 
 def retrain(
     architecture: Mapping[str, Any],
     splits: Splits,
-    settings: RetrainSettings,
+    settings: RetrainSection,
     seed: int,
     checkpoint_directory: Path,
     progress: Progress | None = None,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits
 from hasnas.nas.history.checkpoint import save_checkpoint
 from hasnas.nas.training.folders import BEST_FILE, LAST_FILE
@@ -18,7 +19,6 @@ from hasnas.nas.training.loop import EpochRecord
 from hasnas.nas.training.processes import Progress
 from hasnas.nas.training.record import StoredTraining, identity_of
 from hasnas.nas.training.retrain import RetrainResult
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork
 
@@ -29,7 +29,7 @@ class Job:
 
     architecture: Mapping[str, Any]
     splits: Splits
-    settings: RetrainSettings
+    settings: RetrainSection
     seed: int
     directory: Path
     progress: Progress | None = None

@@ -21,12 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, Splits, batches
 from hasnas.nas.training.evaluation import evaluate, evaluating
 from hasnas.nas.training.loop import training_loss
 from hasnas.nas.training.processes import Progress
 from hasnas.nas.training.retrain import RetrainResult
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.nas.training.state import derived_seed, load_tensors
 from hasnas.nas.training.surrogates import apply_surrogates
 from hasnas.search_spaces.architecture import Architecture
@@ -193,7 +193,7 @@ def percentile(values: Tensor, percent: float) -> float:
 def retrain(
     architecture: Mapping[str, Any],
     splits: Splits,
-    settings: RetrainSettings,
+    settings: RetrainSection,
     seed: int,
     checkpoint_directory: Path,
     progress: Progress | None = None,
@@ -230,7 +230,7 @@ def retrain(
         accuracy = evaluate(spiking, splits.validation)
         return finish(job, _state(spiking), first.history, (first.best.epoch, accuracy))
     rate = settings.learning_rate * chosen.fine_tuning_rate
-    tuning = replace(settings, epochs=chosen.fine_tuning_epochs, learning_rate=rate)
+    tuning = settings.with_changes({"epochs": chosen.fine_tuning_epochs, "learning_rate": rate})
     inputs, targets = next(batches(splits.train, settings.batch_size))
     apply_surrogates(spiking, settings.surrogate, inputs, lambda outputs: training_loss(outputs, targets, settings))
     method = {"threshold_balance": asdict(chosen)}

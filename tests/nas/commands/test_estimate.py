@@ -10,11 +10,11 @@ from hasnas.nas.budget.budget import COST_FIELDS
 from hasnas.nas.cli import run_command
 from hasnas.nas.commands.estimate import Question, answer, read_activity, read_workload
 from hasnas.nas.config.loading import dump_config, load_config
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.export.run_export import export_run
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.training.retrain import ACTIVITY_FILE, RetrainTask, retrain_directory, run_retrain_task
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
@@ -36,7 +36,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir(parents=True)
     (directory / "config.yaml").write_text(CONFIG)
     (directory / "config.yaml").write_text(dump_config(load_config(directory / "config.yaml")))
-    settings = RetrainSettings(epochs=1, batch_size=256)
+    settings = RetrainSection(epochs=1, batch_size=256)
     outcome = run_retrain_task(RetrainTask(ARCHITECTURE.to_json(), "digits", None, 0.3, 0, settings, 0, str(folder)))
     metrics = {"validation_accuracy": outcome.validation_accuracy, "test_accuracy": outcome.test_accuracy}
     best = Trial(1, "retrain", ARCHITECTURE.key, (0,), ARCHITECTURE.to_json(), 0, "done", metrics)

@@ -7,6 +7,7 @@ import yaml
 
 from hasnas.errors import BadInputError
 from hasnas.files import sha256_of
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, Splits, training_normalisation
 from hasnas.nas.export.run_export import (
     FORMATS,
@@ -20,7 +21,6 @@ from hasnas.nas.export.saved_network import load_network
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.training.retrain import retrain, retrain_directory
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
@@ -59,7 +59,7 @@ def run(architectures: list[Architecture], tmp_path_factory: pytest.TempPathFact
     trials = []
     for number, (index, seed, accuracy) in enumerate([(0, 5, 0.6), (0, 6, 0.8), (1, 5, 0.7)]):
         trial = make_trial(number, architectures[index], seed, accuracy)
-        settings = RetrainSettings(epochs=1, batch_size=4)
+        settings = RetrainSection(epochs=1, batch_size=4)
         retrain(trial.architecture, splits, settings, seed, retrain_directory(directory, trial.key, seed))
         trials.append(trial)
     write_ledger(directory, [make_trial(0, architectures[0], 0, 0.9, stage="search"), *trials])

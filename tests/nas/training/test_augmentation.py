@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from hasnas.datasets import augment as recordings
 from hasnas.datasets.events import Events
 from hasnas.datasets.frames import Framing, frames
+from hasnas.nas.config.training import AugmentationSection
 from hasnas.nas.training.augmentation import OPERATIONS, augment, drop_events, flip, mix, rand_augment, shift
-from hasnas.nas.training.settings import AugmentationSettings
 
-EVERYTHING = AugmentationSettings(flip=0.5, shift=2, operations=2, drop_events=0.4)
+EVERYTHING = AugmentationSection(flip=0.5, shift=2, operations=2, drop_events=0.4)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -55,7 +55,7 @@ def test_variants_are_seeded_and_keep_the_shape(shape: tuple[int, ...]):
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(inputs, before)
-    assert torch.equal(augment(inputs, AugmentationSettings(), seeded()), inputs)
+    assert torch.equal(augment(inputs, AugmentationSection(), seeded()), inputs)
 
 
 def test_every_operation_changes_images_within_bounds():
@@ -74,9 +74,9 @@ def test_no_strength_leaves_most_operations_without_effect():
     torch.testing.assert_close(rand_augment(images, 3, 0.0, seeded()), images, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("recipe", [AugmentationSettings(mixup=1.0), AugmentationSettings(cutmix=1.0)])
+@pytest.mark.parametrize("recipe", [AugmentationSection(mixup=1.0), AugmentationSection(cutmix=1.0)])
 @pytest.mark.parametrize("shape", [(5, 1, 8, 8), (2, 5, 1, 8, 8)])
-def test_targets_are_mixed_as_the_inputs_are(recipe: AugmentationSettings, shape: tuple[int, ...]):
+def test_targets_are_mixed_as_the_inputs_are(recipe: AugmentationSection, shape: tuple[int, ...]):
     targets = torch.arange(5)
     inputs = torch.arange(5.0).reshape(-1, 1, 1, 1).expand(shape).contiguous()
     for seed in range(20):
@@ -89,14 +89,14 @@ def test_targets_are_mixed_as_the_inputs_are(recipe: AugmentationSettings, shape
 
 def test_without_mixing_nothing_happens():
     inputs, targets = torch.rand(4, 1, 3, 3), torch.arange(4)
-    mixed, same = mix(inputs, targets, 4, AugmentationSettings(flip=1.0), seeded())
+    mixed, same = mix(inputs, targets, 4, AugmentationSection(flip=1.0), seeded())
     assert mixed is inputs
     assert same is targets
 
 
 def test_a_coin_decides_where_both_kinds_are_on():
     inputs = torch.arange(2.0).reshape(-1, 1, 1, 1).expand(2, 1, 8, 8).contiguous()
-    recipe = AugmentationSettings(mixup=1.0, cutmix=1.0)
+    recipe = AugmentationSection(mixup=1.0, cutmix=1.0)
     mixed = [mix(inputs, torch.arange(2), 2, recipe, seeded(seed))[0] for seed in range(40)]
     binary = [bool(((x == 0) | (x == 1)).all()) for x in mixed]
     assert sum(binary) > 8

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.training import compilation
 from hasnas.nas.training.compilation import compile_if_worthwhile
 from hasnas.nas.training.retrain import retrain
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.lif_scan import SWITCH, ScannedLIF, compiler_works
@@ -74,7 +74,7 @@ def test_a_machine_where_bits_differ_keeps_the_loop(monkeypatch: pytest.MonkeyPa
 @needs_compiler
 def test_a_training_gives_the_same_bits(digits, tmp_path, monkeypatch: pytest.MonkeyPatch):
     architecture = Architecture((CELL, CELL), MACRO).to_json()
-    settings = RetrainSettings(epochs=2, batch_size=64)
+    settings = RetrainSection(epochs=2, batch_size=64)
     plain = retrain(architecture, digits, settings, 0, tmp_path / "plain")
     monkeypatch.setattr(compilation, "WORTHWHILE_UPDATES", 0)
     compiled = retrain(architecture, digits, settings, 0, tmp_path / "compiled")

@@ -1,5 +1,4 @@
 import os
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -7,13 +6,13 @@ import pytest
 import torch
 
 from hasnas.errors import HasnasError
+from hasnas.nas.config.training import AugmentationSection, RetrainSection
 from hasnas.nas.data.samples import Normalisation, Split, Splits, TargetScale
 from hasnas.nas.training.loop import EpochBatches, TrainingDivergedError
 from hasnas.nas.training.processes import _listen, _load_splits, _save_splits
 from hasnas.nas.training.retrain import retrain
-from hasnas.nas.training.settings import AugmentationSettings, RetrainSettings
 
-SETTINGS = RetrainSettings(epochs=2, batch_size=32, devices=2, ema_decay=0.9)
+SETTINGS = RetrainSection(epochs=2, batch_size=32, devices=2, ema_decay=0.9)
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +22,15 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_processes_share_every_batch(few: Splits):
-    settings = replace(SETTINGS, augmentation=AugmentationSettings(mixup=0.3, shift=1))
+    settings = SETTINGS.with_changes({"augmentation": AugmentationSection(mixup=0.3, shift=1)})
 
-    def walk(settings: RetrainSettings, process: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def walk(settings: RetrainSection, process: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         def seeded(purpose: str) -> torch.Generator:
             return torch.Generator().manual_seed(len(purpose))
 
         return list(EpochBatches(few, settings, seeded, lambda: process))
 
-    whole = walk(replace(settings, devices=1), 0)
+    whole = walk(settings.with_changes({"devices": 1}), 0)
     for index, (first, second) in enumerate(zip(walk(settings, 0), walk(settings, 1), strict=True)):
         for part in (0, 1):
             assert torch.equal(torch.cat([first[part], second[part]]), whole[index][part])
@@ -45,7 +44,7 @@ def test_two_processes_train_together_and_resume(architecture, few: Splits, tmp_
     again = retrain(architecture, few, SETTINGS, 0, tmp_path / "first")
     assert again.history == first.history
     assert all(torch.equal(value, again.state_dict[name]) for name, value in first.state_dict.items())
-    alone = retrain(architecture, few, replace(SETTINGS, devices=1), 0, tmp_path / "alone")
+    alone = retrain(architecture, few, SETTINGS.with_changes({"devices": 1}), 0, tmp_path / "alone")
     assert abs(first.history[0].loss - alone.history[0].loss) < 0.3
 
 

@@ -8,27 +8,27 @@ import torch
 from torch.nn import functional
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.training import (
+    AugmentationSection,
+    RegularisationSection,
+    RetrainSection,
+    SurrogateSection,
+    TrainingNoiseSection,
+)
 from hasnas.nas.data.samples import Normalisation, Split, Splits, batches
 from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.training import loop as loop_module
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity
 from hasnas.nas.training.loop import TrainingDivergedError, check_machine, has_bfloat16
 from hasnas.nas.training.retrain import RetrainResult, build_for_training, retrain
-from hasnas.nas.training.settings import (
-    AugmentationSettings,
-    NoiseSettings,
-    RegularisationSettings,
-    RetrainSettings,
-    SurrogateSettings,
-    learning_rate_at,
-)
+from hasnas.nas.training.schedule import learning_rate_at
 from hasnas.nas.training.state import build_optimizer, derived_seed
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import build_network
 
-EVERYTHING = RetrainSettings(
+EVERYTHING = RetrainSection(
     epochs=4,
     batch_size=32,
     patience=3,
@@ -36,10 +36,10 @@ EVERYTHING = RetrainSettings(
     precision="bfloat16" if has_bfloat16(gpu=False) else "float32",
     recomputed_parts=3,
     batch_norm="threshold",
-    augmentation=AugmentationSettings(mixup=0.2, cutmix=1.0, operations=1, flip=0.5, shift=1),
-    surrogate=SurrogateSettings("triangle", "auto"),
-    regularisation=RegularisationSettings(rate_weight=0.1, rate_target=0.05, count="operations"),
-    noise=NoiseSettings("rram-typical"),
+    augmentation=AugmentationSection(mixup=0.2, cutmix=1.0, operations=1, flip=0.5, shift=1),
+    surrogate=SurrogateSection(family="triangle", width="auto"),
+    regularisation=RegularisationSection(rate_weight=0.1, rate_target=0.05, count="operations"),
+    noise=TrainingNoiseSection(device="rram-typical"),
 )
 
 
@@ -63,7 +63,7 @@ def assert_equal(first: RetrainResult, second: RetrainResult) -> None:
 
 
 def test_the_default_recipe_is_the_plain_loop(architecture, few: Splits, tmp_path: Path):
-    settings = RetrainSettings(epochs=2)
+    settings = RetrainSection(epochs=2)
     result = retrain(architecture, few, settings, 3, tmp_path)
     with torch.random.fork_rng():
         network = build_network(Architecture.from_json(architecture).expand(), seed=3)
@@ -110,39 +110,39 @@ def test_with_everything_on_an_interrupted_training_ends_like_an_undisturbed_one
 
 
 def test_recomputing_changes_no_bit_of_a_training(architecture, few: Splits, tmp_path: Path):
-    settings = replace(EVERYTHING, epochs=2)
-    kept = retrain(architecture, few, replace(settings, recomputed_parts=0), 0, tmp_path / "kept")
+    settings = EVERYTHING.with_changes({"epochs": 2})
+    kept = retrain(architecture, few, settings.with_changes({"recomputed_parts": 0}), 0, tmp_path / "kept")
     assert_equal(retrain(architecture, few, settings, 0, tmp_path / "recomputed"), kept)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"augmentation": AugmentationSettings(mixup=0.4)},
-        {"augmentation": AugmentationSettings(operations=2)},
-        {"noise": NoiseSettings("rram-typical")},
-        {"regularisation": RegularisationSettings(rate_weight=1.0)},
-        {"surrogate": SurrogateSettings("sigmoid")},
-        {"surrogate": SurrogateSettings("arctan", 1.0)},
+        {"augmentation": AugmentationSection(mixup=0.4)},
+        {"augmentation": AugmentationSection(operations=2)},
+        {"noise": TrainingNoiseSection(device="rram-typical")},
+        {"regularisation": RegularisationSection(rate_weight=1.0)},
+        {"surrogate": SurrogateSection(family="sigmoid")},
+        {"surrogate": SurrogateSection(family="arctan", width=1.0)},
         {"ema_decay": 0.9},
     ],
     ids=str,
 )
 def test_every_option_matters(change: dict[str, object], architecture, few: Splits, tmp_path: Path):
-    settings = RetrainSettings(epochs=1)
+    settings = RetrainSection(epochs=1)
     plain = retrain(architecture, few, settings, 0, tmp_path / "plain")
-    other = retrain(architecture, few, replace(settings, **change), 0, tmp_path / "other")
+    other = retrain(architecture, few, settings.with_changes(change), 0, tmp_path / "other")
     assert any(not torch.equal(value, other.state_dict[name]) for name, value in plain.state_dict.items())
     with pytest.raises(BadInputError, match="another settings"):
-        retrain(architecture, few, replace(settings, **change), 0, tmp_path / "plain")
+        retrain(architecture, few, settings.with_changes(change), 0, tmp_path / "plain")
 
 
 def test_patience_ends_a_training_for_good(architecture, few: Splits, tmp_path: Path):
     random = torch.randint(0, 10, (len(few.train),), generator=torch.Generator().manual_seed(0))
     hopeless = replace(few, train=Split(few.train.inputs, random))
-    settings = RetrainSettings(epochs=30, patience=2, learning_rate=1e-6)
+    settings = RetrainSection(epochs=30, patience=2, learning_rate=1e-6)
     epochs: list[int] = []
-    result = retrain(architecture, hopeless, replace(settings, patience=2), 0, tmp_path, lambda n, _: epochs.append(n))
+    result = retrain(architecture, hopeless, settings, 0, tmp_path, lambda n, _: epochs.append(n))
     assert epochs[-1] == len(result.history) < 30
     assert len(result.history) - result.best_epoch == 2
     epochs.clear()
@@ -151,7 +151,7 @@ def test_patience_ends_a_training_for_good(architecture, few: Splits, tmp_path: 
 
 
 def test_the_average_is_validated_and_returned(architecture, few: Splits, tmp_path: Path):
-    settings = RetrainSettings(epochs=2, ema_decay=0.99)
+    settings = RetrainSection(epochs=2, ema_decay=0.99)
     result = retrain(architecture, few, settings, 0, tmp_path)
     tensors, _ = load_checkpoint(tmp_path / "last.safetensors")
     name = "stem.conv.weight"
@@ -162,10 +162,10 @@ def test_the_average_is_validated_and_returned(architecture, few: Splits, tmp_pa
 
 
 def test_a_rate_penalty_lowers_the_rates(architecture, few: Splits, tmp_path: Path):
-    settings, means = RetrainSettings(epochs=6), []
+    settings, means = RetrainSection(epochs=6), []
     for weight in (0.0, 30.0):
-        term = RegularisationSettings(rate_weight=weight, rate_target=0.0)
-        result = retrain(architecture, few, replace(settings, regularisation=term), 0, tmp_path / str(weight))
+        term = RegularisationSection(rate_weight=weight, rate_target=0.0)
+        result = retrain(architecture, few, settings.with_changes({"regularisation": term}), 0, tmp_path / str(weight))
         network = result.network(architecture)
         rates = firing_rates(network.graph, measure_activity(network, few.validation))
         means.append(sum(rates.values()) / len(rates))
@@ -176,7 +176,7 @@ def test_threshold_batch_norm_and_widths_are_set_before_training(architecture, f
     network, tuned = build_for_training(architecture, few, EVERYTHING, 0)
     assert tuned is not None
     assert network.get_submodule("stem.norm").weight.eq(1.0).all()
-    plain, none = build_for_training(architecture, few, RetrainSettings(), 0)
+    plain, none = build_for_training(architecture, few, RetrainSection(), 0)
     assert none is None
     own, other = network.state_dict(), plain.state_dict()
     assert all(torch.equal(own[name], other[name]) for name in own if name.endswith("conv.weight"))
@@ -197,17 +197,17 @@ def test_with_everything_on_a_nan_is_named_and_the_last_good_state_is_kept(archi
 def test_what_the_machine_lacks_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch):
     if not torch.cuda.is_available():
         with pytest.raises(BadInputError, match=r"accelerator is gpu, but torch finds no GPU here"):
-            check_machine(RetrainSettings(accelerator="gpu"))
+            check_machine(RetrainSection(accelerator="gpu"))
     monkeypatch.setattr(loop_module, "has_bfloat16", lambda gpu: False)
     with pytest.raises(BadInputError, match=r"precision is bfloat16, but this CPU .* choose float32"):
-        check_machine(RetrainSettings(precision="bfloat16"))
+        check_machine(RetrainSection(precision="bfloat16"))
 
 
 def test_many_nodes_need_a_launcher(architecture, few: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     monkeypatch.delenv("SLURM_PROCID", raising=False)
     with pytest.raises(BadInputError, match="start the training on every node with torchrun"):
-        retrain(architecture, few, RetrainSettings(nodes=2), 0, tmp_path)
+        retrain(architecture, few, RetrainSection(nodes=2), 0, tmp_path)
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_regression_learns_and_is_judged_by_its_error(loss: str, sums: Splits, t
     cell = Genotype(2, (Edge(0, 1, "conv3x3"),))
     macro = Macro((1, 8, 8), classes=2, timesteps=4, channels=8, hidden=0, votes=1, final_pool=2, dropout=0.0)
     architecture = Architecture((cell, cell), macro).to_json()
-    settings = RetrainSettings(epochs=12, batch_size=25, loss=loss, learning_rate=0.01)
+    settings = RetrainSection(epochs=12, batch_size=25, loss=loss, learning_rate=0.01)
     result = retrain(architecture, sums, settings, 0, tmp_path)
     network = result.network(architecture)
     targets = sums.validation.targets
@@ -234,5 +234,6 @@ def test_regression_learns_and_is_judged_by_its_error(loss: str, sums: Splits, t
         error = float((network(sums.validation.inputs) - targets).abs().mean())
     assert result.validation_accuracy == pytest.approx(-error, rel=1e-5)
     assert error < 0.8 * float(targets.abs().mean())
+    mixing = settings.with_changes({"augmentation": AugmentationSection(mixup=0.1)})
     with pytest.raises(BadInputError, match="mix classes"):
-        retrain(architecture, sums, replace(settings, augmentation=AugmentationSettings(mixup=0.1)), 0, tmp_path / "x")
+        retrain(architecture, sums, mixing, 0, tmp_path / "x")

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from hasnas.cim_estimator.model.estimator import synaptic_operations
+from hasnas.nas.config.training import RegularisationSection
 from hasnas.nas.training.parts import forward_pass
 from hasnas.nas.training.regularisation import multiply_accumulates, operation_shares, rate_penalty
-from hasnas.nas.training.settings import RegularisationSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.layers import Conv2d, Linear
@@ -35,19 +35,19 @@ def test_layers_are_weighed_as_the_estimator_counts():
 def test_only_excess_is_punished():
     names = list(operation_shares(GRAPH))
     rates = {name: torch.tensor(0.3 if index == 0 else 0.05) for index, name in enumerate(names)}
-    penalty = rate_penalty(GRAPH, rates, RegularisationSettings(rate_weight=2.0, rate_target=0.1))
+    penalty = rate_penalty(GRAPH, rates, RegularisationSection(rate_weight=2.0, rate_target=0.1))
     assert penalty.item() == pytest.approx(2 * 0.2**2 / len(names))
-    weighted = RegularisationSettings(rate_weight=2.0, rate_target=0.0, count="operations")
+    weighted = RegularisationSection(rate_weight=2.0, rate_target=0.0, count="operations")
     total = sum(share * rates[name].item() for name, share in operation_shares(GRAPH).items())
     assert rate_penalty(GRAPH, rates, weighted).item() == pytest.approx(2 * total**2)
-    assert rate_penalty(GRAPH, rates, RegularisationSettings(rate_weight=2.0, rate_target=0.9)) == 0
+    assert rate_penalty(GRAPH, rates, RegularisationSection(rate_weight=2.0, rate_target=0.9)) == 0
 
 
 @pytest.mark.parametrize("count", ["spikes", "operations"])
 def test_following_the_gradient_lowers_the_rates(count: str):
     network = build_network(GRAPH, seed=0).train()
     x = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    settings = RegularisationSettings(rate_weight=1.0, rate_target=0.0, count=count)
+    settings = RegularisationSection(rate_weight=1.0, rate_target=0.0, count=count)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
     penalties = []
     for _ in range(12):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from hasnas.errors import BadInputError
-from hasnas.nas.training.settings import RetrainSettings
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.training.state import (
     build_optimizer,
     derived_seed,
@@ -29,7 +29,7 @@ def step(network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 
 @pytest.mark.parametrize("kind", ["adamw", "adam", "sgd"])
 def test_a_restored_optimizer_takes_the_same_steps(kind: str):
-    settings = RetrainSettings(optimizer=kind, learning_rate=0.1)
+    settings = RetrainSection(optimizer=kind, learning_rate=0.1)
     network = small_network()
     optimizer = build_optimizer(network, settings)
     step(network, optimizer)
@@ -46,7 +46,7 @@ def test_a_restored_optimizer_takes_the_same_steps(kind: str):
 
 
 def test_weight_decay_leaves_biases_alone():
-    optimizer = build_optimizer(small_network(), RetrainSettings(weight_decay=0.5))
+    optimizer = build_optimizer(small_network(), RetrainSection(weight_decay=0.5))
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.5, 0.0]
     assert all(parameter.ndim == 1 for parameter in optimizer.param_groups[1]["params"])
 

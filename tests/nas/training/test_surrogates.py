@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hasnas.errors import BadInputError
-from hasnas.nas.training.settings import SurrogateSettings
+from hasnas.nas.config.training import SurrogateSection
 from hasnas.nas.training.surrogates import (
     FAMILIES,
     apply_surrogates,
@@ -136,10 +136,10 @@ def test_tuning_changes_nothing_else_and_repeats():
 def test_settings_decide():
     x, network = torch.rand(8, 4, 6, 6), chain(2)
     usual = network.get_submodule("lif0").surrogate_function
-    assert apply_surrogates(network, SurrogateSettings(), x, loss) is None
+    assert apply_surrogates(network, SurrogateSection(), x, loss) is None
     assert network.get_submodule("lif0").surrogate_function is usual
-    assert apply_surrogates(network, SurrogateSettings("sigmoid", 0.5), x, loss) is None
+    assert apply_surrogates(network, SurrogateSection(family="sigmoid", width=0.5), x, loss) is None
     assert network.get_submodule("lif0").surrogate_function.width == 0.5
-    assert apply_surrogates(network, SurrogateSettings("sigmoid", "auto"), x, loss) is not None
+    assert apply_surrogates(network, SurrogateSection(family="sigmoid", width="auto"), x, loss) is not None
     with pytest.raises(BadInputError, match="did you mean 'arctan'"):
         set_surrogates(network, "arctanh")

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Normalisation, Split, Splits
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.methods import TRAINING_METHODS
 from hasnas.nas.training.methods.readout import read_out
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.network import build_network
 
 
@@ -32,7 +32,7 @@ def sums() -> Splits:
 def test_methods_learn_values(method: str, sums: Splits, build: Any, tmp_path: Path):
     architecture = build(neuron="if", timesteps=4).to_json()
     architecture["macro"] = {**architecture["macro"], "classes": 2, "dropout": 0.0}
-    settings = RetrainSettings(method=method, epochs=8, batch_size=16, learning_rate=0.02)
+    settings = RetrainSection(method=method, epochs=8, batch_size=16, learning_rate=0.02)
     result = TRAINING_METHODS.get(method)(architecture, sums, settings, 0, tmp_path)
     assert evaluate(result.network(architecture), sums.validation) == pytest.approx(result.validation_accuracy)
     guess = 1e4 * float(sums.validation.targets.abs().mean())

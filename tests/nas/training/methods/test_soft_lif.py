@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.methods import TRAINING_METHODS
 from hasnas.nas.training.methods.rates import spike_count
 from hasnas.nas.training.methods.readout import fan_out, read_out
 from hasnas.nas.training.methods.soft_lif import SoftLIFSettings, has_rates, retrain, soft_lif_network, start_weights
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.graph import Node
 from hasnas.search_spaces.layers import Conv2d, Linear
 from hasnas.search_spaces.network import build_network
 from tests.lively import enliven
 
-SETTINGS = RetrainSettings(epochs=2, batch_size=32)
+SETTINGS = RetrainSection(epochs=2, batch_size=32)
 
 
 def test_methods_are_called_alike():

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.methods.soft_lif import start_weights
 from hasnas.nas.training.methods.spike_response import (
@@ -21,7 +22,6 @@ from hasnas.nas.training.methods.spike_response import (
     retrain,
     spike_response_network,
 )
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.graph import Node
 from hasnas.search_spaces.layers import IF, LIF
 from hasnas.search_spaces.network import build_network
@@ -132,7 +132,7 @@ def test_refuses(build, feedback):
 def test_training_learns_and_hands_over_the_graphs_network(build, few, tmp_path, response: str):
     chosen = build(timesteps=4).to_json()
     how = SpikeResponseSettings(response=response)
-    trained = RetrainSettings(epochs=3, batch_size=16)
+    trained = RetrainSection(epochs=3, batch_size=16)
     result = retrain(chosen, few, trained, 0, tmp_path, spike_response=how)
     assert result.history[-1].loss < result.history[0].loss
     assert result.validation_accuracy == evaluate(result.network(chosen), few.validation)

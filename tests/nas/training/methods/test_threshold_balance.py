@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.methods.rescaling import current_groups, scale_currents, scale_spikes
 from hasnas.nas.training.methods.soft_lif import start_weights
@@ -19,10 +20,9 @@ from hasnas.nas.training.methods.threshold_balance import (
     rectified_network,
     retrain,
 )
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.network import build_network
 
-SETTINGS = RetrainSettings(epochs=2, batch_size=32)
+SETTINGS = RetrainSection(epochs=2, batch_size=32)
 
 
 def sample(count: int = 8) -> torch.Tensor:
