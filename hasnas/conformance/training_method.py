@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, Splits, load_splits
 from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.training.methods import TRAINING_METHODS
 from hasnas.nas.training.retrain import RetrainResult
-from hasnas.nas.training.settings import RetrainSettings
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
@@ -67,7 +67,7 @@ class CheckTrainingMethod(Suite):
         progress: Callable[[int, Mapping[str, float]], None] | None = None,
     ) -> RetrainResult:
         """A training on few samples."""
-        settings = RetrainSettings(epochs=EPOCHS, batch_size=16, method=name)
+        settings = RetrainSection(epochs=EPOCHS, batch_size=16, method=name)
         return self.build(name)(self.architecture(), splits, settings, seed, directory, progress)
 
     def test_the_seed_decides_and_the_process_is_left_alone(self, name: str, splits: Splits, tmp_path: Path) -> None:
