@@ -1,3 +1,84 @@
-"""hasnas: hardware-aware search for spiking neural networks on ReRAM compute-in-memory crossbars."""
+"""hasnas: hardware-aware search for spiking neural networks on ReRAM compute-in-memory crossbars.
+
+The names below are what most scripts need; each is imported when it is first used. Pricing needs the core install
+alone, searching and loading networks the extra `search`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cim_estimator import Activity as Activity
+    from .cim_estimator import CostReport as CostReport
+    from .cim_estimator import LayerSpec as LayerSpec
+    from .cim_estimator import Workload as Workload
+    from .cim_estimator import estimate as estimate
+    from .cim_estimator import load_hardware as load_hardware
+    from .cim_estimator import read_layers as read_layers
+    from .cim_estimator import read_nir as read_nir
+    from .errors import BadInputError as BadInputError
+    from .errors import HasnasError as HasnasError
+    from .nas.export.saved_network import load_network as load_network
+    from .nas.run import start_run as start_run
+    from .nas.tracking.status import run_status as run_status
+    from .search_spaces import Architecture as Architecture
+    from .search_spaces import LayerGraph as LayerGraph
+    from .search_spaces.lowering import lower as lower
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Activity": "cim_estimator",
+    "Architecture": "search_spaces",
+    "BadInputError": "errors",
+    "CostReport": "cim_estimator",
+    "HasnasError": "errors",
+    "LayerGraph": "search_spaces",
+    "LayerSpec": "cim_estimator",
+    "Workload": "cim_estimator",
+    "estimate": "cim_estimator",
+    "load_hardware": "cim_estimator",
+    "load_network": "nas.export.saved_network",
+    "lower": "search_spaces.lowering",
+    "read_layers": "cim_estimator",
+    "read_nir": "cim_estimator",
+    "run_status": "nas.tracking.status",
+    "start_run": "nas.run",
+}
+__all__ = [
+    "Activity",
+    "Architecture",
+    "BadInputError",
+    "CostReport",
+    "HasnasError",
+    "LayerGraph",
+    "LayerSpec",
+    "Workload",
+    "estimate",
+    "load_hardware",
+    "load_network",
+    "lower",
+    "read_layers",
+    "read_nir",
+    "run_status",
+    "start_run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        from .extras import missing_extra
+
+        raise missing_extra(error, f"hasnas.{name}") or error from error
+    globals()[name] = value  # asked once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -31,7 +31,7 @@ RUNNERS: dict[str, Callable[[RunContext], None]] = dict(
 
 
 def start_run(
-    config_path: Path, overrides: Sequence[str] = (), run_directory: Path | None = None, workers: int = 1
+    config_path: Path | str, overrides: Sequence[str] = (), run_directory: Path | str | None = None, workers: int = 1
 ) -> Path:
     """Run a config from the start, or go on if its directory holds the same run.
 
@@ -48,8 +48,8 @@ def start_run(
         BadInputError: for anything wrong in the config or about the directory.
         NothingFitsError: if the budget leaves nothing.
     """
-    config = load_config(config_path, overrides)
-    directory, setup = run_directory or RUNS / config.name, Setup(config, Console())
+    config = load_config(Path(config_path), overrides)
+    directory, setup = Path(run_directory or RUNS / config.name), Setup(config, Console())
     _ = setup.card  # data that cannot be used are refused before a directory is made
     _claim(directory, config)
     return _run(setup, directory, workers)

@@ -13,7 +13,7 @@ import torch
 from hasnas.nas.data.samples import load_splits
 from hasnas.nas.export.nir_reader import read_nir
 from hasnas.nas.export.run_export import load_trained, returned_trials
-from hasnas.nas.export.saved_network import load_network
+from hasnas.nas.export.saved_network import load_bare_network
 from hasnas.nas.tracking.status import load_run_config
 
 TOLERANCE = 1e-5
@@ -37,7 +37,7 @@ def main() -> None:
             network = load_trained(run, trial).network
             with torch.no_grad():
                 wanted = network(inputs)
-                saved = (load_network(folder)(inputs) - wanted).abs().max()
+                saved = (load_bare_network(folder)(inputs) - wanted).abs().max()
                 single = ((read_nir(folder / "network.nir")(inputs) - wanted).abs().amax(1) > TOLERANCE).sum()
                 exact = network.double()(inputs.double())
                 double = read_nir(folder / "network.nir", dtype=torch.float64)(inputs.double())

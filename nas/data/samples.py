@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,6 +79,14 @@ class TargetScale:
         """Scaled `targets [N, outputs]`, a new tensor."""
         return (targets - torch.tensor(self.mean)) / torch.tensor(self.deviation)
 
+    def in_units(self, outputs: Tensor) -> Tensor:
+        """What a network's `outputs [N, outputs]` are in the data's units.
+
+        >>> TargetScale((1.0,), (2.0,)).in_units(torch.tensor([[2.0]])).tolist()
+        [[5.0]]
+        """
+        return outputs * torch.tensor(self.deviation) + torch.tensor(self.mean)
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -108,6 +117,28 @@ class Normalisation:
         mean = torch.tensor(self.mean, dtype=inputs.dtype).reshape(shape)
         deviation = torch.tensor(self.deviation, dtype=inputs.dtype).reshape(shape)
         return (inputs - mean) / deviation
+
+    def in_units(self, outputs: Tensor) -> Tensor:
+        """What a network's outputs are in the data's units; scores of classes stay as they are."""
+        return outputs if self.targets is None else self.targets.in_units(outputs)
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Normalisation:
+        """The map that a card or a checkpoint describes.
+
+        Raises:
+            KeyError, TypeError or ValueError: if that is no such description.
+
+        >>> Normalisation.from_json({"mean": [0.5], "deviation": [0.25], "targets": None})
+        Normalisation(mean=(0.5,), deviation=(0.25,), targets=None)
+        """
+
+        def numbers(values: Iterable[Any]) -> tuple[float, ...]:
+            return tuple(float(value) for value in values)
+
+        scale = tree.get("targets")
+        targets = None if scale is None else TargetScale(numbers(scale["mean"]), numbers(scale["deviation"]))
+        return cls(numbers(tree["mean"]), numbers(tree["deviation"]), targets)
 
 
 @dataclass(frozen=True, eq=False)

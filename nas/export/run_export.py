@@ -29,7 +29,7 @@ from hasnas.search_spaces.network import SpikingNetwork
 from .deploy import deploy
 from .nir_reader import read_deployed, read_nir
 from .nir_writer import FLOAT_MEMBRANES, TIMESTEP_S, NotInNirError, write_nir
-from .saved_network import ARCHITECTURE_FILE, CARD_FILE, NIR_FILE, WEIGHTS_FILE, load_network, save_weights
+from .saved_network import ARCHITECTURE_FILE, CARD_FILE, NIR_FILE, WEIGHTS_FILE, load_bare_network, save_weights
 
 FILES = {"json": ARCHITECTURE_FILE, "safetensors": WEIGHTS_FILE, "nir": NIR_FILE}
 FORMATS = tuple(FILES)
@@ -193,7 +193,7 @@ def _check(trained: TrainedNetwork, target: Path, formats: Sequence[str]) -> dic
     with torch.no_grad():
         expected = trained.network(inputs)
         if "json" in formats and "safetensors" in formats:
-            reloaded = load_network(target)(inputs)
+            reloaded = load_bare_network(target)(inputs)
             differences["safetensors_max_difference"] = float((reloaded - expected).abs().max())
         if "nir" in formats:
             single = read_nir(target / NIR_FILE)(inputs)

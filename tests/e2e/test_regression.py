@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from hasnas.datasets.bragg import BRAGG_PEAKS, FRAMES_FILE
+from hasnas.datasets.catalog import open_dataset
 from hasnas.datasets.source import DATASETS
 from hasnas.errors import BadInputError
 from hasnas.nas.commands.configs import validate_config
 from hasnas.nas.data.samples import load_splits
-from hasnas.nas.export.saved_network import load_network
+from hasnas.nas.export.saved_network import load_bare_network, load_network
 from hasnas.nas.history.goal import merit
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.trial import Trial
@@ -78,11 +79,14 @@ def test_an_exported_network_gives_the_error_that_was_reported(run: Path, own: l
     scale = card["normalisation"]["targets"]
     data = np.load(own[1].removeprefix("dataset.root="))
     test = load_splits("arrays", Path(own[1].removeprefix("dataset.root=")), 0.3, 3).test
+    raw = open_dataset("arrays", own[1].removeprefix("dataset.root=")).load("test")
     with torch.no_grad():
-        outputs = load_network(run / "export" / network.key)(test.inputs).double().numpy()
+        outputs = load_bare_network(run / "export" / network.key)(test.inputs).double().numpy()
+        answers = load_network(run / "export" / network.key)(torch.from_numpy(raw.floats())).double().numpy()
     said = outputs * scale["deviation"] + scale["mean"]
     true = test.targets.double().numpy() * scale["deviation"] + scale["mean"]
     assert np.isin(true[:, 0].round(1), data["targets"][:, 0].round(1)).all()
+    assert np.abs(answers - raw.targets).mean() == pytest.approx(network.metrics[TEST_ERROR], rel=1e-4)
     assert np.abs(said - true).mean() == pytest.approx(network.metrics[TEST_ERROR], rel=1e-4)
 
 

@@ -17,7 +17,7 @@ from hasnas.nas.export.run_export import (
     probe,
     returned_trials,
 )
-from hasnas.nas.export.saved_network import load_network
+from hasnas.nas.export.saved_network import load_bare_network
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.training.retrain import retrain, retrain_directory
@@ -85,7 +85,7 @@ def test_each_network_is_exported_with_its_best_seed(run: Path, architectures: l
     assert card["files"] == {
         name: sha256_of(directories[0] / name) for name in ("architecture.json", "weights.safetensors", "network.nir")
     }
-    network = load_network(directories[0])
+    network = load_bare_network(directories[0])
     assert network(probe(network, 2)).shape == (2, 2)
 
 

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,19 +12,19 @@ from hasnas.errors import BadInputError
 from hasnas.nas.export.deploy import deploy
 from hasnas.nas.export.nir_writer import write_nir
 from hasnas.nas.export.run_export import load_double, probe
-from hasnas.nas.export.saved_network import load_network, save_weights
+from hasnas.nas.export.saved_network import load_bare_network, load_network, save_weights
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork
 
 IN_ANOTHER_PROCESS = """
 import sys, numpy, torch
 from hasnas.nas.export.nir_reader import read_nir
-from hasnas.nas.export.saved_network import load_network
+from hasnas.nas.export.saved_network import load_bare_network
 torch.set_num_threads(1)
 directory = sys.argv[1]
 inputs = torch.from_numpy(numpy.load(directory + "/inputs.npy"))
 with torch.no_grad():
-    numpy.save(directory + "/reloaded.npy", load_network(directory)(inputs).numpy())
+    numpy.save(directory + "/reloaded.npy", load_bare_network(directory)(inputs).numpy())
     numpy.save(directory + "/nir.npy", read_nir(directory + "/network.nir")(inputs).numpy())
     double = read_nir(directory + "/network.nir", torch.float64)
     numpy.save(directory + "/nir_double.npy", double(inputs.double()).numpy())
@@ -58,10 +59,30 @@ def test_another_process_computes_the_same(saved: tuple[Path, Architecture, Spik
 def test_loading_leaves_the_global_generator_alone(saved: tuple[Path, Architecture, SpikingNetwork]):
     directory, _, network = saved
     before = torch.random.get_rng_state()
-    loaded = load_network(directory)
+    loaded = load_bare_network(directory)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert not loaded.training
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in loaded.state_dict().items())
+
+
+def test_a_returned_network_normalises_what_it_is_shown(saved: tuple[Path, Architecture, SpikingNetwork]):
+    directory, _, network = saved
+    normalisation = {"mean": [0.5, -1.0], "deviation": [2.0, 0.25], "targets": None}
+    (directory / "card.json").write_text(json.dumps({"normalisation": normalisation}))
+    raw = 3 * probe(network, 16) + 1
+    shown = (raw - torch.tensor([0.5, -1.0]).reshape(2, 1, 1)) / torch.tensor([2.0, 0.25]).reshape(2, 1, 1)
+    assert torch.equal(load_network(directory)(raw), network(shown))
+    normalisation["targets"] = {"mean": [1.0, 2.0, 3.0], "deviation": [10.0, 20.0, 30.0]}
+    (directory / "card.json").write_text(json.dumps({"normalisation": normalisation}))
+    wanted = network(shown) * torch.tensor([10.0, 20.0, 30.0]) + torch.tensor([1.0, 2.0, 3.0])
+    torch.testing.assert_close(load_network(directory)(raw), wanted)
+
+
+@pytest.mark.parametrize("card", ["[]", "{}", '{"normalisation": {"mean": 3}}', '{"normalisation": {"mean": ["x"]}}'])
+def test_a_card_without_normalisation_is_named(saved: tuple[Path, Architecture, SpikingNetwork], card: str):
+    (saved[0] / "card.json").write_text(card)
+    with pytest.raises(BadInputError, match=r"card.json.*normalis.*export"):
+        load_network(saved[0])
 
 
 def test_the_weights_carry_the_architecture_s_key(saved: tuple[Path, Architecture, SpikingNetwork]):
@@ -76,12 +97,12 @@ def test_damaged_or_foreign_files_are_named(saved: tuple[Path, Architecture, Spi
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-9])
     with pytest.raises(BadInputError, match=r"weights.safetensors is not a whole safetensors file"):
-        load_network(directory)
+        load_bare_network(directory)
     weights.write_bytes(whole)
     trained(2, False)[0].save(directory / "architecture.json")
     with pytest.raises(BadInputError, match=r"weights.safetensors.*belongs to another architecture"):
-        load_network(directory)
+        load_bare_network(directory)
     weights.unlink()
     architecture.save(directory / "architecture.json")
     with pytest.raises(BadInputError, match=r"cannot read .*weights.safetensors"):
-        load_network(directory)
+        load_bare_network(directory)
