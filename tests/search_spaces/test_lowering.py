@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.hasnas import HASNASSpace
-from hasnas.search_spaces.layers import Flatten, Input, Output
+from hasnas.search_spaces.layers import LIF, Add, BatchNorm, Conv2d, Flatten, Input, Output
 from hasnas.search_spaces.lowering import lower, lower_codes
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import sample
@@ -151,3 +152,35 @@ def test_a_graph_without_a_layer_that_costs_anything_is_refused():
     links = (Connection("input", "flat"), Connection("flat", "output"))
     with pytest.raises(BadInputError, match="no layer that costs anything"):
         lower(LayerGraph(nodes, links, timesteps=4))
+
+
+def chain(*operations: object, beside: str = "") -> Workload:
+    """Operations one after another on 4 channels of 6 x 6 places; `beside` also reads what the norm reads."""
+    shape = (4, 6, 6)
+    names = ["input", *(type(operation).__name__.lower() for operation in operations)]
+    nodes = [Node(name, operation, shape) for name, operation in zip(names, [Input(False), *operations], strict=True)]
+    links = [Connection(source, target) for source, target in pairwise(names)]
+    if beside:
+        nodes.append(Node("sum", Add(), shape))
+        links += [Connection(names[-1], "sum"), Connection(beside, "sum")]
+    nodes.append(Node("output", Output(), shape))
+    links.append(Connection(nodes[-2].name, "output"))
+    return lower(LayerGraph(tuple(nodes), tuple(links), timesteps=3))
+
+
+def kinds(workload: Workload) -> list[str]:
+    return [LayerKind(int(kind)).name for kind in workload.kind]
+
+
+def test_a_norm_is_part_of_the_convolution_that_it_alone_reads() -> None:
+    conv, norm = Conv2d(4, 4, 3, 1, 1), BatchNorm(4)
+    folded = chain(conv, norm)
+    assert kinds(folded) == ["CONV"]
+    assert folded.biases.tolist() == [4]
+    assert folded.parameters.tolist() == [4 * 4 * 9 + 2 * 4]
+    read_twice = chain(conv, norm, beside="conv2d")
+    assert kinds(read_twice) == ["CONV", "SCALE", "ADD"]
+    assert read_twice.biases.tolist() == [0, 4, 0]
+    assert read_twice.in_channels.tolist() == [4, 4, 8]
+    assert kinds(chain(LIF(2.0, 1.0), norm)) == ["LIF", "SCALE"]
+    assert kinds(chain(conv, LIF(2.0, 1.0), norm)) == ["CONV", "LIF", "SCALE"]

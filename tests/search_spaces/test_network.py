@@ -186,3 +186,13 @@ def test_gradients_reach_every_weight_that_fires() -> None:
 def test_samples_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(BadInputError, match="the network takes"):
         trained(FORWARD)(torch.rand(shape))
+
+
+def test_negative_inputs_are_active_and_zeros_are_not() -> None:
+    network = trained(FORWARD)
+    x = torch.zeros(1, 1, 8, 8)
+    x[0, 0, :2], x[0, 0, 2:3] = 1.0, -2.0
+    activity = network.activity(x)
+    assert activity["stem.conv"] == pytest.approx(24 / 64)
+    assert 0 < activity["cell1.0.lif"] < 1
+    assert activity["cell1.0_3.conv3x3.conv"] == pytest.approx(activity["cell1.0.lif"])
