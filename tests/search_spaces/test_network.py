@@ -190,7 +190,7 @@ def test_samples_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 def test_negative_inputs_are_active_and_zeros_are_not() -> None:
     network = trained(FORWARD)
-    x = torch.zeros(1, 1, 8, 8)
+    x = torch.zeros(1, 1, 8, 8, dtype=next(network.parameters()).dtype)
     x[0, 0, :2], x[0, 0, 2:3] = 1.0, -2.0
     activity = network.activity(x)
     assert activity["stem.conv"] == pytest.approx(24 / 64)
