@@ -15,5 +15,12 @@ from .graph_text import write_graph_text as write_graph_text
 from .partitioners import PARTITIONERS as PARTITIONERS
 from .partitioners import partition as partition
 from .partitioners import refine as refine
+from .placers import PLACERS as PLACERS
+from .placers import place as place
+from .placers import placement_figures as placement_figures
 from .spike_graph import SpikeGraph as SpikeGraph
 from .spike_graph import SpikeTimes as SpikeTimes
+from .topology import Topology as Topology
+from .topology import mesh as mesh
+from .topology import topology_for as topology_for
+from .topology import tree as tree

@@ -1,0 +1,148 @@
+"""Searches among placements: hill climbing, simulated annealing and a particle swarm; compiled."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .placement_state import Flows, Places, Weights, cost, load_placement, swap
+from .spike_graph import Ids
+from .topology import Topology
+
+
+@njit(cache=True, nogil=True)
+def climb(
+    flows: Flows, topology: Topology, places: Places, weights: Weights, order: NDArray[np.int64], moves: int
+) -> int:
+    """Try every swap of two tiles, keep those that help, and go round until a round keeps none.
+
+    Args:
+        flows: packets between clusters.
+        topology: the tiles.
+        places: where to start; changed in place.
+        weights: of the three figures.
+        order: every tile, in the order of trying.
+        moves: most swaps to try.
+
+    Returns:
+        Swaps tried.
+    """
+    best, tried, improved = cost(places, weights), 0, True
+    while improved and tried < moves:
+        improved = False
+        for at in range(len(order)):
+            for after in range(at + 1, len(order)):
+                one, other = order[at], order[after]
+                if places.cluster_on[one] < 0 and places.cluster_on[other] < 0:
+                    continue
+                swap(flows, topology, places, one, other, weights)
+                tried += 1
+                now = cost(places, weights)
+                if now < best * (1 - 1e-12):
+                    best, improved = now, True
+                else:
+                    swap(flows, topology, places, one, other, weights)
+                if tried >= moves:
+                    return tried
+    return tried
+
+
+@njit(cache=True, nogil=True)
+def anneal(
+    flows: Flows,
+    topology: Topology,
+    places: Places,
+    weights: Weights,
+    draws: NDArray[np.float64],
+    hot: float,
+    cold: float,
+) -> Ids:
+    """Swap random tiles; a worse placement is kept with probability `exp(-difference / temperature)`.
+
+    Args:
+        flows: packets between clusters.
+        topology: the tiles.
+        places: where to start; changed in place.
+        weights: of the three figures.
+        draws: three numbers in [0, 1) for each swap, shape `[swaps, 3]`.
+        hot: temperature at the first swap.
+        cold: temperature at the last; it falls geometrically.
+
+    Returns:
+        The best placement met: tile of each cluster.
+    """
+    now = cost(places, weights)
+    best, best_tiles = now, places.tile_of.copy()
+    for step in range(len(draws)):
+        temperature = hot * (cold / hot) ** (step / max(len(draws) - 1, 1))
+        one, other = int(draws[step, 0] * topology.tiles), int(draws[step, 1] * topology.tiles)
+        if one == other or (places.cluster_on[one] < 0 and places.cluster_on[other] < 0):
+            continue
+        swap(flows, topology, places, one, other, weights)
+        then = cost(places, weights)
+        if then <= now or draws[step, 2] < np.exp((now - then) / temperature):
+            now = then
+            if now < best:
+                best, best_tiles = now, places.tile_of.copy()
+        else:
+            swap(flows, topology, places, one, other, weights)
+    return best_tiles
+
+
+@njit(cache=True, nogil=True)
+def fly(
+    flows: Flows,
+    topology: Topology,
+    places: Places,
+    weights: Weights,
+    swarm: Ids,
+    draws: NDArray[np.float64],
+    pull: tuple[float, float, float],
+) -> Ids:
+    """A particle swarm whose velocities are swaps.
+
+    In every round each particle brings some clusters to where its own best placement has them, some to where the
+    swarm's best has them, and some to random tiles.
+
+    Args:
+        flows: packets between clusters.
+        topology: the tiles.
+        places: room to evaluate in.
+        weights: of the three figures.
+        swarm: placements to start from, shape `[particles, clusters]`; changed in place.
+        draws: numbers in [0, 1), shape `[rounds, particles, clusters, 2]`.
+        pull: probabilities to follow a particle's own best, the swarm's best, and chance.
+
+    Returns:
+        The best placement met: tile of each cluster.
+    """
+    particles, clusters = swarm.shape
+    own, own_cost = swarm.copy(), np.empty(particles)
+    for particle in range(particles):
+        load_placement(flows, topology, places, swarm[particle], weights)
+        own_cost[particle] = cost(places, weights)
+    best = own[own_cost.argmin()].copy()
+    best_cost = own_cost.min()
+    for step in range(len(draws)):
+        for particle in range(particles):
+            load_placement(flows, topology, places, swarm[particle], weights)
+            for cluster in range(clusters):
+                chance, where = draws[step, particle, cluster]
+                if chance < pull[0]:
+                    to = own[particle, cluster]
+                elif chance < pull[0] + pull[1]:
+                    to = best[cluster]
+                elif chance < pull[0] + pull[1] + pull[2]:
+                    to = int(where * topology.tiles)
+                else:
+                    continue
+                if to != places.tile_of[cluster]:
+                    swap(flows, topology, places, places.tile_of[cluster], to, weights)
+            swarm[particle] = places.tile_of
+            now = cost(places, weights)
+            if now < own_cost[particle]:
+                own_cost[particle], own[particle] = now, swarm[particle]
+                if now < best_cost:
+                    best_cost, best = now, swarm[particle].copy()
+    return best
