@@ -147,3 +147,11 @@ def test_every_example_config_is_valid() -> None:
     assert configs
     for path in configs:
         load_config(path)
+
+
+def test_contributing_maps_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = [path.parent for folder in ("nas", "cim_estimator") for path in (ROOT / folder).glob("*/__init__.py")]
+    for room in rooms:
+        told = f"`{room.parent.name}/{room.name}/`" in text or f", `{room.name}/`" in text
+        assert told, f"CONTRIBUTING.md does not say what is in {room.parent.name}/{room.name}"
