@@ -10,7 +10,6 @@ from .model.estimator import estimate as estimate
 from .model.estimator import estimate_costs as estimate_costs
 from .model.estimator import synaptic_operations as synaptic_operations
 from .model.totals import Totals as Totals
-from .nir_reader import read_nir as read_nir
 from .report.report import CostReport as CostReport
 from .report.sweep import SweepPoint as SweepPoint
 from .report.sweep import sweep as sweep

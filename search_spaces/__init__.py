@@ -5,3 +5,5 @@ from .cells import Edge as Edge
 from .cells import Genotype as Genotype
 from .graph import LayerGraph as LayerGraph
 from .macro import Macro as Macro
+from .nir import NirNetwork as NirNetwork
+from .nir import read_nir as read_nir

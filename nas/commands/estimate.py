@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.status import align, load_run_config
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.nir import read_nir
 
 MEASURED = "measured"
 PYTHON_SOURCE = re.compile(r".+\.py:\w+")
@@ -62,7 +63,7 @@ def answer(question: Question) -> list[SweepPoint]:
     activity = read_activity(question.activity or (MEASURED if is_run else "dense"))
     if activity.kind == MEASURED and not is_run:
         raise BadInputError(f"--activity measured needs a run; {question.source} has no trained network, give a rate")
-    workload = _workload(question, activity.kind == MEASURED)
+    workload, ignored = _workload(question, activity.kind == MEASURED)
     reference, settings = question.hardware, {}
     if reference is None:
         if not is_run:
@@ -71,20 +72,27 @@ def answer(question: Question) -> list[SweepPoint]:
         reference, settings = section.reference, dict(section.overrides)
     settings |= dict(_pair(text, "--set") for text in question.settings)
     fields = dict(_values(text) for text in question.sweeps)
-    return sweep(workload, reference, fields, activity, settings)
+    return [
+        replace(point, report=replace(point.report, warnings=(*ignored, *point.report.warnings)))
+        for point in sweep(workload, reference, fields, activity, settings)
+    ]
 
 
-def _workload(question: Question, measured: bool) -> Workload:
+def _workload(question: Question, measured: bool) -> tuple[Workload, tuple[str, ...]]:
+    """The layers, and what their file says beyond what is priced."""
     source, shape = question.source, question.input_shape
     if not PYTHON_SOURCE.fullmatch(str(source)):
         if shape is not None:
             raise BadInputError(f"--input is for a module in FILE.py:FACTORY; leave it out for {source}")
-        return read_workload(source, measured, question.timesteps)
+        if source.suffix == ".nir":
+            found = read_nir(source, question.timesteps)
+            return lower(found.graph), found.ignored
+        return read_workload(source, measured, question.timesteps), ()
     if shape is None or question.timesteps is None:
         raise BadInputError(f"{source} needs --input C,H,W and --timesteps, for example --input 3,32,32 --timesteps 4")
     from .python_source import read_graph
 
-    return lower(read_graph(source, shape, question.timesteps))
+    return lower(read_graph(source, shape, question.timesteps)), ()
 
 
 def read_shape(text: str) -> tuple[int, ...]:
@@ -138,9 +146,7 @@ def read_workload(source: Path, measured: bool = False, timesteps: int | None = 
     if source.suffix in (".yaml", ".yml"):
         return read_layers(source)
     if source.suffix == ".nir":
-        from hasnas.nas.export.nir_reader import read_deployed
-
-        return lower(read_deployed(source, timesteps).graph)
+        return lower(read_nir(source, timesteps).graph)
     if not source.exists():
         raise BadInputError(f"cannot read {source}: there is no such file or directory; check the path")
     raise BadInputError(

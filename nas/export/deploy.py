@@ -17,9 +17,8 @@ from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF, BatchNorm, Conv2d, Dropout, Linear, Operation, Vote
 from hasnas.search_spaces.network import SpikingNetwork
 from hasnas.search_spaces.neurons import learned_tau
+from hasnas.search_spaces.nir.reader import EPSILON
 from hasnas.search_spaces.quantization import quantise
-
-EPSILON = 1e-5  # torch.nn.BatchNorm2d's default, which the networks use
 
 
 @dataclass(frozen=True)
@@ -29,16 +28,19 @@ class Deployed:
     Args:
         graph: convolutions, fully connected layers, neurons, pools and sums only.
         tensors: `<layer>.weight` and `<layer>.bias`, float64, so that folding loses nothing.
+        origins: layer -> the layers as trained that it stands for, where these are others.
     """
 
     graph: LayerGraph
     tensors: dict[str, Tensor]
+    origins: Mapping[str, tuple[Node, ...]] = field(default_factory=dict)
 
     def network(self, dtype: torch.dtype = torch.float32) -> SpikingNetwork:
         """The graph as a module with these weights, in evaluation mode."""
         with torch.random.fork_rng():
             network = SpikingNetwork(self.graph).to(dtype)
-        network.load_state_dict({name: tensor.to(dtype) for name, tensor in self.tensors.items()})
+        floats = {name: tensor.to(dtype) for name, tensor in self.tensors.items() if tensor.is_floating_point()}
+        network.load_state_dict({**self.tensors, **floats})
         return network.eval()
 
     @property
@@ -81,7 +83,9 @@ def deploy(graph: LayerGraph, state: Mapping[str, Tensor]) -> Deployed:
     builder = _Builder(graph, {name: tensor.detach().cpu().double() for name, tensor in state.items()})
     for node in graph.nodes:
         builder.add(node)
-    return Deployed(LayerGraph(tuple(builder.nodes), builder.connections(), graph.timesteps), builder.tensors)
+    deployed = LayerGraph(tuple(builder.nodes), builder.connections(), graph.timesteps)
+    origins = {name: tuple(layers) for name, layers in builder.origins.items()}
+    return Deployed(deployed, builder.tensors, origins)
 
 
 @dataclass
@@ -90,6 +94,7 @@ class _Builder:
     state: Mapping[str, Tensor]
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    origins: dict[str, list[Node]] = field(default_factory=dict)
     gone: dict[str, Connection] = field(default_factory=dict)  # a layer that disappears -> the only input it had
 
     def add(self, node: Node) -> None:
@@ -116,6 +121,7 @@ class _Builder:
 
     def _keep(self, node: Node, operation: Operation, weight: Tensor | None = None, bias: Tensor | None = None) -> None:
         self.nodes.append(replace(node, operation=operation))
+        self.origins[node.name] = [node]
         for quantity, tensor in (("weight", weight), ("bias", bias)):
             if tensor is not None:
                 self.tensors[f"{node.name}.{quantity}"] = tensor
@@ -140,6 +146,7 @@ class _Builder:
     def _fold_into_source(self, node: Node) -> None:
         self.gone[node.name] = self.graph.inputs(node.name)[0]
         source = self.gone[node.name].source
+        self.origins[source].append(node)
         scale, shift = self._affine(node.name)
         weight = self.tensors[f"{source}.weight"]
         bias = self.tensors.get(f"{source}.bias", torch.zeros_like(shift))

@@ -6,7 +6,9 @@ How this project's networks are written down, so that other tools compute the sa
   IF has r = 1 / dt, so that v <- v + r x dt = v + x. There is no primitive with an adaptive threshold.
 - Sums are average pools over 1 x 1 windows with several incoming edges: NIR adds what arrives at a node, and every
   reader knows this primitive. A value that is added twice passes through a second such node.
-- Grouped convolutions (a stand-alone batch norm is one) are written densely, as readers refuse groups.
+- Grouped convolutions (a stand-alone batch norm is one) are written densely, as readers refuse groups. The metadata's
+  `layers` name the layers as trained that a node stands for, where NIR has no word for them: groups, batch norms,
+  votes, learned time constants, sums of vectors. This project's reader builds and prices those.
 - A feedback edge is a plain edge that closes a loop; in discrete time it acts one timestep later, with zero before.
   Readers built on nirtorch cut a loop where a node meets an input that is not computed yet; nodes are therefore stored
   in the order of execution. Where a delayed edge closes no loop, or is all that reaches its target, that would not be
@@ -25,7 +27,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +40,20 @@ from hasnas import __version__
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
-from hasnas.search_spaces.layers import ALIF, IF, LIF, Add, AvgPool2d, Conv2d, Flatten, Input, Linear, Output
+from hasnas.search_spaces.layers import (
+    ALIF,
+    IF,
+    LIF,
+    Add,
+    AvgPool2d,
+    Conv2d,
+    Flatten,
+    Input,
+    Linear,
+    Output,
+    layer_to_json,
+)
+from hasnas.search_spaces.nir.primitives import TIMESTEP_S
 
 from .deploy import Deployed
 
@@ -49,7 +64,6 @@ FLOAT_MEMBRANES = (
     "NIR has no word for membranes of few bits: the file's metadata name their bits, and tools that do not read them "
     "compute float membranes and other spikes"
 )
-TIMESTEP_S = 1e-4  # what SpikingJelly and snnTorch assume when they read a file
 
 
 class NotInNirError(BadInputError):
@@ -100,11 +114,30 @@ def to_nir(deployed: Deployed) -> nir.NIRGraph:
         "recurrent_edges": json.dumps(recurrent),
         "recurrent_edge_semantics": "the source's value of the timestep before; zero at the first timestep",
     }
+    metadata["layers"] = json.dumps(_layers_as_trained(deployed, nodes))
     for quantity in ("weight_bits", "membrane_bits"):
         bits = {node.name: getattr(node.operation, quantity, 0) for node in graph.nodes}
         if any(bits.values()):
             metadata[quantity] = json.dumps({name: count for name, count in bits.items() if count})
     return nir.NIRGraph(_in_order(nodes, edges), edges, metadata=metadata)
+
+
+def _layers_as_trained(deployed: Deployed, primitives: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """By primitive, the layers that it stands for, where it does not say so itself."""
+    listed: dict[str, list[dict[str, Any]]] = {}
+    for node in deployed.graph.nodes:
+        layers = deployed.origins.get(node.name, (node,))
+        if layers != (node,) or isinstance(node.operation, Conv2d | Linear):
+            listed[node.name] = [
+                {"name": layer.name, "kind": type(layer.operation).__name__, **layer_to_json(layer.operation)}
+                for layer in layers
+            ]
+    graph = {node.name: node for node in deployed.graph.nodes}
+    for name, primitive in primitives.items():
+        is_sum = name not in graph or isinstance(graph[name].operation, Add)
+        if is_sum and type(primitive).__name__ == "Linear":
+            listed[name] = [{"name": name, "kind": "Add"}]
+    return listed
 
 
 def _route(

@@ -7,8 +7,10 @@ import nir
 import numpy as np
 import pytest
 
-from hasnas.cim_estimator import LayerKind, estimate, load_hardware, read_nir
+from hasnas.cim_estimator import LayerKind, Workload, estimate, load_hardware
 from hasnas.errors import BadInputError
+from hasnas.search_spaces import read_nir
+from hasnas.search_spaces.lowering import lower
 
 
 def lif(*shape: int) -> nir.LIF:
@@ -38,6 +40,10 @@ def write(tmp_path: Path, nodes: dict, edges: list, shape: tuple[int, ...], outp
     return path
 
 
+def workload(path: Path, timesteps: int | None = None) -> Workload:
+    return lower(read_nir(path, timesteps).graph)
+
+
 def columns(network, *names: str) -> list[tuple]:
     return list(zip(*(np.broadcast_to(getattr(network, name), network.shape).tolist() for name in names), strict=True))
 
@@ -47,7 +53,7 @@ def test_a_convolutional_network_becomes_layers(tmp_path: Path):
         conv=conv(2, 8, size=6), neurons=lif(8, 6, 6), pool=pool(2), flat=nir.Flatten(np.array([8, 3, 3]), 0, -1),
         dense=nir.Affine(np.ones((10, 72)), np.ones(10)), last=lif(10),
     )  # fmt: skip
-    network = read_nir(write(tmp_path, nodes, edges, (2, 6, 6)), timesteps=5)
+    network = workload(write(tmp_path, nodes, edges, (2, 6, 6)), timesteps=5)
     assert network.names == ("conv", "neurons", "pool", "dense", "last")
     assert network.kind.tolist() == [LayerKind.CONV, LayerKind.LIF, LayerKind.POOL, LayerKind.LINEAR, LayerKind.LIF]
     assert columns(network, "in_channels", "out_channels", "in_height", "out_width") == [
@@ -62,18 +68,18 @@ def test_a_convolutional_network_becomes_layers(tmp_path: Path):
 
 def test_metadata_says_timesteps_and_static_input(tmp_path: Path):
     nodes, edges = chain(conv=conv(1, 4, bias=False), neurons=lif(4, 4, 4), next=conv(4, 4), last=lif(4, 4, 4))
-    network = read_nir(write(tmp_path, nodes, edges, (1, 4, 4), timesteps=7, static_input=True))
+    network = workload(write(tmp_path, nodes, edges, (1, 4, 4), timesteps=7, static_input=True))
     assert network.timesteps == 7
     assert network.evaluations.tolist() == [1, 7, 7, 7]
     assert network.biases.tolist() == [0, 0, 4, 0]
-    assert read_nir(tmp_path / "net.nir", timesteps=3).timesteps == 3
+    assert workload(tmp_path / "net.nir", timesteps=3).timesteps == 3
 
 
 def test_edges_that_meet_are_summed_and_branches_share_a_level(tmp_path: Path):
     nodes = {"a": conv(2, 2), "b": conv(2, 2, kernel=1), "join": pool(1), "neurons": lif(2, 4, 4)}
     edges = [("input", "a"), ("input", "b"), ("a", "join"), ("b", "join"), ("join", "neurons"), ("neurons", "output")]
-    network = read_nir(write(tmp_path, nodes, edges, (2, 4, 4)), timesteps=2)
-    assert network.names == ("a", "b", "join.sum", "neurons")
+    network = workload(write(tmp_path, nodes, edges, (2, 4, 4)), timesteps=2)
+    assert network.names == ("a", "b", "join", "neurons")
     assert network.level.tolist() == [1, 1, 2, 3]
     assert columns(network, "kind", "in_channels", "out_channels")[2] == (LayerKind.ADD, 4, 2)
 
@@ -82,13 +88,13 @@ def test_loops_act_one_timestep_later(tmp_path: Path):
     nodes, edges = chain(dense=nir.Linear(np.ones((4, 4))), neurons=lif(4))
     recurrent = {"back": nir.Linear(np.ones((4, 4)))}
     loop = [("neurons", "back"), ("back", "dense")]
-    network = read_nir(write(tmp_path, {**nodes, **recurrent}, edges + loop, (4,)), timesteps=2)
+    network = workload(write(tmp_path, {**nodes, **recurrent}, edges + loop, (4,)), timesteps=2)
     assert set(network.names) == {"dense.sum", "dense", "neurons", "back"}
     held = dict(columns(network, "delay", "kind"))
     assert held[1] == LayerKind.ADD
     delayed = {"wait": nir.Delay(np.ones(4) * 1e-4)}
     loop = [("neurons", "wait"), ("wait", "dense")]
-    network = read_nir(write(tmp_path, {**nodes, **delayed}, edges + loop, (4,)), timesteps=2)
+    network = workload(write(tmp_path, {**nodes, **delayed}, edges + loop, (4,)), timesteps=2)
     assert dict(zip(network.names, network.delay.tolist(), strict=True)) == {"dense.sum": 1, "dense": 0, "neurons": 0}
 
 
@@ -97,42 +103,47 @@ def test_loops_act_one_timestep_later(tmp_path: Path):
 )
 def test_any_neuron_has_a_membrane(tmp_path: Path, neuron):
     nodes, edges = chain(neurons=neuron)
-    assert read_nir(write(tmp_path, nodes, edges, (4,)), timesteps=1).neurons.tolist() == [4]
+    assert workload(write(tmp_path, nodes, edges, (4,)), timesteps=1).neurons.tolist() == [4]
 
 
 def test_bits_of_weights_come_from_the_metadata(tmp_path: Path):
     nodes, edges = chain(conv=conv(2, 8), neurons=lif(8, 4, 4), flat=nir.Flatten(np.array([8, 4, 4]), 0, -1),
                          dense=nir.Linear(np.ones((10, 128))))  # fmt: skip
     path = write(tmp_path, nodes, edges, (2, 4, 4), weight_bits='{"conv": 4, "dense": 2}')
-    few = read_nir(path, timesteps=2)
+    few = workload(path, timesteps=2)
     assert few.weight_bits.tolist() == [4, 0, 2]
-    full = read_nir(write(tmp_path, nodes, edges, (2, 4, 4)), timesteps=2)
+    full = workload(write(tmp_path, nodes, edges, (2, 4, 4)), timesteps=2)
     assert full.weight_bits.tolist() == [0, 0, 0]
     chip = load_hardware("rram-22nm")
     assert float(estimate(few, chip).energy_j) < float(estimate(full, chip).energy_j)
     for damaged in ("[1]", "{", '{"conv": "many"}'):
         with pytest.raises(BadInputError, match=r"net.nir: metadata weight_bits is"):
-            read_nir(write(tmp_path, nodes, edges, (2, 4, 4), weight_bits=damaged), timesteps=2)
+            workload(write(tmp_path, nodes, edges, (2, 4, 4), weight_bits=damaged), timesteps=2)
 
 
 def test_bits_of_membranes_come_from_the_metadata(tmp_path: Path):
     nodes, edges = chain(neurons=lif(4))
-    few = read_nir(write(tmp_path, nodes, edges, (4,), membrane_bits='{"neurons": 6}'), timesteps=2)
+    few = workload(write(tmp_path, nodes, edges, (4,), membrane_bits='{"neurons": 6}'), timesteps=2)
     assert few.membrane_bits.tolist() == [6]
-    full = read_nir(write(tmp_path, nodes, edges, (4,)), timesteps=2)
+    full = workload(write(tmp_path, nodes, edges, (4,)), timesteps=2)
     assert int(estimate(full, load_hardware("rram-22nm")).memory_bits) == 4 * 16
     assert int(estimate(few, load_hardware("rram-22nm")).memory_bits) == 4 * 6
     with pytest.raises(BadInputError, match=r"metadata membrane_bits is"):
-        read_nir(write(tmp_path, nodes, edges, (4,), membrane_bits="[6]"), timesteps=2)
+        workload(write(tmp_path, nodes, edges, (4,), membrane_bits="[6]"), timesteps=2)
 
 
 def test_scales_and_grouped_convolutions(tmp_path: Path):
     nodes, edges = chain(
-        depthwise=conv(4, 4, groups=4), scale=nir.Scale(np.ones((4, 4, 4))), sums=pool(2, nir.SumPool2d)
-    )
-    network = read_nir(write(tmp_path, nodes, edges, (4, 4, 4)), timesteps=1)
-    assert network.kind.tolist() == [LayerKind.CONV, LayerKind.SCALE, LayerKind.POOL]
-    assert network.groups.tolist() == [4, 1, 1]
+        depthwise=conv(4, 4, groups=4), neurons=lif(4, 4, 4), scale=nir.Scale(np.ones((4, 4, 4))),
+        sums=pool(2, nir.SumPool2d),
+    )  # fmt: skip
+    network = workload(write(tmp_path, nodes, edges, (4, 4, 4)), timesteps=1)
+    assert network.kind.tolist() == [LayerKind.CONV, LayerKind.LIF, LayerKind.SCALE, LayerKind.POOL]
+    assert network.groups.tolist() == [4, 1, 1, 1]
+    # A scale that follows a convolution alone is folded into it, as a batch norm is.
+    nodes, edges = chain(conv=conv(4, 4, bias=False), scale=nir.Scale(np.ones((4, 4, 4))))
+    folded = workload(write(tmp_path, nodes, edges, (4, 4, 4)), timesteps=1)
+    assert (folded.kind.tolist(), folded.biases.tolist()) == ([LayerKind.CONV], [4])
 
 
 @pytest.mark.parametrize(
@@ -141,24 +152,90 @@ def test_scales_and_grouped_convolutions(tmp_path: Path):
         ({"dense": nir.Linear(np.ones((4, 5)))}, (4,), "node 'dense' takes 5 values, but 4 arrive"),
         ({"conv": conv(3, 4)}, (2, 4, 4), "node 'conv' takes 3 channels, but (2, 4, 4) arrives"),
         ({"conv": nir.Conv2d((4, 4), np.ones((2, 2, 1, 3)), 1, 0, 1, 1, np.zeros(2))}, (2, 4, 4), "kernel of 1 x 3"),
-        ({"conv": nir.Conv1d(4, np.ones((2, 2, 3)), 1, 0, 1, 1, np.zeros(2))}, (2, 4), "node 'conv' is a Conv1d"),
-        ({"flat": nir.Flatten(np.array([4]), 0, -1)}, (4,), "no layer that costs anything"),
+        ({"conv": nir.Conv1d(4, np.ones((2, 2, 3)), 1, 0, 1, 1, np.zeros(2))}, (4,), "node 'conv' is a Conv1d"),
+        ({"neurons": lif(2, 4)}, (2, 4), "input 'input' has shape [2, 4]; only vectors and [C, H, W] maps"),
     ],
 )
 def test_what_cannot_be_priced_is_named(tmp_path: Path, nodes: dict, shape: tuple[int, ...], message: str):
     path = write(tmp_path, *chain(**nodes), shape)
     with pytest.raises(BadInputError) as refused:
-        read_nir(path, timesteps=1)
+        workload(path, timesteps=1)
     assert message in str(refused.value)
     assert str(path) in str(refused.value)
 
 
 def test_files_that_are_no_networks_are_refused(tmp_path: Path):
     with pytest.raises(BadInputError, match="there is no such file"):
-        read_nir(tmp_path / "absent.nir")
+        workload(tmp_path / "absent.nir")
     (tmp_path / "text.nir").write_text("not HDF5")
     with pytest.raises(BadInputError, match="is not a readable NIR file"):
-        read_nir(tmp_path / "text.nir")
+        workload(tmp_path / "text.nir")
     path = write(tmp_path, *chain(neurons=lif(4)), (4,))
     with pytest.raises(BadInputError, match="does not say how many timesteps"):
-        read_nir(path)
+        workload(path)
+
+
+def neurons(kind: str) -> nir.NIRNode:
+    """Twelve neurons whose dynamics no layer of this project has, or that it has in another unit."""
+    one = np.ones(12)
+    return {
+        "r = 10": nir.LIF(tau=1e-3 * one, r=10 * one, v_leak=0 * one, v_threshold=one),
+        "different thresholds": nir.LIF(tau=1e-3 * one, r=one, v_leak=0 * one, v_threshold=np.arange(12.0)),
+        "r = 1;": nir.IF(r=one, v_threshold=one),
+        "CubaLIF": nir.CubaLIF(tau_syn=one, tau_mem=one, r=one, v_leak=0 * one, v_threshold=one),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["r = 10", "different thresholds", "r = 1;", "CubaLIF"])
+def test_dynamics_that_change_no_price_are_told_and_priced(tmp_path: Path, kind: str):
+    ends = {"input": nir.Input(np.array([1, 20])), "output": nir.Output(np.array([12]))}  # a batch axis, as Norse's
+    nodes = {**ends, "dense": nir.Affine(np.ones((12, 20)), np.zeros(12)), "neurons": neurons(kind)}
+    edges = [("input", "dense"), ("dense", "neurons"), ("neurons", "output")]
+    nir.write(str(tmp_path / "a.nir"), nir.NIRGraph(nodes, edges, type_check=False))
+    found = read_nir(tmp_path / "a.nir", timesteps=8)
+    assert any("node 'neurons'" in text and kind.strip(";").split(" ")[0] in text for text in found.ignored)
+    report = estimate(lower(found.graph), load_hardware("rram-22nm"))
+    assert (int(report.parameters), f"{report.energy_j * 1e9:.3f}", f"{report.area_m2 * 1e6:.4f}") == (
+        252, "1.872", "0.2863",
+    )  # fmt: skip
+
+
+def test_a_recurrent_loop_of_another_tool_is_priced_as_one_timestep_late(tmp_path: Path):
+    nodes, edges = chain(dense=nir.Affine(np.ones((4, 4)), np.ones(4)), neurons=lif(4))
+    loop = {"again": nir.Linear(np.ones((4, 4)))}
+    path = write(tmp_path, {**nodes, **loop}, [*edges, ("neurons", "again"), ("again", "neurons")], (4,))
+    found = read_nir(path, timesteps=3)
+    assert "the loop through 'neurons' does not say where it takes a timestep" in found.ignored[0]
+    network = lower(found.graph)
+    held = dict(zip(network.names, zip(network.kind.tolist(), network.delay.tolist(), strict=True), strict=True))
+    assert held == {
+        "dense": (LayerKind.LINEAR, 0), "neurons.sum": (LayerKind.ADD, 1), "neurons": (LayerKind.LIF, 0),
+        "again": (LayerKind.LINEAR, 0),
+    }  # fmt: skip
+
+
+def test_a_part_that_is_a_graph_itself_is_taken_apart(tmp_path: Path):
+    inner = nir.NIRGraph(
+        {"in": nir.Input(np.array([4])), "lif": lif(4), "again": nir.Linear(np.ones((4, 4))),
+         "out": nir.Output(np.array([4]))},
+        [("in", "lif"), ("lif", "again"), ("again", "lif"), ("lif", "out")],
+        type_check=False,
+    )  # fmt: skip
+    nodes, edges = chain(dense=nir.Linear(np.ones((4, 4))), part=inner, last=nir.Linear(np.ones((2, 4))))
+    network = workload(write(tmp_path, nodes, edges, (4,)), timesteps=3)
+    assert network.names == ("dense", "part.lif.sum", "part.lif", "part.again", "last")
+    assert dict(zip(network.names, network.input_bits.tolist(), strict=True))["last"] == 1
+
+
+def test_metadata_that_do_not_fit_the_weights_are_refused(tmp_path: Path):
+    nodes, edges = chain(conv=conv(2, 8), neurons=lif(8, 4, 4))
+    told = '{"conv": [{"name": "conv", "kind": "Conv2d", "in_channels": 2, "out_channels": 4, "kernel_size": 3}]}'
+    for text, message in [
+        (told, "metadata layers say that 'conv' is Conv2d"),
+        ('{"conv": [{"name": "conv", "kind": "Vote", "group_size": 2}]}', "'conv' is Vote, which its Conv2d is not"),
+        ('{"conv": [3]}', "metadata layers: 'conv' is"),
+        ('{"conv": []}', "'conv' is nothing"),
+        ("[]", "metadata layers is"),
+    ]:
+        with pytest.raises(BadInputError, match=message):
+            read_nir(write(tmp_path, nodes, edges, (2, 4, 4), layers=text), timesteps=2)

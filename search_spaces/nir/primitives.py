@@ -1,0 +1,194 @@
+"""NIR's primitives as the layers of this project: one at a time, with the shape of what leaves it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hasnas.errors import BadInputError
+from hasnas.search_spaces.layers import IF, LIF, AvgPool2d, BatchNorm, Conv2d, Flatten, Input, Linear, Operation, Output
+
+TIMESTEP_S = 1e-4  # what SpikingJelly and snnTorch assume when they read a file
+SAME = "; the price is the same"
+Shape = tuple[int, ...]
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a primitive does not say itself.
+
+    Args:
+        timestep_s: duration of a timestep.
+        static: whether the input is the same at every timestep.
+        weight_bits, membrane_bits: of the layer, 0 unless the file names them.
+        note: is told what the primitive does beyond the layer that stands for it.
+    """
+
+    timestep_s: float
+    static: bool
+    weight_bits: int
+    membrane_bits: int
+    note: Note
+
+
+def layer_of(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    """The layer that stands for a primitive, and the shape of its result.
+
+    Args:
+        name: of the node, for messages.
+        node: the primitive.
+        before: shape of what arrives, without time and batch; `()` for an input.
+        context: the rest.
+
+    Raises:
+        BadInputError: if it cannot be laid out on crossbars and beside them.
+    """
+    kind = type(node).__name__
+    if kind not in _READERS:
+        raise BadInputError(f"node '{name}' is a {kind}, which cannot be priced; known: {', '.join(sorted(_READERS))}")
+    return _READERS[kind](name, node, before, context)
+
+
+def _input(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    shape = tuple(int(side) for side in np.asarray(node.input_type["input"]).reshape(-1))
+    if len(shape) in (2, 4) and shape[0] == 1:
+        shape = shape[1:]  # a batch axis, as Norse writes it
+    if len(shape) not in (1, 3):
+        raise BadInputError(f"input '{name}' has shape {list(shape)}; only vectors and [C, H, W] maps can be laid out")
+    return Input(context.static), shape
+
+
+def _output(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    return Output(), before
+
+
+def _flatten(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    return Flatten(), (math.prod(before),)
+
+
+def _matrix(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    outputs, inputs = np.asarray(node.weight).shape
+    if math.prod(before) != inputs:
+        raise BadInputError(f"node '{name}' takes {inputs} values, but {math.prod(before)} arrive")
+    bias = getattr(node, "bias", None) is not None
+    return Linear(inputs, outputs, bias, context.weight_bits), (outputs,)
+
+
+def _convolution(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    outputs, per_group, height, width = np.asarray(node.weight).shape
+    if height != width:
+        raise BadInputError(f"node '{name}' has a kernel of {height} x {width}; only square kernels can be laid out")
+    groups, stride = int(np.asarray(node.groups).reshape(())), side(name, node.stride)
+    if len(before) != 3 or before[0] != per_group * groups:
+        raise BadInputError(f"node '{name}' takes {per_group * groups} channels, but {before} arrives")
+    dilation = side(name, node.dilation)
+    if dilation != 1:
+        context.note(f"node '{name}' is dilated, which cannot be run")
+    reach = dilation * (height - 1) + 1
+    around = _padding(node.padding, reach, stride, before)
+    if len(set(around)) > 1 or (isinstance(node.padding, str) and (stride > 1 or reach % 2 == 0) and any(around)):
+        context.note(f"node '{name}' is padded unevenly, which cannot be run")
+    after = tuple((size + pad - reach) // stride + 1 for size, pad in zip(before[1:], around, strict=True))
+    bias = bool(np.any(np.asarray(node.bias) != 0))  # NIR always has one; other tools write none as zeros
+    layer = Conv2d(before[0], outputs, height, stride, around[0] // 2, groups, bias, context.weight_bits)
+    return layer, (outputs, *after)
+
+
+def _padding(padding: Any, reach: int, stride: int, before: Shape) -> tuple[int, int]:
+    """Zeros beside the map on both sides together, down and across."""
+    if isinstance(padding, str):
+        if padding != "same":
+            return 0, 0
+        down, across = (max((-(-size // stride) - 1) * stride + reach - size, 0) for size in before[1:])
+        return down, across
+    sides = [int(each) for each in np.asarray(padding).reshape(-1)]
+    return 2 * sides[0], 2 * sides[-1]
+
+
+def _pool(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    window, stride, padding = (side(name, getattr(node, key)) for key in ("kernel_size", "stride", "padding"))
+    if len(before) != 3:
+        raise BadInputError(f"node '{name}' pools maps, but {before} arrives")
+    if type(node).__name__ == "SumPool2d" and window > 1:
+        context.note(f"node '{name}' is a SumPool2d, which cannot be run; it is priced as an average")
+    after = tuple((size + 2 * padding - window) // stride + 1 for size in before[1:])
+    return AvgPool2d(window, stride, padding), (before[0], *after)
+
+
+def _scale(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    factors = np.asarray(node.scale, float)
+    if len(before) != 3 or (factors.size not in (1, before[0]) and not _is_one_a_channel(factors, before)):
+        context.note(f"node '{name}' scales single values, which cannot be run; it is priced as one factor a channel")
+    return BatchNorm(before[0]), before
+
+
+def _is_one_a_channel(factors: NDArray[np.float64], before: Shape) -> bool:
+    if factors.size != math.prod(before):
+        return False
+    rows = factors.reshape(before[0], -1)
+    return bool((rows == rows[:, :1]).all())
+
+
+def _leaky(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    values = [_uniform(name, quantity, getattr(node, quantity), context) for quantity in _LEAKY]
+    tau, threshold, reset, leak, resistance = values
+    if resistance != 1 or leak != reset:
+        held = f"r = {resistance:g}, v_leak = {leak:g}"
+        context.note(f"node '{name}' has {held}; only r = 1 and v_reset can be run{SAME}")
+    elif not tau >= context.timestep_s:
+        step = f"a timestep of {context.timestep_s:g} s"
+        context.note(f"node '{name}' has tau = {tau:g} s, less than {step}, and cannot be run{SAME}")
+    else:
+        return LIF(tau / context.timestep_s, threshold, reset, context.membrane_bits), before
+    return LIF(membrane_bits=context.membrane_bits), before
+
+
+_LEAKY = ("tau", "v_threshold", "v_reset", "v_leak", "r")
+
+
+def _integrators(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    threshold, reset, resistance = (
+        _uniform(name, quantity, getattr(node, quantity), context) for quantity in ("v_threshold", "v_reset", "r")
+    )
+    if not np.isclose(resistance * context.timestep_s, 1.0):
+        steps = 1 / context.timestep_s
+        context.note(f"node '{name}' has r = {resistance:g}; only 1 / timestep = {steps:g} can be run{SAME}")
+        return IF(membrane_bits=context.membrane_bits), before
+    return IF(threshold, reset, context.membrane_bits), before
+
+
+def _other_neurons(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    context.note(f"node '{name}' is a {type(node).__name__}, which cannot be run; it is priced as a LIF")
+    return LIF(membrane_bits=context.membrane_bits), before
+
+
+def _uniform(name: str, quantity: str, values: Any, context: Context) -> float:
+    array = np.asarray(values, float)
+    if array.size == 0 or not (array == array.flat[0]).all():
+        context.note(f"node '{name}' has different {quantity} among its neurons, which cannot be run{SAME}")
+    return float(array.flat[0]) if array.size else 1.0
+
+
+def side(name: str, value: Any) -> int:
+    """The side of a square window.
+
+    Raises:
+        BadInputError: if it is not square.
+    """
+    sides = {int(each) for each in np.asarray(value).reshape(-1)}
+    if len(sides) != 1:
+        raise BadInputError(f"node '{name}' has sides {sorted(sides)}; only square windows can be laid out")
+    return sides.pop()
+
+
+_READERS: dict[str, Callable[[str, Any, Shape, Context], tuple[Operation, Shape]]] = {
+    "Input": _input, "Output": _output, "Flatten": _flatten, "Affine": _matrix, "Linear": _matrix,
+    "Conv2d": _convolution, "AvgPool2d": _pool, "SumPool2d": _pool, "Scale": _scale, "LIF": _leaky, "IF": _integrators,
+    **dict.fromkeys(("CubaLIF", "LI", "CubaLI", "I", "Threshold"), _other_neurons),
+}  # fmt: skip

@@ -1,0 +1,216 @@
+"""One network has one price, whichever door it comes in by: codes, graph, JSON, NIR file, torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from spikingjelly.activation_based import layer, neuron
+from torch import nn
+
+from hasnas.cim_estimator import Activity, estimate, load_hardware
+from hasnas.errors import BadInputError
+from hasnas.nas.budget.pricer import Pricer
+from hasnas.nas.commands.estimate import Question, answer
+from hasnas.nas.export.deploy import deploy
+from hasnas.nas.export.nir_writer import NotInNirError, write_nir
+from hasnas.nas.tracing.trace import trace_module
+from hasnas.search_spaces import Architecture, LayerGraph, Macro, read_nir
+from hasnas.search_spaces.autosnn import AutoSNNSpace
+from hasnas.search_spaces.hasnas import HASNASSpace
+from hasnas.search_spaces.layers import (
+    ALIF,
+    IF,
+    LIF,
+    PLIF,
+    Add,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Input,
+    Linear,
+    MaxPool2d,
+    Operation,
+    Output,
+    Vote,
+)
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.network import build_network, module_for
+from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
+from hasnas.search_spaces.space import SearchSpace, sample
+from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
+
+MACRO = Macro((1, 8, 8), classes=3, timesteps=3, channels=4, hidden=6, votes=1)
+CHIPS = {
+    "general": load_hardware("rram-32nm", {"readout": "event"}),
+    "spikesim": load_hardware("spikesim-65nm-rram", {"crossbar.size": "32"}),
+}
+SPACES: dict[str, SearchSpace] = {
+    "snasnet": SNASNetSpace(MACRO),
+    "feedback": SNASNetSpace(replace(MACRO, votes=2), feedback=True),
+    "spikenas-bench": SpikeNASBenchSpace(MACRO),
+    "autosnn": AutoSNNSpace(MACRO),
+    "hasnas": HASNASSpace(replace(MACRO, hidden=0, votes=3)),
+    "max pools": CellSpace(replace(MACRO, reduction="max_pool"), cells=3, operations=("none", "conv3x3", "maxpool3x3")),
+    "frames": CellSpace(replace(MACRO, static_input=False), operations=("none", "identity", "conv5x5", "avgpool3x3")),
+    "plif, 4 bits": SNASNetSpace(replace(MACRO, neuron="plif", weight_bits=4), feedback=True),
+    "if, membranes of 6 bits": SNASNetSpace(replace(MACRO, neuron="if", membrane_bits=6)),
+    "alif": SNASNetSpace(replace(MACRO, neuron="alif")),
+}
+
+
+def connected(space: SearchSpace, count: int, fits: Callable[[LayerGraph], bool] = lambda graph: True) -> np.ndarray:
+    """Codes of a few connected networks of a space."""
+    codes = sample(space, np.random.default_rng(3), 200)
+    codes = codes[space.canonical(codes)[1]]
+    found = [code for code in codes if fits(space.decode(code).expand())]
+    assert found
+    return np.array(found[:count])
+
+
+def costs_of(graph: LayerGraph, chip: str) -> dict[str, float]:
+    report = estimate(lower(graph), CHIPS[chip], Activity.assumed(0.1))
+    return {name: float(value) for name, value in report.costs().items()}
+
+
+def assert_same(one: dict[str, float], other: dict[str, float]) -> None:
+    assert one == pytest.approx(other, rel=1e-12)
+    assert one["energy_j"] > 0
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("name", SPACES)
+def test_codes_and_graph(name: str, chip: str):
+    space = SPACES[name]
+    codes = connected(space, 12)
+    together = Pricer(space, CHIPS[chip], Activity.assumed(0.1)).costs(codes)
+    for row, code in enumerate(codes):
+        alone = costs_of(space.decode(code).expand(), chip)
+        found = {field: float(values[row]) for field, values in together.items()}
+        assert len(found) >= 5
+        assert_same(found, {field: alone[field] for field in found})
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("name", SPACES)
+def test_graph_and_architecture_file(name: str, chip: str, tmp_path: Path):
+    for code in connected(SPACES[name], 3):
+        architecture = SPACES[name].decode(code)
+        architecture.save(tmp_path / "architecture.json")
+        assert_same(costs_of(Architecture.load(tmp_path / "architecture.json").expand(), chip),
+                    costs_of(architecture.expand(), chip))  # fmt: skip
+
+
+def has_a_word_in_nir(graph: LayerGraph) -> bool:
+    return not any(isinstance(node.operation, MaxPool2d | ALIF) for node in graph.nodes)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_graph_and_nir_file(name: str, tmp_path: Path):
+    graphs = [SPACES[name].decode(code).expand() for code in connected(SPACES[name], 12)]
+    written = 0
+    for seed, graph in enumerate(graphs):
+        deployed = deploy(graph, build_network(graph, seed).state_dict())
+        if not has_a_word_in_nir(graph):
+            with pytest.raises(NotInNirError, match="NIR has no word for"):
+                write_nir(tmp_path / "network.nir", deployed)
+            continue
+        write_nir(tmp_path / "network.nir", deployed)
+        found = read_nir(tmp_path / "network.nir")
+        assert found.ignored == ()
+        assert sorted(found.tensors) == sorted(build_network(found.graph, 0).state_dict())
+        written += 1
+        for chip in CHIPS:
+            assert_same(costs_of(found.graph, chip), costs_of(graph, chip))
+    assert written or name in ("autosnn", "max pools", "alif")  # which have no other networks
+
+
+def test_file_and_command(tmp_path: Path):
+    graph = SPACES["feedback"].decode(connected(SPACES["feedback"], 1)[0]).expand()
+    write_nir(tmp_path / "network.nir", deploy(graph, build_network(graph, 0).state_dict()))
+    (told,) = answer(Question(tmp_path / "network.nir", "rram-32nm", ["readout=event"], activity="0.1"))
+    assert_same({name: float(value) for name, value in told.report.costs().items()}, costs_of(graph, "general"))
+    assert told.report.layer_names == lower(graph).names
+
+
+class TorchTwin(nn.Module):
+    """A graph as somebody would write it with torch and SpikingJelly: layers, and `+` where values meet."""
+
+    def __init__(self, graph: LayerGraph) -> None:
+        super().__init__()
+        self.graph, self.layers = graph, nn.ModuleDict()
+        for node in graph.nodes:
+            if not isinstance(node.operation, Input | Output | Add | Vote):
+                self.layers[node.name.replace(".", "-")] = torch_layer(node.operation)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        values: dict[str, torch.Tensor] = {}
+        for node in self.graph.nodes:
+            arriving = [values[link.source] for link in self.graph.inputs(node.name)]
+            name = node.name.replace(".", "-")
+            if not arriving:
+                values[node.name] = x
+            elif isinstance(node.operation, Add):
+                values[node.name] = arriving[0] + arriving[1]
+            else:
+                values[node.name] = self.layers[name](arriving[0]) if name in self.layers else arriving[0]
+        return values["output"]
+
+
+def torch_layer(operation: Operation) -> nn.Module:
+    """The layer of torch or SpikingJelly that does the same."""
+    match operation:
+        case LIF(tau, threshold, reset):
+            return neuron.LIFNode(tau=tau, v_threshold=threshold, v_reset=reset)
+        case PLIF(tau, threshold, reset):
+            return neuron.ParametricLIFNode(init_tau=tau, v_threshold=threshold, v_reset=reset)
+        case IF(threshold, reset):
+            return neuron.IFNode(v_threshold=threshold, v_reset=reset)
+        case Conv2d(inputs, outputs, kernel, stride, padding, groups, bias, 0):
+            return layer.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=bias)
+        case Linear(inputs, outputs, bias, 0):
+            return layer.Linear(inputs, outputs, bias)
+        case Flatten():
+            return nn.Flatten()
+        case Dropout(probability):
+            return nn.Dropout(probability)
+        case AvgPool2d(kernel, stride, padding):
+            return nn.AvgPool2d(kernel, stride, padding)
+        case BatchNorm() | MaxPool2d() | Conv2d() | Linear():
+            module = module_for(operation)
+            assert module is not None
+            return module
+    raise AssertionError(f"no twin of {operation}")
+
+
+def has_a_twin(graph: LayerGraph) -> bool:
+    """A module has no feedback, no votes, and adds two values at a time."""
+    sums = [len(graph.inputs(node.name)) for node in graph.nodes if isinstance(node.operation, Add)]
+    delayed = any(link.delay for link in graph.connections)
+    return all(count == 2 for count in sums) and not delayed and any(isinstance(n.operation, Add) for n in graph.nodes)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("name", [name for name in SPACES if name not in ("alif", "hasnas", "feedback")])
+def test_graph_and_torch_module(name: str, chip: str):
+    space = SPACES[name]
+    if name == "if, membranes of 6 bits":  # a torch neuron does not say the bits of its membrane
+        space = SNASNetSpace(replace(MACRO, neuron="if"))
+    if name == "plif, 4 bits":
+        space = SNASNetSpace(replace(MACRO, neuron="plif", weight_bits=4))
+    for code in connected(space, 4, has_a_twin):
+        graph = space.decode(code).expand()
+        static = space.macro.static_input
+        traced = trace_module(TorchTwin(graph), torch.rand(2, 1, 8, 8), MACRO.timesteps, static)
+        assert_same(costs_of(traced, chip), costs_of(graph, chip))
+
+
+def test_what_a_torch_module_cannot_be_read_as_is_named():
+    with pytest.raises(BadInputError, match="IzhikevichNode, which has no price"):
+        trace_module(nn.Sequential(nn.Linear(4, 3), neuron.IzhikevichNode()), torch.rand(1, 4), 2)
