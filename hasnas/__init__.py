@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .cim_estimator import estimate as estimate
     from .cim_estimator import load_hardware as load_hardware
     from .cim_estimator import read_layers as read_layers
-    from .cim_estimator import read_nir as read_nir
     from .errors import BadInputError as BadInputError
     from .errors import HasnasError as HasnasError
     from .nas.export.saved_network import load_network as load_network
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from .nas.tracking.status import run_status as run_status
     from .search_spaces import Architecture as Architecture
     from .search_spaces import LayerGraph as LayerGraph
+    from .search_spaces import read_nir as read_nir
     from .search_spaces.lowering import lower as lower
 
 __version__ = "0.1.0"
@@ -43,7 +43,7 @@ _HOMES = {
     "load_network": "nas.export.saved_network",
     "lower": "search_spaces.lowering",
     "read_layers": "cim_estimator",
-    "read_nir": "cim_estimator",
+    "read_nir": "search_spaces",
     "run_status": "nas.tracking.status",
     "start_run": "nas.run",
 }
