@@ -44,9 +44,29 @@ def test_slices_by_time_hold_their_span(events: Events, timesteps: int):
         np.testing.assert_array_equal(np.repeat(np.arange(timesteps), np.diff(edges)), slice_of)
 
 
+def test_slices_are_of_equal_time_or_of_equal_count():
+    burst = Events.of([0, 1, 2, 3, 4, 99], [0] * 6, [0] * 6, [1] * 6, (1, 1))
+    by_time, by_count = (frames(burst, Framing(2, by))[:, 1, 0, 0].tolist() for by in ("time", "count"))
+    assert (by_time, by_count) == ([5, 1], [3, 3])
+    # 100 us in four slices begin at 0, 25, 50 and 75.
+    assert edges_by_time(Events.of([0, 24, 25, 50, 74, 99], [0] * 6, [0] * 6, [1] * 6, (1, 1)), 4).tolist() == [
+        0, 2, 3, 5, 6,
+    ]  # fmt: skip
+
+
+def test_voxels_by_hand():
+    # Three points in time at 0, 5 and 10 us; an event at 2 us lies two fifths of the way to the second.
+    events = Events.of([0, 2, 10], [0, 1, 1], [0, 0, 0], [1, 0, 1], (1, 2))
+    np.testing.assert_allclose(voxel_grid(events, 3)[:, 0], [[1, -0.6], [0, -0.4], [0, 1]], atol=1e-6)
+    assert voxel_grid(Events.of([7], [0], [0], [1], (1, 1)), 2).ravel().tolist() == [1, 0]
+
+
 def test_counts_stay_at_255():
     crowd = Events.of(range(300), [0] * 300, [0] * 300, [1] * 300, (1, 1))
     assert count_frames(crowd, np.array([0, 300])).ravel().tolist() == [0, 255]
+    assert count_frames(crowd, np.array([0, 255])).ravel().tolist() == [0, 255]
+    assert count_frames(crowd, np.array([0, 254])).ravel().tolist() == [0, 254]
+    assert count_frames(crowd, np.array([10, 12, 15]))[:, 1].ravel().tolist() == [2, 3]
 
 
 @given(recordings(), st.integers(1, 6))

@@ -117,3 +117,6 @@ def test_one_training_is_its_own_summary():
     trial = training(0, "a", 0.9)
     (network,) = returned_networks([trial])
     assert (network.summary, network.best, network.seeds, network.counted) == (trial, trial, 1, "1")
+    assert [found([trial])[0].seeds for found in (retrained_networks, returned_front)] == [1, 1]
+    assert [found([trial], asked=3)[0].seeds for found in (retrained_networks, returned_front)] == [3, 3]
+    assert math.isnan(network.deviation("test_accuracy"))

@@ -71,12 +71,40 @@ def test_features_of_any_space(space: CellSpace) -> None:
 
 
 def test_features_by_hand() -> None:
-    features = graph_features(SPACE, np.array([[2, 0, 1, 0, 4, 0]]))[0]
-    connected, by_type, operators, convs, paths = features[0], features[1:4], features[4], features[5], features[6:11]
-    assert connected == 1
-    assert by_type.tolist() == [1, 0, 1]
-    assert (operators, convs) == (2, 2)
-    assert paths.tolist() == [1, 0, 1, 0, 2]
+    """0-1 and 1-2 at threshold 0.5, 2-3 at 1.0, 0-3 at 1.5; an identity from 0 to 2, nothing from 1 to 3."""
+    row = graph_features(SPACE, np.array([[2, 1, 4, 2, 0, 3]]))[0].tolist()
+    take = iter(row)
+
+    def next_ones(count: int) -> list[float]:
+        return [next(take) for _ in range(count)]
+
+    assert next_ones(1) == [1]  # connected
+    assert next_ones(3) == [2, 1, 1]  # operators at thresholds 0.5, 1.0, 1.5
+    assert next_ones(2) == [4, 4]  # operators, convolutions
+    # Paths: 0-3 and 0-2-3 of one convolution each, 0-1-2-3 of three.
+    assert next_ones(5) == [0, 2, 0, 1, 3]
+    assert next_ones(3) == pytest.approx([3, 1, (1 + 1 + 3) / 3])  # longest, shortest, mean
+    assert next_ones(3) == [0, 2, 2]  # the output sums 0-3 and 2-3, not the input
+    # By threshold: those that read the input alone, with others, not at all.
+    assert next_ones(9) == [1, 0, 1, 0, 1, 0, 1, 0, 0]
+    assert next_ones(3) == [2, 1, 1]
+    assert next_ones(3) == pytest.approx([(0.5 + 0.5 + 1.0 + 1.5) / 4, 0.5, 1.5])
+    assert next_ones(3) == [0, 1, 1]  # operators that feed the output, by threshold
+    assert next_ones(3) == pytest.approx([5 / 4, 2, 3])  # terms that operators sum: mean, most, the input
+    # 0-1 and 0-3 are first on their longest way, 1-2 second, 2-3 third.
+    assert next_ones(6) == pytest.approx([2, (0.5 + 1.5) / 2, 1, 0.5, 1, 1.0])
+    assert next_ones(1) == [2]  # 1-2 is second even on its shortest way, 2-3 first
+    assert next_ones(1) == pytest.approx([(0.5 + 0.5 + 1.0 / 2 + 1.5) / 4])  # threshold by the terms that are summed
+    # Pairs 0-1, 0-2, 0-3, 1-2, 1-3, 2-3.
+    assert next_ones(6) == [1, 1, 1, 1, 0, 1]  # present
+    assert next_ones(6) == [0, 1, 0, 0, 0, 0]  # identity
+    assert next_ones(6) == [1, 0, 1, 1, 0, 1]  # convolution
+    assert next_ones(6) == [-0.5, 0, 0.5, -0.5, 0, 0]  # threshold above 1
+    assert next_ones(6) == [0, 0, 0, 0, 0, 0]  # pool
+    assert next_ones(6) == [3, 0, 3, 3, 0, 3]  # kernel of a convolution
+    assert next_ones(6) == [0, 0, 0, 0, 0, 0]  # feedback
+    assert next_ones(2) == [5, 1]  # live edges, identities
+    assert list(take) == []
 
 
 def codes_of(space: CellSpace, *edges: Edge) -> np.ndarray:
