@@ -51,6 +51,11 @@ class Registry(Generic[T]):
         announced = {point.name for point in entry_points(group=self._group)}
         return sorted(announced | set(self._paths) | set(self._loaded))
 
+    @property
+    def builtin_names(self) -> tuple[str, ...]:
+        """Names of the built-in implementations, in their order; looking at them reads no installed package."""
+        return tuple(self._paths)
+
     def get(self, name: str) -> T:
         """The implementation called `name`.
 

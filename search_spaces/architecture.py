@@ -62,7 +62,7 @@ class Architecture:
             (index, edge.source, operation_named(edge.operation).threshold)
             for index, genotype in enumerate(self.genotypes)
             for edge in genotype.edges
-            if operation_named(edge.operation).is_conv
+            if operation_named(edge.operation).spiking
         }
         learned = len(neurons) * self.macro.parameters_per_neuron_layer
         return cells + learned + self.macro.parameters_without_cells(len(self.genotypes))

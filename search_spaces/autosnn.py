@@ -60,7 +60,7 @@ Edge(source=1, target=2, operation='conv3x3'))
         if self.cells < 1:
             raise BadInputError(f"space has {self.cells} blocks; give at least 1")
         for name in self.operations:
-            if not operation_named(name).is_conv:
+            if not operation_named(name).spiking:
                 raise BadInputError(f"space.operations names '{name}', which is no convolution; blocks take those only")
         if not self.operations or len(set(self.operations)) != len(self.operations):
             raise BadInputError(f"space.operations is {self.operations}; name at least one convolution, each once")

@@ -10,18 +10,15 @@ from typing import Any
 from hasnas.errors import BadInputError, nearest
 
 from .layers import (
-    PLIF,
     Add,
-    BatchNorm,
-    Conv2d,
     Dropout,
     Input,
-    Linear,
     Neuron,
     Operation,
     Output,
     layer_from_json,
     layer_to_json,
+    parameter_count,
 )
 
 GRAPH_VERSION = 1
@@ -46,17 +43,7 @@ class Node:
     @property
     def parameter_count(self) -> int:
         """Trainable parameters of the operation."""
-        match self.operation:
-            case Conv2d() as conv:
-                kernel = conv.kernel_size**2 * conv.in_channels // conv.groups
-                return conv.out_channels * (kernel + conv.bias)
-            case Linear() as linear:
-                return linear.out_features * (linear.in_features + linear.bias)
-            case BatchNorm(channels):
-                return 2 * channels
-            case PLIF():
-                return 1
-        return 0
+        return parameter_count(self.operation)
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,21 @@ def layer_to_json(operation: Operation) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in UNMENTIONED or value}
 
 
+def parameter_count(operation: Operation) -> int:
+    """Trainable parameters of a layer."""
+    match operation:
+        case Conv2d() as conv:
+            kernel = conv.kernel_size**2 * conv.in_channels // conv.groups
+            return conv.out_channels * (kernel + conv.bias)
+        case Linear() as linear:
+            return linear.out_features * (linear.in_features + linear.bias)
+        case BatchNorm(channels):
+            return 2 * channels
+        case PLIF():
+            return 1
+    return 0
+
+
 def neuron_of(kind: str, tau: float, threshold: float, membrane_bits: int = 0) -> LIF | PLIF | IF | ALIF:
     """The neuron operation that a name stands for; one without leak has no use for `tau`.
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +18,25 @@ from hasnas.cim_estimator.workload.workload import LayerKind, Workload
 from hasnas.errors import BadInputError
 
 from .cell_groups import as_cells
-from .graph import LayerGraph, Node
-from .layers import ALIF, Add, AvgPool2d, BatchNorm, Conv2d, Input, Linear, MaxPool2d, Neuron, Vote
+from .graph import Connection, LayerGraph, Node
+from .layers import (
+    ALIF,
+    LIF,
+    Add,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Input,
+    Linear,
+    MaxPool2d,
+    Neuron,
+    Output,
+    Vote,
+)
 from .macro import MAX_POOL, Macro
+from .operations import CellOperation
 from .snasnet import CellSpace
 from .space import Codes, SearchSpace
 
@@ -87,6 +105,7 @@ def rate_name(node: Node) -> str:
 
 
 def _result_bits(node: Node, arriving: list[int]) -> int:
+    """Bits of what a layer hands on, from the bits of what arrives; the one rule for graphs and populations."""
     match node.operation:
         case Neuron():
             return SPIKE_BITS
@@ -94,7 +113,9 @@ def _result_bits(node: Node, arriving: list[int]) -> int:
             return average_bits(window, arriving[0])
         case Conv2d() | Linear() | BatchNorm() | Add() | Vote() | Input():
             return REAL_BITS
-    return arriving[0]
+        case MaxPool2d() | Flatten() | Dropout() | Output():
+            return arriving[0]
+    raise BadInputError(f"layer '{node.name}': no rule says the bits of what {type(node.operation).__name__} hands on")
 
 
 def _is_folded(graph: LayerGraph, node: Node) -> bool:
@@ -122,8 +143,10 @@ def _row_of(graph: LayerGraph, node: Node) -> dict[str, int] | None:
             kind, shape, biases = LayerKind.LIF, (1, 1, 1), 0
         case BatchNorm():
             kind, shape, biases = LayerKind.SCALE, (1, 1, 1), channels
-        case _:
+        case Input() | Flatten() | Dropout() | Output():
             return None
+        case _:
+            raise BadInputError(f"layer '{node.name}': no rule says what {type(node.operation).__name__} costs")
     if isinstance(node.operation, Vote) and node.operation.group_size == 1:
         return None
     in_channels, in_height, in_width = _map(graph.node(links[0].source).shape)
@@ -251,23 +274,75 @@ def _neuron_fields(macro: Macro, shape: tuple[int, int, int]) -> dict[str, int |
     return {**_shape_fields(shape, shape), "kind": LayerKind.LIF, "parameters": learned, **bits}
 
 
+EDGE_FIELDS = (
+    "kind in_channels in_height in_width out_channels out_height out_width kernel_size stride groups biases parameters "
+    "input_bits"
+).split()
+
+
+@dataclass(frozen=True)
+class EdgeSlots:
+    """What an operation on an edge costs, read off its layers by the same rule that prices graphs.
+
+    Args:
+        rows: integer fields of each slot but `evaluations` and `level`.
+        levels: of each slot, above that of the source node.
+        repeats: whether each slot runs at every timestep although the source is static.
+        depth: level of the result above that of the source node.
+        static: whether the result is static where the source is.
+    """
+
+    rows: tuple[Mapping[str, int], ...]
+    levels: tuple[int, ...]
+    repeats: tuple[bool, ...]
+    depth: int
+    static: bool
+
+
+@lru_cache(maxsize=1024)
+def edge_slots(operation: CellOperation, shape: tuple[int, int, int]) -> EdgeSlots:
+    """The slots of an operation on maps of a shape, without those of the neurons that it reads.
+
+    >>> from .operations import operation_named
+    >>> slots = edge_slots(operation_named("conv3x3"), (4, 8, 8))
+    >>> slots.depth, slots.levels, slots.rows[0]["parameters"]
+    (2, (2,), 152)
+    """
+    layers = operation.layers(shape[0])
+    if not layers:
+        return EdgeSlots((), (), (), depth=0, static=True)
+    nodes = [Node("source", Input(static=True), shape)]
+    if operation.spiking:
+        nodes.append(Node("neurons", LIF(), shape))
+    nodes += [Node(f"edge.{name}", layer, shape) for name, layer in layers]
+    links = tuple(Connection(one.name, other.name) for one, other in pairwise(nodes))
+    graph = LayerGraph(tuple(nodes), links, timesteps=2)  # 2, so that a layer that runs once can be told from others
+    workload = lower(graph)
+    own = [slot for slot, name in enumerate(workload.names) if name != "neurons"]
+    rows = tuple({name: int(getattr(workload, name)[slot]) for name in EDGE_FIELDS} for slot in own)
+    return EdgeSlots(
+        rows=rows,
+        levels=tuple(int(workload.level[slot]) for slot in own),
+        repeats=tuple(bool(workload.evaluations[slot] > 1) for slot in own),
+        depth=max((int(level) for level in workload.level), default=0),
+        static=nodes[-1].name in graph.static_nodes,
+    )
+
+
 class _CellColumns:
-    """The slots of one cell for all candidates: a sum, neurons for each threshold, and one slot for each pair."""
+    """The slots of one cell for all candidates: a sum, neurons for each threshold, and those of each pair's edge."""
 
     def __init__(self, space: CellSpace, name: str, shape: tuple[int, int, int], codes: Integers) -> None:
         self.space, self.name, self.shape, self.codes = space, name, shape, codes
         operations = [space.operation_of(choice) for choice in range(len(space.choices))]
         backward = np.arange(len(operations)) >= len(space.operations)
-        lookup = {
-            "conv": [item.is_conv for item in operations],
-            "pool": [item.kind.endswith("pool") for item in operations],
-            "kernel": [item.kernel_size for item in operations],
-            "parameters": [item.parameters(shape[0]) for item in operations],
-        }
-        self.table = {key: np.asarray(values, np.int64)[codes] for key, values in lookup.items()}
+        self.slots = [edge_slots(operation, shape) for operation in operations]
+        self.spiking = np.array([item.spiking for item in operations])[codes]
+        self.depth = np.array([item.depth for item in self.slots])[codes]
+        self.keeps_static = np.array([item.static for item in self.slots])[codes]
         self.live, self.backward = codes > 0, backward[codes] & (codes > 0)
         self.threshold = np.array([-1 if item.threshold is None else item.threshold for item in operations])[codes]
-        self.thresholds = sorted({-1 if o.threshold is None else o.threshold for o in operations if o.is_conv})
+        self.thresholds = sorted({-1 if o.threshold is None else o.threshold for o in operations if o.spiking})
 
     def write(self, table: _Table, static: NDArray[np.bool_], level: Integers) -> tuple[Integers, NDArray[np.bool_]]:
         """Add the slots; returns the level of the cell's output and whether it is static."""
@@ -322,7 +397,7 @@ class _CellColumns:
 
     def _write_neurons(self, table: _Table, node: int, level: Integers) -> None:
         leaving = [
-            self._sides(pair, node) & (self.table["conv"][:, pair] > 0)
+            self._sides(pair, node) & self.spiking[:, pair]
             for pair, ends in enumerate(self.space.pairs)
             if node in ends
         ]
@@ -349,30 +424,36 @@ class _CellColumns:
             if low != node:
                 continue
             forward = self._sides(pair, node)
-            conv, pool = self.table["conv"][:, pair], self.table["pool"][:, pair]
-            arriving = level[node] + 2 * conv + pool
+            arriving = level[node] + self.depth[:, pair]
             level[high] = np.where(forward, np.maximum(level[high], arriving), level[high])
-            static[high] &= ~forward | (static[node] & (conv == 0))
+            static[high] &= ~forward | (static[node] & self.keeps_static[:, pair])
 
     def _write_edges(self, table: _Table, level: list[Integers], static: list[NDArray[np.bool_]]) -> None:
-        channels = self.shape[0]
         for pair, (low, high) in enumerate(self.space.pairs):
-            conv, pool = self.table["conv"][:, pair] > 0, self.table["pool"][:, pair] > 0
             source_level = np.where(self.backward[:, pair], level[high], level[low])
             source_static = np.where(self.backward[:, pair], static[high], static[low])
-            table.add(
-                f"{self.name}.{low}_{high}",
-                {
-                    **_shape_fields(self.shape, self.shape),
-                    "kernel_size": np.where(conv | pool, self.table["kernel"][:, pair], 1),
-                    "kind": np.where(conv, LayerKind.CONV, np.where(pool, LayerKind.POOL, LayerKind.NONE)),
-                    "biases": channels * conv,
-                    "parameters": self.table["parameters"][:, pair],
-                    "evaluations": self._evaluations(source_static & pool),
-                    "input_bits": np.where(conv, SPIKE_BITS, REAL_BITS),
-                    "level": source_level + 1 + conv,
-                },
-            )
+            for number in range(max(len(slots.rows) for slots in self.slots)):
+                fields, levels, repeats = self._edge_columns(number)
+                chosen = self.codes[:, pair]
+                table.add(
+                    f"{self.name}.{low}_{high}" + (f".{number + 1}" if number else ""),
+                    {
+                        **{name: values[chosen] for name, values in fields.items()},
+                        "evaluations": self._evaluations(source_static & ~repeats[chosen]),
+                        "level": source_level + levels[chosen],
+                    },
+                )
+
+    def _edge_columns(self, number: int) -> tuple[dict[str, Integers], Integers, NDArray[np.bool_]]:
+        """Fields, level and repetition of one of an edge's slots for each choice; choices without it leave it empty."""
+        empty = {**_shape_fields(self.shape, self.shape), "kind": LayerKind.NONE, "biases": 0, "parameters": 0}
+        empty["input_bits"] = REAL_BITS
+        present = [number < len(slots.rows) for slots in self.slots]
+        rows = [slots.rows[number] if here else empty for slots, here in zip(self.slots, present, strict=True)]
+        levels = [slots.levels[number] if here else 1 for slots, here in zip(self.slots, present, strict=True)]
+        repeats = [slots.repeats[number] if here else True for slots, here in zip(self.slots, present, strict=True)]
+        fields = {name: np.array([row[name] for row in rows], np.int64) for name in EDGE_FIELDS}
+        return fields, np.array(levels, np.int64), np.array(repeats)
 
     def _evaluations(self, static: NDArray[np.bool_]) -> Integers:
         return np.where(static, 1, self.space.macro.timesteps)

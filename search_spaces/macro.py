@@ -31,7 +31,7 @@ from .layers import (
     check_weight_bits,
     neuron_of,
 )
-from .operations import IDENTITY, operation_named
+from .operations import operation_named
 
 CONV_AVG_POOL, MAX_POOL = "conv_avg_pool", "max_pool"
 REDUCTIONS = (CONV_AVG_POOL, MAX_POOL)
@@ -296,12 +296,12 @@ def _expand_cell(
 def _expand_neurons(
     builder: _Builder, prefix: str, leaving: list[Edge], macro: Macro, value: tuple[tuple[int, ...], str]
 ) -> dict[float | None, str]:
-    """A layer of neurons for each threshold among the convolutions that leave a node: equal ones are built once."""
+    """A layer of neurons for each threshold among the operations that read its spikes: equal ones are built once."""
     spikes: dict[float | None, str] = {}
     shape, source = value
     for edge in leaving:
         operation = operation_named(edge.operation)
-        if operation.is_conv and operation.threshold not in spikes:
+        if operation.spiking and operation.threshold not in spikes:
             own = operation.threshold
             name = f"{prefix}.lif" if own is None else f"{prefix}.lif_t{str(own).replace('.', '_')}"
             neuron = macro.neurons(own)
@@ -318,15 +318,12 @@ def _expand_edge(
 ) -> str:
     operation = operation_named(edge.operation)
     value, spikes = source
-    if operation.name == IDENTITY:
-        return value
+    if operation.spiking:
+        value = spikes[operation.threshold]
     prefix = f"{cell}.{edge.source}_{edge.target}.{operation.name.replace('.', '_')}"
-    if operation.is_conv:
-        kernel = Conv2d(shape[0], shape[0], operation.kernel_size, 1, operation.padding)
-        conv = builder.add(f"{prefix}.conv", kernel, shape, spikes[operation.threshold])
-        return builder.add(f"{prefix}.norm", BatchNorm(shape[0]), shape, conv)
-    window = AvgPool2d if operation.kind == "avg_pool" else MaxPool2d
-    return builder.add(f"{prefix}.pool", window(operation.kernel_size, 1, operation.padding), shape, value)
+    for name, layer in operation.layers(shape[0]):
+        value = builder.add(f"{prefix}.{name}", layer, shape, value)
+    return value
 
 
 def _expand_reduction(builder: _Builder, prefix: str, macro: Macro, shape: tuple[int, int, int], value: str) -> str:

@@ -14,7 +14,7 @@ from hasnas.yaml_files import read_yaml
 
 from .autosnn import AutoSNNSpace
 from .macro import Macro
-from .operations import OPERATIONS, operation_like, operation_named
+from .operations import listed_operations, operation_like, operation_named
 from .searched_macro import SEARCHABLE, Value, with_searched_macro
 from .snasnet import CellSpace
 from .space import SearchSpace
@@ -152,7 +152,7 @@ def _operation(item: Any, place: str) -> tuple[str, str]:
         raise BadInputError(f"{place} is {_shown(item)}; give a name, or name, kind, kernel_size and threshold")
     _check_keys(item, OPERATION_KEYS, place)
     own, kind, size = (_needed(item, key, place) for key in ("name", "kind", "kernel_size"))
-    if not isinstance(own, str) or not _NAME.fullmatch(own) or own in OPERATIONS:
+    if not isinstance(own, str) or not _NAME.fullmatch(own) or own in listed_operations():
         raise BadInputError(f"{place}: name is {_shown(own)}; give a new name of letters, digits, '_' and '-'")
     if not isinstance(size, int) or isinstance(size, bool):
         raise BadInputError(f"{place}: kernel_size is {_shown(size)}; give an odd number")

@@ -44,7 +44,7 @@ def depth(genotype: Genotype) -> int:
     """Most convolutions on a path from input to output."""
     best = {0: 0}
     for edge in genotype.canonical().edges:
-        reached = best.get(edge.source, 0) + operation_named(edge.operation).is_conv
+        reached = best.get(edge.source, 0) + operation_named(edge.operation).spiking
         best[edge.target] = max(best.get(edge.target, 0), reached)
     return best[genotype.nodes - 1]
 

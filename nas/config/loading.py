@@ -183,7 +183,7 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
     from hasnas.datasets.encoding import ENCODINGS
     from hasnas.datasets.source import DATASETS
     from hasnas.datasets.tonic_adapter import PREFIX
-    from hasnas.search_spaces.operations import OPERATIONS
+    from hasnas.search_spaces.operations import listed_operations
     from hasnas.search_spaces.space import SPACES
 
     coding = config.dataset.encoding
@@ -194,7 +194,7 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
         ("hardware.preset", config.hardware.preset, hardware_names()),
         ("search.strategy", config.search.strategy, STRATEGIES.names()),
         ("search.score", config.search.score, SCORES.names()),
-        *(("space.operations", name, [*OPERATIONS, *_named(name)]) for name in config.space.operations or ()),
+        *(("space.operations", name, [*listed_operations(), *_named(name)]) for name in config.space.operations or ()),
     ]
     for key, name, known in chosen:
         if name is not None and name not in known:

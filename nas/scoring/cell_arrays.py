@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from hasnas.errors import BadInputError
 from hasnas.search_spaces.cell_groups import as_cells
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes, SearchSpace
@@ -21,30 +22,41 @@ class CellArrays:
     """One cell of N candidates, dead edges removed. All arrays are `[N, nodes, nodes]`, source first.
 
     Args:
-        identity, conv, average_pool, max_pool: where an edge with such an operation runs.
+        live: where any edge runs.
+        code: number of the edge's kind of operation (`CellOperation.code`), 0 where there is none.
+        conv: where an edge reads spikes: convolutions of any kind.
         threshold: firing threshold of the neurons before a convolution; 0 where there is none.
         kernel_size: of convolutions and pools; 0 elsewhere.
+        averages, maximises: where mean-field scores take the mean or the maximum of windows.
+        rate_per_variance: where they take a convolution, firing rate over the variance of its result before the norm.
     """
 
-    identity: BoolArray
+    live: BoolArray
+    code: NDArray[np.int64]
     conv: BoolArray
-    average_pool: BoolArray
-    max_pool: BoolArray
     threshold: FloatArray
     kernel_size: NDArray[np.int64]
+    averages: BoolArray
+    maximises: BoolArray
+    rate_per_variance: FloatArray
 
     @property
     def nodes(self) -> int:
         """Nodes of the cell."""
-        return self.identity.shape[1]
+        return self.live.shape[1]
 
     def __len__(self) -> int:
-        return len(self.identity)
+        return len(self.live)
 
     @cached_property
-    def live(self) -> BoolArray:
-        """Where any edge runs."""
-        return self.identity | self.conv | self.average_pool | self.max_pool
+    def identity(self) -> BoolArray:
+        """Where an edge carries the value as it is."""
+        return self.live & (self.code == 0)
+
+    @cached_property
+    def pool(self) -> BoolArray:
+        """Where an edge changes the value without neurons."""
+        return self.live & (self.code > 0) & ~self.conv
 
     @cached_property
     def feedback(self) -> BoolArray:
@@ -82,6 +94,22 @@ def cell_arrays(space: SearchSpace, codes: Codes) -> tuple[list[CellArrays], Boo
     return (parts * cells.cells if cells.shared else parts), connected
 
 
+def require_field_rules(space: SearchSpace, codes: Codes) -> None:
+    """Refuse a space with an operation that mean-field scores do not know, or do not know as what it is.
+
+    Raises:
+        BadInputError: naming the operation.
+    """
+    cells, _ = as_cells(space, codes)
+    for operation in (cells.operation_of(choice) for choice in range(len(cells.operations))):
+        rule = operation.field_rule
+        if rule is None or (rule.does == "convolve") != operation.spiking:
+            raise BadInputError(
+                f"mean-field scores have no statistics of '{operation.name}' ({operation.kind}); leave it out of "
+                "space.operations, or choose a counter or a score that runs networks"
+            )
+
+
 def distinct_cells(space: SearchSpace, codes: Codes) -> tuple[list[CellArrays], BoolArray]:
     """As `cell_arrays`, cells that share a genotype once."""
     cells, connected = cell_arrays(space, codes)
@@ -92,13 +120,16 @@ def _arrays(space: CellSpace, codes: Codes) -> CellArrays:
     operations = [space.operation_of(choice) for choice in range(len(space.choices))]
     backward = np.arange(len(operations)) >= len(space.operations)
     own = [o.threshold if o.threshold is not None else space.macro.threshold for o in operations]
+    rules = [o.field_rule for o in operations]
     lookup = {
-        "identity": np.array([o.kind == "identity" for o in operations]),
-        "conv": np.array([o.is_conv for o in operations]),
-        "average_pool": np.array([o.kind == "avg_pool" for o in operations]),
-        "max_pool": np.array([o.kind == "max_pool" for o in operations]),
-        "threshold": np.array([value * o.is_conv for value, o in zip(own, operations, strict=True)]),
+        "live": np.arange(len(operations)) > 0,
+        "code": np.array([max(o.code, 0) for o in operations]),
+        "conv": np.array([o.spiking for o in operations]),
+        "threshold": np.array([value * o.spiking for value, o in zip(own, operations, strict=True)]),
         "kernel_size": np.array([o.kernel_size for o in operations]),
+        "averages": np.array([rule is not None and rule.does == "mean" for rule in rules]),
+        "maximises": np.array([rule is not None and rule.does == "maximum" for rule in rules]),
+        "rate_per_variance": np.array([0.0 if rule is None else rule.rate_per_variance for rule in rules]),
     }
     shape = (len(codes), space.nodes, space.nodes)
     fields = {name: np.zeros(shape, table.dtype) for name, table in lookup.items()}

@@ -57,7 +57,7 @@ def flatten_cell(cell: CellArrays) -> FlatCell:
     paths = np.zeros((count, nodes, nodes))
     paths[:, 0, 0] = 1
     shortest[:, 1:] = FEW
-    operator = cell.conv | cell.average_pool | cell.max_pool
+    operator = cell.conv | cell.pool
     for index, (source, target) in enumerate(pairs, start=1):
         live, conv = cell.live[:, source, target], cell.conv[:, source, target]
         terms[:, target] += terms[:, source] * cell.identity[:, source, target, None]
@@ -69,8 +69,7 @@ def flatten_cell(cell: CellArrays) -> FlatCell:
         one_more = np.roll(paths[:, source], 1, axis=1)
         paths[:, target] += live[:, None] * np.where(conv[:, None], one_more, paths[:, source])
     rows, columns = np.array(pairs).T
-    kinds = cell.conv + 2 * cell.average_pool + 3 * cell.max_pool
-    code = kinds * 1_000_000 + cell.kernel_size * 10_000 + np.rint(cell.threshold * 1000).astype(np.int64)
+    code = cell.code * 1_000_000 + cell.kernel_size * 10_000 + np.rint(cell.threshold * 1000).astype(np.int64)
     present = operator[:, rows, columns]
     conv_edges = cell.conv[:, rows, columns]
     return FlatCell(
@@ -91,8 +90,9 @@ def graph_features(space: SearchSpace, codes: Codes) -> FloatArray:
     Invariant under renumbering, of each distinct cell: operators by type; paths by convolutions on them; terms of the
     output; operators whose source is the input alone, with others, or without it; thresholds; operators that feed the
     output; source sizes; operators by depth. By position, for each pair of nodes: present, identity, convolution,
-    threshold, pool, feedback. The benchmark's accuracies do not fully respect renumbering, so both help. Genes that
-    are not about cells (`macro/...`) follow, as numbers where their choices are numbers, else one column a choice.
+    threshold, pool, feedback, kinds beyond the first ones. The benchmark's accuracies do not fully respect renumbering,
+    so both help. Genes that are not about cells (`macro/...`) follow, as numbers where their choices are numbers, else
+    one column a choice.
 
     >>> from hasnas.search_spaces import Macro
     >>> graph_features(CellSpace(Macro()), np.zeros((2, 6), int)).shape[0]
@@ -126,7 +126,7 @@ def _cell_features(space: CellSpace, codes: Codes) -> FloatArray:
     distinct, connected = distinct_cells(space, codes)
     parts = [connected[:, None].astype(float)]
     for cell in distinct:
-        parts += [_invariant(space, flatten_cell(cell)), _positional(cell)]
+        parts += [_invariant(space, flatten_cell(cell)), _positional(cell, _own_columns(space))]
         parts.append(np.stack([cell.live.sum(axis=(1, 2)), cell.identity.sum(axis=(1, 2))], axis=1).astype(float))
     return np.concatenate(parts, axis=1)
 
@@ -157,7 +157,13 @@ def _invariant(space: CellSpace, flat: FlatCell) -> FloatArray:
     return np.stack(columns, axis=1).astype(float)
 
 
-def _positional(cell: CellArrays) -> FloatArray:
+def _own_columns(space: CellSpace) -> list[int]:
+    """Codes of the kinds that features by position tell apart by a column of their own."""
+    operations = [space.operation_of(choice) for choice in range(len(space.operations))]
+    return sorted({operation.code for operation in operations if operation.own_column})
+
+
+def _positional(cell: CellArrays, own_columns: list[int]) -> FloatArray:
     low, high = np.triu_indices(cell.nodes, 1)
     backward = cell.live[:, high, low]
 
@@ -167,21 +173,21 @@ def _positional(cell: CellArrays) -> FloatArray:
     conv = either(cell.conv)
     parts = [
         either(cell.live), either(cell.identity), conv, (either(cell.threshold) - 1) * conv,
-        either(cell.average_pool | cell.max_pool), either(cell.kernel_size) * conv, backward.astype(float),
+        either(cell.pool), either(cell.kernel_size) * conv, backward.astype(float),
     ]  # fmt: skip
+    parts += [either(cell.live & (cell.code == code)) for code in own_columns]
     return np.concatenate(parts, axis=1)
 
 
 def _type_codes(space: CellSpace) -> list[int]:
     """The operator types of a space, coded as in `flatten_cell`."""
-    kinds = {"conv": 1, "avg_pool": 2, "max_pool": 3}
     codes: list[int] = []
     for choice in range(len(space.operations)):
         operation = space.operation_of(choice)
-        if operation.kind in kinds:
+        if operation.code > 0:
             threshold = operation.threshold if operation.threshold is not None else space.macro.threshold
-            level = round(threshold * 1000) * operation.is_conv
-            codes.append(kinds[operation.kind] * 1_000_000 + operation.kernel_size * 10_000 + level)
+            level = round(threshold * 1000) * operation.spiking
+            codes.append(operation.code * 1_000_000 + operation.kernel_size * 10_000 + level)
     return sorted(set(codes))
 
 
@@ -260,7 +266,7 @@ def _cell_hash(cell: CellArrays) -> NDArray[np.uint64]:
         return plain
     looped = (cell.live & cell.feedback).any(axis=(1, 2))
     weights = _mix(np.arange(1, cell.nodes**2 + 1, dtype=np.uint64))
-    drawn = (cell.identity + 2 * cell.conv + 3 * cell.average_pool + 4 * cell.max_pool).astype(np.uint64)
+    drawn = (cell.live * (1 + cell.code)).astype(np.uint64)
     label = drawn * np.uint64(10_000_000) + (cell.threshold * 1000).astype(np.uint64) * np.uint64(100)
     label = (label + cell.kernel_size.astype(np.uint64)).reshape(len(cell), -1)
     exact = _mix((_mix(label) * weights).sum(axis=1, dtype=np.uint64))

@@ -4,7 +4,7 @@ Values are Gaussian over samples, places and channels, with random weights. The 
 
 1. Convolution + batch norm: variance 1 (the norm), and independent of every other value (weights are drawn
    independently with mean 0). If its neurons are silent the norm's epsilon wins: variance q / (q + eps), q = rate / 3
-   (kernels uniform within 1 / sqrt(fan in) have weight variance 1 / (3 fan in)).
+   (kernels uniform within 1 / sqrt(fan in) have weight variance 1 / (3 fan in)); other kinds say their q / rate.
 2. Convolution keeps correlations: E[y y'] = sum over taps of Var(w) E[s s'], so outputs at two timesteps or two places
    are as correlated as the spikes they come from.
 3. Identities add coherently: a value that arrives by a paths counts a^2, independent ones add their variances.
@@ -37,7 +37,7 @@ from scipy.stats import norm
 from hasnas.search_spaces.macro import MAX_POOL, Macro
 from hasnas.search_spaces.space import Codes, SearchSpace
 
-from .cell_arrays import CellArrays, cell_arrays
+from .cell_arrays import CellArrays, cell_arrays, require_field_rules
 from .spiking_statistics import RATE_FLOOR, spike_correlation, spike_statistics
 
 FloatArray = NDArray[np.float64]
@@ -125,12 +125,16 @@ def propagate(space: SearchSpace, codes: Codes, inputs: InputStatistics | None =
         codes: `[N, genes]`.
         inputs: statistics after the stem; natural images unless given.
 
+    Raises:
+        BadInputError: if the statistics of an operation or of the neurons are not known.
+
     >>> from hasnas.search_spaces.snasnet import CellSpace
     >>> space = CellSpace(Macro(timesteps=5))
     >>> field = propagate(space, np.array([[0, 0, 3, 0, 0, 0]]))
     >>> np.round(field.cells[0].rate[0, 0, 3], 2), np.round(field.cells[1].rate[0, 0, 3], 2)
     (np.float64(0.11), np.float64(0.04))
     """
+    require_field_rules(space, codes)
     statistics = inputs or InputStatistics()
     arrays, connected = cell_arrays(space, codes)
     macro = space.macro
@@ -167,9 +171,9 @@ def _neurons(value: FieldValue, threshold: float | FloatArray, macro: Macro) -> 
     return FieldValue(variance, spikes.static_share, correlation, spikes.rate), spikes.rate
 
 
-def _convolved(spikes: FieldValue, rate: FloatArray) -> FieldValue:
+def _convolved(spikes: FieldValue, rate: FloatArray, rate_per_variance: float | FloatArray = 3.0) -> FieldValue:
     """Rules 1 and 2."""
-    power = np.where(rate > 1.01 * RATE_FLOOR, rate, 0.0) / 3
+    power = np.where(rate > 1.01 * RATE_FLOOR, rate, 0.0) / rate_per_variance
     return FieldValue(
         power / (power + NORM_EPSILON), spikes.static_share, spikes.correlation, np.zeros_like(spikes.mean)
     )
@@ -341,7 +345,7 @@ class _Propagation:
         source, target = pair
         cell = self.arrays
         identity, conv = cell.identity[:, source, target], cell.conv[:, source, target]
-        average, maximum = cell.average_pool[:, source, target], cell.max_pool[:, source, target]
+        average, maximum = cell.averages[:, source, target], cell.maximises[:, source, target]
         part = arriving * identity[:, None, None]
         part[:, index, 0] += conv
         shift = mean * (identity | average | maximum)
@@ -397,7 +401,8 @@ class _Propagation:
                 continue
             threshold = np.where(conv, self.arrays.threshold[:, source, target], 1.0)
             spikes, rate = _neurons(value, threshold, self.macro)
-            output = _convolved(spikes, rate)
+            diluted = np.where(conv, self.arrays.rate_per_variance[:, source, target], 1.0)
+            output = _convolved(spikes, rate, diluted)
             self.rate[:, source, target] = np.where(conv, rate, np.nan)
             self.strength[:, index] = np.where(conv, output.variance, self.strength[:, index])
             self.share[:, index] = np.where(conv, output.static_share, self.share[:, index])

@@ -77,7 +77,7 @@ def own(**changes: Any) -> dict[str, Any]:
         ({"shared": "yes"}, "shared is 'yes'; give true or false"),
         ({"operations": ["none", "conv3x4"]}, "entry 2: unknown operation 'conv3x4'; did you mean 'conv3x3'"),
         ({"operations": ["identity"]}, "begin with 'none'"),
-        ({"operations": [own(kind="konv")]}, "entry 1: unknown kind 'konv'; did you mean 'conv'"),
+        ({"operations": [own(kind="konv")]}, "entry 1: unknown kind of operation 'konv'; did you mean 'conv'"),
         ({"operations": [own(kernel_size=4)]}, "kernel_size is 4; give an odd number from 1 to 31"),
         ({"operations": [own(kind="max_pool", threshold=1)]}, "a threshold on 'max_pool', which has no neurons"),
         ({"operations": [own(threshold=1e-9)]}, "threshold is 1e-09"),
