@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from hasnas.errors import BadInputError
-
 from hasnas.search_spaces.layers import Operation, parameter_count
 
 LARGEST_KERNEL = 31

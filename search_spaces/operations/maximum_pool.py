@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from hasnas.search_spaces.layers import MaxPool2d, Operation
+
 from .base import FieldRule, WindowOperation
 
 
