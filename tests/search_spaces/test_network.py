@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -196,3 +198,21 @@ def test_negative_inputs_are_active_and_zeros_are_not() -> None:
     assert activity["stem.conv"] == pytest.approx(24 / 64)
     assert 0 < activity["cell1.0.lif"] < 1
     assert activity["cell1.0_3.conv3x3.conv"] == pytest.approx(activity["cell1.0.lif"])
+
+
+def test_dropout_drops_a_value_of_a_sample_at_all_timesteps_or_at_none() -> None:
+    macro = replace(MACRO, dropout=0.5)
+    network = build_network(Architecture((FORWARD, FORWARD), macro).expand(), seed=0)
+    x = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 4
+    torch.manual_seed(0)
+    values = network.train().run(x)
+    before, after = values["head.flatten"], values["head.dropout"]
+    fired = before > 0
+    kept = after != 0
+    assert torch.equal(after[kept], 2 * before[kept]), "the mean stays"
+    assert float(kept[fired].double().mean()) == pytest.approx(0.5, abs=0.1)
+    several = fired.sum(0) > 1
+    assert int(several.sum()) > 20
+    share = (kept & fired).sum(0)[several] / fired.sum(0)[several]
+    assert set(share.tolist()) == {0.0, 1.0}
+    assert torch.equal(network.eval().run(x)["head.dropout"], network.run(x)["head.flatten"])

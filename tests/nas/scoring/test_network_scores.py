@@ -10,7 +10,7 @@ import torch
 
 from hasnas.errors import BadInputError
 from hasnas.nas.scoring import NETWORK_SCORES, SCORES, ScoringTask
-from hasnas.nas.scoring.forward_scores import hamming_kernel, readers, stepped_norms
+from hasnas.nas.scoring.forward_scores import NoiseSensitivity, hamming_kernel, readers, stepped_norms
 from hasnas.nas.scoring.network_scores import Synflow
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.network import build_network
@@ -116,3 +116,67 @@ def test_balance_of_one_layer_of_neurons_per_cell() -> None:
 def test_networks_need_a_batch(name: str) -> None:
     with pytest.raises(BadInputError, match="give a batch of inputs"):
         SCORES.get(name)()(ScoringTask(SPACE), np.array([CHAIN]))
+
+
+def still(codes: tuple[int, ...]) -> torch.nn.Module:
+    """The network that a score builds: weights of seed 0, batch norm by the batch, no dropout."""
+    return build_network(SpikeNASBenchSpace(replace(MACRO, dropout=0.0)).decode(codes).expand(), 0).train()
+
+
+def test_zico_of_two_halves_of_a_batch() -> None:
+    halves = []
+    for rows in (slice(0, 3), slice(3, 6)):
+        network = still(DEEP)
+        torch.nn.functional.cross_entropy(network(INPUTS[rows]), TASK.targets[rows]).backward()
+        halves.append([m.weight.grad.double() for m in network.modules() if isinstance(m, torch.nn.Conv2d)])
+    total = 0.0
+    for one, two in zip(*halves, strict=True):
+        values = torch.stack([one, two])
+        mean, spread = values.abs().mean(0), values.std(0, unbiased=False)
+        total += float(torch.log((mean / spread)[spread > 0].sum()))
+    assert SCORES.get("zico")()(TASK, np.array([DEEP])).total[0] == pytest.approx(total, rel=1e-3)
+
+
+def test_the_jacobian_score_is_of_correlations_between_samples() -> None:
+    inputs = INPUTS.clone().requires_grad_()
+    still(DEEP)(inputs).sum().backward()
+    correlation = np.corrcoef(inputs.grad.flatten(1).double().numpy())
+    eigenvalues = np.maximum(np.linalg.eigvalsh(correlation), 0) + 1e-5
+    expected = -np.sum(np.log(eigenvalues) + 1 / eigenvalues)
+    name = next(name for name in NETWORK_SCORES if "jacob" in name)
+    assert SCORES.get(name)()(TASK, np.array([DEEP])).total[0] == pytest.approx(expected, rel=1e-3)
+
+
+@torch.no_grad()
+def test_flips_are_spikes_that_noise_of_a_tenth_makes_or_takes() -> None:
+    score = NoiseSensitivity(shared=False)
+    clean, noisy = score.batches(TASK)
+    assert torch.equal(clean, INPUTS)
+    assert float((noisy - clean).std() / INPUTS.std()) == pytest.approx(0.1, rel=0.05)
+    runs = [stepped_norms(still(DEEP), len(INPUTS)).run(batch)["reduction1.lif"] for batch in (clean, noisy)]
+    flips = float((runs[0] != runs[1]).float().mean())
+    active = float(((runs[0] + runs[1]) > 0).float().mean())
+    found = score(TASK, np.array([DEEP]))
+    assert 0 < flips < 0.5
+    assert found.total[0] == pytest.approx(flips, rel=1e-6)
+    assert found.components["relative"][0] == pytest.approx(flips / active, rel=1e-6)
+
+
+@torch.no_grad()
+def test_balance_counts_a_layer_as_often_as_it_is_read() -> None:
+    codes = (2, 2, 0, 0, 3, 3)
+    values = stepped_norms(still(codes), len(INPUTS)).run(INPUTS)
+    layers = [name for name in values if name.startswith("cell") and ".lif" in name]
+    logs = [np.log(float(values[name].mean())) for name in layers for _ in range(1 + name.endswith("0.lif_t0_5"))]
+    assert len(logs) == 8
+    found = SCORES.get("measured_balance")(shared=False)(TASK, np.array([codes]))
+    assert found.total[0] == pytest.approx(-np.std(logs), rel=1e-4)
+    assert found.components["mean_rate"][0] == pytest.approx(np.exp(np.mean(logs)), rel=1e-4)
+
+
+def test_targets_are_asked_for_where_there_is_a_loss() -> None:
+    without = ScoringTask(SPACE, INPUTS, None, seed=0)
+    assert np.isfinite(SCORES.get("sahd")()(without, np.array([CHAIN])).total).all()
+    for name in ("snip", "zico"):
+        with pytest.raises(BadInputError, match="give a batch of inputs and targets"):
+            SCORES.get(name)()(without, np.array([CHAIN]))
