@@ -104,7 +104,7 @@ class _Form:
     """What a compiled loop is compiled for; the number of neurons and their constants stay open."""
 
     steps: int
-    moving: bool
+    with_membrane: bool
     repeated: bool
     threads: int
 
@@ -115,7 +115,7 @@ class _Form:
     def example(self) -> tuple[Tensor, Tensor | None, Tensor]:
         """Arguments of this form."""
         rows = torch.zeros(1 if self.repeated else self.steps, WARM_UP_NEURONS)
-        membrane = torch.zeros(WARM_UP_NEURONS) if self.moving else None
+        membrane = torch.zeros(WARM_UP_NEURONS) if self.with_membrane else None
         return rows.expand(self.steps, -1), membrane, torch.ones(5)
 
 

@@ -29,7 +29,7 @@ class Counts:
         patch_bits: patches x evaluations x input bits, per sample.
         converted: share of reads in which an array is converted.
         conversions: of columns and reference columns, per sample.
-        moving: share of values that move or are computed with.
+        active_share: share of values that are moved and computed with; all of them unless the readout is by events.
         updates: LIF updates per sample.
         inputs, outputs: values per evaluation.
         digital_operations: additions of pooling, adding and scaling, per evaluation.
@@ -44,7 +44,7 @@ class Counts:
     patch_bits: NDArray[Any]
     converted: NDArray[Any]
     conversions: NDArray[Any]
-    moving: NDArray[Any]
+    active_share: NDArray[Any]
     updates: NDArray[Any]
     inputs: NDArray[Any]
     outputs: NDArray[Any]
@@ -61,15 +61,15 @@ class Counts:
         rows = workload.fan_in / np.maximum(placement.row_blocks, 1)
         converted = any_active(rates, rows) if event else ones
         references = placement.arrays if hardware.crossbar.signed == "offset" else 0
-        moving = rates if event else ones
+        active_share = rates if event else ones
         outputs = np.where(present, workload.out_channels * workload.positions, 0)
         return Counts(
             workload, hardware, placement, circuit.converter(hardware), rates, reads,
             patch_bits=patches * workload.input_bits,
             converted=converted,
             conversions=reads * (placement.columns * placement.row_blocks + references) * converted,
-            moving=moving,
-            updates=workload.neurons * workload.evaluations * moving,
+            active_share=active_share,
+            updates=workload.neurons * workload.evaluations * active_share,
             inputs=np.where(present, workload.in_channels * workload.in_height * workload.in_width, 0),
             outputs=outputs,
             digital_operations=outputs * _additions_per_output(workload, hardware),

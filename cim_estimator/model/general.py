@@ -165,7 +165,7 @@ def _converted_inputs(counts: Counts) -> NDArray[Any]:
     """Inputs that pass a DAC per sample: real values, once for each array that they enter; spikes need none."""
     arrays = counts.placement.arrays / np.maximum(counts.placement.row_blocks, 1)
     real = counts.workload.input_bits > 1
-    return counts.reads * counts.moving * counts.workload.fan_in * arrays * real
+    return counts.reads * counts.active_share * counts.workload.fan_in * arrays * real
 
 
 def _row_cycles(counts: Counts) -> NDArray[Any]:
@@ -194,7 +194,7 @@ def _add_and_store_j(hardware: GeneralHardware, bits: int) -> float:
 def _buffered_bits(counts: Counts) -> NDArray[Any]:
     """Bits that pass a register on their way: inputs into every PE that needs them, outputs of each row of PEs."""
     workload, placement = counts.workload, counts.placement
-    taken = counts.patch_bits * counts.moving * workload.fan_in * placement.pe_columns
+    taken = counts.patch_bits * counts.active_share * workload.fan_in * placement.pe_columns
     given = workload.positions * workload.evaluations * workload.out_channels * placement.pe_rows * counts.converted
     return taken + given * circuit.accumulator_widths(counts.hardware)[2]
 
@@ -209,7 +209,7 @@ def _digital_j(counts: Counts) -> NDArray[Any]:
     """Additions of pooling, adding and scaling, as wide as the values that enter."""
     bits = np.minimum(counts.workload.input_bits, counts.hardware.precision.value_bits)
     each = circuit.adder_energy_j(counts.hardware, 1.0)
-    return counts.digital_operations * counts.workload.evaluations * counts.moving * bits * each
+    return counts.digital_operations * counts.workload.evaluations * counts.active_share * bits * each
 
 
 def _warnings(timing: Timing, hardware: GeneralHardware, reloaded: bool) -> list[str]:

@@ -93,8 +93,8 @@ def layer_time_s(counts: Counts) -> FloatArray:
     reading = counts.reads * read_time_s(hardware, shared * counts.converter.conversion_s)
     if hardware.tile.copies == "fill":
         reading = reading / np.maximum(placement.allotted // np.maximum(placement.arrays, 1), 1)
-    moving = counts.inputs * workload.input_bits * workload.evaluations * (clock_s / bus_bits(hardware))
-    crossbar = np.where(workload.on_crossbar, np.maximum(reading, moving), 0.0)
+    transfer = counts.inputs * workload.input_bits * workload.evaluations * (clock_s / bus_bits(hardware))
+    crossbar = np.where(workload.on_crossbar, np.maximum(reading, transfer), 0.0)
     neurons = np.ceil(workload.neurons / hardware.neuron.lanes)
     digital = np.ceil(counts.digital_operations / hardware.neuron.digital_lanes)
     return crossbar + (neurons + digital) * workload.evaluations * clock_s

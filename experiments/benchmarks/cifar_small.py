@@ -62,7 +62,7 @@ def main() -> None:
         seconds = time.process_time() - start
         test = evaluate(result.network(best.architecture), splits.test)
         speed, memory = settings.epochs * TRAINING / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        found = {"test": test, "validation": result.validation_accuracy, "images_per_s": speed, "cpu_s": seconds}
+        found = {"test": test, "validation": result.merit, "images_per_s": speed, "cpu_s": seconds}
         write_atomic(path, json.dumps(found) + "\n")
         print(f"seed {seed}: {found}, peak memory {memory:.2f} GiB", flush=True)
         tests.append(100 * test)

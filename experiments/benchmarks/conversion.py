@@ -40,8 +40,8 @@ def run(method: str, chosen: Architecture, seed: int, splits: Splits, arguments:
         "method": method,
         "timesteps": chosen.macro.timesteps,
         "seed": seed,
-        "before_deployment": max(record.validation_accuracy for record in result.history[: arguments.epochs]),
-        "validation": result.validation_accuracy,
+        "before_deployment": max(record.merit for record in result.history[: arguments.epochs]),
+        "validation": result.merit,
         "test": evaluate(result.network(chosen.to_json()), splits.test),
         "processor_s": seconds,
     }

@@ -112,7 +112,7 @@ def run_case(
         "seed": seed,
         "gradient_norms": dict(reversed(norms.items())),
         "widths": widths,
-        "validation": [record.validation_accuracy for record in history],
+        "validation": [record.merit for record in history],
         "loss": [record.loss for record in history],
         "test": evaluate(network, splits.test),
         "diverged": diverged,

@@ -53,9 +53,9 @@ def measure(bits: list[int], seeds: list[int], settings: RetrainSection, splits:
             for count in bits:
                 path = Path(folder) / f"{count}_{seed}"
                 own = retrain(architecture(count).to_json(), splits, settings, seed, path) if count else free
-                rows[count]["trained"].append(own.validation_accuracy)
+                rows[count]["trained"].append(own.merit)
                 rows[count]["rounded"].append(rounded(free, count, splits))
-                print(f"seed {seed}, {count or 'float'}: {own.validation_accuracy:.2%}", flush=True)
+                print(f"seed {seed}, {count or 'float'}: {own.merit:.2%}", flush=True)
     return rows
 
 

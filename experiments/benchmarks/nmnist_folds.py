@@ -88,7 +88,7 @@ def judge(
         network = result.network(tree)
         found = {
             "test": evaluate(network, splits.test),
-            "validation": result.validation_accuracy,
+            "validation": result.merit,
             "rates": measure_activity(network, splits.validation),
             "cpu_s": time.process_time() - start,
         }

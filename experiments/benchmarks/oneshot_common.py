@@ -95,7 +95,7 @@ def _train(work: tuple[Task, tuple[int, ...], int, str]) -> float:
     architecture = task.space.decode(codes)
     settings = RetrainSection(epochs=task.epochs, warmup_epochs=0.5)
     folder = Path(directory) / f"{architecture.key}-{seed}"
-    return retrain(architecture.to_json(), task.splits(), settings, seed, folder).history[-1].validation_accuracy
+    return retrain(architecture.to_json(), task.splits(), settings, seed, folder).history[-1].merit
 
 
 def stand_alone(

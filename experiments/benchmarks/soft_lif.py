@@ -55,7 +55,7 @@ def run(seed: int, arguments: argparse.Namespace, splits: Splits) -> dict[str, A
     start = time.perf_counter()
 
     def report(epoch: int, metrics: Any) -> None:
-        print(f"seed {seed} epoch {epoch}: {metrics['validation_accuracy']:.2%}", flush=True)
+        print(f"seed {seed} epoch {epoch}: {metrics['merit']:.2%}", flush=True)
 
     result = retrain(
         chosen.to_json(), splits, settings(arguments), seed, arguments.out / f"seed{seed}", report, soft_lif=soft

@@ -40,12 +40,12 @@ def _describe(problem: Any, section: type[BaseModel], root: str) -> str:
     path = [str(part) for part in problem["loc"]]
     key = ".".join(filter(None, [root, *path]))
     if problem["type"] == "extra_forbidden":
-        return f"unknown key '{key}'{nearest(path[-1], _keys_beside(section, path))}"
+        return f"unknown key '{key}'{nearest(path[-1], _sibling_keys(section, path))}"
     if problem["type"] == "missing":
         return f"'{key}' is missing; add it"
     value = _shown(problem["input"])
     if problem["type"] in ("model_type", "model_attributes_type"):
-        known = ", ".join(_keys_beside(section, [*path, ""]))
+        known = ", ".join(_sibling_keys(section, [*path, ""]))
         return f"{key} is {value}; it is a section with the keys {known}"
     reason = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if isinstance(problem["input"], Mapping):
@@ -61,7 +61,7 @@ def _plain_words(reason: str) -> str:
     return _WORDS.get(reason, reason[:1].lower() + reason[1:])
 
 
-def _keys_beside(section: type[BaseModel], path: Sequence[str]) -> list[str]:
+def _sibling_keys(section: type[BaseModel], path: Sequence[str]) -> list[str]:
     """The keys of the section that `path` ends in."""
     for part in path[:-1]:
         inner = section.model_fields[part].annotation if part in section.model_fields else None

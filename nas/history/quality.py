@@ -85,14 +85,13 @@ class Quality:
         return f"MAE {shown}" if shown and self.task == "regression" else shown
 
     def of_epoch(self, metrics: Mapping[str, float]) -> dict[str, float]:
-        """The metrics of an epoch, whose merit a training always calls `validation_accuracy`, under their own names.
+        """The metrics of an epoch, whose judgement a training always calls `merit`, under their own names.
 
-        >>> REGRESSION.of_epoch({"loss": 0.1, "validation_accuracy": -0.2})
+        >>> REGRESSION.of_epoch({"loss": 0.1, "merit": -0.2})
         {'loss': 0.1, 'validation_mean_absolute_error': 0.2}
         """
-        merit = CLASSIFICATION.validation
         return {
-            self.validation if name == merit else name: self.figure(value) if name == merit else value
+            self.validation if name == "merit" else name: self.figure(value) if name == "merit" else value
             for name, value in metrics.items()
         }
 

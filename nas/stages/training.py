@@ -190,7 +190,7 @@ def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outc
     network = SpikingNetwork(architecture.expand())
     metrics = {
         **_on_device(context, architecture, result),
-        quality.validation: quality.figure(result.validation_accuracy),
+        quality.validation: quality.figure(result.merit),
         quality.test: quality.figure(result.test_accuracy),
         "best_epoch": float(result.best_epoch),
         **rate_metrics(network, result.activity),

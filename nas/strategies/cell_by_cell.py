@@ -82,7 +82,7 @@ class CellByCell:
                 self._left -= len(children)
                 return children
             self._left = 0
-        return self._stranger()
+        return self._unseen()
 
     def _begin_phase(self) -> None:
         """Hold the best candidate so far and free the next cell."""
@@ -134,7 +134,7 @@ class CellByCell:
         litter[np.arange(size), changed] = (litter[np.arange(size), changed] + shift) % sizes[changed]
         return litter
 
-    def _stranger(self) -> list[CodesOfOne]:
+    def _unseen(self) -> list[CodesOfOne]:
         """A random member that was not proposed, if there is one left."""
         while drawn := self._random_members.ask(1):
             if drawn[0] not in self._proposed:

@@ -42,23 +42,23 @@ def rank_gaussian(values: ArrayLike) -> FloatArray:
 
 
 def tridiagonal(symmetric: FloatArray, vector: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """A symmetric matrix turned until only its diagonal and the one beside it are left, a vector turned likewise.
+    """Reduce a symmetric matrix to tridiagonal form by an orthogonal map, and apply the same map to a vector.
 
-    The turned matrix plus a multiple of the identity is solved in linear time; that makes a grid of noises cheap.
+    The reduced matrix plus a multiple of the identity is solved in linear time; that makes a grid of noises cheap.
 
     Returns:
-        Diagonal `[n]`, the diagonal beside it `[n - 1]`, the turned vector `[n]`.
+        Diagonal `[n]`, off-diagonal `[n - 1]`, the mapped vector `[n]`.
 
-    >>> diagonal, beside, turned = tridiagonal(np.diag([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 2.0]))
-    >>> float(diagonal.sum()), float(np.linalg.norm(turned))
+    >>> diagonal, off_diagonal, mapped = tridiagonal(np.diag([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 2.0]))
+    >>> float(diagonal.sum()), float(np.linalg.norm(mapped))
     (6.0, 3.0)
     """
     if len(vector) < 3:
         return np.diag(symmetric).copy(), np.diag(symmetric, 1).copy(), vector
-    reflectors, diagonal, beside, factors, _ = lapack.dsytrd(symmetric, lower=1, lwork=64 * len(vector))
+    reflectors, diagonal, off_diagonal, factors, _ = lapack.dsytrd(symmetric, lower=1, lwork=64 * len(vector))
     below = np.asfortranarray(reflectors[1:, :-1])
-    turned, _, _ = lapack.dormqr("L", "T", below, factors, vector[1:, None], lwork=64)
-    return diagonal, beside, np.concatenate([vector[:1], turned[:, 0]])
+    mapped, _, _ = lapack.dormqr("L", "T", below, factors, vector[1:, None], lwork=64)
+    return diagonal, off_diagonal, np.concatenate([vector[:1], mapped[:, 0]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +93,9 @@ class GaussianProcess:
         centred, count = targets - targets.mean(), len(targets)
         best = (-np.inf, 1.0, 0.1)
         for lengthscale in LENGTHSCALES:
-            diagonal, beside, rotated = tridiagonal(matern_3_2(told, lengthscale * np.sqrt(dimensions)), centred)
+            diagonal, off_diagonal, rotated = tridiagonal(matern_3_2(told, lengthscale * np.sqrt(dimensions)), centred)
             for noise in NOISES:
-                pivots, _, solved, _ = lapack.dptsv(diagonal + noise, beside, rotated)
+                pivots, _, solved, _ = lapack.dptsv(diagonal + noise, off_diagonal, rotated)
                 variance = max(float(rotated @ solved) / count, 1e-12)
                 likelihood = -0.5 * (count * np.log(variance) + np.log(pivots).sum())
                 prior = np.log(lengthscale / PRIOR_LENGTHSCALE) ** 2 + np.log(noise / PRIOR_NOISE) ** 2

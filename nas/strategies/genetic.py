@@ -58,7 +58,7 @@ class PymooGenetic:
         """See `Strategy.ask`."""
         children = self._children(count)
         self._new.proposed.update(children)
-        return children + self._strangers(count - len(children))
+        return children + self._unseen(count - len(children))
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
         """See `Strategy.tell`."""
@@ -79,11 +79,11 @@ class PymooGenetic:
             return []
         self._algorithm.n_offsprings = count
         bred = self._algorithm.ask()
-        # A mating that brings nothing new would end the algorithm; strangers may give it new parents.
+        # A mating that brings nothing new would end the algorithm; unseen members may give it new parents.
         self._algorithm.termination.force_termination = False
         return [tuple(int(code) for code in row) for row in bred.get("X")] if bred is not None else []
 
-    def _strangers(self, count: int) -> list[CodesOfOne]:
+    def _unseen(self, count: int) -> list[CodesOfOne]:
         """Random members that were not proposed, fewer if there are none left."""
         found: list[CodesOfOne] = []
         while len(found) < count and (drawn := self._random_members.ask(1)):

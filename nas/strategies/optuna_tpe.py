@@ -54,7 +54,7 @@ class OptunaTPE:
         young = len(self._proposed) < self.problem.settings.population or len(self._study.trials) < 2
         found: list[CodesOfOne] = []
         while len(found) < count:
-            candidate = (None if young else self._sampled()) or self._stranger()
+            candidate = (None if young else self._sampled()) or self._unseen()
             if candidate is None:
                 break
             self._proposed.add(candidate)
@@ -82,7 +82,7 @@ class OptunaTPE:
         self._patience = max(self._patience // 2, 1)
         return None
 
-    def _stranger(self) -> CodesOfOne | None:
+    def _unseen(self) -> CodesOfOne | None:
         """A random member that was not proposed, or None if there is none left."""
         while drawn := self._random_members.ask(1):
             if drawn[0] not in self._proposed:

@@ -34,7 +34,7 @@ class PredictorSearch:
     """Proposes first a few candidates by training-free score and at random, then by a Gaussian process.
 
     Small spaces are enumerated. In larger ones every proposal comes from a new pool: mutants and children of the best
-    told candidates, and strangers drawn at random. Candidates that differ only in node numbers or identities are
+    told candidates, and members drawn at random. Candidates that differ only in node numbers or identities are
     proposed once, as long as there are others.
 
     Args:
@@ -154,7 +154,7 @@ class PredictorSearch:
         return np.array(rows, np.int64)
 
     def _guided(self, pool: _Pool, count: int) -> NDArray[np.int64]:
-        """Greedy batch: after each choice the process believes its own prediction for it."""
+        """Greedy batch: after each choice its predicted value is taken as observed."""
         codes = np.array([codes for codes, (value, _) in self._told.items() if np.isfinite(value)], np.int16)
         values = np.array([value for value, _ in self._told.values() if np.isfinite(value)])
         told = self._features(codes)
@@ -267,7 +267,7 @@ class _Improvement:
         ahead = (mean - self.incumbent) / deviation
         return deviation * (ahead * norm.cdf(ahead) + norm.pdf(ahead))
 
-    def believe(self, row: int, mean: float) -> None:
+    def assume(self, row: int, mean: float) -> None:
         """Raise the incumbent to a chosen candidate's predicted value."""
         self.incumbent = max(self.incumbent, mean)
 
@@ -310,7 +310,7 @@ class _HypervolumeImprovement:
             gain += (widths * np.maximum(errors - error[:, None], 0.0)).sum(axis=1)
         return gain / len(QUANTILES) * self.fits[rows]
 
-    def believe(self, row: int, mean: float) -> None:
+    def assume(self, row: int, mean: float) -> None:
         """Add a chosen candidate's predicted point to the front."""
         self._points.append((float(self.prices[row]), float(self.scale.error_of(np.array(mean)))))
 
@@ -326,7 +326,7 @@ def _greedy(
     rows: NDArray[np.int64],
     count: int,
 ) -> NDArray[np.int64]:
-    """Positions chosen one after the other; each choice is believed at its mean, which narrows the others."""
+    """Positions chosen one after the other; each is taken as observed at its mean, which narrows the others."""
     covariance = covariance.copy()
     free = np.ones(len(mean), bool)
     chosen: list[int] = []
@@ -337,7 +337,7 @@ def _greedy(
         best = int(np.argmax(merit))
         chosen.append(best)
         free[best] = False
-        gain.believe(int(rows[best]), float(mean[best]))
+        gain.assume(int(rows[best]), float(mean[best]))
         column = covariance[:, best].copy()
         covariance -= np.outer(column, column) / (column[best] + noise)
     return np.array(chosen, np.int64)

@@ -81,13 +81,13 @@ class SupernetPruning:
 
     def _next(self) -> CodesOfOne | None:
         if not self._proposed:  # nothing is removed from an empty region
-            return self._stranger()
+            return self._unseen()
         while self._removed < self._due() and self._remove():
             pass
         while (candidate := self._member()) is None:
             if not self._remove():
                 self._begin_pass()
-                return self._stranger()
+                return self._unseen()
         return candidate
 
     def _due(self) -> int:
@@ -170,7 +170,7 @@ class SupernetPruning:
         counts, sums = holds.sum(axis=0), (holds * centred[:, None, None]).sum(axis=0)
         return sums / (counts + PRIOR) + sums / (len(codes) - counts + PRIOR)
 
-    def _stranger(self) -> CodesOfOne | None:
+    def _unseen(self) -> CodesOfOne | None:
         """A random member that was not proposed, or None if there is none left."""
         while drawn := self._random_members.ask(1):
             if drawn[0] not in self._proposed:

@@ -48,14 +48,14 @@ class EpochRecord:
     Args:
         epoch: number of the epoch, from 1.
         loss: mean over the batches.
-        validation_accuracy: share of validation samples that are right after it; for regression minus the mean absolute
-            error.
+        merit: what it is judged by, more being better: the share of validation samples that are right after it; for
+            regression minus their mean absolute error.
         learning_rate: step size of its last step.
     """
 
     epoch: int
     loss: float
-    validation_accuracy: float
+    merit: float
     learning_rate: float
 
     def metrics(self) -> dict[str, float]:

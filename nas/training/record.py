@@ -36,7 +36,7 @@ class StoredTraining:
         identity: what a stored state must agree with; plain data, kept in the file.
         path: the file, which holds everything: weights, the best ones, the optimizer's memory and the history.
         history: one record for each epoch that was finished.
-        best: parameters and buffers after the epoch with the highest validation accuracy.
+        best: parameters and buffers after the epoch with the largest merit on validation samples.
         best_epoch: number of that epoch, from 1, the later of equals; 0 before the first.
     """
 
@@ -64,7 +64,10 @@ class StoredTraining:
                     f"{self.path} belongs to a training with another {name}; use another directory or delete this one"
                 )
         load_tensors(self.network, without_prefix(MODEL, tensors), str(self.path))
-        self.history = [EpochRecord(**record) for record in meta["history"]]
+        try:
+            self.history = [EpochRecord(**record) for record in meta["history"]]
+        except TypeError as error:
+            raise BadInputError(f"{self.path} is of another version of hasnas ({error}); delete it") from error
         self.best, self.best_epoch = without_prefix(BEST, tensors), meta["best_epoch"]
         self._restored = tensors
 
@@ -112,7 +115,7 @@ class StoredTraining:
     def _add(self, record: EpochRecord, loop: TrainingLoop) -> None:
         """Note an epoch and store everything; the best state travels along, so that one file is the whole truth."""
         self.history.append(record)
-        if not self.best_epoch or record.validation_accuracy >= self.best_record().validation_accuracy:
+        if not self.best_epoch or record.merit >= self.best_record().merit:
             self.best, self.best_epoch = _copied(loop.judged_state()), len(self.history)
         if process_number(self.settings):
             return

@@ -41,15 +41,15 @@ class RetrainResult:
     Args:
         state_dict: parameters and buffers after the best epoch.
         history: one record for each epoch.
-        best_epoch: the epoch with the highest validation accuracy, from 1; the later of equals.
-        validation_accuracy: that accuracy.
+        best_epoch: the epoch with the largest merit on validation samples, from 1; the later of equals.
+        merit: that merit, see `EpochRecord`.
         checkpoint: the file that holds `state_dict`.
     """
 
     state_dict: dict[str, Tensor]
     history: tuple[EpochRecord, ...]
     best_epoch: int
-    validation_accuracy: float
+    merit: float
     checkpoint: Path
 
     def network(self, architecture: Mapping[str, Any]) -> SpikingNetwork:
@@ -109,13 +109,13 @@ def retrain(
 
 def _result(training: StoredTraining, path: Path, splits: Splits, tuned: TunedWidths | None) -> RetrainResult:
     """Store the best state by itself and hand it over."""
-    epoch, accuracy = training.best_epoch, training.best_record().validation_accuracy
-    meta = {**training.identity, "epoch": epoch, "validation_accuracy": accuracy}
+    epoch, merit = training.best_epoch, training.best_record().merit
+    meta = {**training.identity, "epoch": epoch, "merit": merit}
     if tuned is not None:
         meta["surrogate_widths"] = tuned.widths
     if not process_number(training.settings):
         save_checkpoint(path, training.best, {**meta, "normalisation": asdict(splits.normalisation)})
-    return RetrainResult(training.best, tuple(training.history), epoch, accuracy, path)
+    return RetrainResult(training.best, tuple(training.history), epoch, merit, path)
 
 
 def _pass_on(progress: Progress | None, epoch: int, metrics: Mapping[str, float], done: int) -> None:
@@ -176,7 +176,7 @@ class RetrainOutcome:
     """What a training gave, as plain data.
 
     Args:
-        validation_accuracy: of the best epoch.
+        merit: of the best epoch, see `EpochRecord`.
         test_accuracy: of the same weights, on samples that decided nothing.
         best_epoch: number of that epoch, from 1.
         activity: `measure_activity` on the validation split.
@@ -184,7 +184,7 @@ class RetrainOutcome:
         checkpoint: file with the weights.
     """
 
-    validation_accuracy: float
+    merit: float
     test_accuracy: float
     best_epoch: int
     activity: dict[str, float]
@@ -209,7 +209,7 @@ def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> Ret
     activity = measure_activity(network, splits.validation)
     write_atomic(directory / ACTIVITY_FILE, json.dumps(activity, indent=1) + "\n")
     return RetrainOutcome(
-        result.validation_accuracy,
+        result.merit,
         evaluate(network, splits.test),
         result.best_epoch,
         activity,

@@ -182,7 +182,7 @@ def retrain(
 ) -> RetrainResult:
     """Train an architecture as a network of rates, and hand over the spiking network of the same weights.
 
-    Epochs are judged, and the best is chosen, by the rate network; the result's validation accuracy is that of the
+    Epochs are judged, and the best is chosen, by the rate network; the result's merit is that of the
     spiking network at the architecture's timesteps.
 
     Args:

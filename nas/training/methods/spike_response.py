@@ -225,7 +225,7 @@ def retrain(
     """Train an architecture from freshly drawn weights, with credit through spike responses.
 
     With the membrane response the trained network is the deployed one. With alpha kernels the epochs are judged with
-    these kernels, and the result's validation accuracy is that of the graph's own neurons, which differ.
+    these kernels, and the result's merit is that of the graph's own neurons, which differ.
 
     Args:
         architecture: its JSON form; without feedback, of LIF or IF neurons.
@@ -246,9 +246,9 @@ def retrain(
         network = spike_response_network(Architecture.from_json(architecture).expand(), chosen)
     start_weights(network, seed)
     stage = run_stage("spike_response", network, job, {"spike_response": asdict(chosen)})
-    accuracy = stage.best.validation_accuracy
+    merit = stage.best.merit
     if chosen.response != "membrane":
         deployed = job.network()
         load_tensors(deployed, stage.state, "the network of spike responses")
-        accuracy = evaluate(deployed, splits.validation)
-    return finish(job, stage.state, stage.history, (stage.best.epoch, accuracy))
+        merit = evaluate(deployed, splits.validation)
+    return finish(job, stage.state, stage.history, (stage.best.epoch, merit))

@@ -61,7 +61,7 @@ class Stage:
     """A finished stage.
 
     Args:
-        state: parameters and buffers after the epoch with the highest validation accuracy.
+        state: parameters and buffers after the epoch with the largest merit on validation samples.
         history: its epochs, numbered on from those of the stages before.
         best: the record of that epoch, the later of equals.
     """
@@ -110,10 +110,10 @@ def finish(
         job: what was asked for.
         state: of the spiking network.
         history: of all stages.
-        best: number of the chosen epoch, and the validation accuracy of the spiking network.
+        best: number of the chosen epoch, and the merit of the spiking network on validation samples.
     """
     path = job.directory / BEST_FILE
-    chosen = {"epoch": best[0], "validation_accuracy": best[1]}
+    chosen = {"epoch": best[0], "merit": best[1]}
     meta = {**job.identity(), **chosen, "normalisation": asdict(job.splits.normalisation)}
     save_checkpoint(path, state, meta)
     return RetrainResult(state, history, best[0], best[1], path)

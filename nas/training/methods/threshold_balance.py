@@ -227,8 +227,8 @@ def retrain(
     load_tensors(spiking, first.state, "the network of rectified linear units")
     balance_thresholds(spiking, _calibration(splits.train, chosen, seed), chosen)
     if not chosen.fine_tuning_epochs:
-        accuracy = evaluate(spiking, splits.validation)
-        return finish(job, _state(spiking), first.history, (first.best.epoch, accuracy))
+        merit = evaluate(spiking, splits.validation)
+        return finish(job, _state(spiking), first.history, (first.best.epoch, merit))
     rate = settings.learning_rate * chosen.fine_tuning_rate
     tuning = settings.with_changes({"epochs": chosen.fine_tuning_epochs, "learning_rate": rate})
     inputs, targets = next(batches(splits.train, settings.batch_size))
@@ -236,7 +236,7 @@ def retrain(
     method = {"threshold_balance": asdict(chosen)}
     second = run_stage("fine_tuning", spiking, replace(job, settings=tuning), method, len(first.history))
     history = first.history + second.history
-    return finish(job, second.state, history, (second.best.epoch, second.best.validation_accuracy))
+    return finish(job, second.state, history, (second.best.epoch, second.best.merit))
 
 
 def _calibration(train: Split, settings: ThresholdBalanceSettings, seed: int) -> Tensor:

@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "config.yaml").write_text(dump_config(load_config(directory / "config.yaml")))
     settings = RetrainSection(epochs=1, batch_size=256)
     outcome = run_retrain_task(RetrainTask(ARCHITECTURE.to_json(), "digits", None, 0.3, 0, settings, 0, str(folder)))
-    metrics = {"validation_accuracy": outcome.validation_accuracy, "test_accuracy": outcome.test_accuracy}
+    metrics = {"validation_accuracy": outcome.merit, "test_accuracy": outcome.test_accuracy}
     best = Trial(1, "retrain", ARCHITECTURE.key, (0,), ARCHITECTURE.to_json(), 0, "done", metrics)
     over = Trial(0, "retrain", "other", (1,), {}, 0, "infeasible", {"validation_accuracy": 1.0}, verdict={"area": 2.0})
     with Ledger(directory / "ledger.jsonl") as ledger:

@@ -40,6 +40,6 @@ def test_the_best_merit_is_a_perfect_figure(quality: Quality):
 def test_the_ledger_of_a_classification_keeps_its_names():
     names = CLASSIFICATION.validation, CLASSIFICATION.test, CLASSIFICATION.device
     assert names == ("validation_accuracy", "test_accuracy", "device_accuracy")
-    epoch = {"loss": 0.5, "validation_accuracy": 0.9}
-    assert CLASSIFICATION.of_epoch(epoch) == epoch
+    epoch = {"loss": 0.5, "merit": 0.9}
+    assert CLASSIFICATION.of_epoch(epoch) == {"loss": 0.5, "validation_accuracy": 0.9}
     assert REGRESSION.of_epoch(epoch) == {"loss": 0.5, "validation_mean_absolute_error": -0.9}

@@ -83,7 +83,7 @@ def test_the_default_recipe_is_the_plain_loop(architecture, few: Splits, tmp_pat
             accuracies.append(evaluate(network, few.validation))
             if accuracies[-1] == max(accuracies):
                 best = {name: value.clone() for name, value in network.state_dict().items()}
-    assert [record.validation_accuracy for record in result.history] == accuracies
+    assert [record.merit for record in result.history] == accuracies
     assert all(torch.equal(value, best[name]) for name, value in result.state_dict.items())
     assert load_checkpoint(tmp_path / "last.safetensors")[1]["settings"].keys() == {
         "epochs",
@@ -106,7 +106,7 @@ def test_with_everything_on_an_interrupted_training_ends_like_an_undisturbed_one
     assert_equal(retrain(architecture, few, EVERYTHING, 3, tmp_path / "parts"), undisturbed)
     widths = load_checkpoint(undisturbed.checkpoint)[1]["surrogate_widths"]
     assert len(set(widths.values())) > 1
-    assert evaluate(undisturbed.network(architecture), few.validation) == undisturbed.validation_accuracy
+    assert evaluate(undisturbed.network(architecture), few.validation) == undisturbed.merit
 
 
 def test_recomputing_changes_no_bit_of_a_training(architecture, few: Splits, tmp_path: Path):
@@ -158,7 +158,7 @@ def test_the_average_is_validated_and_returned(architecture, few: Splits, tmp_pa
     assert not torch.equal(tensors[f"model.{name}"], tensors[f"average.{name}"])
     if result.best_epoch == 2:
         assert torch.equal(result.state_dict[name], tensors[f"average.{name}"])
-    assert evaluate(result.network(architecture), few.validation) == result.validation_accuracy
+    assert evaluate(result.network(architecture), few.validation) == result.merit
 
 
 def test_a_rate_penalty_lowers_the_rates(architecture, few: Splits, tmp_path: Path):
@@ -232,7 +232,7 @@ def test_regression_learns_and_is_judged_by_its_error(loss: str, sums: Splits, t
     targets = sums.validation.targets
     with torch.no_grad():
         error = float((network(sums.validation.inputs) - targets).abs().mean())
-    assert result.validation_accuracy == pytest.approx(-error, rel=1e-5)
+    assert result.merit == pytest.approx(-error, rel=1e-5)
     assert error < 0.8 * float(targets.abs().mean())
     mixing = settings.with_changes({"augmentation": AugmentationSection(mixup=0.1)})
     with pytest.raises(BadInputError, match="mix classes"):

@@ -12,7 +12,7 @@ from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.errors import BadInputError
 from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits
-from hasnas.nas.history.checkpoint import load_checkpoint
+from hasnas.nas.history.checkpoint import load_checkpoint, save_checkpoint
 from hasnas.nas.imperfect_chips import evaluate_on_chips
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.folders import read_activity, retrain_directory
@@ -85,11 +85,11 @@ def test_the_caller_hears_and_sees_nothing(architecture, few: Splits, tmp_path: 
 
 def test_the_best_epoch_is_returned(architecture, few: Splits, tmp_path: Path):
     result = retrain(architecture, few, SETTINGS, 0, tmp_path)
-    accuracies = [record.validation_accuracy for record in result.history]
-    assert result.validation_accuracy == max(accuracies)
+    accuracies = [record.merit for record in result.history]
+    assert result.merit == max(accuracies)
     assert accuracies[result.best_epoch - 1] == max(accuracies)
     network = result.network(architecture)
-    assert evaluate(network, few.validation) == result.validation_accuracy
+    assert evaluate(network, few.validation) == result.merit
     tensors, meta = load_checkpoint(result.checkpoint)
     assert meta["architecture"] == architecture
     assert all(torch.equal(tensors[name], value) for name, value in network.state_dict().items())
@@ -100,7 +100,7 @@ def test_small_cells_learn_digits(digits: Splits, tmp_path: Path):
     macro = Macro((1, 8, 8), classes=10, timesteps=2, channels=8, hidden=0, votes=5, dropout=0.0)
     architecture = Architecture((cell, cell), macro).to_json()
     result = retrain(architecture, digits, SETTINGS.with_changes({"epochs": 5, "learning_rate": 0.01}), 0, tmp_path)
-    assert result.validation_accuracy > 0.9
+    assert result.merit > 0.9
 
 
 @pytest.mark.parametrize("epochs, seed, named", [(9, 0, "settings"), (4, 1, "seed")])
@@ -109,6 +109,16 @@ def test_a_directory_of_another_training_is_refused(epochs, seed, named, archite
         retrain(architecture, few, SETTINGS, 0, tmp_path, stop_after(1))
     with pytest.raises(BadInputError, match=f"another {named}"):
         retrain(architecture, few, SETTINGS.with_changes({"epochs": epochs}), seed, tmp_path)
+
+
+def test_a_state_of_another_version_is_refused(architecture, few: Splits, tmp_path: Path):
+    with pytest.raises(StoppedError):
+        retrain(architecture, few, SETTINGS, 0, tmp_path, stop_after(1))
+    tensors, meta = load_checkpoint(tmp_path / "last.safetensors")
+    meta["history"][0]["validation_accuracy"] = meta["history"][0].pop("merit")
+    save_checkpoint(tmp_path / "last.safetensors", tensors, meta)
+    with pytest.raises(BadInputError, match=r"last.safetensors is of another version of hasnas .*; delete it"):
+        retrain(architecture, few, SETTINGS, 0, tmp_path)
 
 
 def test_nan_in_the_data_is_named_and_the_last_good_state_is_kept(architecture, few: Splits, tmp_path: Path):
@@ -138,12 +148,12 @@ def test_membranes_of_few_bits_train_and_are_deployed_as_trained(neuron: str, ar
     some = replace(digits, train=digits.train.take(torch.arange(600)))
     result = retrain(chosen, some, settings, 0, tmp_path / "first")
     assert_equal(result, retrain(chosen, some, settings, 0, tmp_path / "second"))
-    assert result.validation_accuracy > 0.2
+    assert result.merit > 0.2
     assert result.history[-1].loss < result.history[0].loss
     network = result.network(chosen)
-    assert evaluate(network, some.validation) == result.validation_accuracy
+    assert evaluate(network, some.validation) == result.merit
     perfect = evaluate_on_chips(network, some.validation, NonidealSpec(), chips=1, seed=0)
-    assert perfect.mean == pytest.approx(result.validation_accuracy, abs=0.01)
+    assert perfect.mean == pytest.approx(result.merit, abs=0.01)
     assert result.history != retrain(architecture, some, settings, 0, tmp_path / "float").history
 
 

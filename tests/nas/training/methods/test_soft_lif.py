@@ -97,7 +97,7 @@ def test_training_hands_over_the_spiking_network(build, few, tmp_path):
     chosen, seen = build().to_json(), []
     result = retrain(chosen, few, SETTINGS, 0, tmp_path, lambda epoch, _: seen.append(epoch))
     assert seen == [1, 2]
-    assert result.validation_accuracy == evaluate(result.network(chosen), few.validation)
+    assert result.merit == evaluate(result.network(chosen), few.validation)
     again = retrain(chosen, few, SETTINGS, 0, tmp_path)
     assert all(torch.equal(again.state_dict[name], value) for name, value in result.state_dict.items())
     with pytest.raises(BadInputError, match="another method"):

@@ -135,4 +135,4 @@ def test_training_learns_and_hands_over_the_graphs_network(build, few, tmp_path,
     trained = RetrainSection(epochs=3, batch_size=16)
     result = retrain(chosen, few, trained, 0, tmp_path, spike_response=how)
     assert result.history[-1].loss < result.history[0].loss
-    assert result.validation_accuracy == evaluate(result.network(chosen), few.validation)
+    assert result.merit == evaluate(result.network(chosen), few.validation)

@@ -114,7 +114,7 @@ def test_route_from_units_to_spikes(build, few, tmp_path):
     assert seen == [1, 2, 3]
     assert [record.epoch for record in result.history] == [1, 2, 3]
     assert result.best_epoch == 3
-    assert result.validation_accuracy == evaluate(result.network(chosen), few.validation)
+    assert result.merit == evaluate(result.network(chosen), few.validation)
     again = run()
     assert all(torch.equal(again.state_dict[name], value) for name, value in result.state_dict.items())
 
@@ -124,4 +124,4 @@ def test_without_fine_tuning_the_converted_network(build, few, tmp_path):
     settings = ThresholdBalanceSettings(calibration_samples=32, fine_tuning_epochs=0)
     result = retrain(chosen, few, SETTINGS, 0, tmp_path, threshold_balance=settings)
     assert len(result.history) == 2
-    assert result.validation_accuracy == evaluate(result.network(chosen), few.validation)
+    assert result.merit == evaluate(result.network(chosen), few.validation)
