@@ -74,9 +74,9 @@ def test_neurons_fire_after_balancing_a_quiet_network(build):
         for name, parameter in network.named_parameters():
             if name.endswith("norm.weight") or name.endswith("norm_in.weight"):
                 parameter.mul_(1e-3)
-    assert max(rate for name, rate in network.eval().activity(sample()).items() if "lif" in name) == 0
+    assert max(rate for name, rate in network.eval().activity(sample()).items() if name.endswith("lif")) == 0
     balance_thresholds(network, sample(), ThresholdBalanceSettings())
-    rates = {name: rate for name, rate in network.activity(sample()).items() if "lif" in name}
+    rates = {name: rate for name, rate in network.activity(sample()).items() if name.endswith("lif")}
     assert min(rates.values()) > 0
 
 
