@@ -180,3 +180,13 @@ def test_unknown_hardware_names_the_nearest():
 def test_parts_are_listed():
     assert {"neurosim-rram", "intel-22nm"} <= set(part_names("device"))
     assert part_names("interconnect") == ["htree", "mesh"]
+
+
+def test_an_array_may_be_as_narrow_as_one_weight_and_one_converter():
+    # A weight of 8 bits takes four cells of 2.
+    narrow = load_hardware("rram-22nm", {"crossbar.columns": "4", "crossbar.columns_per_adc": "4"})
+    assert (narrow.crossbar.columns, narrow.crossbar.columns_per_adc) == (4, 4)
+    with pytest.raises(BadInputError, match=r"takes 4 cells, more than crossbar\.columns \(3\)"):
+        load_hardware("rram-22nm", {"crossbar.columns": "3", "crossbar.columns_per_adc": "3"})
+    with pytest.raises(BadInputError, match=r"columns_per_adc \(5\) exceeds crossbar\.columns \(4\)"):
+        load_hardware("rram-22nm", {"crossbar.columns": "4", "crossbar.columns_per_adc": "5"})

@@ -50,6 +50,27 @@ def test_cells_wordlines_and_bitlines() -> None:
     assert parts("energy_j")["crossbar"] == pytest.approx(expected, rel=1e-9)
 
 
+def test_one_block_of_rows_carries_the_whole_current() -> None:
+    """100 x 32 weights lie on one array; a fixed converter's column heats by V^2 G."""
+    fixed = {"adc__kind": "fixed", "adc__fixed_energy_j": "1 pJ", "adc__fixed_conversion_s": "4 ns"}
+    layer = LayerSpec("conv", 100, 32, in_size=4)
+    levels = np.linspace(1 / (6000 * 150), 1 / 6000, 4)
+    cell_s = float(np.mean(1 / (1 / levels + 1500)))
+    dense, half = (parts("energy_j", layer, rate, **fixed)["crossbar"] for rate in (1.0, 0.5))
+    wordline_j = 128 * (12 * F * 2e-10 + 3.8e-4 / 1500 * 1.4298e-9) * SUPPLY_V**2
+    # 50 fewer rows carry no current into 128 columns and are not driven, in each of 8 turns.
+    assert dense - half == pytest.approx(READS * 50 * (128 * cell_s * 0.5**2 * 4e-9 + 8 * wordline_j), rel=1e-9)
+
+
+def test_a_converter_of_the_inputs_takes_values_once_for_each_array() -> None:
+    dac = {"dac__bits": "4", "dac__energy_j": "100 fJ", "dac__area_m2": "50 um2"}
+    one, two = (LayerSpec("conv", 100, out, in_size=4, input_bits=8) for out in (32, 64))
+    # Values of 8 bits in two turns of 4.
+    assert parts("energy_j", one, **dac)["dac"] == pytest.approx(READS * 2 * 100 * 100e-15, rel=1e-9)
+    assert parts("energy_j", two, **dac)["dac"] == pytest.approx(2 * READS * 2 * 100 * 100e-15, rel=1e-9)
+    assert parts("area_m2", one, **dac)["dac"] == pytest.approx(16 * 128 * 50e-12, rel=1e-9)
+
+
 def test_conversions_and_their_switches() -> None:
     adc_j = 1.7e-6 * 31 * 1e-9 + (32 + 5) * (INVERTER_J + NAND_J) * 0.05
     energy = parts("energy_j")
