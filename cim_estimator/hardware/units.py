@@ -83,34 +83,41 @@ def parse_quantity(text: str | float | int, unit: str) -> float:
     return _scaled(number, given_exponent - exponent, given_multiplier / multiplier)
 
 
-def format_quantity(value: float, unit: str, digits: int = 4) -> str:
+def format_quantity(value: float, unit: str, digits: int | None = 4) -> str:
     """Write an SI value with the prefix that reads best.
 
     Args:
         value: in `unit`.
         unit: `"J"`, `"s"`, `"m2"`, `"bit"`, `"W"`, `"Hz"` ...; areas are written in mm2 or um2.
-        digits: significant digits.
+        digits: significant digits; None for all, so that `parse_quantity` reads the same number back.
 
     >>> format_quantity(2.3e-6, "J")
     '2.3 uJ'
     >>> format_quantity(8.42553e-6, "m2")
     '8.426 mm2'
-    >>> format_quantity(0, "s")
-    '0 s'
+    >>> format_quantity(0, "s"), format_quantity(1.23456789e-6, "s", digits=None)
+    ('0 s', '1.23456789 us')
     """
     number = float(value)
     if unit == "1":
-        return f"{number:.{digits}g}"
+        return repr(number) if digits is None else f"{number:.{digits}g}"
     if number == 0 or not math.isfinite(number):
         return f"{number:g} {unit}"
     if unit == "m2":
         exponent, shown = (6, "mm2") if abs(number) >= 1e-9 else (12, "um2")
-        return f"{_scaled(repr(number), exponent, 1.0):.{digits}g} {shown}"
+        return f"{_shown(number, exponent, digits)} {shown}"
     smallest = 0 if unit == "bit" else -15
     for exponent, prefix in _SHOWN_PREFIXES.items():
         if abs(number) >= 10.0**exponent or exponent == smallest:
-            return f"{_scaled(repr(number), -exponent, 1.0):.{digits}g} {prefix}{unit}"
+            return f"{_shown(number, -exponent, digits)} {prefix}{unit}"
     raise AssertionError("unreachable: the last prefix always matches")
+
+
+def _shown(number: float, exponent: int, digits: int | None) -> str:
+    """The number times a power of ten."""
+    if digits is None:
+        return f"{Decimal(repr(number)).scaleb(exponent).normalize():f}"
+    return f"{_scaled(repr(number), exponent, 1.0):.{digits}g}"
 
 
 def _expected(unit: str) -> str:

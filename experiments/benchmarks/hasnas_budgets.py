@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from hasnas.cim_estimator import Activity, load_hardware
 from hasnas.nas.budget.budget import Budget
+from hasnas.nas.budget.costs import cost_of
 from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
 from hasnas.search_spaces import Macro
@@ -30,6 +31,7 @@ from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import SPACES, Codes, all_codes, radices, sample, space_size
 
+BUDGET = Budget({cost_of(field).name: limit for field, limit in LIMITS.items()})
 MACRO = Macro(channels=128, final_pool=16, hidden=1024, votes=10)
 HEAD_WEIGHTS = 500_000
 CHIPS = tuple(
@@ -72,7 +74,7 @@ class Search:
         canonical, connected = self.space.canonical(drawn)
         distinct = np.unique(canonical[connected], axis=0)
         self.priced += len(distinct)
-        kept = distinct[Budget(**LIMITS).check(self.pricer.costs(distinct)).feasible] if len(distinct) else distinct
+        kept = distinct[BUDGET.check(self.pricer.costs(distinct)).feasible] if len(distinct) else distinct
         self.feasible += len(kept)
         return kept
 
@@ -136,7 +138,7 @@ def main() -> None:
                 continue
             codes, scores = found
             pick = tuple(codes[0].tolist())
-            costs = {field: float(values[0]) for field, values in pricer.costs(codes[:1]).items()}
+            costs = pricer.costs(codes[:1]).row(0)
             head = head_weights(space, pick)
             fits = head <= HEAD_WEIGHTS and all(costs[field] <= limit for field, limit in LIMITS.items())
             print(

@@ -40,7 +40,8 @@ def problem(seed: int = 0, feedback: bool = True, nodes: int = 4, parameters: fl
     """A space of which few members keep to the limit on parameters."""
     space = SNASNetSpace(MACRO, feedback=feedback, nodes=nodes)
     pricer = Pricer(space, load_hardware("spikesim-65nm-rram"), Activity.dense())
-    return SearchProblem(space, admission(pricer, Budget(parameters=parameters)), SETTINGS, seed)
+    budget = Budget() if parameters is None else Budget({"parameters": parameters})
+    return SearchProblem(space, admission(pricer, budget), SETTINGS, seed)
 
 
 def score(codes: CodesOfOne) -> float:
@@ -145,8 +146,7 @@ class CheckStrategy(Suite):
         for _ in range(5):
             for codes in strategy.ask(4):
                 proposed.append(codes)
-                known = price.costs(np.array([codes], np.int16))
-                costs = {field: float(value[0]) for field, value in known.items()}
+                costs = price.costs(np.array([codes], np.int16)).row(0)
                 strategy.tell(codes, 0.5 + 0.4 * score(codes), costs)
         assert len(set(proposed)) == len(proposed) == 20
         assert task.admissible(np.array(proposed, np.int16))[1].all()

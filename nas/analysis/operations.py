@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError, NothingFitsError
-from hasnas.nas.budget.budget import COST_FIELDS
+from hasnas.nas.budget.costs import STANDARD, Costs
 from hasnas.search_spaces.searched_macro import MACRO_PREFIX
 from hasnas.search_spaces.snasnet import FEEDBACK_PREFIX
 from hasnas.search_spaces.space import Codes, SearchSpace, radices
@@ -73,7 +73,7 @@ class OperationEffect:
         best: change of the score that a search reaches, over climbs from the best of blocks.
         leave_one_out: score of a candidate that has it, over the same candidate with those edges removed.
         disconnects: share of the candidates that have it and lose every path with it.
-        cost_per_edge: field of `COST_FIELDS` -> what one edge of it costs, from the pairs that differ in nothing else.
+        cost_per_edge: field of a cost -> what one edge of it costs, from the pairs that differ in nothing else.
         like: operations that may stand in its place everywhere without any change of the score.
     """
 
@@ -146,7 +146,7 @@ class AnalysisTask:
     Args:
         space: a space whose genes choose operations.
         admits: canonical, connected codes `[N, genes]` -> which of them keep to the budget.
-        costs: the same codes -> fields of `COST_FIELDS`, each `[N]`.
+        costs: the same codes -> what they cost.
         score: canonical codes `[N, genes]` -> values `[N]`, larger is better.
         score_name: its name.
         samples: feasible candidates for each set of operations.
@@ -156,7 +156,7 @@ class AnalysisTask:
 
     space: SearchSpace
     admits: Callable[[Codes], NDArray[np.bool_]]
-    costs: Callable[[Codes], dict[str, FloatArray]]
+    costs: Callable[[Codes], Costs]
     score: Callable[[Codes], FloatArray]
     score_name: str
     samples: int = 2000
@@ -327,7 +327,7 @@ def _effect(task: AnalysisTask, samples: _Samples, name: str, like: tuple[str, .
     codes, before, count = full.codes[users], full.scores[users], edges[users].sum(axis=1)
     bare, alive = task.space.canonical(np.where(edges[users], 0, codes).astype(np.int16))
     codes, bare, before, count = codes[alive], bare[alive], before[alive], count[alive]
-    gain, cost = Interval(np.nan, np.nan, np.nan), dict.fromkeys(COST_FIELDS.values(), float("nan"))
+    gain, cost = Interval(np.nan, np.nan, np.nan), dict.fromkeys((one.field for one in STANDARD), float("nan"))
     if len(codes):
         rng = np.random.default_rng([task.seed, 2])
         after = task.score(bare)
@@ -336,7 +336,7 @@ def _effect(task: AnalysisTask, samples: _Samples, name: str, like: tuple[str, .
         alone = (codes > 0).sum(axis=1) - (bare > 0).sum(axis=1) == count
         if alone.any():
             more, less = task.costs(codes[alone]), task.costs(bare[alone])
-            each = {field: (more[field] - less[field]) / count[alone] for field in COST_FIELDS.values()}
+            each = {field: (more[field] - less[field]) / count[alone] for field in cost}
             cost = {field: float(values.mean()) for field, values in each.items()}
     return OperationEffect(
         name=name,

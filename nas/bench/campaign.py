@@ -38,7 +38,7 @@ class Objective:
 
     Args:
         table: the trained architectures.
-        cost: `"synaptic_operations"` or a field of `COST_FIELDS`; without one only accuracy counts.
+        cost: `"synaptic_operations"` or a field of a known cost; without one only accuracy counts.
         feasible_share: share of the distinct cells that keep to the limit.
         hardware: the chip, for costs other than synaptic operations.
         given_limit: the largest cost that keeps to the budget, in place of a share.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.cim_estimator import Activity, HardwareSpec, Workload, estimate_costs, synaptic_operations
+from hasnas.nas.budget.costs import Costs, known_costs
 from hasnas.nas.scoring.mean_field import propagate
 from hasnas.search_spaces.lowering import lower_codes
 from hasnas.search_spaces.snasnet import CellSpace
@@ -70,7 +71,7 @@ def active_workload(space: CellSpace, codes: Codes, rates: LayerRates) -> Worklo
 def operations_and_costs(
     space: CellSpace, codes: Codes, rates: LayerRates, hardware: HardwareSpec | None = None
 ) -> dict[str, FloatArray]:
-    """Synaptic operations of a sample, and on a chip the five costs of a budget, each `[N]`.
+    """Synaptic operations of a sample, and on a chip every known cost by its field, each `[N]`.
 
     Args:
         space: the space of the codes.
@@ -82,6 +83,6 @@ def operations_and_costs(
     operations = synaptic_operations(workload, Activity.measured()).sum(axis=-1)
     costs = {"synaptic_operations": np.asarray(operations, np.float64)}
     if hardware is not None:
-        priced = estimate_costs(workload, hardware, Activity.measured())
-        costs |= {name: np.broadcast_to(np.asarray(value, float), (len(codes),)) for name, value in priced.items()}
+        priced = Costs.of(estimate_costs(workload, hardware, Activity.measured()), known_costs(), len(codes))
+        costs |= {cost.field: priced[cost.name] for cost in priced.costs}
     return costs

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 from hasnas.errors import BadInputError, nearest
-from hasnas.nas.budget.budget import COST_FIELDS, LIMITS, parse_limit
+from hasnas.nas.budget.costs import cost_of, known_costs
 
 OPERATIONS = "synaptic_operations"
-COST_NAMES = (OPERATIONS, *LIMITS)
 _EXAMPLES = "a level such as '50%', or a limit such as '8e8' or '150 uJ'"
 
 
@@ -21,10 +20,13 @@ def cost_field(name: str) -> str:
     >>> cost_field("energy"), cost_field("energy_j"), cost_field("synaptic_operations")
     ('energy_j', 'energy_j', 'synaptic_operations')
     """
-    field = COST_FIELDS.get(name, name)
-    if field != OPERATIONS and field not in COST_FIELDS.values():
-        raise BadInputError(f"unknown cost '{name}'{nearest(name, COST_NAMES)}")
-    return field
+    if name == OPERATIONS:
+        return name
+    costs = [cost for cost in known_costs() if not cost.more_is_better]
+    for cost in costs:
+        if name in (cost.name, cost.field):
+            return cost.field
+    raise BadInputError(f"unknown cost '{name}'{nearest(name, [OPERATIONS, *(cost.name for cost in costs)])}")
 
 
 def parse_budget(text: str, cost: str) -> tuple[float, float | None]:
@@ -55,9 +57,8 @@ def parse_budget(text: str, cost: str) -> tuple[float, float | None]:
         if not (math.isfinite(limit) and limit > 0):
             raise BadInputError(f"budget '{text}': give {_EXAMPLES}")
         return 1.0, limit
-    short = next(name for name, field in COST_FIELDS.items() if field == cost)
     try:
-        return 1.0, parse_limit(short, plain)
+        return 1.0, cost_of(cost).parse(plain)
     except BadInputError as error:
         raise BadInputError(f"budget '{text}': {error}") from error
 

@@ -3,67 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from hasnas.cim_estimator.hardware.units import format_quantity, parse_quantity
-from hasnas.errors import BadInputError, nearest
+from hasnas.errors import BadInputError
 
-LIMITS = ("parameters", "memory", "area", "latency", "energy")
-COST_FIELDS = {
-    "parameters": "parameters",
-    "memory": "memory_bits",
-    "area": "area_m2",
-    "latency": "latency_s",
-    "energy": "energy_j",
-}
-UNITS = {"parameters": "1", "memory": "bit", "area": "m2", "latency": "s", "energy": "J"}
+from .costs import STANDARD, Cost, Costs, cost_called
+
 _ABOVE_ONE = np.nextafter(1.0, 2.0)
-_EXAMPLES = {"parameters": "4e6", "memory": "'500 kbit'", "area": "'0.5 mm^2'", "latency": "'3 ms'", "energy": "'2 uJ'"}
-
-
-def parse_limit(name: str, value: Any) -> float:
-    """A limit in SI units (counts and bits as they are).
-
-    Args:
-        name: one of `LIMITS`.
-        value: text with a unit; a plain number is accepted for `parameters` and for `memory` (bits).
-
-    Raises:
-        BadInputError: if the name is unknown, the unit is missing or wrong, or the value is not positive and finite.
-
-    >>> parse_limit("energy", "2 uJ"), parse_limit("parameters", 4e6)
-    (2e-06, 4000000.0)
-    >>> parse_limit("energy", 2)
-    Traceback (most recent call last):
-        ...
-    hasnas.errors.BadInputError: give a number with a unit, e.g. '2 uJ'
-    """
-    if name not in LIMITS:
-        raise BadInputError(f"unknown limit '{name}'{nearest(name, LIMITS)}")
-    if isinstance(value, bool) or (name not in ("parameters", "memory") and _is_plain(value)):
-        raise BadInputError(f"give a number with a unit, e.g. {_EXAMPLES[name]}")
-    number = parse_quantity(value, UNITS[name])
-    if not (math.isfinite(number) and number > 0):
-        raise BadInputError(f"a limit is positive and finite, e.g. {_EXAMPLES[name]}")
-    if name == "parameters" and number != int(number):
-        raise BadInputError(f"a count is a whole number, e.g. {_EXAMPLES[name]}")
-    return number
-
-
-def format_cost(name: str, value: float) -> str:
-    """A cost as people read it, with the prefix that fits.
-
-    >>> format_cost("energy", 2.34e-6), format_cost("area", 5e-7), format_cost("parameters", 17179620)
-    ('2.34 uJ', '0.5 mm2', '17,179,620')
-    """
-    if name == "parameters":
-        return f"{value:,.0f}" if math.isfinite(value) else str(value)
-    return format_quantity(value, UNITS[name])
 
 
 @dataclass(frozen=True)
@@ -71,7 +22,8 @@ class Verdict:
     """One candidate against a budget.
 
     Args:
-        ratios: cost over limit for each limit there is; infinite where the cost is unknown.
+        ratios: cost over limit for each limit there is (limit over value where more is better); infinite where the
+            cost is unknown.
 
     >>> Verdict({"energy": 1.5, "area": 0.5}).describe()
     'breaks energy by 1.5x'
@@ -102,138 +54,144 @@ class Verdicts:
 
     Args:
         feasible: whether every limit is kept, `[N]`.
-        ratio: cost over limit, `[N, 5]` in the order of `LIMITS`; NaN where there is no limit, infinite where there is
-            one and the cost is not a number.
+        ratio: see `Verdict`, `[N, C]`; NaN where there is no limit, infinite where there is one and the cost is not a
+            number.
+        names: of the C costs.
     """
 
     feasible: NDArray[np.bool_]
     ratio: NDArray[np.float64]
+    names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.feasible)
 
     def __getitem__(self, index: int) -> Verdict:
-        row = self.ratio[index]
-        return Verdict({name: float(row[column]) for column, name in enumerate(LIMITS) if not np.isnan(row[column])})
+        row = zip(self.names, self.ratio[index].tolist(), strict=True)
+        return Verdict({name: ratio for name, ratio in row if not math.isnan(ratio)})
+
+    def rows(self, which: NDArray[Any]) -> Verdicts:
+        """Those of some candidates, by mask or by number."""
+        return Verdicts(self.feasible[which], self.ratio[which], self.names)
 
     @property
     def rejected_share(self) -> dict[str, float]:
         """Limit -> share of the candidates that break it, for the limits there are."""
-        broken = self.ratio > 1
-        limited = ~np.isnan(self.ratio)
-        columns = [column for column in range(len(LIMITS)) if limited[:, column].any()]
-        return {LIMITS[column]: float(broken[:, column].mean()) for column in columns}
+        columns = [(name, self.ratio[:, column]) for column, name in enumerate(self.names)]
+        return {name: float((ratio > 1).mean()) for name, ratio in columns if not np.isnan(ratio).all()}
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits in SI units; `None` is no limit. A cost equal to its limit fits.
+    """Limits by the names of costs, in SI units. A cost equal to its limit fits.
+
+    Args:
+        limits: cost -> largest value, or least where more is better; the standard costs come first.
 
     Raises:
-        BadInputError: if a limit is not positive and finite.
+        BadInputError: if a cost is unknown, or a limit is not positive and finite.
 
-    >>> budget = Budget(energy_j=2e-6)
-    >>> costs = {"energy_j": np.array([1e-6, 3e-6])}
-    >>> budget.check(costs).feasible.tolist(), budget.check(costs)[1].describe()
-    ([True, False], 'breaks energy by 1.5x')
+    >>> budget = Budget.from_text({"energy": "2 uJ", "throughput": "50 Hz", "area": None})
+    >>> budget.limits, budget.describe()
+    ({'energy': 2e-06, 'throughput': 50.0}, 'energy 2 uJ, throughput at least 50 Hz')
+    >>> budget.verdict({"energy_j": 3e-6, "throughput_hz": 25.0}).describe()
+    'breaks throughput by 2x, energy by 1.5x'
     """
 
-    parameters: float | None = None
-    memory_bits: float | None = None
-    area_m2: float | None = None
-    latency_s: float | None = None
-    energy_j: float | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            limit = getattr(self, item.name)
-            if limit is not None and not (math.isfinite(limit) and limit > 0):
-                raise BadInputError(f"budget.{item.name} is {limit}; a limit is positive and finite")
+        for name, limit in self.limits.items():
+            if not (math.isfinite(limit) and limit > 0):
+                raise BadInputError(f"budget.{name} is {limit}; a limit is positive and finite")
+        first = [cost.name for cost in STANDARD if cost.name in self.limits]
+        ordered = dict.fromkeys([*first, *(cost_called(name).name for name in self.limits)])
+        object.__setattr__(self, "limits", {name: self.limits[name] for name in ordered})
 
     @staticmethod
     def from_text(limits: Mapping[str, Any]) -> Budget:
-        """A budget from texts with units, `None` for no limit.
-
-        >>> Budget.from_text({"area": "0.5 mm^2", "latency": None}).area_m2
-        5e-07
-        """
+        """A budget from texts with units, `None` for no limit; `Cost.parse` says what may stand there."""
         given = {name: value for name, value in limits.items() if value is not None}
-        values = {name: parse_limit(name, value) for name, value in given.items()}
-        return Budget(*(values.get(name) for name in LIMITS))
+        return Budget({name: cost_called(name).parse(value) for name, value in given.items()})
 
-    @property
-    def limits(self) -> dict[str, float]:
-        """Limit name -> value in SI units, for the limits there are."""
-        values = {name: getattr(self, COST_FIELDS[name]) for name in LIMITS}
-        return {name: value for name, value in values.items() if value is not None}
+    def to_text(self) -> dict[str, str | int]:
+        """The limits as a config holds them; `from_text` reads the same numbers back.
 
-    def check(self, costs: Mapping[str, ArrayLike]) -> Verdicts:
+        >>> Budget({"parameters": 4e4, "area": 5e-7}).to_text()
+        {'parameters': 40000, 'area': '0.5 mm2'}
+        """
+        return {cost.name: cost.write(limit) for cost, limit in self._limited()}
+
+    def check(self, costs: Costs) -> Verdicts:
         """Which candidates keep to every limit.
 
+        Raises:
+            BadInputError: if the table lacks a cost that has a limit.
+        """
+        names = tuple(dict.fromkeys([*(cost.name for cost in costs.costs), *self.limits]))
+        ratio = np.full((len(costs), len(names)), np.nan)
+        for cost, limit in self._limited():
+            ratio[:, names.index(cost.name)] = _ratio(cost, limit, costs[cost.name])
+        return Verdicts(np.logical_not((ratio > 1).any(axis=1)), ratio, names)
+
+    def verdict(self, costs: Mapping[str, float]) -> Verdict:
+        """One candidate against the limits.
+
         Args:
-            costs: field of `COST_FIELDS` -> values `[N]`; fields without a limit may be absent.
+            costs: field -> value, as a trial holds them; those without a limit may be absent.
 
         Raises:
             BadInputError: if a cost that has a limit is absent.
         """
-        arrays = self._limited(costs)
-        count = len(next(iter(arrays.values()))) if arrays else _length(costs)
-        ratio = np.full((count, len(LIMITS)), np.nan)
-        for name, array in arrays.items():
-            limit = self.limits[name]
-            quotient = np.where(np.isnan(array), np.inf, array / limit)
-            # A cost above its limit by one rounding error still breaks it.
-            ratio[:, LIMITS.index(name)] = np.where(array > limit, np.maximum(quotient, _ABOVE_ONE), quotient)
-        feasible = np.logical_not((ratio > 1).any(axis=1))
-        return Verdicts(feasible, ratio)
+        ratios = {}
+        for cost, limit in self._limited():
+            if cost.field not in costs:
+                raise BadInputError(f"the costs lack '{cost.field}', which the budget limits; estimate it")
+            ratios[cost.name] = float(_ratio(cost, limit, np.array([costs[cost.field]], float))[0])
+        return Verdict(ratios)
 
-    def verdict(self, costs: Mapping[str, float]) -> Verdict:
-        """One candidate against the limits; `costs` as in `check`, with plain numbers."""
-        return self.check({field: [float(value)] for field, value in costs.items()})[0]
+    def nearest_miss(self, costs: Costs) -> str:
+        """For each limit how near the best candidate comes, and which limits stop the candidate that is nearest.
 
-    def nearest_miss(self, costs: Mapping[str, ArrayLike]) -> str:
-        """For each limit how near the cheapest candidate comes, and which limits stop the candidate that is nearest.
-
-        Args:
-            costs: as in `check`, at least one candidate.
-
-        >>> Budget(energy_j=2e-6).nearest_miss({"energy_j": [5e-6, 3e-6]})
+        >>> from .costs import ENERGY
+        >>> Budget({"energy": 2e-6}).nearest_miss(Costs((ENERGY,), np.array([[5e-6], [3e-6]])))
         'energy: least 3 uJ, limit 2 uJ (1.5x); the nearest candidate breaks energy by 1.5x'
         """
         verdicts = self.check(costs)
         if not len(verdicts) or not self.limits:
             return "there is no candidate to compare" if self.limits else "the budget has no limit"
         parts = []
-        for name, limit in self.limits.items():
-            ratio = float(verdicts.ratio[:, LIMITS.index(name)].min())
-            least, how_far = format_cost(name, ratio * limit), "fits" if ratio <= 1 else f"{ratio:.4g}x"
-            parts.append(f"{name}: least {least}, limit {format_cost(name, limit)} ({how_far})")
+        for cost, limit in self._limited():
+            ratio = float(verdicts.ratio[:, verdicts.names.index(cost.name)].min())
+            best = limit / ratio if cost.more_is_better else limit * ratio
+            found = f"{'most' if cost.more_is_better else 'least'} {cost.show(best)}"
+            how_far = "fits" if ratio <= 1 else f"{ratio:.4g}x"
+            parts.append(f"{cost.name}: {found}, limit {cost.show(limit)} ({how_far})")
         nearest_one = verdicts[int(np.argmin(np.nanmax(verdicts.ratio, axis=1)))]
         return "; ".join([*parts, f"the nearest candidate {nearest_one.describe()}"])
 
     def describe(self) -> str:
-        """The limits as one line.
+        """The limits as one line."""
+        return describe_limits(self.limits)
 
-        >>> Budget(parameters=1000, energy_j=2e-6).describe()
-        'parameters 1,000, energy 2 uJ'
-        """
-        return ", ".join(f"{name} {format_cost(name, value)}" for name, value in self.limits.items()) or "no limit"
-
-    def _limited(self, costs: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
-        absent = [name for name in self.limits if COST_FIELDS[name] not in costs]
-        if absent:
-            raise BadInputError(f"the costs lack '{COST_FIELDS[absent[0]]}', which the budget limits; estimate it")
-        return {name: np.asarray(costs[COST_FIELDS[name]], float).reshape(-1) for name in self.limits}
+    def _limited(self) -> Iterable[tuple[Cost, float]]:
+        return ((cost_called(name), limit) for name, limit in self.limits.items())
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether a value is a number without a unit."""
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
+def describe_limits(limits: Mapping[str, float]) -> str:
+    """Limits by the names of costs as one line.
+
+    >>> describe_limits({"parameters": 1000, "energy": 2e-6}), describe_limits({})
+    ('parameters 1,000, energy 2 uJ', 'no limit')
+    """
+    return ", ".join(f"{name} {cost_called(name).show_limit(value)}" for name, value in limits.items()) or "no limit"
 
 
-def _length(costs: Mapping[str, ArrayLike]) -> int:
-    return np.size(next(iter(costs.values()))) if costs else 0
+def _ratio(cost: Cost, limit: float, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By how much values break a limit, `[N]`: above 1 exactly where they break it."""
+    broken = values < limit if cost.more_is_better else values > limit
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        quotient = limit / values if cost.more_is_better else values / limit
+    # A cost beyond its limit by one rounding error still breaks it.
+    quotient = np.where(broken, np.maximum(quotient, _ABOVE_ONE), np.minimum(quotient, 1.0))
+    return np.where(np.isnan(values), np.inf, quotient)

@@ -13,7 +13,7 @@ from hasnas.search_spaces.lowering import lower, lower_codes
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes, SearchSpace
 
-from .budget import COST_FIELDS
+from .costs import STANDARD, Cost, Costs
 
 CHUNK = 32_768
 
@@ -26,6 +26,7 @@ class Pricer:
         space: what the codes mean.
         hardware: the chip.
         activity: the assumption about spikes; dense activity is an upper bound for any measured one.
+        priced: the costs to compute.
 
     >>> from hasnas.cim_estimator import load_hardware
     >>> from hasnas.search_spaces import Macro
@@ -33,32 +34,30 @@ class Pricer:
     >>> space = SNASNetSpace(Macro((1, 8, 8), timesteps=2, channels=4, hidden=0))
     >>> pricer = Pricer(space, load_hardware("rram-32nm"), Activity.dense())
     >>> costs = pricer.costs(np.array([[0, 0, 3, 0, 0, 0], [0, 0, 2, 0, 0, 0]]))
-    >>> bool(costs["energy_j"][0] > costs["energy_j"][1])
+    >>> bool(costs["energy"][0] > costs["energy"][1])
     True
     """
 
     space: SearchSpace
     hardware: HardwareSpec
     activity: Activity
+    priced: tuple[Cost, ...] = STANDARD
 
-    def costs(self, codes: Codes) -> dict[str, NDArray[np.float64]]:
-        """Fields of `COST_FIELDS` -> SI values `[N]`, for connected codes `[N, genes]`."""
+    def costs(self, codes: Codes) -> Costs:
+        """What connected codes `[N, genes]` cost."""
         array = np.atleast_2d(codes)
         parts = [self._chunk(array[start : start + CHUNK]) for start in range(0, len(array), CHUNK)]
-        table = np.concatenate(parts or [np.empty((0, len(COST_FIELDS)))])
-        return {field: table[:, column].copy() for column, field in enumerate(COST_FIELDS.values())}
+        return Costs(self.priced, np.concatenate(parts or [np.empty((0, len(self.priced)))]))
 
     def _chunk(self, codes: Codes) -> NDArray[np.float64]:
         if isinstance(self.space, CellSpace | ReadsAsCells):
             return by_group(self.space, codes, self._price)
         graphs = (self.space.decode(row).expand() for row in codes.tolist())
-        return np.concatenate([self._table(lower(graph), 1) for graph in graphs])
+        return np.concatenate([self._values(lower(graph), 1) for graph in graphs])
 
     def _price(self, space: CellSpace, codes: Codes) -> NDArray[np.float64]:
-        return self._table(lower_codes(space, codes), len(codes))
+        return self._values(lower_codes(space, codes), len(codes))
 
-    def _table(self, workload: Workload, count: int) -> NDArray[np.float64]:
-        """`[count, 5]`."""
-        costs = estimate_costs(workload, self.hardware, self.activity)
-        columns = [np.broadcast_to(np.asarray(costs[field], float), (count,)) for field in COST_FIELDS.values()]
-        return np.stack(columns, axis=1)
+    def _values(self, workload: Workload, count: int) -> NDArray[np.float64]:
+        """`[count, C]`."""
+        return Costs.of(estimate_costs(workload, self.hardware, self.activity), self.priced, count).values

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hasnas.nas.analysis.operations import AnalysisTask, Interval, OperationAnalysis, analyse_operations
-from hasnas.nas.budget.budget import format_cost
+from hasnas.nas.budget.costs import AREA, ENERGY, MEMORY
 from hasnas.nas.budget.region import admission
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.scoring.score import DEFAULT_SCORE
@@ -52,8 +52,8 @@ def describe(found: OperationAnalysis) -> str:
     rows: list[tuple[str, ...]] = [header]
     for effect in found.effects:
         costs = [
-            format_cost(limit, effect.cost_per_edge[field]) if np.isfinite(effect.cost_per_edge[field]) else ""
-            for limit, field in (("energy", "energy_j"), ("area", "area_m2"), ("memory", "memory_bits"))
+            cost.show(effect.cost_per_edge[cost.field]) if np.isfinite(effect.cost_per_edge[cost.field]) else ""
+            for cost in (ENERGY, AREA, MEMORY)
         ]
         changes = _shown(effect.leave_one_out), _shown(effect.top_decile), _shown(effect.best)
         rows.append((effect.name, f"{effect.used_by:.1%}", *changes, *costs))

@@ -14,7 +14,7 @@ from hasnas.cim_estimator import Activity, SweepPoint, Workload, read_layers, sw
 from hasnas.cim_estimator.report.formats import to_csv as report_csv
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
-from hasnas.nas.budget.budget import COST_FIELDS, LIMITS, format_cost
+from hasnas.nas.budget.costs import STANDARD, Costs, known_costs
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import returned_networks
@@ -228,19 +228,27 @@ def to_text(variants: Sequence[SweepPoint]) -> str:
     """A table for people: the layers of one report, or the totals along a sweep; then the warnings."""
     if variants[0].values:
         keys = list(variants[0].values)
-        rows = [(*(key.upper() for key in keys), *(name.upper() for name in LIMITS))]
+        rows = [(*(key.upper() for key in keys), *(cost.name.upper() for cost in STANDARD))]
         rows += [(*variant.values.values(), *_shown(variant.report.to_dict())) for variant in variants]
     else:
         tree = variants[0].report.to_dict()
-        rows = [("LAYER", "KIND", *(name.upper() for name in LIMITS))]
+        rows = [("LAYER", "KIND", *(cost.name.upper() for cost in STANDARD))]
         rows += [(layer["name"], layer["kind"], *_shown(layer)) for layer in tree["layers"]]
         rows.append(("total", "", *_shown(tree)))
     warnings = dict.fromkeys(warning for variant in variants for warning in variant.report.warnings)
-    return "\n".join([align(rows), *(f"warning: {warning}" for warning in warnings)])
+    more = [] if variants[0].values else [_derived(variants[0])]
+    return "\n".join([align(rows), *more, *(f"warning: {warning}" for warning in warnings)])
 
 
 def _shown(tree: Mapping[str, Any]) -> list[str]:
-    return [format_cost(name, tree[field]) for name, field in COST_FIELDS.items()]
+    return [cost.show(tree[cost.field]) for cost in STANDARD]
+
+
+def _derived(variant: SweepPoint) -> str:
+    """The totals that layers have no share of."""
+    costs = tuple(cost for cost in known_costs() if cost not in STANDARD)
+    table = Costs.of(variant.report.costs(), costs)
+    return ", ".join(f"{cost.name} {cost.show(value)}" for cost, value in zip(costs, table.values[0], strict=True))
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from hasnas.errors import BadInputError, nearest, one_line
 from hasnas.files import sha256_of
+from hasnas.nas.budget.budget import Budget
+from hasnas.nas.budget.costs import Cost, cost_of, standard_and
 from hasnas.yaml_files import read_yaml, to_yaml
 
 from .overrides import apply_override, parse_override
@@ -59,7 +61,7 @@ class RunConfig(Section):
     dataset: DatasetSection
     space: SpaceSection = SpaceSection()
     hardware: Annotated[HardwareSection, BeforeValidator(expand_hardware)]
-    budget: BudgetSection = BudgetSection()
+    budget: BudgetSection = Budget()
     screen: ScreenSection = ScreenSection()
     supernet: SupernetSection = SupernetSection()
     search: SearchSection = SearchSection()
@@ -67,6 +69,13 @@ class RunConfig(Section):
     nonideal: NonidealSection = NonidealSection()
     export: ExportSection = ExportSection()
     versions: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """The costs that the run prices: the standard ones and whatever the config names."""
+        penalty = self.supernet.penalty
+        penalised = [] if penalty is None else [cost_of(penalty.cost).name]
+        return standard_and([*self.budget.limits, *self.search.minimize, *penalised])
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:

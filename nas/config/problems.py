@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hasnas.errors import nearest, one_line
+from hasnas.nas.budget.budget import Budget
+from hasnas.nas.budget.costs import COSTS
 
 _WORDS = {
     "a valid integer": "a whole number",
@@ -65,6 +67,8 @@ def _sibling_keys(section: type[BaseModel], path: Sequence[str]) -> list[str]:
     """The keys of the section that `path` ends in."""
     for part in path[:-1]:
         inner = section.model_fields[part].annotation if part in section.model_fields else None
+        if inner is Budget:
+            return COSTS.names()
         section = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else section
     return sorted(section.model_fields)
 

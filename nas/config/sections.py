@@ -7,13 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic._internal._model_construction import ModelMetaclass
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
 from hasnas.errors import BadInputError
-from hasnas.nas.budget.budget import Budget, parse_limit
+from hasnas.nas.budget.budget import Budget
+from hasnas.nas.budget.costs import COSTS, cost_called, cost_of
 
 from .problems import told
 
@@ -265,40 +277,31 @@ def expand_hardware(value: Any) -> Any:
     return {"path": value} if is_path else {"preset": value}
 
 
-def _limit(name: str) -> BeforeValidator:
-    def check(value: Any) -> Any:
-        if value is None:
-            return None
-        number = parse_limit(name, value)
-        return int(number) if name == "parameters" else str(value)
+def _read_budget(tree: Any) -> Budget:
+    """The limits of a section `cost: limit`; each cost of `hasnas.nas.budget.costs.COSTS` may be limited."""
+    if isinstance(tree, Budget):
+        return tree
+    names = COSTS.names()
+    if not isinstance(tree, dict):
+        raise ValueError(f"it is a section with the keys {', '.join(names)}")
+    problems: list[InitErrorDetails] = []
+    limits: dict[str, float] = {}
+    for name, value in tree.items():
+        if name not in names:
+            problems.append(InitErrorDetails(type="extra_forbidden", loc=(name,), input=value))
+        elif value is not None:
+            try:
+                limits[name] = cost_called(name).parse(value)
+            except BadInputError as error:
+                reason = PydanticCustomError("value_error", "{reason}", {"reason": str(error)})
+                problems.append(InitErrorDetails(type=reason, loc=(name,), input=value))
+    if problems:
+        raise ValidationError.from_exception_data("budget", problems)
+    return Budget(limits)
 
-    return BeforeValidator(check)
 
-
-class BudgetSection(Section):
-    """Limits that every proposed network must meet; a limit that is left out is no limit.
-
-    Args:
-        parameters: trainable parameters, a count.
-        memory: stored bits, membranes included, e.g. `"500 kbit"`.
-        area: chip area, e.g. `"0.5 mm^2"`.
-        latency: time per sample over all timesteps, e.g. `"3 ms"`.
-        energy: energy per sample over all timesteps, e.g. `"2 uJ"`.
-    """
-
-    place = "budget"
-    parameters: Annotated[int | None, _limit("parameters")] = None
-    memory: Annotated[str | None, _limit("memory")] = None
-    area: Annotated[str | None, _limit("area")] = None
-    latency: Annotated[str | None, _limit("latency")] = None
-    energy: Annotated[str | None, _limit("energy")] = None
-
-    def limits(self) -> Budget:
-        """The budget in SI units."""
-        return Budget.from_text(
-            {"parameters": self.parameters, "memory": self.memory, "area": self.area}
-            | {"latency": self.latency, "energy": self.energy}
-        )
+# Limits that every proposed network must meet, by the names of costs; a limit that is left out is no limit.
+BudgetSection = Annotated[Budget, PlainValidator(_read_budget), PlainSerializer(Budget.to_text)]
 
 
 class ScreenSection(Section):
@@ -328,13 +331,20 @@ class PenaltySection(Section):
     """A cost that a differentiable supernet strategy keeps low.
 
     Args:
-        cost: field of the cost report.
+        cost: name or field of a cost of which less is better.
         weight: the loss grows by `weight * (expected cost / mean cost of the feasible region - 1)`.
     """
 
     place = "supernet.penalty"
-    cost: Literal["energy_j", "latency_s", "area_m2", "memory_bits", "parameters"] = "energy_j"
+    cost: str = "energy_j"
     weight: Annotated[float, Field(ge=0, le=1e9)]
+
+    @field_validator("cost")
+    @classmethod
+    def _less_is_better(cls, value: str) -> str:
+        if cost_of(value).more_is_better:
+            raise ValueError("a penalty keeps its cost low; choose a cost of which less is better")
+        return value
 
 
 class SupernetSection(Section):
@@ -376,8 +386,9 @@ class SearchSection(Section):
         enabled: whether candidates are searched for.
         strategy: a registered search strategy.
         score: a registered training-free score that ranks candidates; then no supernet is trained.
-        minimize: costs to keep low beside the accuracy; for strategies that look for a front (`nsga2`, `nsga3`, and
-            `predictor` with one cost); others look at the accuracy alone.
+        minimize: costs to keep low beside the accuracy, by name (high where more is better, as of throughput); for
+            strategies that look for a front (`nsga2`, `nsga3`, and `predictor` with one cost); others look at the
+            accuracy alone.
         evaluations: candidates to evaluate.
         batch: candidates proposed at a time, the same for any number of workers.
         population: candidates that evolution keeps.
@@ -392,9 +403,7 @@ class SearchSection(Section):
     enabled: bool = True
     strategy: str = "regularized_evolution"
     score: str | None = None
-    minimize: Annotated[
-        tuple[Literal["parameters", "memory", "area", "latency", "energy"], ...], Field(strict=False)
-    ] = ()
+    minimize: Annotated[tuple[str, ...], Field(strict=False)] = ()
     evaluations: Annotated[int, Field(ge=1, le=10_000_000)] = 100
     batch: Annotated[int, Field(ge=1, le=100_000)] = 8
     population: Annotated[int, Field(ge=1, le=1_000_000)] = 20
@@ -409,6 +418,8 @@ class SearchSection(Section):
     def _each_cost_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
             raise ValueError(f"{', '.join(value)} names a cost twice; name each once")
+        for name in value:
+            cost_called(name)
         return value
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.nas.budget.budget import COST_FIELDS
+from hasnas.nas.budget.costs import Cost, costs_of_fields
 
 from .pareto import non_dominated
 from .quality import CLASSIFICATION, Quality, find_quality
@@ -94,25 +94,33 @@ def merit(metrics: Mapping[str, float]) -> float:
     return next((value for name, value in metrics.items() if name.startswith(SCORE_PREFIX)), math.nan)
 
 
-def objective_values(trials: Sequence[Trial]) -> NDArray[np.float64]:
-    """Merit and the five costs of each trial, `[N, 6]`; NaN where one is unknown, or a merit infinite."""
+def costs_of_trials(trials: Sequence[Trial]) -> tuple[Cost, ...]:
+    """The costs that some trials were priced by: the standard ones and those that their config names."""
+    return costs_of_fields({field for trial in trials for field in trial.costs})
+
+
+def objective_values(trials: Sequence[Trial], costs: Sequence[Cost]) -> NDArray[np.float64]:
+    """Merit and the C costs of each trial, `[N, 1 + C]`; NaN where one is unknown, or a merit infinite."""
     rows = [
         [
             merit(trial.metrics) if math.isfinite(merit(trial.metrics)) else math.nan,
-            *(trial.costs.get(field, math.nan) for field in COST_FIELDS.values()),
+            *(trial.costs.get(cost.field, math.nan) for cost in costs),
         ]
         for trial in trials
     ]
-    return np.array(rows, float).reshape(len(rows), 1 + len(COST_FIELDS))
+    return np.array(rows, float).reshape(len(rows), 1 + len(costs))
 
 
 def front(trials: Sequence[Trial]) -> list[Trial]:
     """The trials that are done, keep to the budget and are beaten by no other, the best merit first.
 
+    They are compared by merit and every cost they were priced by.
+
     Equal merits are ordered by id, so that the order is the same in every run.
     """
     eligible = [trial for trial in trials if trial.state == "done" and not trial.verdict]
-    mask = non_dominated(objective_values(eligible), (True, *(False for _ in COST_FIELDS)))
+    costs = costs_of_trials(eligible)
+    mask = non_dominated(objective_values(eligible, costs), (True, *(cost.more_is_better for cost in costs)))
     return sorted((trial for trial, kept in zip(eligible, mask, strict=True) if kept), key=rank)
 
 

@@ -26,7 +26,7 @@ class Trial:
         seed: seed of its evaluation.
         state: `"done"`, `"infeasible"` (broke the budget, never ran) or `"failed"`.
         metrics: what it scored, e.g. `validation_accuracy`.
-        costs: fields of `hasnas.nas.budget.budget.COST_FIELDS` in SI units.
+        costs: field of each priced cost of `hasnas.nas.budget.costs` -> value in SI units.
         verdict: limit -> cost over limit, for the limits it breaks.
         message: why it failed, one line.
         time: seconds since the epoch; not compared.

@@ -10,13 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hasnas.cim_estimator import Activity, HardwareSpec, load_hardware
 from hasnas.datasets.catalog import Framed
 from hasnas.datasets.source import DatasetCard
 from hasnas.errors import BadInputError
-from hasnas.nas.budget.budget import COST_FIELDS, Budget
+from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.budget.region import FeasibleRegion
 from hasnas.nas.config.loading import RunConfig
@@ -89,12 +87,12 @@ class Setup:
     @cached_property
     def budget(self) -> Budget:
         """The limits."""
-        return self.config.budget.limits()
+        return self.config.budget
 
     @cached_property
     def pricer(self) -> Pricer:
         """Costs of candidates before they run."""
-        return Pricer(self.space, self.hardware, assumed_activity(self.config))
+        return Pricer(self.space, self.hardware, assumed_activity(self.config), self.config.costs)
 
 
 @dataclass
@@ -224,8 +222,3 @@ def assumed_activity(config: RunConfig) -> Activity:
     """The assumption about spikes that the screen prices with."""
     screen = config.screen
     return Activity.dense() if screen.activity == "dense" or screen.rate is None else Activity.assumed(screen.rate)
-
-
-def cost_row(costs: Mapping[str, np.ndarray], index: int = 0) -> dict[str, float]:
-    """One candidate's costs as plain numbers."""
-    return {field: float(costs[field][index]) for field in COST_FIELDS.values()}

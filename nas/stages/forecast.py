@@ -110,7 +110,7 @@ def _sample_seconds(setup: Setup, result: ScreenResult, batch_size: int) -> tupl
     from hasnas.search_spaces.network import build_network
 
     feasible = np.flatnonzero(result.feasible)
-    middle = feasible[np.argsort(result.costs[feasible, 0], kind="stable")[len(feasible) // 2]]
+    middle = feasible[np.argsort(result.costs["parameters"][feasible], kind="stable")[len(feasible) // 2]]
     network = build_network(setup.space.decode(result.codes[middle]).expand(), seed=0)
     macro = setup.space.macro
     batch = (batch_size, *macro.input_shape)

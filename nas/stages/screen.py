@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from hasnas.errors import NothingFitsError
 from hasnas.files import write_atomic
-from hasnas.nas.budget.budget import COST_FIELDS, LIMITS, Verdicts
+from hasnas.nas.budget.budget import Verdicts
+from hasnas.nas.budget.costs import Costs
 from hasnas.nas.budget.region import FeasibleRegion, admission, draw_inside
 from hasnas.nas.history.layout import SCREEN_FILE
 from hasnas.search_spaces.space import Codes, all_codes, sample, space_size
@@ -31,14 +32,14 @@ class ScreenResult:
     Args:
         codes: `[N, genes]` as drawn.
         connected: `[N]`, whether there is a path from input to output.
-        costs: `[N, 5]` in SI units, in the order of `LIMITS`; NaN where not connected.
+        costs: of each; NaN where not connected.
         verdicts: `[N]`; an architecture that is not connected is not feasible.
         complete: whether these are all architectures of the space.
     """
 
     codes: Codes
     connected: NDArray[np.bool_]
-    costs: NDArray[np.float64]
+    costs: Costs
     verdicts: Verdicts
     complete: bool
 
@@ -50,7 +51,7 @@ class ScreenResult:
     @property
     def rejected_share(self) -> dict[str, float]:
         """Limit -> share of the connected architectures that break it."""
-        inside = Verdicts(self.verdicts.feasible[self.connected], self.verdicts.ratio[self.connected])
+        inside = self.verdicts.rows(self.connected)
         return inside.rejected_share if len(inside) else {}
 
     def summary(self) -> dict[str, float | int | bool]:
@@ -105,22 +106,20 @@ def check_feasible(context: Setup, result: ScreenResult) -> None:
     """
     if result.feasible.any():
         return
-    costs = {field: result.costs[result.connected, i] for i, field in enumerate(COST_FIELDS.values())}
+    miss = context.budget.nearest_miss(result.costs.rows(result.connected))
     raise NothingFitsError(
-        f"no architecture fits the budget. {context.budget.nearest_miss(costs)}; loosen those limits, "
+        f"no architecture fits the budget. {miss}; loosen those limits, "
         "or make the macro smaller"
     )
 
 
 def price(context: Setup, codes: Codes) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Which drawn architectures are connected, and their costs `[N, 5]`; equal ones are priced once."""
+    """Which drawn architectures are connected, and their costs `[N, C]`; equal ones are priced once."""
     canonical, connected = context.space.canonical(codes)
-    costs = np.full((len(codes), len(LIMITS)), np.nan)
+    costs = np.full((len(codes), len(context.pricer.priced)), np.nan)
     if connected.any():
         distinct, place = np.unique(canonical[connected], axis=0, return_inverse=True)
-        priced = context.pricer.costs(distinct)
-        table = np.stack([priced[field] for field in COST_FIELDS.values()], axis=1)
-        costs[connected] = table[place.reshape(-1)]
+        costs[connected] = context.pricer.costs(distinct).values[place.reshape(-1)]
     return connected, costs
 
 
@@ -137,9 +136,9 @@ def price_space(context: Setup) -> ScreenResult:
             connected.append(alive)
             costs.append(priced)
             bar.update(len(chunk))
-    table = np.concatenate(costs)
+    table = Costs(context.pricer.priced, np.concatenate(costs))
     complete = count == space_size(context.space)
-    verdicts = _verdicts(context, table)
+    verdicts = context.budget.check(table)
     return ScreenResult(np.concatenate(codes), np.concatenate(connected), table, verdicts, complete)
 
 
@@ -152,11 +151,6 @@ def _candidates(context: Setup, count: int) -> Iterator[Codes]:
         yield sample(context.space, rng, min(CHUNK, count - start))
 
 
-def _verdicts(context: Setup, costs: NDArray[np.float64]) -> Verdicts:
-    columns = {field: costs[:, index] for index, field in enumerate(COST_FIELDS.values())}
-    return context.budget.check(columns)
-
-
 def _encode(result: ScreenResult) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -164,9 +158,9 @@ def _encode(result: ScreenResult) -> bytes:
         codes=result.codes,
         connected=result.connected,
         feasible=result.feasible,
-        costs=result.costs,
+        costs=result.costs.values,
         cost_over_limit=result.verdicts.ratio,
-        columns=np.array(LIMITS),
+        columns=np.array(result.verdicts.names),
         complete=np.array(result.complete),
     )
     return buffer.getvalue()
@@ -176,12 +170,15 @@ def read_screen(context: Setup, path: Path) -> ScreenResult | None:
     """The screen of an earlier start of this run; None if there is none or it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            parts = {name: file[name] for name in ("codes", "connected", "costs", "complete")}
+            parts = {name: file[name] for name in ("codes", "connected", "costs", "columns", "complete")}
+        if parts["columns"].tolist() != [cost.name for cost in context.pricer.priced]:
+            raise ValueError("other costs")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         context.console.say(f"screen: {path} is damaged; pricing the space again")
         path.unlink()
         return None
-    verdicts = _verdicts(context, parts["costs"])
-    return ScreenResult(parts["codes"], parts["connected"], parts["costs"], verdicts, bool(parts["complete"]))
+    costs = Costs(context.pricer.priced, parts["costs"])
+    verdicts = context.budget.check(costs)
+    return ScreenResult(parts["codes"], parts["connected"], costs, verdicts, bool(parts["complete"]))

@@ -9,16 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
-from hasnas.nas.budget.budget import COST_FIELDS
+from hasnas.nas.budget.costs import cost_called
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.goal import Goal, merit
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.strategies.begin_with import BeginWith
 from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
+from hasnas.search_spaces.space import Codes
 
-from .context import RunContext, cost_row
+from .context import RunContext
 from .evaluation import BriefTask, InheritedTask, evaluate_briefly, evaluate_inherited
 from .scoring import scored
 from .supernet import data_reference, device_reference, proposed_architecture, weights_path
@@ -58,8 +60,13 @@ def search_problem(context: RunContext) -> SearchProblem:
     settings, limits = context.config.search, context.budget.limits
 
     def objective(name: str) -> CostObjective:
-        field = COST_FIELDS[name]
-        return CostObjective(field, lambda codes: context.pricer.costs(codes)[field], limits.get(name, math.inf))
+        cost = cost_called(name)
+        limit = float(cost.burden(limits[name])) if name in limits else math.inf
+
+        def predicted(codes: Codes) -> NDArray[np.float64]:
+            return cost.burden(context.pricer.costs(codes)[name])
+
+        return CostObjective(cost.field, predicted, limit, cost.burden)
 
     return SearchProblem(
         context.space,
@@ -92,7 +99,7 @@ def _answers(context: RunContext, first: int, asked: Sequence[tuple[int, ...]]) 
     costs = context.pricer.costs(np.array(missing, np.int16))
     for offset, outcome in enumerate(_outcomes(context, asked, len(trials))):
         trial_id = first + len(trials)
-        trial = _trial(context, trial_id, missing[offset], cost_row(costs, offset), outcome)
+        trial = _trial(context, trial_id, missing[offset], costs.row(offset), outcome)
         context.record(trial)
         trials.append(trial)
     return trials

@@ -22,7 +22,7 @@ from hasnas.nas.supernet.settings import (
 )
 from hasnas.nas.supernet.sharing import live_options, supernet_report
 
-from .context import RunContext, Setup, cost_row
+from .context import RunContext, Setup
 from .evaluation import DataReference, DeviceReference, splits_of
 
 WEIGHTS_FILE = "supernet-weights.safetensors"
@@ -163,7 +163,7 @@ def _proposal(context: RunContext, trained: TrainedSupernet, table: CostTable | 
         "key": architecture.key,
         "architecture": architecture.to_json(),
         "probabilities": {label: dict(row) for label, row in trained.probabilities.items()},
-        "costs": cost_row(context.pricer.costs(np.array([trained.codes], np.int16))),
+        "costs": context.pricer.costs(np.array([trained.codes], np.int16)).row(0),
     }
     if table is not None:
         chances = [

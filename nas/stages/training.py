@@ -12,7 +12,7 @@ import numpy as np
 
 from hasnas.cim_estimator import Activity, estimate
 from hasnas.errors import BadInputError, HasnasError
-from hasnas.nas.budget.budget import COST_FIELDS
+from hasnas.nas.budget.costs import Costs
 from hasnas.nas.budget.region import draw_inside
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.checkpoint import load_checkpoint
@@ -166,8 +166,7 @@ def _task(context: RunContext, architecture: Architecture, seed: int) -> Retrain
 def measured_costs(context: RunContext, architecture: Architecture, activity: Mapping[str, float]) -> dict[str, float]:
     """Costs with the activity that was measured on the trained network."""
     report = estimate(lower(architecture.expand(), activity), context.hardware, Activity.measured())
-    costs = report.costs()
-    return {field: float(costs[field]) for field in COST_FIELDS.values()}
+    return Costs.of(report.costs(), context.config.costs).row(0)
 
 
 def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outcome[RetrainOutcome]) -> Trial:

@@ -62,7 +62,7 @@ class PymooGenetic:
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
         """See `Strategy.tell`."""
-        prices = [float(costs.get(objective.name, math.nan)) for objective in self.problem.objectives]
+        prices = [objective.of(costs) for objective in self.problem.objectives]
         if value is None or not np.isfinite([value, *prices]).all():
             return
         excess = [price / cost.limit - 1 for price, cost in zip(prices, self.problem.objectives, strict=True)]

@@ -82,7 +82,7 @@ class PredictorSearch:
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
         """See `Strategy.tell`."""
         usable = value is not None and np.isfinite(value)
-        price = float(costs.get(self.cost.name, np.nan)) if self.cost else np.nan
+        price = self.cost.of(costs) if self.cost else np.nan
         self._told[tuple(codes)] = (float(cast(float, value)) if usable else np.nan, price)
 
     def _pool(self) -> _Pool:

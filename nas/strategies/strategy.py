@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hasnas.nas.config.plugins import STRATEGIES
 
@@ -38,24 +38,30 @@ class Strategy(Protocol):
         Args:
             codes: as proposed.
             value: larger is better; `None` or NaN if its evaluation failed.
-            costs: fields of `hasnas.nas.budget.budget.COST_FIELDS`.
+            costs: field of each priced cost of `hasnas.nas.budget.costs` -> value.
         """
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class CostObjective:
-    """A cost to keep low beside the value.
+    """A cost to keep low beside the value; one of which more is better is kept low as its inverse.
 
     Args:
         name: key of the told costs.
         predicted: canonical codes `[N, genes]` -> cost known before evaluation, positive, `[N]`.
         limit: largest cost of interest.
+        burden: a told cost -> what is to be kept low.
     """
 
     name: str
     predicted: Callable[[Codes], NDArray[np.float64]]
     limit: float = math.inf
+    burden: Callable[[float], ArrayLike] = float
+
+    def of(self, costs: Mapping[str, float]) -> float:
+        """What is to be kept low, of told costs; NaN where it is unknown."""
+        return float(np.asarray(self.burden(float(costs.get(self.name, math.nan)))))
 
 
 @dataclass(frozen=True)

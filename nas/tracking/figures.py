@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hasnas.nas.budget.budget import COST_FIELDS, LIMITS
+from hasnas.nas.budget.costs import ENERGY, PLAIN_UNITS, STANDARD, Cost
 from hasnas.nas.history.goal import Goal, front, goal_of
 from hasnas.nas.history.trial import Trial
 
@@ -23,61 +23,67 @@ COMPONENT_COLOURS = (
     BLUE, ORANGE, GREEN, RED, "#cc79a7", "#56b4e9", "#f0e442", "#7f3c8d", "#666666", "#a65628", "#1b4332", "#bcbd22",
 )  # fmt: skip
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "k": 1e3, "M": 1e6, "G": 1e9}
-_BASES = {"parameters": "", "memory": "bit", "area": "mm²", "latency": "s", "energy": "J"}
 
 
-def axis_unit(limit: str, largest: float) -> tuple[float, str]:
+def axis_unit(cost: Cost, largest: float) -> tuple[float, str]:
     """What to divide a cost in SI units by, and the unit to write, so that numbers on an axis stay short.
 
-    >>> axis_unit("energy", 3e-6), axis_unit("parameters", 35_000)
+    >>> from hasnas.nas.budget.costs import PARAMETERS
+    >>> axis_unit(ENERGY, 3e-6), axis_unit(PARAMETERS, 35_000)
     ((1e-06, 'uJ'), (1000.0, 'k'))
     """
-    if limit == "area":
-        return 1e-6, _BASES[limit]
+    if cost.unit == "m2":
+        return 1e-6, "mm²"
+    base = "" if cost.unit == "1" else cost.unit
     if not (math.isfinite(largest) and largest > 0):
-        return 1.0, _BASES[limit]
+        return 1.0, base
     usable = [(factor, prefix) for prefix, factor in _PREFIXES.items() if factor <= largest]
-    if limit in ("parameters", "memory"):
+    if cost.unit in PLAIN_UNITS:
         usable = [(factor, prefix) for factor, prefix in usable if factor >= 1]
     factor, prefix = max(usable, default=(1.0, ""))
-    return factor, prefix + _BASES[limit]
+    return factor, prefix + base
 
 
-def quality_against_costs(trials: Sequence[Trial], limits: Mapping[str, float]) -> Figure:
-    """Every candidate in five panels, one for each cost; the front, the limits and the retrained networks stand out.
+def quality_against_costs(
+    trials: Sequence[Trial], limits: Mapping[str, float], costs: Sequence[Cost] = STANDARD
+) -> Figure:
+    """Every candidate in a panel for each cost; the front, the limits and the retrained networks stand out.
 
     Args:
         trials: of both stages.
-        limits: limit -> value in SI units, for the limits there are.
+        limits: name of a cost -> value in SI units, for the limits there are.
+        costs: one for each panel.
     """
-    figure = _figure(9.6, 5.4)
-    panels = figure.subplots(2, 3).flatten()
+    rows = len(costs) // 3 + 1  # and a panel for the legend
+    figure = _figure(9.6, 2.7 * rows)
+    panels = figure.subplots(rows, 3).flatten()
     legend: dict[str, Any] = {}
-    for panel, limit in zip(panels[:-1], LIMITS, strict=True):
-        legend |= _cost_panel(panel, limit, trials, limits.get(limit))
-    panels[-1].axis("off")
+    for panel, cost in zip(panels, costs, strict=False):
+        legend |= _cost_panel(panel, cost, trials, limits.get(cost.name))
+    for panel in panels[len(costs) :]:
+        panel.axis("off")
     if legend:
         panels[-1].legend(legend.values(), legend.keys(), loc="center", frameon=False, fontsize=9)
     return figure
 
 
-def quality_against_cost(limit: str, trials: Sequence[Trial], limits: Mapping[str, float]) -> Figure:
+def quality_against_cost(cost: Cost, trials: Sequence[Trial], limits: Mapping[str, float]) -> Figure:
     """One of those panels, in a size that stays readable as a thumbnail."""
     figure = _figure(4.6, 3.6)
     panel = figure.subplots()
-    if legend := _cost_panel(panel, limit, trials, limits.get(limit)):
+    if legend := _cost_panel(panel, cost, trials, limits.get(cost.name)):
         panel.legend(legend.values(), legend.keys(), frameon=False, fontsize=8, loc="lower right")
     return figure
 
 
-def _cost_panel(panel: Axes, limit: str, trials: Sequence[Trial], value: float | None) -> dict[str, Any]:
+def _cost_panel(panel: Axes, cost: Cost, trials: Sequence[Trial], value: float | None) -> dict[str, Any]:
     """Draw a panel; label -> handle of what a legend should name.
 
     Retrained networks have an axis of their own where candidates were ranked by a score.
     """
-    field = COST_FIELDS[limit]
+    field = cost.field
     priced = [trial for trial in trials if math.isfinite(trial.costs.get(field, math.nan))]
-    factor, unit = axis_unit(limit, max([trial.costs[field] for trial in priced], default=value or 0.0))
+    factor, unit = axis_unit(cost, max([trial.costs[field] for trial in priced], default=value or 0.0))
     goal = goal_of(trials)
     quality = goal.quality
     searched = [trial for trial in priced if trial.stage == "search" and _known(trial, goal.metric)]
@@ -104,7 +110,7 @@ def _cost_panel(panel: Axes, limit: str, trials: Sequence[Trial], value: float |
             legend[label] = axes.scatter(costs, [trial.metrics[metric] for trial in shown], zorder=3, **style)
     if value is not None:
         legend["limit"] = panel.axvline(value / factor, color=RED, linestyle="--", linewidth=1.2)
-    panel.set_xlabel(f"{limit} ({unit})" if unit else limit)
+    panel.set_xlabel(f"{cost.name} ({unit})" if unit else cost.name)
     panel.set_ylabel(goal.label if goal.score else quality.name)
     together = searched if goal.score else searched + retrained
     _leave_out_outliers(panel, [trial.metrics[goal.metric] for trial in together if _known(trial, goal.metric)], goal)
@@ -158,7 +164,7 @@ def energy_by_layer(tree: Mapping[str, Any]) -> Figure:
     components = [name for name in tree["components"]["energy_j"] if tree["components"]["energy_j"][name] > 0]
     figure = _figure(9.6, 1.2 + 0.24 * len(layers))
     panel = figure.subplots()
-    factor, unit = axis_unit("energy", max([layer["energy_j"] for layer in layers], default=0.0))
+    factor, unit = axis_unit(ENERGY, max([layer["energy_j"] for layer in layers], default=0.0))
     left = np.zeros(len(layers))
     for index, component in enumerate(components):
         values = np.array([layer["energy_by_component_j"][component] for layer in layers]) / factor

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hasnas.files import write_atomic
-from hasnas.nas.budget.budget import COST_FIELDS, LIMITS, format_cost
+from hasnas.nas.budget.costs import AREA, ENERGY, STANDARD, Cost, cost_called
 from hasnas.nas.history.goal import Goal
 from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality
 from hasnas.nas.history.returned import RetrainedNetwork
@@ -56,17 +56,18 @@ def _winner(data: ReportData) -> list[Text]:
     seeds = f", {network.counted} seeds" if network.seeds > 1 else ""
     trial, test = network.summary, _mean(network, quality.test, quality)
     cards = [card(f"test {quality.name}", test, f"network {trial.key}{seeds}")]
-    for limit in LIMITS:
-        cost, ceiling = trial.costs.get(COST_FIELDS[limit], math.nan), limits.get(limit)
-        note = "no limit" if ceiling is None else f"of {format_cost(limit, ceiling)}"
-        cards.append(card(limit, format_cost(limit, cost), note, None if ceiling is None else cost / ceiling))
+    for cost in _costs(data.status):
+        value, limit = trial.costs.get(cost.field, math.nan), limits.get(cost.name)
+        note = "no limit" if limit is None else f"of {cost.show_limit(limit)}"
+        share = None if limit is None else float(cost.burden(value) / cost.burden(limit))
+        cards.append(card(cost.name, cost.show(value), note, share))
     return [element("div", *cards, css="cards")]
 
 
 def _networks(data: ReportData) -> list[Text]:
     if not data.returned:
         return []
-    quality = _quality(data.status)
+    quality, costs = _quality(data.status), _costs(data.status)
     networks = [network.network for network in data.returned]
     several = any(network.seeds > 1 for network in networks)
     how = (
@@ -85,26 +86,26 @@ def _networks(data: ReportData) -> list[Text]:
             link(network.key, f"export/{network.key}/card.json"),
             *(_mean(network, name, quality) for name in (quality.validation, quality.test)),
             *([network.counted] if several else []),
-            *_limit_costs(network.summary),
+            *_trial_costs(network.summary, costs),
         ]
         for network in networks
     ]
-    header = ["network", *quality.columns, *(["seeds"] if several else []), *LIMITS]
+    header = ["network", *quality.columns, *(["seeds"] if several else []), *(cost.name for cost in costs)]
     parts: list[Text] = [element("h2", "Returned networks"), element("p", note, css="note")]
     parts.append(table(header, rows, {0: "best"}))
-    return [*parts, _trainings(networks, quality)] if several else parts
+    return [*parts, _trainings(networks, quality, costs)] if several else parts
 
 
-def _trainings(networks: Sequence[RetrainedNetwork], quality: Quality) -> Markup:
+def _trainings(networks: Sequence[RetrainedNetwork], quality: Quality, costs: Sequence[Cost]) -> Markup:
     """What each seed of each network gave."""
     rows: list[list[Text]] = []
     for network in networks:
         for trial in network.trials:
             figures = [quality.show(trial.metrics.get(name)) for name in (quality.validation, quality.test)]
             said = "exported" if trial is network.best else trial.message
-            costs = [""] * len(LIMITS) if trial.state == "failed" else _limit_costs(trial)
-            rows.append([network.key, str(trial.seed), *figures, *costs, said])
-    header = ["network", "seed", *quality.columns, *LIMITS, ""]
+            shown = [""] * len(costs) if trial.state == "failed" else _trial_costs(trial, costs)
+            rows.append([network.key, str(trial.seed), *figures, *shown, said])
+    header = ["network", "seed", *quality.columns, *(cost.name for cost in costs), ""]
     return details(f"Trainings ({len(rows)})", table(header, rows))
 
 
@@ -113,10 +114,10 @@ def _budget(status: Mapping[str, Any]) -> list[Text]:
     screen = status["screen"] or {}
     rejected = screen.get("rejected_share", {})
     rows: list[list[Text]] = []
-    for limit in LIMITS:
-        ceiling = status["budget"].get(limit)
-        shown = "none" if ceiling is None else format_cost(limit, ceiling)
-        rows.append([limit, shown, _percent(rejected[limit], 1) if limit in rejected else "-"])
+    for cost in _costs(status):
+        limit = status["budget"].get(cost.name)
+        shown = "none" if limit is None else cost.show_limit(limit)
+        rows.append([cost.name, shown, _percent(rejected[cost.name], 1) if cost.name in rejected else "-"])
     parts: list[Text] = [element("h2", "Budget")]
     if screen:
         how = "every one" if screen["complete"] else f"a sample of {screen['priced']:,}"
@@ -135,11 +136,12 @@ def _search(data: ReportData) -> list[Text]:
         line += f" They were ranked by the score '{data.status['score']}', without training."
     parts: list[Text] = [element("h2", "Search"), element("p", line), _stages(data.status["stages"])]
     if searched:
-        figure = quality_against_costs(data.trials, data.status["budget"])
+        costs = _costs(data.status)
+        figure = quality_against_costs(data.trials, data.status["budget"], costs)
         parts += [Markup(to_svg(figure)), Markup(to_svg(progress(data.trials)))]
         front, goal = data.status["front"], Goal(data.status["score"], _quality(data.status))
-        rows = [[item["key"], goal.show(item.get(goal.metric)), *_costs(item)] for item in front]
-        header = ["network", goal.label, *LIMITS]
+        rows = [[item["key"], goal.show(item.get(goal.metric)), *_shown(item, costs)] for item in front]
+        header = ["network", goal.label, *(cost.name for cost in costs)]
         parts.append(details(f"Pareto front of the search ({len(front)})", table(header, rows)))
     failed = [trial for trial in data.trials if trial.state == "failed"]
     if failed:
@@ -183,25 +185,27 @@ def _around_the_cells(macro: Mapping[str, Any]) -> str:
 
 def _cost_tables(tree: Mapping[str, Any]) -> list[Text]:
     """Energy by layer as a figure; layers, and components of energy and area, as tables."""
-    rows = [[layer["name"], layer["kind"], *_costs(layer), f"{layer['crossbars']:g}"] for layer in tree["layers"]]
-    rows.append(["total", "", *_costs(tree), f"{sum(layer['crossbars'] for layer in tree['layers']):g}"])
-    layers = table(["layer", "kind", *LIMITS, "crossbars"], rows, {len(rows) - 1: "total"})
+    rows = [
+        [layer["name"], layer["kind"], *_shown(layer, STANDARD), f"{layer['crossbars']:g}"] for layer in tree["layers"]
+    ]
+    rows.append(["total", "", *_shown(tree, STANDARD), f"{sum(layer['crossbars'] for layer in tree['layers']):g}"])
+    layers = table(["layer", "kind", *(cost.name for cost in STANDARD), "crossbars"], rows, {len(rows) - 1: "total"})
     warnings = [element("p", f"Note: {warning}", css="note") for warning in tree["warnings"]]
     return [
         element("h3", "Costs"),
         Markup(to_svg(energy_by_layer(tree))),
         details("Layers", layers),
-        details("Components", *(_components(tree, limit) for limit in ("energy", "area"))),
+        details("Components", *(_components(tree, cost) for cost in (ENERGY, AREA))),
         *warnings,
     ]
 
 
-def _components(tree: Mapping[str, Any], limit: str) -> Markup:
-    found = tree["components"][COST_FIELDS[limit]]
+def _components(tree: Mapping[str, Any], cost: Cost) -> Markup:
+    found = tree["components"][cost.field]
     total = sum(found.values()) or 1.0
     ordered = sorted(found.items(), key=lambda item: -item[1])
-    rows = [[name, format_cost(limit, value), _percent(value / total, 1)] for name, value in ordered if value]
-    return table([f"component of {limit}", limit, "share"], rows)
+    rows = [[name, cost.show(value), _percent(value / total, 1)] for name, value in ordered if value]
+    return table([f"component of {cost.name}", cost.name, "share"], rows)
 
 
 def _settings(data: ReportData) -> list[Text]:
@@ -220,12 +224,17 @@ def _mean(network: RetrainedNetwork, name: str, quality: Quality) -> str:
     return quality.show_mean(network.mean(name), network.deviation(name))
 
 
-def _limit_costs(trial: Trial) -> list[str]:
-    return [format_cost(limit, trial.costs.get(COST_FIELDS[limit], math.nan)) for limit in LIMITS]
+def _costs(status: Mapping[str, Any]) -> list[Cost]:
+    """The costs that the run prices."""
+    return [cost_called(name) for name in status["costs"]]
 
 
-def _costs(tree: Mapping[str, Any]) -> list[str]:
-    return [format_cost(limit, tree[COST_FIELDS[limit]]) for limit in LIMITS]
+def _trial_costs(trial: Trial, costs: Sequence[Cost]) -> list[str]:
+    return [cost.show(trial.costs.get(cost.field, math.nan)) for cost in costs]
+
+
+def _shown(tree: Mapping[str, Any], costs: Sequence[Cost]) -> list[str]:
+    return [cost.show(tree[cost.field]) for cost in costs]
 
 
 def _percent(share: float | None, digits: int = 2) -> str:

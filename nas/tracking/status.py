@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from hasnas.errors import BadInputError
-from hasnas.nas.budget.budget import COST_FIELDS, LIMITS, format_cost
+from hasnas.nas.budget.budget import describe_limits
+from hasnas.nas.budget.costs import ENERGY, Cost, cost_called
 from hasnas.nas.config.loading import RunConfig, load_config
 from hasnas.nas.history.goal import Goal, front, quality_of
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE, SCREEN_FILE, STAGES
@@ -27,8 +28,9 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         run_directory: as `hasnas search` made it.
 
     Returns:
-        `run`, `name`, `seed`, `dataset`, `space`, `hardware`; `budget` (limit -> SI value); `state` (`"running"`,
-        `"finished"` or `"stopped"`); `stages` (name, state, seconds); `trials` (counts by state); `score` (name of the
+        `run`, `name`, `seed`, `dataset`, `space`, `hardware`; `costs` (names of those that the run prices); `budget`
+        (name of a cost -> limit in SI units); `state` (`"running"`, `"finished"` or `"stopped"`); `stages` (name,
+        state, seconds); `trials` (counts by state); `score` (name of the
         training-free score that ranks candidates, or `None`); `task` (`"classification"` or `"regression"`,
         `None` before anything was trained); `screen` (what the budget left of the space, `None` before the screen);
         `feasible_share` of the connected architectures; `front` and `returned` (networks with what they
@@ -52,7 +54,8 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         "dataset": config.dataset.name,
         "space": config.space.name,
         "hardware": config.hardware.reference,
-        "budget": config.budget.limits().limits,
+        "costs": [cost.name for cost in config.costs],
+        "budget": dict(config.budget.limits),
         "state": "running" if running else _end_state(contents.events),
         "stages": [_stage(stage, config, contents.events, running) for stage in STAGES],
         "trials": _counts(searched),
@@ -107,8 +110,8 @@ def _network(trial: Trial, config: RunConfig, quality: Quality) -> dict[str, Any
         "key": trial.key,
         "codes": list(trial.codes),
         **figures,
-        **{field: trial.costs.get(field) for field in COST_FIELDS.values()},
-        "fits": config.budget.limits().verdict(trial.costs).feasible if trial.costs else False,
+        **{cost.field: trial.costs.get(cost.field) for cost in config.costs},
+        "fits": config.budget.verdict(trial.costs).feasible if trial.costs else False,
     }
 
 
@@ -116,8 +119,7 @@ def _returned(network: RetrainedNetwork, config: RunConfig, quality: Quality) ->
     found = _network(network.summary, config, quality)
     if network.seeds == 1:
         return found
-    limits = config.budget.limits()
-    fits = all(limits.verdict(trial.costs).feasible for trial in network.finished)
+    fits = all(config.budget.verdict(trial.costs).feasible for trial in network.finished)
     return {**found, "fits": fits, "trainings": network.to_json(quality)}
 
 
@@ -148,7 +150,7 @@ def _screen(path: Path) -> dict[str, Any] | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             connected, feasible, ratio = file["connected"], file["feasible"], file["cost_over_limit"]
-            complete = bool(file["complete"])
+            complete, names = bool(file["complete"]), file["columns"].tolist()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     count = max(int(connected.sum()), 1)
@@ -160,24 +162,24 @@ def _screen(path: Path) -> dict[str, Any] | None:
         "connected": int(connected.sum()),
         "feasible": int(feasible.sum()),
         "feasible_share": int(feasible.sum()) / count,
-        "rejected_share": {name: float(broken[i]) for i, name in enumerate(LIMITS) if limited[i]},
+        "rejected_share": {name: float(broken[i]) for i, name in enumerate(names) if limited[i]},
     }
 
 
 def describe_status(status: Mapping[str, Any]) -> str:
     """The state of a run as text for people."""
-    limits = ", ".join(f"{name} {format_cost(name, value)}" for name, value in status["budget"].items()) or "no limit"
+    costs = [cost_called(name) for name in status["costs"]]
     trials, quality = status["trials"], _quality(status)
     counts = f"{trials['done']} done, {trials['infeasible']} over budget, {trials['failed']} failed"
     lines = [
         f"{status['run']}: {status['state']}",
         f"  {status['dataset']}, space {status['space']}, {status['hardware']}, seed {status['seed']}",
-        f"  budget: {limits}",
+        f"  budget: {describe_limits(status['budget'])}",
         "  stages: " + ", ".join(_describe_stage(stage) for stage in status["stages"]),
         f"  trials: {trials['total']} ({counts})",
         *([f"  space:  {_describe_screen(status['screen'])}"] if status["screen"] else []),
-        *_describe_front(Goal(status["score"], quality), status["front"]),
-        *_describe_networks(_returned_title(status["returned"]), status["returned"], quality),
+        *_describe_front(Goal(status["score"], quality), status["front"], costs),
+        *_describe_networks(_returned_title(status["returned"]), status["returned"], costs, quality),
         *([f"  {quality.remark}"] if quality.remark and (status["front"] or status["returned"]) else []),
         *([f"  damage: {status['damage']}"] if status["damage"] else []),
     ]
@@ -196,7 +198,7 @@ def _describe_run(run: Mapping[str, Any]) -> tuple[str, ...]:
     best = run["returned"][0] if run["returned"] else {}
     seeds = f" ({_counted(best)} seeds)" if "trainings" in best else ""
     share = "" if run["feasible_share"] is None else f"{run['feasible_share']:.1%}"
-    energy = format_cost("energy", best["energy_j"]) if best else ""
+    energy = ENERGY.show(best[ENERGY.field]) if best else ""
     quality = _quality(run)
     test = quality.show_alone(best.get(quality.test), _deviation(best, quality.test))
     return run["run"], run["state"], str(run["trials"]["total"]), share, test + seeds, energy
@@ -226,26 +228,27 @@ def _describe_screen(screen: Mapping[str, Any]) -> str:
     return f"{priced}; {fits}" + (f"; rejected by: {rejected}" if rejected else "")
 
 
-def _describe_front(goal: Goal, networks: Sequence[Mapping[str, Any]]) -> list[str]:
+def _describe_front(goal: Goal, networks: Sequence[Mapping[str, Any]], costs: Sequence[Cost]) -> list[str]:
     if goal.score is None:
-        return _describe_networks("front, before retraining", networks, goal.quality)
-    return _describe_networks(f"front, by {goal.label} without training", networks, goal.quality, goal)
+        return _describe_networks("front, before retraining", networks, costs, goal.quality)
+    return _describe_networks(f"front, by {goal.label} without training", networks, costs, goal.quality, goal)
 
 
 def _describe_networks(
-    title: str, networks: Sequence[Mapping[str, Any]], quality: Quality, goal: Goal | None = None
+    title: str,
+    networks: Sequence[Mapping[str, Any]],
+    costs: Sequence[Cost],
+    quality: Quality,
+    goal: Goal | None = None,
 ) -> list[str]:
     """A table with what networks reach, or with the score that candidates were ranked by."""
     if not networks:
         return []
     ranked = tuple(name.upper() for name in quality.columns) if goal is None else (goal.label.upper(),)
     several = any("trainings" in network for network in networks)
-    rows = [("KEY", *ranked, *(("SEEDS",) if several else ()), *(name.upper() for name in LIMITS), "FITS")]
+    rows = [("KEY", *ranked, *(("SEEDS",) if several else ()), *(cost.name.upper() for cost in costs), "FITS")]
     for network in networks:
-        costs = [network[field] for field in COST_FIELDS.values()]
-        shown = [
-            "" if cost is None else format_cost(name, cost) for name, cost in zip(LIMITS, costs, strict=True)
-        ]
+        shown = ["" if network[cost.field] is None else cost.show(network[cost.field]) for cost in costs]
         names = quality.validation, quality.test
         figures = tuple(quality.show_mean(network.get(name), _deviation(network, name)) for name in names)
         values = figures if goal is None else (goal.show(network.get(goal.metric)),)

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hasnas.files import write_atomic
-from hasnas.nas.budget.budget import COST_FIELDS
-from hasnas.nas.history.goal import front, goal_of
+from hasnas.nas.history.goal import costs_of_trials, front, goal_of
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import returned_front
@@ -37,6 +36,8 @@ def pareto_csv(trials: Sequence[Trial]) -> str:
     Where candidates were ranked by a training-free score, a column with its name comes before the others. A regression
     has `validation_mean_absolute_error` and `test_mean_absolute_error`, in the units of the targets.
 
+    Costs that the budget or the search names beside the standard ones have columns of their own behind them.
+
     A retrained network has a row for each of its trainings that ended; whether it is on the front is decided by their
     means.
 
@@ -47,7 +48,7 @@ def pareto_csv(trials: Sequence[Trial]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     goal = goal_of(trials)
-    common = goal.quality.validation, goal.quality.test, *COST_FIELDS.values()
+    common = goal.quality.validation, goal.quality.test, *(cost.field for cost in costs_of_trials(trials))
     scored = goal.score is not None
     writer.writerow([*NAMES, *([goal.label] if scored else []), *common])
     measured = [*([goal.metric] if scored else []), *common]

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hasnas.errors import BadInputError
-from hasnas.nas.budget.budget import COST_FIELDS, LIMITS, Budget, format_cost
+from hasnas.nas.budget.budget import Budget
+from hasnas.nas.budget.costs import STANDARD, Cost
 from hasnas.nas.history.goal import PART_PREFIX, SCORE_PREFIX, Goal, front, rank
 from hasnas.nas.history.quality import CLASSIFICATION, Quality
 from hasnas.nas.history.returned import RetrainedNetwork, returned_front, returned_networks
@@ -39,22 +40,6 @@ logger = logging.getLogger(__name__)
 RATE_PREFIX = "firing_rate/"
 DEVIATION = "standard deviation over seeds"
 FIGURE_INTERVAL_S = 15.0
-# Costs as curves, in units in which networks on a chip give handy numbers.
-SHOWN_COSTS = {
-    "parameters": ("parameters", 1.0),
-    "memory": ("memory (kbit)", 1e-3),
-    "area": ("area (mm2)", 1e6),
-    "latency": ("latency (us)", 1e6),
-    "energy": ("energy (nJ)", 1e9),
-}
-# What the row of a run on the hparams page holds. One row for a run, not for a candidate: beyond 40 of them TensorBoard
-# shows no curve until they are ticked one by one.
-RESULTS = {
-    **{f"result/{shown}": shown for shown, _ in SHOWN_COSTS.values()},
-    "result/feasible share": "feasible share",
-}
-
-
 NOT_COMPARED: Any = {"name": True, "versions": True, "export": True, "dataset": {"root"}}
 
 
@@ -62,12 +47,16 @@ NOT_COMPARED: Any = {"name": True, "versions": True, "export": True, "dataset": 
 class RunFacts:
     """What a tracker must know of a run beside its trials.
 
+    One row of the hparams page is a run, not a candidate: beyond 40 rows TensorBoard shows no curve until they are
+    ticked one by one.
+
     Args:
         title: name of the run.
         budget: the limits.
         settings: dotted key -> number or text, the config's.
         goal: what candidates are ranked by.
         seeds: trainings of each chosen network.
+        costs: that the run prices.
     """
 
     title: str
@@ -75,6 +64,7 @@ class RunFacts:
     settings: Mapping[str, str | float] = field(default_factory=dict)
     goal: Goal = field(default_factory=Goal)
     seeds: int = 1
+    costs: tuple[Cost, ...] = STANDARD
 
     @property
     def results(self) -> dict[str, str]:
@@ -82,7 +72,8 @@ class RunFacts:
         scored = {} if self.goal.score is None else {f"result/{self.goal.label}": self.goal.label}
         judged = [f"{split} {self.goal.quality.name}" for split in ("validation", "test")]
         judged += [f"{name} {DEVIATION}" for name in judged] if self.seeds > 1 else []
-        return {**{f"result/{name}": name for name in judged}, **RESULTS, **scored}
+        priced = [cost.curve[0] for cost in self.costs]
+        return {**{f"result/{name}": name for name in [*judged, *priced, "feasible share"]}, **scored}
 
 
 class TensorBoardTracker:
@@ -132,7 +123,7 @@ class TensorBoardTracker:
         settings = _flat(config.model_dump(mode="json", exclude=NOT_COMPARED))
         goal, seeds = Goal(config.search.score, quality), config.retrain.seeds
         return TensorBoardTracker(
-            directory, RunFacts(config.name, config.budget.limits(), settings, goal, seeds), trials
+            directory, RunFacts(config.name, config.budget, settings, goal, seeds, config.costs), trials
         )
 
     def on_trial(self, trial: Trial) -> None:
@@ -188,7 +179,7 @@ class TensorBoardTracker:
         self._count(trial)
         rates = {name: value for name, value in trial.metrics.items() if name.startswith(RATE_PREFIX)}
         values = self._search_curves() if trial.stage == "search" else []
-        values += scalars(_curves(trial, self._facts.goal.quality))
+        values += scalars(_curves(trial, self._facts.goal.quality, self._facts.costs))
         values += scalars({f"{trial.stage} {name}": rate for name, rate in rates.items()})
         if rates:
             values.append(histogram(f"{trial.stage} firing rates of layers", list(rates.values())))
@@ -223,7 +214,7 @@ class TensorBoardTracker:
             f"result/test {quality.name}": best.metrics.get(quality.test, math.nan),
             **(self._deviations(networks[0]) if networks and self._facts.seeds > 1 else {}),
             **self._best_score(),
-            **{f"result/{shown}": value for shown, value in _costs(best).items()},
+            **{f"result/{shown}": value for shown, value in _costs(best, self._facts.costs).items()},
             "result/feasible share": self._feasible_share(),
         }
 
@@ -252,7 +243,7 @@ class TensorBoardTracker:
         against = f"{goal.quality.name if goal.score is None else goal.label} against"
         pictures = {
             "search/progress": progress(self._trials, width=4.6),
-            **{f"{against}/{name}": quality_against_cost(name, self._trials, limits) for name in LIMITS},
+            **{f"{against}/{one.name}": quality_against_cost(one, self._trials, limits) for one in self._facts.costs},
         }
         values = [image(tag, to_png(figure)) for tag, figure in pictures.items()]
         self._search.add(step, when, [*values, text("search/Pareto front", self._front_page())])
@@ -263,7 +254,8 @@ class TensorBoardTracker:
         scored = [] if goal.score is None else [goal]
         several = self._facts.seeds > 1
         seeds = ["seeds"] if several else []
-        columns = ["stage", "network", *(one.label for one in scored), *quality.columns, *seeds, *LIMITS]
+        columns = ["stage", "network", *(one.label for one in scored), *quality.columns, *seeds]
+        columns += [cost.name for cost in self._facts.costs]
         lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
         searched = front([trial for trial in self._trials if trial.stage == "search"])
         rows = [(trial, RetrainedNetwork((trial,)), "") for trial in searched]
@@ -273,13 +265,13 @@ class TensorBoardTracker:
             scores = [one.show(trial.metrics.get(one.metric)) for one in scored]
             names = (quality.validation, quality.test)
             figures = [quality.show_mean(network.mean(name), network.deviation(name)) for name in names]
-            costs = [format_cost(limit, trial.costs[COST_FIELDS[limit]]) for limit in LIMITS]
+            costs = [cost.show(trial.costs.get(cost.field, math.nan)) for cost in self._facts.costs]
             seeds = [counted] if several else []
             lines.append("| " + " | ".join([trial.stage, trial.key, *scores, *figures, *seeds, *costs]) + " |")
         return "\n".join(lines)
 
 
-def _curves(trial: Trial, quality: Quality) -> dict[str, float]:
+def _curves(trial: Trial, quality: Quality, costs: Sequence[Cost]) -> dict[str, float]:
     """Points of a candidate under its number."""
     judged = {quality.validation: f"validation {quality.name}", quality.test: f"test {quality.name}"}
     names = {**judged, "firing_rate": "firing rate"}
@@ -287,12 +279,12 @@ def _curves(trial: Trial, quality: Quality) -> dict[str, float]:
     for prefix, shown in ((SCORE_PREFIX, ""), (PART_PREFIX, "part ")):
         found = {name: value for name, value in trial.metrics.items() if name.startswith(prefix)}
         known |= {f"{trial.stage}/{shown}{name.removeprefix(prefix)}": value for name, value in found.items()}
-    return {**known, **{f"{trial.stage} cost/{shown}": value for shown, value in _costs(trial).items()}}
+    return {**known, **{f"{trial.stage} cost/{shown}": value for shown, value in _costs(trial, costs).items()}}
 
 
-def _costs(trial: Trial) -> dict[str, float]:
-    units = SHOWN_COSTS.items()
-    return {shown: trial.costs.get(COST_FIELDS[limit], math.nan) * factor for limit, (shown, factor) in units}
+def _costs(trial: Trial, costs: Sequence[Cost]) -> dict[str, float]:
+    """Costs by the names of their curves, in their units."""
+    return {cost.curve[0]: trial.costs.get(cost.field, math.nan) * cost.curve[1] for cost in costs}
 
 
 def _is_number(value: Any) -> bool:

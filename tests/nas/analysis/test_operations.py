@@ -10,7 +10,8 @@ import pytest
 from hasnas.cim_estimator import Activity, load_hardware
 from hasnas.errors import BadInputError, NothingFitsError
 from hasnas.nas.analysis.operations import AnalysisTask, analyse_operations, operations_of
-from hasnas.nas.budget.budget import COST_FIELDS, Budget
+from hasnas.nas.budget.budget import Budget
+from hasnas.nas.budget.costs import STANDARD
 from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.budget.region import admission
 from hasnas.search_spaces.macro import Macro
@@ -52,7 +53,7 @@ def test_an_operation_that_scores_stays_and_the_others_go():
 def test_costs_are_those_of_an_edge():
     found = analyse_operations(task())
     cost = {effect.name: effect.cost_per_edge for effect in found.effects}
-    assert set(cost["conv3x3"]) == set(COST_FIELDS.values())
+    assert set(cost["conv3x3"]) == {one.field for one in STANDARD}
     assert cost["conv1x1"]["parameters"] == pytest.approx(2 * 4 + 4 * 4 + 2 * 8 + 8 * 8)  # both cells have it
     assert cost["conv3x3"]["parameters"] == pytest.approx(2 * 4 + 9 * 16 + 2 * 8 + 9 * 64)
     assert cost["identity"]["parameters"] == 0
@@ -71,7 +72,7 @@ def test_operations_that_a_score_cannot_tell_apart_stay_together():
 def test_an_operation_without_which_nothing_fits_stays():
     # Everything that carries weights breaks this limit, and what is left is needed although it scores nothing.
     floor = PRICER.costs(np.array([[0, 0, 1, 0, 0, 0]]))["parameters"][0]
-    found = analyse_operations(task(budget=Budget(parameters=float(floor))))
+    found = analyse_operations(task(budget=Budget({"parameters": float(floor)})))
     assert {"conv1x1", "conv3x3"} & set(found.recommended) == set()
     assert {"identity", "avgpool3x3"} & set(found.recommended)
 
@@ -98,6 +99,6 @@ def test_feedback_choices_are_the_same_operations():
 
 def test_what_cannot_be_analysed_is_refused():
     with pytest.raises(NothingFitsError, match="loosen"):
-        analyse_operations(task(budget=Budget(parameters=1)))
+        analyse_operations(task(budget=Budget({"parameters": 1})))
     with pytest.raises(BadInputError, match="samples is 5; give at least 100"):
         task(samples=5)

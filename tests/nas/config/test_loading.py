@@ -33,14 +33,14 @@ def test_a_config_is_read_with_defaults(path: Path):
     config = load_config(path)
     assert (config.name, config.seed, config.space.macro.channels, config.space.macro.tau) == ("digits", 7, 8, 4 / 3)
     assert config.hardware.reference == "spikesim-65nm-rram"
-    assert config.budget.limits().limits == {"parameters": 4e4, "area": 5e-7, "energy": 2e-6}
+    assert config.budget.limits == {"parameters": 4e4, "area": 5e-7, "energy": 2e-6}
 
 
 def test_overrides_change_single_keys_with_their_yaml_types(path: Path):
     overrides = ["budget.energy=3 uJ", "seed=1", "space.feedback=false", "search.mutation=1e-1", "budget.area="]
     config = load_config(path, overrides)
     assert (config.seed, config.space.feedback, config.search.mutation) == (1, False, 0.1)
-    assert config.budget.limits().limits == {"parameters": 4e4, "energy": 3e-6}
+    assert config.budget.limits == {"parameters": 4e4, "energy": 3e-6}
     assert config.space.macro.timesteps == 4
     bits = load_config(path, ["space.macro.membrane_bits=6", "space.searched.membrane_bits=[0, 4]"]).space
     assert (bits.macro.membrane_bits, bits.searched.values) == (6, {"membrane_bits": (0, 4)})

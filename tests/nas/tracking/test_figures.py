@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hasnas.nas.budget.budget import LIMITS
+from hasnas.nas.budget.costs import ENERGY, PLAIN_UNITS, Cost, known_costs
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import figures
 from hasnas.nas.tracking.figures import axis_unit, cell_drawing, quality_against_cost, quality_against_costs
@@ -15,19 +15,19 @@ def words(svg: str) -> list[str]:
     return ["".join(item.itertext()) for item in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
-@given(st.sampled_from(LIMITS), st.floats(1e-14, 1e12))
-def test_numbers_on_an_axis_stay_short(limit: str, largest: float):
-    factor, unit = axis_unit(limit, largest)
+@given(st.sampled_from(known_costs()), st.floats(1e-14, 1e12))
+def test_numbers_on_an_axis_stay_short(cost: Cost, largest: float):
+    factor, unit = axis_unit(cost, largest)
     assert factor > 0
-    if limit != "area" and 1e-12 < largest < 1e12 and (largest >= 1 or limit not in ("parameters", "memory")):
+    if cost.unit != "m2" and 1e-12 < largest < 1e12 and (largest >= 1 or cost.unit not in PLAIN_UNITS):
         assert 0.99 < largest / factor < 1001
     assert len(unit) <= 7
 
 
 def test_every_cost_has_a_panel(history: list[Trial]):
-    text = words(figures.to_svg(quality_against_costs(history, {"energy": 1e-6})))
-    for limit in LIMITS:
-        assert any(word.startswith(limit) for word in text), limit
+    text = words(figures.to_svg(quality_against_costs(history, {"energy": 1e-6}, known_costs())))
+    for cost in known_costs():
+        assert any(word.startswith(cost.name) for word in text), cost.name
     assert "retrained, test" in text
     assert "limit" in text
 
@@ -39,7 +39,7 @@ def test_equal_figures_are_equal_text(history: list[Trial]):
 
 
 def test_a_panel_of_its_own_is_a_picture(history: list[Trial]):
-    assert figures.to_png(quality_against_cost("energy", history, {})).startswith(b"\x89PNG")
+    assert figures.to_png(quality_against_cost(ENERGY, history, {})).startswith(b"\x89PNG")
 
 
 def test_empty_histories_can_be_drawn():

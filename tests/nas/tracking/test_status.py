@@ -64,6 +64,7 @@ def run(tmp_path: Path) -> Path:
         feasible=np.array([True, False, False, False]),
         costs=np.ones((4, 5)),
         cost_over_limit=np.array([[first, *[np.nan] * 3, last] for first, last in RATIOS]),
+        columns=np.array(["parameters", "memory", "area", "latency", "energy"]),
         complete=np.array(True),
     )
     return directory
