@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from hasnas.nas.config.sections import SupernetSection
 from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, Splits, batches, load_splits
-from hasnas.nas.supernet.settings import SUPERNET_TRAINERS, Choosing, SupernetSettings, TrainedSupernet
+from hasnas.nas.supernet.settings import SUPERNET_TRAINERS, Choosing, TrainedSupernet
 from hasnas.nas.supernet.sharing import inherit
 from hasnas.nas.training.evaluation import evaluate, recalibrate_batch_norm
 from hasnas.nas.training.retrain import retrain
@@ -125,18 +126,23 @@ def _in_order(missing: list[Any], jobs: int) -> Iterable[float]:
             yield from pool.map(_train, missing)
 
 
+def supernet_settings(task: Task, strategy: str) -> SupernetSection:
+    """How the benchmarks train a supernet."""
+    tree = {"strategy": strategy, "epochs": task.supernet_epochs, "batch_size": BATCH, "learning_rate": 0.02}
+    return SupernetSection.model_validate(tree)
+
+
 def train_supernet(
-    task: Task, splits: Splits, strategy: str, seed: int, choosing: Choosing, folder: Path
+    task: Task, splits: Splits, settings: SupernetSection, seed: int, choosing: Choosing, folder: Path
 ) -> TrainedSupernet:
     """A supernet over the whole connected space; goes on where it was interrupted."""
     folder.mkdir(parents=True, exist_ok=True)
-    settings = SupernetSettings(epochs=task.supernet_epochs, batch_size=BATCH, learning_rate=0.02)
     codes = choosing.codes
 
     def draw(rng: np.random.Generator) -> tuple[int, ...]:
         return tuple(int(code) for code in codes[rng.integers(len(codes))])
 
-    trainer = SUPERNET_TRAINERS.get(strategy)()
+    trainer = SUPERNET_TRAINERS.get(settings.strategy)()
     return trainer.train(
         task.space, draw, splits.train, settings=settings, seed=seed, choosing=choosing, checkpoint_directory=folder
     )

@@ -23,12 +23,14 @@ from oneshot_common import (
     everything,
     inherited_accuracy,
     stand_alone,
+    supernet_settings,
     task_named,
     train_supernet,
 )
 
 from hasnas.cim_estimator import Activity, load_hardware
 from hasnas.nas.budget.pricer import Pricer
+from hasnas.nas.config.sections import PenaltySection
 from hasnas.nas.data.samples import Splits
 from hasnas.nas.supernet.cost_table import CostTable, fit_cost_table
 from hasnas.nas.supernet.settings import Choosing
@@ -43,8 +45,10 @@ def run(task: Task, splits: Splits, table: CostTable, strategy: str, weight: flo
     if not file.exists():
         began = time.process_time()
         codes = connected_codes(task.space)
-        choosing = Choosing(splits.validation, codes, everything, given.learning_rate, table, weight)
-        trained = train_supernet(task, splits, strategy, given.seed, choosing, given.out / name)
+        choosing = Choosing(splits.validation, codes, everything, table)
+        changes = {"architecture_learning_rate": given.learning_rate, "penalty": PenaltySection(weight=weight)}
+        settings = supernet_settings(task, strategy).with_changes(changes)
+        trained = train_supernet(task, splits, settings, given.seed, choosing, given.out / name)
         spent = time.process_time() - began
         found = {
             "codes": trained.codes,

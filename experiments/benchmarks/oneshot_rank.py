@@ -24,6 +24,7 @@ from oneshot_common import (
     everything,
     inherited_accuracy,
     stand_alone,
+    supernet_settings,
     task_named,
     train_supernet,
 )
@@ -86,7 +87,9 @@ def supernet_values(
     if not file.exists():
         began = time.process_time()
         choosing = Choosing(splits.validation, connected_codes(task.space), everything)
-        trained = train_supernet(task, splits, strategy, seed, choosing, out / f"{strategy}-{seed}")
+        trained = train_supernet(
+            task, splits, supernet_settings(task, strategy), seed, choosing, out / f"{strategy}-{seed}"
+        )
         spent = time.process_time() - began
         values = {"": [inherited_accuracy(task, trained, row, splits) for row in codes.tolist()]}
         if trained.probabilities:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.sections import PenaltySection, SupernetSection
 from hasnas.nas.data.samples import Split
 from hasnas.nas.supernet.cost_table import fit_cost_table
 from hasnas.nas.supernet.settings import (
@@ -18,7 +18,6 @@ from hasnas.nas.supernet.settings import (
     SUPERNET_TRAINERS,
     Choosing,
     ProgressCallback,
-    SupernetSettings,
     SupernetTrainer,
     TrainedSupernet,
     TrainingProgress,
@@ -36,7 +35,15 @@ OPTIONS = {
     gene.label: tuple(gene.choices[code] for code in sorted({path[index] for path in PATHS}))
     for index, gene in enumerate(SPACE.genes)
 }
-SETTINGS = SupernetSettings(epochs=3, batch_size=8, learning_rate=0.02, weight_decay=0.01, options=OPTIONS)
+SETTINGS = SupernetSection(
+    strategy="darts",
+    epochs=3,
+    batch_size=8,
+    learning_rate=0.02,
+    weight_decay=0.01,
+    architecture_learning_rate=0.05,
+    penalty=PenaltySection(weight=0.5),
+)
 
 
 class KilledError(Exception):
@@ -61,7 +68,7 @@ def known(codes: Codes) -> np.ndarray:
 
 CODES = np.array(PATHS, np.int16)
 TABLE = fit_cost_table(SPACE, CODES, (CODES == 3).sum(1) + 1.0, "energy_j")
-CHOOSING = Choosing(samples(1, 11), CODES, known, learning_rate=0.05, table=TABLE, weight=0.5)
+CHOOSING = Choosing(samples(1, 11), CODES, known, table=TABLE)
 
 
 def same(first: TrainedSupernet, second: TrainedSupernet) -> bool:
@@ -99,14 +106,16 @@ class CheckSupernetTrainer(Suite):
         progress: ProgressCallback | None = None,
         seed: int = 1,
         choosing: Choosing | None = CHOOSING,
+        settings: SupernetSection = SETTINGS,
     ) -> TrainedSupernet:
         """A training on few samples."""
         return self.build(name).train(
             SPACE,
             draw,
             samples(),
-            settings=SETTINGS,
+            settings=settings,
             seed=seed,
+            options=OPTIONS,
             choosing=choosing,
             checkpoint_directory=folder,
             progress=progress,
@@ -172,7 +181,7 @@ class CheckSupernetTrainer(Suite):
             return
         self.train(name, tmp_path)
         with pytest.raises(BadInputError, match="of a training with another"):
-            self.train(name, tmp_path, choosing=replace(CHOOSING, weight=2.0))
+            self.train(name, tmp_path, settings=SETTINGS.with_changes({"penalty": PenaltySection(weight=2.0)}))
         with pytest.raises(BadInputError, match="needs samples and architectures to choose by"):
             self.train(name, choosing=None)
 
@@ -180,7 +189,7 @@ class CheckSupernetTrainer(Suite):
         space = CellSpace(SPACE.macro, feedback=True, nodes=3)
         codes = np.array([[3, 3, 6]], np.int16)
         choosing = Choosing(samples(1), codes, lambda rows: np.ones(len(rows), bool))
-        trainer, settings = self.build(name), SupernetSettings(epochs=1, batch_size=10)
+        trainer, settings = self.build(name), SupernetSection(epochs=1, batch_size=10)
 
         def run() -> TrainedSupernet:
             return trainer.train(space, lambda rng: (3, 3, 6), samples(), settings=settings, seed=0, choosing=choosing)

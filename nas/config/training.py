@@ -12,6 +12,7 @@ from hasnas.errors import nearest
 from .plugins import TRAINING_METHODS
 from .sections import Rate, Section, Share
 
+RegressionLoss = Literal["smooth_l1", "mse"]
 MIXES_CLASSES = "retrain.augmentation: mixup and cutmix mix classes; set both to 0 for regression"
 # By these a stored training is always told apart, by other fields only where they are not at their defaults: trainings
 # from before a field existed can still be gone on with.
@@ -160,7 +161,7 @@ class RetrainSection(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     warmup_epochs: Annotated[float, Field(ge=0, le=100_000)] = 1.0
     gradient_clip: Annotated[float, Field(gt=0, le=1e9)] | None = 5.0
-    loss: Literal["smooth_l1", "mse"] = "smooth_l1"
+    loss: RegressionLoss = "smooth_l1"
     patience: Annotated[int, Field(ge=1, le=100_000)] | None = None
     ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -16,7 +16,6 @@ from hasnas.nas.supernet.settings import (
     DIFFERENTIABLE,
     SUPERNET_TRAINERS,
     Choosing,
-    SupernetSettings,
     TrainedSupernet,
     TrainingProgress,
 )
@@ -77,14 +76,6 @@ def run_supernet(context: RunContext) -> None:
     context.console.say(f"supernet: {report} after removing what no feasible architecture uses")
     if _is_trained(context):
         return
-    settings = SupernetSettings(
-        epochs=section.epochs,
-        batch_size=section.batch_size,
-        learning_rate=section.learning_rate,
-        weight_decay=section.weight_decay,
-        options=options,
-        loss=context.config.retrain.loss,
-    )
     choosing = _choosing(context)
     train = splits_of(data_reference(context)).train
     steps = -(-len(train) // section.batch_size) * section.epochs
@@ -100,8 +91,10 @@ def run_supernet(context: RunContext) -> None:
             context.space,
             region.draw,
             train,
-            settings=settings,
+            settings=section,
             seed=context.config.seed,
+            options=options,
+            loss=context.config.retrain.loss,
             choosing=choosing,
             checkpoint_directory=context.checkpoints,
             progress=progress,
@@ -131,9 +124,7 @@ def _choosing(context: RunContext) -> Choosing | None:
         samples=splits_of(data_reference(context)).validation,
         codes=region.codes,
         admits=region.admits,
-        learning_rate=section.architecture_learning_rate,
         table=_cost_table(context),
-        weight=0.0 if section.penalty is None else section.penalty.weight,
     )
 
 

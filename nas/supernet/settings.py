@@ -1,17 +1,19 @@
-"""The seam of supernet training: settings, progress, the protocol and its implementations by name. No NNI needed."""
+"""The seam of supernet training: what goes in and out, the protocol and its implementations by name. No NNI needed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.sections import SupernetSection
+from hasnas.nas.config.training import RegressionLoss
 from hasnas.nas.data.samples import Split
 from hasnas.registry import Registry
 from hasnas.search_spaces.space import Codes, SearchSpace
@@ -29,39 +31,6 @@ Probabilities = Mapping[str, Mapping[str, float]]
 """Label of a gene -> choice -> probability."""
 
 
-@dataclass(frozen=True)
-class SupernetSettings:
-    """How a supernet is trained.
-
-    Args:
-        epochs: passes over the data.
-        batch_size: samples per step; each step trains one path.
-        learning_rate: of the first step; it falls to 0 along a half cosine.
-        weight_decay: decoupled weight decay of the layers on the path.
-        options: label of a gene -> allowed choices, by default all.
-        loss: of regression, `"smooth_l1"` or `"mse"`; classes are trained with cross entropy.
-
-    Raises:
-        BadInputError: if a value is out of range.
-    """
-
-    epochs: int = 20
-    batch_size: int = 64
-    learning_rate: float = 0.02
-    weight_decay: float = 0.0
-    options: Options | None = None
-    loss: str = "smooth_l1"
-
-    def __post_init__(self) -> None:
-        for name, minimum in (("epochs", 1), ("batch_size", 2)):
-            if getattr(self, name) < minimum:
-                raise BadInputError(f"supernet.{name} is {getattr(self, name)}; give at least {minimum}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise BadInputError(f"supernet.learning_rate is {self.learning_rate}; give a positive number")
-        if not 0 <= self.weight_decay < float("inf"):
-            raise BadInputError(f"supernet.weight_decay is {self.weight_decay}; give 0 or more")
-
-
 @dataclass(frozen=True, eq=False)
 class Choosing:
     """What a trainer needs that learns which choices are good, beside the weights.
@@ -70,42 +39,22 @@ class Choosing:
         samples: those that choices are judged on; the weights never see them.
         codes: canonical codes of the architectures that may be chosen, `[M, genes]`, at least one.
         admits: canonical, connected codes `[N, genes]` -> which of them may be chosen, beyond `codes`.
-        learning_rate: of the architecture's parameters.
-        table: what each choice costs, for the penalty; None for no penalty.
-        weight: of the penalty, `loss + weight * (expected cost / table.reference - 1)`.
+        table: what each choice costs, for the penalty of the settings; None for no penalty.
 
     Raises:
-        BadInputError: if a value is out of range or there is nothing to choose from.
+        BadInputError: if there is nothing to choose from, or by.
     """
 
     samples: Split
     codes: Codes
     admits: Callable[[Codes], NDArray[np.bool_]]
-    learning_rate: float = 0.02
     table: CostTable | None = None
-    weight: float = 0.0
 
     def __post_init__(self) -> None:
         if not len(self.codes):
             raise BadInputError("no architecture is left to choose from; loosen the budget")
         if len(self.samples) < 2:
             raise BadInputError(f"choices are judged on {len(self.samples)} samples; give at least 2")
-        if not 0 < self.learning_rate < float("inf"):
-            raise BadInputError(
-                f"supernet.architecture_learning_rate is {self.learning_rate}; give a positive number"
-            )
-        if not 0 <= self.weight < float("inf"):
-            raise BadInputError(f"supernet.penalty.weight is {self.weight}; give 0 or more")
-
-    def identity(self) -> dict[str, Any]:
-        """What must be the same for a checkpoint to be of this training."""
-        penalty = None if self.table is None else {"weight": self.weight, "cost": self.table.cost}
-        return {
-            "learning_rate": self.learning_rate,
-            "samples": len(self.samples),
-            "architectures": len(self.codes),
-            "penalty": penalty,
-        }
 
 
 @dataclass(frozen=True)
@@ -150,8 +99,10 @@ class SupernetTrainer(Protocol):
         sampler: PathSampler,
         data: Split,
         *,
-        settings: SupernetSettings,
+        settings: SupernetSection,
         seed: int,
+        options: Options | None = None,
+        loss: RegressionLoss = "smooth_l1",
         choosing: Choosing | None = None,
         checkpoint_directory: Path | None = None,
         progress: ProgressCallback | None = None,
@@ -164,6 +115,8 @@ class SupernetTrainer(Protocol):
             data: the training samples.
             settings: how to train.
             seed: of initial weights, paths, shuffling and dropout.
+            options: label of a gene -> allowed choices, by default all.
+            loss: of regression; classes are trained with cross entropy.
             choosing: for trainers that learn which choices are good; others ignore it.
             checkpoint_directory: where an interrupted training left its state and goes on from; None keeps none.
             progress: called after each step.

@@ -19,12 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.sections import SupernetSection
+from hasnas.nas.config.training import RegressionLoss
 from hasnas.nas.data.samples import Split
 from hasnas.nas.supernet.choosing import log_probabilities, most_probable, reached_sources
 from hasnas.nas.supernet.mixture import require_mixable
-from hasnas.nas.supernet.settings import Choosing, Probabilities, ProgressCallback, SupernetSettings, TrainedSupernet
-from hasnas.nas.supernet.sharing import PathSampler
-from hasnas.search_spaces.space import Gene, SearchSpace
+from hasnas.nas.supernet.settings import Choosing, Probabilities, ProgressCallback, TrainedSupernet
+from hasnas.nas.supernet.sharing import Options, PathSampler
+from hasnas.search_spaces.space import Codes, Gene, SearchSpace
 
 from .environment import require_nni
 from .penalty import CostProfiler, LivePenalty
@@ -152,15 +154,15 @@ class SeededDarts(DARTS):
     """NNI's `DARTS` that begins with given alphas where there are any.
 
     Args:
-        choosing: learning rate of the alphas.
+        learning_rate: of the alphas.
         penalty: on the expected cost, or None.
         known: label -> alphas to begin with.
     """
 
     gene_hooks: tuple[Callable[..., Any], ...] = (WeighedGeneChoice.mutate,)
 
-    def __init__(self, choosing: Choosing, penalty: LivePenalty | None, known: Mapping[str, Tensor]) -> None:
-        super().__init__(arc_learning_rate=choosing.learning_rate, penalty=penalty)
+    def __init__(self, learning_rate: float, penalty: LivePenalty | None, known: Mapping[str, Tensor]) -> None:
+        super().__init__(arc_learning_rate=learning_rate, penalty=penalty)
         self._known = known
 
     def mutate_model(self, model: Any) -> Any:
@@ -172,7 +174,7 @@ class SeededGumbelDarts(GumbelDARTS):
     """NNI's `GumbelDARTS` that goes on at the temperature where it stopped.
 
     Args:
-        choosing: learning rate of the alphas.
+        learning_rate: of the alphas.
         penalty: on the expected cost, or None.
         known: label -> alphas to begin with.
         epochs: the number of the epoch to begin with, from 0, and of all epochs.
@@ -181,10 +183,10 @@ class SeededGumbelDarts(GumbelDARTS):
     gene_hooks: tuple[Callable[..., Any], ...] = (WeighedGeneChoice.mutate,)
 
     def __init__(
-        self, choosing: Choosing, penalty: LivePenalty | None, known: Mapping[str, Tensor], epochs: tuple[int, int]
+        self, learning_rate: float, penalty: LivePenalty | None, known: Mapping[str, Tensor], epochs: tuple[int, int]
     ) -> None:
         super().__init__(
-            temperature=_ResumedTemperature(*epochs), arc_learning_rate=choosing.learning_rate, penalty=penalty
+            temperature=_ResumedTemperature(*epochs), arc_learning_rate=learning_rate, penalty=penalty
         )
         self._known = known
 
@@ -197,7 +199,8 @@ class SeededProxyless(Proxyless):
     """NNI's `Proxyless` on paths of a region.
 
     Args:
-        choosing: learning rate of the alphas, and the architectures that paths are drawn from.
+        learning_rate: of the alphas.
+        codes: the architectures that paths are drawn from, `[M, genes]`.
         penalty: on the expected cost, or None.
         known: label -> alphas to begin with.
         seed: of the paths, until `reseed` replaces the generator.
@@ -206,10 +209,10 @@ class SeededProxyless(Proxyless):
     gene_hooks: tuple[Callable[..., Any], ...] = (GatedGeneChoice.mutate,)
 
     def __init__(
-        self, choosing: Choosing, penalty: LivePenalty | None, known: Mapping[str, Tensor], seed: int
+        self, learning_rate: float, codes: Codes, penalty: LivePenalty | None, known: Mapping[str, Tensor], seed: int
     ) -> None:
-        super().__init__(arc_learning_rate=choosing.learning_rate, penalty=penalty)
-        self._known, self._codes = known, choosing.codes
+        super().__init__(arc_learning_rate=learning_rate, penalty=penalty)
+        self._known, self._codes = known, codes
         self.rng = np.random.default_rng(seed)
 
     def reseed(self, rng: np.random.Generator) -> None:
@@ -261,8 +264,10 @@ class DartsTrainer:
         sampler: PathSampler,
         data: Split,
         *,
-        settings: SupernetSettings,
+        settings: SupernetSection,
         seed: int,
+        options: Options | None = None,
+        loss: RegressionLoss = "smooth_l1",
         choosing: Choosing | None = None,
         checkpoint_directory: Path | None = None,
         progress: ProgressCallback | None = None,
@@ -277,10 +282,10 @@ class DartsTrainer:
         require_mixable(space)
         if choosing is None:
             raise BadInputError("a differentiable supernet strategy needs samples and architectures to choose by")
-        recipe = Recipe(data, settings, seed, progress, choosing)
+        recipe = Recipe(data, settings, seed, progress, choosing, loss)
         with torch.random.fork_rng(devices=[]):
-            supernet = build_supernet(space, settings.options, seed)
-            penalty = _penalty(supernet, choosing)
+            supernet = build_supernet(space, options, seed)
+            penalty = _penalty(supernet, choosing, recipe.weight)
             recipe.metrics = lambda: _figures(supernet, penalty)
             if checkpoint_directory is not None:
                 recipe.restore(Path(checkpoint_directory) / CHECKPOINT_NAME, supernet)
@@ -293,21 +298,23 @@ class DartsTrainer:
         return TrainedSupernet(weights_of(supernet), probabilities, codes)
 
     def _strategy(self, recipe: Recipe, choosing: Choosing, penalty: LivePenalty | None) -> DARTS:
-        return SeededDarts(choosing, penalty, recipe.alphas)
+        return SeededDarts(recipe.settings.architecture_learning_rate, penalty, recipe.alphas)
 
 
 class GumbelDartsTrainer(DartsTrainer):
     """Trains with noisy weights that sharpen from epoch to epoch; see `DartsTrainer`."""
 
     def _strategy(self, recipe: Recipe, choosing: Choosing, penalty: LivePenalty | None) -> DARTS:
-        return SeededGumbelDarts(choosing, penalty, recipe.alphas, (recipe.done, recipe.settings.epochs))
+        rate, epochs = recipe.settings.architecture_learning_rate, (recipe.done, recipe.settings.epochs)
+        return SeededGumbelDarts(rate, penalty, recipe.alphas, epochs)
 
 
 class ProxylessTrainer(DartsTrainer):
     """Trains one path of the region a step, drawn by the alphas; see `DartsTrainer`."""
 
     def _strategy(self, recipe: Recipe, choosing: Choosing, penalty: LivePenalty | None) -> DARTS:
-        strategy = SeededProxyless(choosing, penalty, recipe.alphas, recipe.seed)
+        rate = recipe.settings.architecture_learning_rate
+        strategy = SeededProxyless(rate, choosing.codes, penalty, recipe.alphas, recipe.seed)
         recipe.reseed_paths = strategy.reseed
         return strategy
 
@@ -322,10 +329,10 @@ def _distribution(choice: GeneChoice, alpha: Tensor) -> dict[str, float]:
     return dict(zip(choice.allowed, alpha.detach().softmax(-1).tolist(), strict=True))
 
 
-def _penalty(supernet: Supernet, choosing: Choosing) -> LivePenalty | None:
+def _penalty(supernet: Supernet, choosing: Choosing, weight: float) -> LivePenalty | None:
     if choosing.table is None:
         return None
-    return LivePenalty(CostProfiler(supernet, choosing.table), choosing.weight, supernet)
+    return LivePenalty(CostProfiler(supernet, choosing.table), weight, supernet)
 
 
 def _figures(supernet: Supernet, penalty: LivePenalty | None) -> dict[str, float]:

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.sections import SupernetSection
+from hasnas.nas.config.training import RegressionLoss
 from hasnas.nas.data.samples import Split
-from hasnas.nas.supernet.settings import Choosing, ProgressCallback, SupernetSettings, TrainedSupernet
-from hasnas.nas.supernet.sharing import PathSampler
+from hasnas.nas.supernet.settings import Choosing, ProgressCallback, TrainedSupernet
+from hasnas.nas.supernet.sharing import Options, PathSampler
 from hasnas.search_spaces.space import SearchSpace
 
 from .environment import require_nni
@@ -80,8 +82,10 @@ class RandomOneShotTrainer:
         sampler: PathSampler,
         data: Split,
         *,
-        settings: SupernetSettings,
+        settings: SupernetSection,
         seed: int,
+        options: Options | None = None,
+        loss: RegressionLoss = "smooth_l1",
         choosing: Choosing | None = None,
         checkpoint_directory: Path | None = None,
         progress: ProgressCallback | None = None,
@@ -90,12 +94,12 @@ class RandomOneShotTrainer:
 
         Raises:
             BadInputError: if the checkpoint belongs to another training, none of its copies is sound, the sampler
-                draws a path that `settings.options` left out, or there are no samples.
+                draws a path that `options` left out, or there are no samples.
             KeyboardInterrupt: if the user interrupts; the finished epochs are kept.
         """
-        recipe = Recipe(data, settings, seed, progress)
+        recipe = Recipe(data, settings, seed, progress, loss=loss)
         with torch.random.fork_rng(devices=[]):
-            supernet = build_supernet(space, settings.options, seed)
+            supernet = build_supernet(space, options, seed)
             if checkpoint_directory is not None:
                 recipe.restore(Path(checkpoint_directory) / CHECKPOINT_NAME, supernet)
             if recipe.done < settings.epochs:

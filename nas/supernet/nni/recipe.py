@@ -14,7 +14,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,11 @@ import torch
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.sections import SupernetSection
+from hasnas.nas.config.training import RegressionLoss
 from hasnas.nas.data.samples import Split, batches
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from hasnas.nas.supernet.settings import Choosing, ProgressCallback, SupernetSettings, TrainingProgress
+from hasnas.nas.supernet.settings import Choosing, ProgressCallback, TrainingProgress
 from hasnas.nas.training.losses import task_loss
 from hasnas.nas.training.state import first_non_finite
 
@@ -41,6 +42,7 @@ from nni.nas.space import RawFormatModelSpace  # noqa: E402
 
 CHECKPOINT_NAME = "supernet.safetensors"
 
+_OF_THE_WEIGHTS = ("epochs", "batch_size", "learning_rate", "weight_decay")
 _OPTIMIZER, _ALPHAS, _ALPHA_OPTIMIZER = "optimizer/", "architecture/", "architecture_optimizer/"
 _PATHS, _SAMPLES, _DROPOUT, _CHOOSING, _FIRST_ALPHAS = range(5)
 
@@ -88,21 +90,23 @@ class Recipe(LightningModule):
         seed: of everything random.
         progress: called after each step of the weights.
         choosing: what the architecture learns from; None where it does not learn.
+        loss: of regression.
     """
 
     def __init__(
         self,
         data: Split,
-        settings: SupernetSettings,
+        settings: SupernetSection,
         seed: int,
         progress: ProgressCallback | None = None,
         choosing: Choosing | None = None,
+        loss: RegressionLoss = "smooth_l1",
     ) -> None:
         super().__init__()
         if len(data) < 2:
             raise BadInputError(f"supernet training got {len(data)} samples; give at least 2")
         self.data = EpochBatches(data, settings.batch_size, seed)
-        self.settings, self.seed, self.progress, self.choosing = settings, seed, progress, choosing
+        self.settings, self.seed, self.progress, self.choosing, self.loss = settings, seed, progress, choosing, loss
         self.judging: EpochBatches | None = None
         if choosing is not None:
             self.judging = EpochBatches(choosing.samples, settings.batch_size, seed, len(self.data), _CHOOSING)
@@ -141,7 +145,7 @@ class Recipe(LightningModule):
         step, phase = divmod(batch_index, phases)
         self.model.judges_choices = phase < phases - 1
         inputs, targets = batch
-        loss = task_loss(self(inputs), targets, self.data.split.is_regression, self.settings.loss)
+        loss = task_loss(self(inputs), targets, self.data.split.is_regression, self.loss)
         self._check(float(loss.detach()))
         if not self.model.judges_choices:
             self._set_learning_rate((self.done + step / len(self.data)) / self.settings.epochs)
@@ -159,10 +163,24 @@ class Recipe(LightningModule):
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to be of this training."""
-        unused = ("options",) if self.data.split.is_regression else ("options", "loss")
-        settings = {key: value for key, value in asdict(self.settings).items() if key not in unused}
-        own = {} if self.choosing is None else {"choosing": self.choosing.identity()}
+        settings: dict[str, Any] = {name: getattr(self.settings, name) for name in _OF_THE_WEIGHTS}
+        if self.data.split.is_regression:
+            settings["loss"] = self.loss
+        own = {} if self.choosing is None else {"choosing": self._choosing_identity(self.choosing)}
         return {"seed": self.seed, "samples": len(self.data.split), "settings": settings, **own}
+
+    def _choosing_identity(self, choosing: Choosing) -> dict[str, Any]:
+        return {
+            "learning_rate": self.settings.architecture_learning_rate,
+            "samples": len(choosing.samples),
+            "architectures": len(choosing.codes),
+            "penalty": None if choosing.table is None else {"weight": self.weight, "cost": choosing.table.cost},
+        }
+
+    @property
+    def weight(self) -> float:
+        """Weight of the penalty on the expected cost."""
+        return 0.0 if self.settings.penalty is None else self.settings.penalty.weight
 
     def restore(self, path: Path, supernet: nn.Module) -> None:
         """Take up the state that an interrupted training left, if there is one, and leave the next states there.

@@ -16,6 +16,7 @@ from nni.nas.strategy import DARTS
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.sections import PenaltySection, SupernetSection
 from hasnas.nas.data.samples import Split
 from hasnas.nas.supernet.choosing import log_probabilities, most_probable, reached_sources
 from hasnas.nas.supernet.cost_table import CostTable, fit_cost_table
@@ -30,7 +31,7 @@ from hasnas.nas.supernet.nni.differentiable import (
 )
 from hasnas.nas.supernet.nni.penalty import CostProfiler, LivePenalty
 from hasnas.nas.supernet.nni.supernet import Supernet, build_supernet
-from hasnas.nas.supernet.settings import Choosing, SupernetSettings
+from hasnas.nas.supernet.settings import Choosing
 from hasnas.nas.supernet.sharing import inherit
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
@@ -51,6 +52,9 @@ SILENT = {"accelerator": "cpu", "devices": 1, "logger": False, "enable_checkpoin
 
 def images(count: int, seed: int = 0) -> Tensor:
     return torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+
+
+RATE = 0.02
 
 
 def everything(codes: Codes) -> np.ndarray:
@@ -78,7 +82,7 @@ def with_alphas(supernet: Supernet, strategy: DARTS | None = None) -> Supernet:
                     tensor.copy_(0.4 * (noise - 0.5))
                 else:
                     tensor.copy_(0.3 * noise + 0.1 if name.endswith("running_var") else tensor * (noise + 2.0))
-    return (strategy or SeededDarts(choosing_of(SPACES["snasnet"]), None, {})).mutate_model(supernet)
+    return (strategy or SeededDarts(RATE, None, {})).mutate_model(supernet)
 
 
 def settle(supernet: Supernet, codes: tuple[int, ...]) -> None:
@@ -134,9 +138,9 @@ def test_options_that_are_left_out_are_not_mixed():
 def test_two_passes_a_batch_leave_no_state():
     space = SPACES["snasnet"]
     for strategy in (
-        SeededDarts(choosing_of(space), None, {}),
-        SeededGumbelDarts(choosing_of(space), None, {}, (0, 3)),
-        SeededProxyless(choosing_of(space), None, {}, seed=0),
+        SeededDarts(RATE, None, {}),
+        SeededGumbelDarts(RATE, None, {}, (0, 3)),
+        SeededProxyless(RATE, region(space), None, {}, seed=0),
     ):
         supernet = with_alphas(build_supernet(space), strategy)
         if isinstance(strategy, SeededProxyless):
@@ -173,7 +177,7 @@ def test_the_gates_have_the_gradient_of_nni():
 
 def test_gates_run_what_is_deployed(connected: Connected):
     space = SPACES["snasnet"]
-    strategy = SeededProxyless(choosing_of(space), None, {}, seed=4)
+    strategy = SeededProxyless(RATE, region(space), None, {}, seed=4)
     supernet = with_alphas(build_supernet(space), strategy).eval()
     for _ in range(8):
         sample = strategy.take_path(supernet)
@@ -186,7 +190,7 @@ def test_gates_run_what_is_deployed(connected: Connected):
 
 def test_paths_are_drawn_from_the_region_by_the_product_of_probabilities():
     space = CellSpace(MACRO, nodes=2, operations=("none", "identity", "conv1x1", "conv3x3"))
-    strategy = SeededProxyless(choosing_of(space, codes=np.array([[1], [3]], np.int16)), None, {}, seed=0)
+    strategy = SeededProxyless(RATE, np.array([[1], [3]], np.int16), None, {}, seed=0)
     supernet = with_alphas(build_supernet(space), strategy)
     with torch.no_grad():
         supernet.alphas["cell/0_1"].copy_(torch.tensor([9.0, 1.0, 5.0, 0.0]))
@@ -263,7 +267,7 @@ def moved(live: bool) -> tuple[float, float]:
     penalty: ExpectationProfilerPenalty = LivePenalty(profiler, 10.0, supernet)
     if not live:
         penalty = ExpectationProfilerPenalty(profiler, baseline=profiler.table.reference, scale=10.0)
-    strategy = SeededDarts(choosing_of(space, learning_rate=0.1), penalty, {})
+    strategy = SeededDarts(0.1, penalty, {})
     before: dict[str, Tensor] = {}
     start: list[float] = []
 
@@ -320,10 +324,17 @@ def test_a_larger_weight_gives_a_lower_expected_cost(trainer: type[DartsTrainer]
     space = SNASNetSpace(Macro((1, 8, 8), classes=3, timesteps=2, channels=2, hidden=0, votes=1))
     table = table_of(space)
     data = Split(images(16), torch.arange(16) % 3)
-    settings = SupernetSettings(epochs=6, batch_size=8)
     expected, cost = [], []
     for weight in (0.0, 0.05, 30.0):
-        choosing = choosing_of(space, learning_rate=0.1, table=table, weight=weight)
+        penalty, choosing = PenaltySection(weight=weight), choosing_of(space, table=table)
+        settings = SupernetSection(
+            strategy="darts",
+            epochs=6,
+            batch_size=8,
+            learning_rate=0.02,
+            architecture_learning_rate=0.1,
+            penalty=penalty,
+        )
         trained = trainer().train(space, lambda rng: (3,) * 6, data, settings=settings, seed=1, choosing=choosing)
         expected.append(table.expected([list(row.values()) for row in trained.probabilities.values()]))
         cost.append(table.predict(np.array([trained.codes]))[0])
@@ -347,8 +358,6 @@ def test_an_additive_cost_is_found_exactly_and_another_with_its_error():
 @pytest.mark.parametrize(
     "fields, message",
     [
-        ({"learning_rate": 0.0}, "supernet.architecture_learning_rate is"),
-        ({"weight": -1.0}, "supernet.penalty.weight is"),
         ({"codes": np.empty((0, 6), np.int16)}, "no architecture is left"),
         ({"samples": Split(images(1), torch.zeros(1, dtype=torch.long))}, "judged on 1 samples"),
     ],
@@ -368,11 +377,12 @@ def test_the_alphas_learn_which_operation_is_good():
         if target:
             inputs[index, 0, index % 5, :] += 2.0
     split = Split(inputs, targets)
-    choosing = Choosing(split, region(space), everything, learning_rate=0.1)
+    choosing = Choosing(split, region(space), everything)
+    settings = SupernetSection(epochs=12, batch_size=16, learning_rate=0.02, architecture_learning_rate=0.1)
     losses: list[float] = []
     trained = DartsTrainer().train(
-        space, lambda rng: (3,), split, settings=SupernetSettings(epochs=12, batch_size=16, learning_rate=0.02),
-        seed=0, choosing=choosing, progress=lambda step: losses.append(step.loss),
+        space, lambda rng: (3,), split, settings=settings, seed=0, choosing=choosing,
+        progress=lambda step: losses.append(step.loss),
     )  # fmt: skip
     assert np.mean(losses[-4:]) < 0.7 * np.mean(losses[:4])
     row = trained.probabilities["cell/0_1"]
