@@ -11,6 +11,12 @@ from pathlib import Path
 import pytest
 
 from hasnas.extras import EXTRAS
+from hasnas.nas.export.deploy import deploy
+from hasnas.nas.export.nir_writer import write_nir
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.cells import Edge, Genotype
+from hasnas.search_spaces.macro import Macro
+from hasnas.search_spaces.network import build_network
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("cim_estimator", "search_spaces", "datasets", "nas", "hasnas")
@@ -35,6 +41,19 @@ sys.exit(run_command(sys.argv[2:]))
 """
 
 
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a network in each form that the core prices."""
+    folder = tmp_path_factory.mktemp("networks")
+    (folder / "layers.yaml").write_text(LAYERS)
+    cell = Genotype(3, (Edge(0, 1, "conv3x3"), Edge(0, 2, "identity"), Edge(1, 2, "conv1x1")))
+    architecture = Architecture((cell, cell), Macro((1, 8, 8), timesteps=2, channels=4, hidden=0, votes=1))
+    architecture.save(folder / "architecture.json")
+    network = build_network(architecture.expand(), seed=0)
+    write_nir(folder / "network.nir", deploy(network.graph, network.state_dict()))
+    return folder
+
+
 def run_core(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", CORE_ONLY, ",".join(EXTRAS), *arguments]
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=100, check=False)
@@ -57,6 +76,8 @@ def install_lists() -> dict[str, set[str]]:
     [
         ["estimate", "layers.yaml", "--hardware", "spikesim-65nm-rram"],
         ["estimate", "layers.yaml", "--hardware", "rram-32nm", "--sweep", "adc.bits=4,5", "--json"],
+        ["estimate", "network.nir", "--hardware", "rram-32nm"],
+        ["estimate", "architecture.json", "--hardware", "rram-32nm"],
         ["hardware"],
         ["configs", "ls"],
         ["ls"],
@@ -64,9 +85,8 @@ def install_lists() -> dict[str, set[str]]:
     ],
     ids=" ".join,
 )
-def test_the_core_prices_and_lists(tmp_path: Path, arguments: list[str]):
-    (tmp_path / "layers.yaml").write_text(LAYERS)
-    done = run_core(tmp_path, *arguments)
+def test_the_core_prices_and_lists(networks: Path, arguments: list[str]):
+    done = run_core(networks, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.strip()
 
