@@ -6,13 +6,27 @@ FOLDERS := hasnas/cim_estimator hasnas/search_spaces hasnas/datasets hasnas/nas 
 # One thread for each process: small networks run no faster on more, and results do not depend on the machine.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint clean
+.PHONY: demo test check test-random test-old-processor lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/hasnas search experiments/digits.yaml --workers 2
 
 test: $(VENV)/installed-test lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# What to run while working: lint, types, and the tests that take no time.
+check: $(VENV)/installed-test lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# Properties with other examples than those that every run of the tests draws.
+test-random: $(VENV)/installed-test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m hypothesis --hypothesis-profile=random
+
+# What depends on how floats are rounded, as a processor without AVX rounds them.
+test-old-processor: $(VENV)/installed-test
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" \
+		tests/search_spaces tests/nas/export tests/nas/tracing tests/nas/imperfect_chips tests/nas/scoring \
+		tests/nas/training hasnas/search_spaces hasnas/nas/training hasnas/nas/scoring
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check hasnas $(FOLDERS) tests experiments

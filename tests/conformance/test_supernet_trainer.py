@@ -1,7 +1,11 @@
 """Every registered supernet trainer."""
 
+import pytest
+
 from hasnas.conformance import CheckSupernetTrainer
 from hasnas.nas.supernet.settings import SUPERNET_TRAINERS
+
+pytestmark = pytest.mark.slow
 
 
 class TestSupernetTrainers(CheckSupernetTrainer):

@@ -1,7 +1,11 @@
 """Every registered training method."""
 
+import pytest
+
 from hasnas.conformance import CheckTrainingMethod
 from hasnas.nas.training.methods import TRAINING_METHODS
+
+pytestmark = pytest.mark.slow
 
 
 class TestTrainingMethods(CheckTrainingMethod):

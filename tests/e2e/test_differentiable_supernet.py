@@ -18,6 +18,8 @@ from hasnas.nas.run import dry_run, resume_run, start_run
 from hasnas.nas.stages.supernet import WEIGHTS_FILE
 from hasnas.nas.tracking.event_file import read_scalars
 
+pytestmark = pytest.mark.slow
+
 PENALISED = ["supernet.strategy=darts", "supernet.penalty={cost: energy_j, weight: 0.3}", "supernet.epochs=3"]
 SHORT = ["search.evaluations=4", "retrain.top=1", "retrain.epochs=1"]
 

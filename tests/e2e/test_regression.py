@@ -27,6 +27,8 @@ from hasnas.nas.run import start_run
 from hasnas.nas.tracking.event_file import read_scalars
 from hasnas.nas.tracking.status import describe_runs, describe_status, list_runs, run_status
 
+pytestmark = pytest.mark.slow
+
 ERROR, TEST_ERROR = "validation_mean_absolute_error", "test_mean_absolute_error"
 SHORT = [
     "space.nodes=3", "space.macro.final_pool=2", "budget.parameters=100000", "supernet.batch_size=32",

@@ -17,12 +17,15 @@ import pytest
 
 from hasnas.cim_estimator import Activity, estimate, load_hardware
 from hasnas.errors import BadInputError, NothingFitsError
+from hasnas.nas.cli import run_command
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import resume_run, start_run
 from hasnas.nas.tracking.status import describe_runs, describe_status, list_runs, run_status
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
+
+pytestmark = pytest.mark.slow
 
 HASNAS = [sys.executable, "-m", "hasnas"]
 
@@ -113,19 +116,11 @@ def test_another_seed_writes_another_history(tiny_config: Path, straight: Path, 
     assert not (other / "export").exists()
 
 
-@pytest.mark.parametrize("stage", ["supernet", "search", "retrain"])
-def test_a_killed_run_resumes_to_the_same_history(
-    seeds_config: Path, straight: Path, tmp_path: Path, stage: str
-) -> None:
-    directory = tmp_path / "killed"
-    process = subprocess.Popen(
-        [*HASNAS, "search", str(seeds_config), "--run-dir", str(directory)],
-        start_new_session=True,
-        stderr=subprocess.PIPE,
-    )
-    begun = f'"stage":"{stage}"'.encode()
+def kill_in(stage: str, command: list[str], directory: Path) -> None:
+    """Run a command until a stage has begun, and kill it."""
+    process = subprocess.Popen([*HASNAS, *command], start_new_session=True, stderr=subprocess.PIPE)
+    ledger, begun = directory / "ledger.jsonl", f'"stage":"{stage}"'.encode()
     while process.poll() is None:
-        ledger = directory / "ledger.jsonl"
         if ledger.exists() and begun in ledger.read_bytes():
             time.sleep(0.3)
             os.killpg(process.pid, signal.SIGKILL)
@@ -133,6 +128,15 @@ def test_a_killed_run_resumes_to_the_same_history(
         time.sleep(0.01)
     _, errors = process.communicate()
     assert process.returncode == -signal.SIGKILL, errors.decode()
+
+
+def test_a_run_killed_in_every_stage_resumes_to_the_same_history(
+    seeds_config: Path, straight: Path, tmp_path: Path
+) -> None:
+    directory = tmp_path / "killed"
+    kill_in("supernet", ["search", str(seeds_config), "--run-dir", str(directory)], directory)
+    for stage in ("search", "retrain"):
+        kill_in(stage, ["search", "--resume", str(directory)], directory)
     resume_run(directory)
     assert equal_ledgers(straight / "ledger.jsonl", directory / "ledger.jsonl")
 
@@ -199,15 +203,12 @@ def test_nothing_fits(tiny_config: Path, tmp_path: Path) -> None:
     assert not trials(tmp_path / "none", "search")
 
 
-def test_exit_code_when_nothing_fits(tiny_config: Path, tmp_path: Path) -> None:
-    result = subprocess.run(
-        [*HASNAS, "search", str(tiny_config), "budget.energy=1 pJ", "--run-dir", str(tmp_path / "none")],
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 3
-    assert "Traceback" not in result.stderr
-    assert "energy: least" in result.stderr
+def test_exit_code_when_nothing_fits(tiny_config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["search", str(tiny_config), "budget.energy=1 pJ", "--run-dir", str(tmp_path / "none")]
+    assert run_command(command) == 3
+    told = capfd.readouterr().err
+    assert "Traceback" not in told
+    assert "energy: least" in told
 
 
 def test_a_directory_of_another_config_is_refused(tiny_config: Path, straight: Path) -> None:
@@ -245,9 +246,9 @@ def test_a_search_without_a_supernet_trains_each_candidate_briefly(tiny_config: 
     assert len(trials(directory, "search")) == 2
 
 
-def test_status_tells_the_whole_story(straight: Path) -> None:
-    result = subprocess.run([*HASNAS, "status", str(straight), "--json"], capture_output=True, text=True, check=True)
-    status = json.loads(result.stdout)
+def test_status_tells_the_whole_story(straight: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["status", str(straight), "--json"]) == 0
+    status = json.loads(capsys.readouterr().out)
     assert {"stages", "trials", "feasible_share", "front", "returned"} <= status.keys()
     assert len(status["returned"]) == 2
     assert all("test_accuracy" in network for network in status["returned"])
@@ -277,9 +278,9 @@ def test_the_card_tells_which_seed_it_is_and_what_every_one_reached(straight: Pa
         assert card["trainings"] == network["trainings"]
 
 
-def test_a_returned_network_is_tried_on_imperfect_chips(straight: Path) -> None:
-    command = [*HASNAS, "estimate", str(straight), "--nonideal", "rram-typical", "--chips", "3", "--json"]
-    report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+def test_a_returned_network_is_tried_on_imperfect_chips(straight: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["estimate", str(straight), "--nonideal", "rram-typical", "--chips", "3", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
     assert report["chips"] == 3
     assert 0 <= report["worst"] <= report["mean"] <= 1
     assert report["key"] in {trial["key"] for trial in trials(straight, "retrain")}
@@ -287,6 +288,7 @@ def test_a_returned_network_is_tried_on_imperfect_chips(straight: Path) -> None:
 
 def test_accuracy_on_chips_can_be_what_the_search_looks_for(tiny_config: Path, tmp_path: Path) -> None:
     wanted = ["nonideal.device=rram-typical", "nonideal.chips=2", "search.evaluations=4", "retrain.top=1"]
+    wanted += ["supernet.epochs=1", "retrain.epochs=1"]
     directory = start_run(tiny_config, wanted, run_directory=tmp_path / "chips")
     for trial in trials(directory, "search") + trials(directory, "retrain"):
         assert 0 <= trial["metrics"]["device_accuracy_worst"] <= trial["metrics"]["device_accuracy"] <= 1

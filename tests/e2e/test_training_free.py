@@ -18,6 +18,8 @@ from hasnas.nas.run import resume_run, start_run
 from hasnas.nas.tracking.event_file import read_scalars
 from hasnas.nas.tracking.status import describe_status, run_status
 
+pytestmark = pytest.mark.slow
+
 SCORED = ["search.score=trainability", "search.strategy=cell_by_cell", "search.evaluations=12", "search.batch=4"]
 SHORT = ["retrain.top=1", "retrain.epochs=1"]
 METRIC = "score/trainability"

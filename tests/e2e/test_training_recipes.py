@@ -15,6 +15,8 @@ from hasnas.nas.run import dry_run, start_run
 from hasnas.nas.training.folders import BEST_FILE, LAST_FILE, retrain_directory
 from hasnas.nas.training.loop import has_bfloat16
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["supernet.enabled=false", "search.enabled=false", "export.enabled=false", "retrain.top=1", "retrain.epochs=2"]
 OPTIONS = [
     "retrain.ema_decay=0.9",

@@ -73,12 +73,14 @@ def compare(x: torch.Tensor, plain: torch.nn.Module, ours: torch.nn.Module) -> N
     torch.testing.assert_close(one.grad, other.grad, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_equals_spikingjelly(loops: None):
     plain = neuron_module(OPERATION)
     compare(currents(2, 3, 5, 7), plain, scanned(plain))
     assert lif_scan._compiled_integrate.cache_info().misses == lif_scan._compiled_credit.cache_info().misses == 1
 
 
+@pytest.mark.slow
 def test_parts_and_state_carried_over(loops: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lif_scan, "MOST_STEPS", 1)
     plain = neuron_module(OPERATION)
@@ -147,6 +149,7 @@ def test_without_compiling_the_same(caplog: pytest.LogCaptureFixture):
     assert len(caplog.records) == 1
 
 
+@pytest.mark.slow
 def test_a_machine_without_a_compiler(tmp_path):
     code = (
         "import torch; from hasnas.search_spaces.lif_scan import *\n"

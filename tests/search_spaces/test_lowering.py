@@ -69,6 +69,7 @@ def rows(workload: Workload, candidate: int | None = None) -> dict[str, tuple[in
     return {name: row for name, row in table.items() if row[0] != LayerKind.NONE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_population_equals_graphs(name: str) -> None:
     space = SPACES[name]

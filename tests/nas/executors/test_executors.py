@@ -16,6 +16,8 @@ from hasnas.nas.executors import Outcome, create_executor
 from hasnas.nas.executors.in_process import InProcess
 from hasnas.nas.executors.process_pool import ProcessPool
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def pool() -> Iterator[ProcessPool]:

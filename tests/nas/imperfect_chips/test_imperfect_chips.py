@@ -27,7 +27,7 @@ from hasnas.nas.imperfect_chips.layer import ChipLayer, Reading
 from hasnas.nas.imperfect_chips.probe import Probe
 from hasnas.nas.training.crossbar_forms import form_of
 from hasnas.nas.training.evaluation import evaluate
-from hasnas.search_spaces import Architecture, Edge, Genotype, Macro, graph
+from hasnas.search_spaces import Architecture, Edge, Genotype, Macro, layers
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear
 from tests.lively import assert_lively
@@ -129,9 +129,9 @@ def test_ideal_chips_are_the_module(kind: str) -> None:
 
 
 FEW_BITS: dict[str, nn.Module] = {
-    "conv": QuantisedConv2d(graph.Conv2d(4, 6, 3, padding=1, bias=True, weight_bits=3)),
-    "grouped": QuantisedConv2d(graph.Conv2d(6, 4, 3, padding=1, groups=2, weight_bits=1)),
-    "linear": QuantisedLinear(graph.Linear(30, 7, bias=True, weight_bits=4)),
+    "conv": QuantisedConv2d(layers.Conv2d(4, 6, 3, padding=1, bias=True, weight_bits=3)),
+    "grouped": QuantisedConv2d(layers.Conv2d(6, 4, 3, padding=1, groups=2, weight_bits=1)),
+    "linear": QuantisedLinear(layers.Linear(30, 7, bias=True, weight_bits=4)),
 }
 for _module in FEW_BITS.values():
     # Columns of very different size: one scale for a whole layer would lose the small ones.

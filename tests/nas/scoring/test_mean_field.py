@@ -16,6 +16,8 @@ from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.snasnet import CellSpace
 
+pytestmark = pytest.mark.slow
+
 MACRO = Macro((3, 24, 24), classes=4, timesteps=5, channels=24, hidden=0, votes=1, final_pool=4)
 OPERATIONS = ("none", "identity", "conv3x3", "avgpool3x3", "maxpool3x3", "conv3x3_t0.5", "conv3x3_t1.5", "conv1x1")
 SPACE = CellSpace(MACRO, feedback=True, operations=OPERATIONS)

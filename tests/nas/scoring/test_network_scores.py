@@ -16,6 +16,8 @@ from hasnas.search_spaces import Macro
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
 
+pytestmark = pytest.mark.slow
+
 MACRO = Macro((3, 12, 12), classes=3, timesteps=3, channels=6, hidden=12, votes=1, dropout=0.5)
 SPACE = SpikeNASBenchSpace(MACRO)
 INPUTS = torch.randn(6, 3, 12, 12, generator=torch.Generator().manual_seed(0))

@@ -22,6 +22,8 @@ from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import sample
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
 
+pytestmark = pytest.mark.slow
+
 MACRO = Macro((3, 8, 8), classes=3, timesteps=3, channels=4, hidden=8, votes=1)
 SPACES = {
     "thresholds": SpikeNASBenchSpace(MACRO),

@@ -19,6 +19,8 @@ from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import SPACES, sample
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
 
+pytestmark = pytest.mark.slow
+
 MACRO = Macro((1, 8, 8), classes=10, timesteps=4, channels=16, hidden=64, votes=2)
 IMAGES = torch.tensor(load_digits().images[:16, None] / 8 - 1).float()
 WIDE = Macro((3, 32, 32), classes=10, timesteps=3, channels=32, final_pool=4, hidden=64, votes=2)

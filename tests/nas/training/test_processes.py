@@ -12,6 +12,8 @@ from hasnas.nas.training.loop import EpochBatches, TrainingDivergedError
 from hasnas.nas.training.processes import _listen, _load_splits, _save_splits
 from hasnas.nas.training.retrain import retrain
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = RetrainSection(epochs=2, batch_size=32, devices=2, ema_decay=0.9)
 
 

@@ -28,6 +28,8 @@ from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import build_network
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = RetrainSection(
     epochs=4,
     batch_size=32,

@@ -1,4 +1,3 @@
-import os
 import signal
 import time
 from dataclasses import replace
@@ -21,6 +20,8 @@ from hasnas.nas.training.retrain import RetrainResult, RetrainTask, retrain, run
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = RetrainSection(epochs=4, batch_size=32)
 
@@ -166,15 +167,15 @@ def test_directories_differ_by_key_and_seed():
 
 
 def test_killed_in_another_process_it_ends_the_same(architecture, tmp_path: Path):
-    settings = SETTINGS.with_changes({"epochs": 2})
+    settings = SETTINGS.with_changes({"epochs": 4})
     task = RetrainTask(architecture, "digits", None, 0.2, 0, settings, 0, str(tmp_path / "killed"))
     process = get_context("spawn").Process(target=run_retrain_task, args=(task,))
     process.start()
     while not (tmp_path / "killed" / "last.safetensors").exists() and process.is_alive():
         time.sleep(0.02)
-    if process.pid is not None:
-        os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.join()
+    assert process.exitcode == -signal.SIGKILL
     resumed = run_retrain_task(task)
     undisturbed = run_retrain_task(replace(task, checkpoint_directory=str(tmp_path / "whole")))
     assert replace(resumed, checkpoint="") == replace(undisturbed, checkpoint="")

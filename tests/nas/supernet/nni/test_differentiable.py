@@ -38,6 +38,8 @@ from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import Codes, Gene, all_codes
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
 
+pytestmark = pytest.mark.slow
+
 MACRO = Macro((1, 8, 8), classes=3, timesteps=3, channels=4, hidden=6, votes=2, dropout=0.25)  # of the spaces
 Connected = Callable[[CellSpace, int, int], Codes]
 

@@ -8,6 +8,8 @@ from nni.nas.space import ExecutableModelSpace, ModelStatus
 from hasnas.errors import HasnasError
 from hasnas.nas.supernet.nni.engine import BatchEngine
 
+pytestmark = pytest.mark.slow
+
 
 def models(count: int) -> list[ExecutableModelSpace]:
     return [ExecutableModelSpace(ModelStatus.Frozen) for _ in range(count)]

@@ -7,7 +7,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from hasnas.nas.supernet.nni.environment import require_nni
+
+pytestmark = pytest.mark.slow
 
 BLOCK = """
 import sys

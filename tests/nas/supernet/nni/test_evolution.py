@@ -17,6 +17,8 @@ from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import Codes, all_codes
 
+pytestmark = pytest.mark.slow
+
 MACRO = Macro((1, 8, 8), classes=3, timesteps=3, channels=4, hidden=0, votes=1)
 SPACE = SNASNetSpace(MACRO, feedback=True)
 TARGET = (3, 7, 3, 2, 8, 1)

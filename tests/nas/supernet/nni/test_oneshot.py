@@ -17,6 +17,8 @@ from hasnas.nas.supernet.settings import ProgressCallback, TrainingProgress
 from hasnas.nas.supernet.sharing import inherit
 from hasnas.search_spaces.snasnet import CellSpace
 
+pytestmark = pytest.mark.slow
+
 PATHS = ((3, 0, 1, 0, 2, 0), (2, 3, 0, 0, 0, 3), (0, 0, 3, 0, 0, 0), (3, 1, 0, 7, 2, 3))
 SETTINGS = SupernetSection(epochs=3, batch_size=8, learning_rate=0.02, weight_decay=0.01)
 

@@ -17,6 +17,8 @@ from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes
 
+pytestmark = pytest.mark.slow
+
 Connected = Callable[[CellSpace, int, int], Codes]
 
 

@@ -17,6 +17,8 @@ from hasnas.search_spaces.neurons import learned_tau
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes
 
+pytestmark = pytest.mark.slow
+
 Connected = Callable[[CellSpace, int, int], Codes]
 
 

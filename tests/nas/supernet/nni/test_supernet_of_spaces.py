@@ -14,6 +14,8 @@ from hasnas.search_spaces.searched_macro import with_searched_macro
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import SearchSpace, sample
 
+pytestmark = pytest.mark.slow
+
 MACRO = Macro((1, 8, 8), classes=3, timesteps=2, channels=3, hidden=0, votes=1)
 OWN = CellSpace(MACRO, nodes=3, operations=("none", "conv7x7_t0.8", "maxpool5x5"))
 SEARCHED = {

@@ -29,6 +29,8 @@ from hasnas.nas.supernet.nni.supernet import Supernet, build_supernet
 from hasnas.nas.supernet.sharing import shared_layers, supernet_report
 from hasnas.search_spaces.snasnet import CellSpace
 
+pytestmark = pytest.mark.slow
+
 SILENT = {
     "accelerator": "cpu",
     "devices": 1,

@@ -16,6 +16,8 @@ from hasnas.nas.training.methods import TRAINING_METHODS
 from hasnas.nas.training.methods.readout import read_out
 from hasnas.search_spaces.network import build_network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sums() -> Splits:
