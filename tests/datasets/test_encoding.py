@@ -103,3 +103,12 @@ def test_what_cannot_be_encoded_is_refused():
         receptive_fields(values, 1)
     with pytest.raises(BadInputError, match="more than 0"):
         delta(values, 2, threshold=0)
+
+
+def test_encodings_by_default() -> None:
+    assert {name: ENCODINGS.get(name).channel_factor for name in ENCODINGS.names()} == {
+        "direct": 1, "poisson": 1, "latency": 1, "delta": 2, "population": 8,
+    }  # fmt: skip
+    assert direct(np.ones((1, 1, 1, 1), np.float32), 1).shape == (1, 1, 1, 1, 1)
+    with pytest.raises(BadInputError, match="timesteps is 0"):
+        direct(np.ones((1, 1, 1, 1), np.float32), 0)

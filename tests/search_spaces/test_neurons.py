@@ -180,3 +180,20 @@ def test_impossible_neurons_are_refused() -> None:
         neuron_module(PLIF(1.0))
     with pytest.raises(BadInputError, match="beta of at least 0"):
         neuron_module(ALIF(beta=-1.0))
+
+
+def test_neurons_by_default() -> None:
+    """Decay, threshold, reset and adaptation as the docstrings say; the reset takes a neuron back to rest at zero."""
+    x = torch.tensor([1.5, 1.5, 0.7, 0.7, 0.7, 0.7]).reshape(6, 1, 1)
+    expected = {
+        # v after each step: 1.125 and 1.125 fire; 0.525, 0.656, 0.689, 0.697 do not.
+        "lif": [1, 1, 0, 0, 0, 0],
+        "plif": [1, 1, 0, 0, 0, 0],
+        # 1.5 and 1.5 fire; 0.7, 1.4 fires; 0.7, 1.4 fires.
+        "if": [1, 1, 0, 1, 0, 1],
+        # The first spike lifts the threshold to 1.25, which falls to 1.19 and 1.15; 1.125 no longer reaches it.
+        "alif": [1, 0, 0, 0, 0, 0],
+    }
+    for kind, spikes in expected.items():
+        module = neuron_module({"lif": LIF(), "plif": PLIF(), "if": IF(), "alif": ALIF()}[kind])
+        assert module.multi_step_forward(x).flatten().tolist() == spikes, kind
