@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 from hasnas.errors import BadInputError
 from hasnas.registry import Registry
 
-from .cluster_state import Net, State, net_of, state_of
+from .cluster_state import Net, State, external_spikes, net_of, state_of
 from .clusters import CrossbarLimits, axon_clusters, hand_in, renumber
 from .packing import grow, next_fit
 from .refining import exchange, sweep
@@ -105,8 +105,13 @@ def metis(graph: SpikeGraph, limits: CrossbarLimits, rng: np.random.Generator) -
 
 
 def kl(graph: SpikeGraph, limits: CrossbarLimits, rng: np.random.Generator) -> Ids:
-    """Kernighan-Lin between pairs of clusters, in rounds, until nothing is saved."""
-    return _kernighan_lin(graph, greedy(graph, limits, rng), limits, rng)
+    """Kernighan-Lin between pairs of clusters, in rounds, until nothing is saved.
+
+    It starts from grown clusters, or from neurons in the order of their numbers where that is the better start.
+    """
+    starts = greedy(graph, limits, rng), sequential(graph, limits, rng)
+    best = min(starts, key=lambda clusters: external_spikes(*_state(graph, clusters)))
+    return _kernighan_lin(graph, best, limits, rng)
 
 
 def _kernighan_lin(graph: SpikeGraph, start: Ids, limits: CrossbarLimits, rng: np.random.Generator) -> Ids:

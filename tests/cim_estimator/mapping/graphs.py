@@ -69,3 +69,18 @@ def slow_usage(graph: SpikeGraph, clusters: np.ndarray) -> tuple[list[int], list
         rows[clusters[destination]].add(source)
         columns[clusters[destination]].add(destination)
     return list(map(len, rows)), list(map(len, columns))
+
+
+def local_layers(width: int, depth: int, reach: int, outputs: int, seed: int) -> SpikeGraph:
+    """Layers in which a neuron hears a window of the layer before, as in a convolution; then a full layer."""
+    rng = np.random.default_rng(seed)
+    edges = [
+        (layer * width + (unit + shift) % width, (layer + 1) * width + unit)
+        for layer in range(depth - 1)
+        for unit in range(width)
+        for shift in range(-reach, reach + 1)
+    ]
+    last = (depth - 1) * width
+    edges += [(last + unit, last + width + output) for unit in range(width) for output in range(outputs)]
+    sources, destinations = np.array(edges).T
+    return SpikeGraph.from_edges(sources, destinations, rng.integers(0, 20, last + width + outputs), 40)

@@ -1,0 +1,227 @@
+"""A spike graph on a chip: made by a recipe, judged by one record of metrics, saved and opened again."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hasnas.cim_estimator.hardware.spec import GeneralHardware, HardwareSpec
+from hasnas.cim_estimator.model.components import access_width_m
+from hasnas.cim_estimator.nonideal import load_nonideal
+from hasnas.errors import BadInputError
+
+from .clusters import CrossbarLimits, check_clusters, global_spikes, traffic
+from .constants import CellConstants, NetworkConstants, load_cells, load_network
+from .crossbar_order import ORDERS, CellArray, Positions, cell_array, crossbars, executions, temperature_k
+from .delivery import deliver
+from .fan_in import split_wide
+from .graph_file import open_arrays, save_arrays
+from .partitioners import partition
+from .placers import place
+from .recipes import Recipe
+from .spike_graph import Ids, SpikeGraph
+from .topology import Topology, topology_for
+
+
+@dataclass(frozen=True)
+class Chip:
+    """What a mapping is made for.
+
+    Args:
+        hardware: crossbars, cells, node and clock.
+        network: constants of the network between tiles.
+        cells: constants of heat and wear.
+        wire_ohm: resistance of a segment of a row or column.
+    """
+
+    hardware: GeneralHardware
+    network: NetworkConstants
+    cells: CellConstants
+    wire_ohm: float
+
+    @property
+    def limits(self) -> CrossbarLimits:
+        """What one crossbar holds."""
+        return CrossbarLimits(self.hardware.crossbar.rows, self.hardware.crossbar.columns)
+
+    @property
+    def array(self) -> CellArray:
+        """Power and endurance of cells by position."""
+        device, wire_ohm = self.hardware.device, self.wire_ohm
+        cell_ohm = device.on_resistance_ohm * (1 + device.access_share)
+        return cell_array(self.limits, cell_ohm, device.read_voltage_v, wire_ohm, wire_ohm, self.cells)
+
+    @property
+    def cell_leakage_w(self) -> float:
+        """Of one cell's access transistor at ambient temperature."""
+        node = self.hardware.node
+        return node.leakage_a_per_m * access_width_m(self.hardware.device, node) * node.supply_v
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Where everything is.
+
+    Args:
+        graph: what was mapped, with the intermediate neurons of wide ones.
+        clusters: of each neuron of `graph`, shape `[neurons]`.
+        topology: of the tiles.
+        tiles: of each cluster, shape `[clusters]`.
+        positions: rows and columns within each cluster's crossbar; sources and neurons in ascending order.
+    """
+
+    graph: SpikeGraph
+    clusters: Ids
+    topology: Topology
+    tiles: Ids
+    positions: list[Positions]
+
+
+@dataclass(frozen=True)
+class MappingMetrics:
+    """What a mapping costs, for the whole recording.
+
+    Args:
+        recipe: its name.
+        clusters: crossbars used.
+        global_spikes: spikes between clusters, once for every cluster that they reach.
+        communication_energy_j: of the network between tiles.
+        latency_s: mean of a packet, queues included where spike times are known.
+        isi_distortion_s: mean change of the gap between two spikes; None without spike times.
+        lifetime_s: until the first cell is worn out, the recording repeated in real time; None if no cell ever is.
+        temperature_k: mean of all crossbars used, timesteps following one another without pause.
+        leakage_w: of the cells of all crossbars used, at their temperatures.
+        seconds: that mapping took.
+    """
+
+    recipe: str
+    clusters: int
+    global_spikes: int
+    communication_energy_j: float
+    latency_s: float
+    isi_distortion_s: float | None
+    lifetime_s: float | None
+    temperature_k: float
+    leakage_w: float
+    seconds: float
+
+
+def chip_of(hardware: HardwareSpec, network: str | Path = "noxim", cells: str | Path = "unverified") -> Chip:
+    """The chip of a hardware description; wires are those of the `rram-typical` device of `nonideal`.
+
+    Raises:
+        BadInputError: if the hardware does not describe its cells, or constants are unknown.
+    """
+    if not isinstance(hardware, GeneralHardware):
+        raise BadInputError(
+            f"hardware '{hardware.name}' does not say what its cells carry; choose one of `model: general`, "
+            "e.g. rram-32nm"
+        )
+    return Chip(hardware, load_network(network), load_cells(cells), load_nonideal("rram-typical").row_wire_ohm)
+
+
+def map_graph(graph: SpikeGraph, recipe: Recipe, chip: Chip, seed: int = 0) -> Mapped:
+    """Split, divide, place and order.
+
+    Args:
+        graph: the workload.
+        recipe: how.
+        chip: for what.
+        seed: the only source of chance.
+
+    Raises:
+        BadInputError: if the recipe names an unknown part, or a neuron fits no crossbar.
+    """
+    rng, limits = np.random.default_rng(seed), chip.limits
+    order = ORDERS.get(recipe.order)
+    narrow = split_wide(graph, limits.rows, recipe.splitting)  # type: ignore[arg-type]
+    clusters = partition(narrow, limits, recipe.partitioner, rng, recipe.refined)
+    flows = traffic(narrow, clusters)
+    topology = topology_for(flows.clusters, recipe.topology)
+    tiles = place(flows, topology, recipe.placer, recipe.objective, rng)
+    positions = [order(crossbar, chip.array, rng) for crossbar in crossbars(narrow, clusters)]
+    return Mapped(narrow, clusters, topology, tiles, positions)
+
+
+def evaluate(mapped: Mapped, chip: Chip, recipe: str = "", seconds: float = 0.0) -> MappingMetrics:
+    """All metrics of a mapping.
+
+    Raises:
+        BadInputError: if a cluster does not fit a crossbar of this chip.
+    """
+    graph, clusters, array = mapped.graph, mapped.clusters, chip.array
+    check_clusters(graph, clusters, chip.limits)
+    sent = deliver(graph, clusters, mapped.tiles, mapped.topology, chip.network, chip.hardware.clock_hz)
+    lives, means, leakage_w = [], [], 0.0
+    for crossbar, positions in zip(crossbars(graph, clusters), mapped.positions, strict=True):
+        lives.append(executions(crossbar, positions, array))
+        hot_k = temperature_k(crossbar, positions, array)
+        means.append(hot_k.mean())
+        growth = np.exp(chip.cells.leakage_per_k * (hot_k - chip.cells.ambient_k))
+        leakage_w += float(chip.cell_leakage_w * growth.sum())
+    life = min(lives)
+    return MappingMetrics(
+        recipe=recipe,
+        clusters=len(mapped.tiles),
+        global_spikes=global_spikes(graph, clusters),
+        communication_energy_j=sent.energy_j,
+        latency_s=sent.mean_latency_s,
+        isi_distortion_s=sent.isi_distortion_s,
+        lifetime_s=life * graph.duration_s if np.isfinite(life) else None,
+        temperature_k=float(np.mean(means)),
+        leakage_w=leakage_w,
+        seconds=seconds,
+    )
+
+
+def map_and_evaluate(graph: SpikeGraph, recipe: Recipe, chip: Chip, seed: int = 0) -> tuple[Mapped, MappingMetrics]:
+    """Map by a recipe, and say what came of it; `seconds` is the time of mapping alone."""
+    start = time.perf_counter()
+    mapped = map_graph(graph, recipe, chip, seed)
+    seconds = time.perf_counter() - start
+    return mapped, evaluate(mapped, chip, recipe.name, seconds)
+
+
+def save_mapping(mapped: Mapped, path: Path | str) -> None:
+    """Write where everything is as .npz, with a fingerprint of the graph instead of the graph itself."""
+    arrays: dict[str, Any] = {
+        "clusters": mapped.clusters,
+        "tiles": mapped.tiles,
+        "topology": np.array(mapped.topology, np.int64),
+        "graph": np.frombuffer(_fingerprint(mapped.graph), np.uint8),
+    }
+    for name in ("rows", "columns"):
+        parts = [getattr(positions, name) for positions in mapped.positions]
+        arrays[name] = np.concatenate(parts)
+        arrays[f"{name}_offsets"] = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+    save_arrays(path, arrays)
+
+
+def open_mapping(path: Path | str, graph: SpikeGraph) -> Mapped:
+    """Open a mapping of this graph (as `Mapped.graph` has it: wide neurons are split).
+
+    Raises:
+        BadInputError: if the file is no mapping, or one of another network.
+    """
+    arrays = open_arrays(path)
+    names = {"clusters", "tiles", "topology", "graph", "rows", "rows_offsets", "columns", "columns_offsets"}
+    if names - set(arrays):
+        raise BadInputError(f"{path} is not a mapping: it lacks {', '.join(sorted(names - set(arrays)))}; save it anew")
+    if arrays["graph"].tobytes() != _fingerprint(graph):
+        raise BadInputError(f"{path} is a mapping of another network; map this one anew")
+    rows, columns = (np.split(arrays[name], arrays[f"{name}_offsets"][1:-1]) for name in ("rows", "columns"))
+    positions = [Positions(*pair) for pair in zip(rows, columns, strict=True)]
+    topology = Topology(*(int(number) for number in arrays["topology"]))
+    return Mapped(graph, arrays["clusters"], topology, arrays["tiles"], positions)
+
+
+def _fingerprint(graph: SpikeGraph) -> bytes:
+    digest = hashlib.sha256()
+    for array in (graph.offsets, graph.destinations):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.digest()
