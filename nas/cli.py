@@ -156,6 +156,31 @@ def estimate(
     typer.echo(to_json(variants) if as_json else to_text(variants))
 
 
+@app.command("map")
+def map_command(
+    source: Path = typer.Argument(..., metavar="GRAPH", help="GRAPH.npz, or text: a line 'source destination ...'."),
+    spikes: Path | None = typer.Option(None, "--spikes", metavar="FILE", help="For text: a line 'neuron time ...'."),
+    recipe: str | None = typer.Option(None, "--recipe", help="Name or YAML file; by default spinemap."),
+    recipes: str | None = typer.Option(None, "--recipes", metavar="A,B,C", help="Compare several."),
+    hardware: str = typer.Option("rram-32nm", "--hardware", help="Preset or YAML file."),
+    settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
+    network: str = typer.Option("noxim", "--network", help="Constants of the network between tiles."),
+    cells: str = typer.Option("unverified", "--cells", help="Constants of heat and wear."),
+    step: str = typer.Option("1 ms", "--step", help="Duration of a timestep, for text."),
+    seed: int = typer.Option(0, "--seed", min=0, help="The only source of chance."),
+    save: Path | None = typer.Option(None, "--save", metavar="FILE.npz", help="Write the mapping."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Put a spiking network on crossbars and tiles, and say what that costs."""
+    from hasnas.nas.commands.map import MapQuestion, answer, to_json, to_text
+
+    if recipe is not None and recipes is not None:
+        raise BadInputError("give --recipe or --recipes, not both")
+    names = (recipes or recipe or "spinemap").split(",")
+    found = answer(MapQuestion(source, spikes, names, hardware, settings, step, seed, save, network, cells))
+    typer.echo(to_json(found) if as_json else to_text(found))
+
+
 @app.command("schedule")
 def schedule_command(
     source: Path = typer.Argument(..., metavar="GRAPH.xml", help="A synchronous dataflow graph, as SDF3 writes it."),

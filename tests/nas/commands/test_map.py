@@ -1,0 +1,107 @@
+"""`hasnas map` on graphs as text and as .npz."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hasnas.cim_estimator.mapping import open_mapping, read_graph_text, save_graph
+from hasnas.nas.cli import run_command
+
+KEYS = [
+    "recipe", "clusters", "global_spikes", "communication_energy_j", "latency_s", "isi_distortion_s", "lifetime_s",
+    "temperature_k", "leakage_w", "seconds",
+]  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """Two groups of neurons that talk within themselves, numbered by turns, with one synapse between them."""
+    edges: dict[int, list[int]] = {neuron: [] for neuron in range(16)}
+    for one in range(16):
+        edges[one] = [other for other in range(one % 2, 16, 2) if other != one]
+    edges[0].append(1)
+    (tmp_path / "graph.txt").write_text("".join(f"{n} {' '.join(map(str, to))}\n" for n, to in edges.items()))
+    trains = np.random.default_rng(0).random((16, 40)) < 0.3
+    (tmp_path / "spikes.txt").write_text(
+        "".join(f"{n} {' '.join(map(str, np.flatnonzero(train)))}\n" for n, train in enumerate(trains))
+    )
+    return [str(tmp_path / "graph.txt"), "--spikes", str(tmp_path / "spikes.txt"), "--set", "crossbar.size=9"]
+
+
+def test_records_have_the_promised_keys_and_find_the_groups(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["map", *files, "--recipes", "spinemap,espine,thermal,naive,random", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [list(record) for record in found] == [KEYS] * 5
+    by_name = {record["recipe"]: record for record in found}
+    graph = read_graph_text(files[0], files[2])
+    assert by_name["spinemap"]["clusters"] == 2
+    assert by_name["spinemap"]["global_spikes"] == graph.spikes[0]
+    hop_j = 2.427e-12
+    assert by_name["spinemap"]["communication_energy_j"] == pytest.approx(graph.spikes[0] * hop_j)
+    assert by_name["spinemap"]["latency_s"] == pytest.approx(2 / 500e6)
+    assert by_name["naive"]["global_spikes"] > 5 * graph.spikes[0]
+    assert by_name["espine"]["lifetime_s"] >= by_name["spinemap"]["lifetime_s"]
+
+
+def test_the_table_has_a_column_a_recipe(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["map", *files, "--recipes", "naive,thermal"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["recipe", "naive", "thermal"]
+    assert len(lines) == len(KEYS)
+    assert lines[3].startswith("communication energy")
+    assert "J" in lines[3]
+
+
+def test_npz_gives_the_same_and_the_mapping_is_saved(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = read_graph_text(files[0], files[2])
+    save_graph(graph, tmp_path / "graph.npz")
+    assert run_command(["map", *files, "--json"]) == 0
+    text = json.loads(capsys.readouterr().out)[0]
+    saved = tmp_path / "mapping.npz"
+    assert run_command(["map", str(tmp_path / "graph.npz"), *files[3:], "--save", str(saved), "--json"]) == 0
+    npz = json.loads(capsys.readouterr().out)[0]
+    assert {**npz, "seconds": 0} == {**text, "seconds": 0}
+    assert len(set(open_mapping(saved, graph).clusters[::2].tolist())) == 1
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (["--recipe", "spinmap"], "unknown recipe 'spinmap'; did you mean 'spinemap'"),
+        (["--recipe", "espine", "--recipes", "naive"], "not both"),
+        (["--recipes", "espine,naive", "--save", "m.npz"], "--save holds one mapping"),
+        (["--hardware", "spikesim-65nm-rram"], "does not say what its cells carry"),
+        (["--set", "crossbar.size"], "write FIELD=VALUE"),
+        (["--step", "0 ms"], "--step is 0 ms; give a time above 0"),
+        (["--cells", "verified"], "unknown cells constants 'verified'; did you mean 'unverified'"),
+    ],
+)
+def test_bad_questions_are_one_line(
+    files: list[str], capsys: pytest.CaptureFixture[str], change: list[str], message: str
+) -> None:
+    assert run_command(["map", *files, *change]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_bad_sources_are_one_line(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_graph(read_graph_text(files[0], files[2]), tmp_path / "graph.npz")
+    for arguments, message in (
+        ([files[0]], "needs --spikes FILE"),
+        ([str(tmp_path / "graph.npz"), *files[1:3]], "leave out --spikes"),
+        ([str(tmp_path)], "networks are not traced yet"),
+        ([str(tmp_path / "absent.npz")], "cannot read"),
+    ):
+        assert run_command(["map", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
