@@ -60,7 +60,7 @@ def test_the_loader_keeps_to_them(path: str, good: str, bad: str) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_numbers_are_finite(value: float) -> None:
-    with pytest.raises(BadInputError, match="here.read_voltage_v is .*give a finite number"):
+    with pytest.raises(BadInputError, match=r"here\.read_voltage_v is .*give a finite number"):
         check_fields(spec.DeviceSpec(2, 6e3, 150, 4, 12, value, 0.25, 2, 1e-12, 1e-7), lambda name: f"here.{name}")
 
 
