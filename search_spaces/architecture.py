@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from .macro import Macro, expand
 from .operations import operation_named
 
 ARCHITECTURE_VERSION = 1
+REMEMBERED = 64  # architectures that were read
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Architecture:
         """Whether every cell has a path from input to output."""
         return all(genotype.edges for genotype in self.canonical().genotypes)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A hash of the canonical form; equal keys mean equal deployed networks."""
         text = json.dumps(self.canonical().to_json(), sort_keys=True)
@@ -68,11 +70,15 @@ class Architecture:
         return cells + learned + self.macro.parameters_without_cells(len(self.genotypes))
 
     def expand(self) -> LayerGraph:
-        """The layers that are deployed and priced.
+        """The layers that are deployed and priced; made once.
 
         Raises:
             BadInputError: if a cell has no path from input to output.
         """
+        return self._graph
+
+    @cached_property
+    def _graph(self) -> LayerGraph:
         return expand(self.genotypes, self.macro)
 
     def to_json(self) -> dict[str, Any]:
@@ -82,7 +88,7 @@ class Architecture:
 
     @staticmethod
     def from_json(data: Any) -> Architecture:
-        """An architecture from plain data.
+        """An architecture from plain data; equal data give the same object, which is read and expanded once.
 
         Raises:
             BadInputError: if the data are of another version or do not describe an architecture.
@@ -91,8 +97,7 @@ class Architecture:
             found = data.get("version") if isinstance(data, dict) else type(data).__name__
             raise BadInputError(f"not an architecture of version {ARCHITECTURE_VERSION} (found {found!r})")
         try:
-            cells = tuple(Genotype.from_json(item) for item in data["cells"])
-            return Architecture(cells, Macro.from_json(data["macro"]))
+            return _read(json.dumps(data, sort_keys=True))
         except (KeyError, TypeError) as error:
             raise BadInputError(f"an architecture needs 'cells' and 'macro'; problem at {error}") from error
 
@@ -112,3 +117,10 @@ class Architecture:
             return Architecture.from_json(data)
         except BadInputError as error:
             raise BadInputError(f"{path}: {error}") from error
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read(text: str) -> Architecture:
+    data = json.loads(text)
+    cells = tuple(Genotype.from_json(item) for item in data["cells"])
+    return Architecture(cells, Macro.from_json(data["macro"]))

@@ -31,10 +31,9 @@ retrain: {epochs: 1, top: 1}
 WATCHED: dict[str, tuple[tuple[str, str, str], ...]] = {
     "decodes of codes": (("hasnas.search_spaces.snasnet", "CellSpace", "decode"),),
     "architectures to JSON": (("hasnas.search_spaces.architecture", "Architecture", "to_json"),),
-    "architectures from JSON": (("hasnas.search_spaces.architecture", "Architecture", "from_json"),),
+    "architectures read from JSON": (("hasnas.search_spaces.macro", "Macro", "from_json"),),
     "expansions to a graph": (("hasnas.search_spaces.architecture", "", "expand"),),
     "networks built": (("hasnas.search_spaces.network", "SpikingNetwork", "__init__"),),
-    "lowerings of a graph": (("hasnas.search_spaces.lowering", "", "lower"),),
     "parses of a limit": (
         ("hasnas.nas.budget.budget", "", "parse_limit"),
         ("hasnas.nas.budget", "", "parse_limit"),

@@ -24,6 +24,7 @@ from hasnas.nas.executors import Executor
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.quality import QUALITIES, Quality
 from hasnas.nas.history.trial import Trial
+from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.python_space import load_space_class
 from hasnas.search_spaces.searched_macro import MACRO_PREFIX, with_searched_macro
@@ -93,6 +94,16 @@ class Setup:
     def pricer(self) -> Pricer:
         """Costs of candidates before they run."""
         return Pricer(self.space, self.hardware, assumed_activity(self.config), self.config.costs)
+
+    def architecture(self, codes: tuple[int, ...]) -> Architecture:
+        """What codes of the space mean; each is decoded once."""
+        if codes not in self._decoded:
+            self._decoded[codes] = self.space.decode(codes)
+        return self._decoded[codes]
+
+    @cached_property
+    def _decoded(self) -> dict[tuple[int, ...], Architecture]:
+        return {}
 
 
 @dataclass

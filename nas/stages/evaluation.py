@@ -24,6 +24,7 @@ from hasnas.nas.supernet.sharing import inherit
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity, recalibrate_batch_norm
 from hasnas.nas.training.methods import TRAINING_METHODS
 from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.network import SpikingNetwork
 
 RATE_PREFIX, INPUT_RATE_PREFIX = "firing_rate/", "input_rate/"
@@ -179,7 +180,7 @@ def score(
     quality = quality_of_splits(splits)
     found = {quality.validation: quality.figure(evaluate(network, splits.validation))}
     on_chips = {} if device is None else device_metrics(network, splits, device, seed)
-    return {**found, **on_chips, **rate_metrics(network, activity)}
+    return {**found, **on_chips, **rate_metrics(network.graph, activity)}
 
 
 def device_metrics(network: SpikingNetwork, splits: Splits, device: DeviceReference, seed: int) -> dict[str, float]:
@@ -197,14 +198,14 @@ def quality_of_splits(splits: Splits) -> Quality:
     return REGRESSION if splits.train.is_regression else CLASSIFICATION
 
 
-def input_rate_metrics(network: SpikingNetwork, activity: Mapping[str, float]) -> dict[str, float]:
+def input_rate_metrics(graph: LayerGraph, activity: Mapping[str, float]) -> dict[str, float]:
     """The rates from which a network is priced: `input_rate/<name>`, with the names under which `lower` takes them."""
-    spikes = firing_rates(network.graph, activity)
+    spikes = firing_rates(graph, activity)
     return {INPUT_RATE_PREFIX + name: rate for name, rate in activity.items() if name not in spikes}
 
 
-def rate_metrics(network: SpikingNetwork, activity: Mapping[str, float]) -> dict[str, float]:
+def rate_metrics(graph: LayerGraph, activity: Mapping[str, float]) -> dict[str, float]:
     """Mean firing rate of the layers of neurons, and each layer's own."""
-    rates = firing_rates(network.graph, activity)
+    rates = firing_rates(graph, activity)
     mean = sum(rates.values()) / len(rates)
     return {"firing_rate": mean, **{RATE_PREFIX + name: rate for name, rate in rates.items()}}

@@ -117,7 +117,7 @@ def _outcomes(
 
 def evaluation_tasks(context: RunContext, codes: Sequence[tuple[int, ...]]) -> tuple[Any, list[Any]]:
     """The function that evaluates candidates of this run, and a task for each."""
-    architectures = [context.space.decode(one) for one in codes]
+    architectures = [context.architecture(one) for one in codes]
     config, data = context.config, data_reference(context)
     if not config.supernet.enabled:
         settings = config.retrain.with_changes({"epochs": config.search.brief_epochs})
@@ -140,7 +140,7 @@ def _trial(
     costs: Mapping[str, float],
     outcome: Outcome[dict[str, float]],
 ) -> Trial:
-    architecture = context.space.decode(codes)
+    architecture = context.architecture(codes)
     metrics = outcome.value or {}
     # A score that is not a number, or minus infinity, says that a network cannot be trained.
     message = outcome.error or ("" if math.isfinite(merit(metrics)) else f"it scored {merit(metrics)}")

@@ -23,7 +23,6 @@ from hasnas.nas.training.folders import BEST_FILE, retrain_directory
 from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, run_retrain_task
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
-from hasnas.search_spaces.network import SpikingNetwork
 
 from .context import RunContext
 from .evaluation import DeviceTask, evaluate_on_device, input_rate_metrics, rate_metrics
@@ -50,7 +49,7 @@ def _distinct_networks(context: RunContext, ranked: list[tuple[int, ...]], count
     seen: set[str] = set()
     kept: list[tuple[int, ...]] = []
     for codes in ranked:
-        structure = context.space.decode(codes).expand().structure
+        structure = context.architecture(codes).expand().structure
         if structure not in seen and len(kept) < count:
             seen.add(structure)
             kept.append(codes)
@@ -69,7 +68,7 @@ def run_retrain(context: RunContext) -> None:
     wanted = [(codes, seed) for codes in candidates(context) for seed in _seeds(context)]
     first = len(search_trials(context))
     missing = wanted[len(context.trials) - first :]
-    tasks = [_task(context, context.space.decode(codes), seed) for codes, seed in missing]
+    tasks = [_task(context, context.architecture(codes), seed) for codes, seed in missing]
     best = -math.inf
     with context.console.bar("retrain", len(wanted), "net") as bar:
         bar.update(len(wanted) - len(missing))
@@ -170,7 +169,7 @@ def measured_costs(context: RunContext, architecture: Architecture, activity: Ma
 
 
 def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outcome[RetrainOutcome]) -> Trial:
-    architecture = context.space.decode(codes)
+    architecture = context.architecture(codes)
     trial = Trial(
         id=len(context.trials),
         stage="retrain",
@@ -186,14 +185,13 @@ def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outc
     if outcome.value is None:
         return trial
     result, quality = outcome.value, context.quality
-    network = SpikingNetwork(architecture.expand())
     metrics = {
         **_on_device(context, architecture, result),
         quality.validation: quality.figure(result.merit),
         quality.test: quality.figure(result.test_accuracy),
         "best_epoch": float(result.best_epoch),
-        **rate_metrics(network, result.activity),
-        **input_rate_metrics(network, result.activity),
+        **rate_metrics(architecture.expand(), result.activity),
+        **input_rate_metrics(architecture.expand(), result.activity),
     }
     costs = measured_costs(context, architecture, result.activity)
     broken = context.budget.verdict(costs).violations
