@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Integral, Real
 from typing import Any
 
 from hasnas.errors import BadInputError, nearest
@@ -43,6 +44,11 @@ ADDED: dict[str, Any] = {
     "reduction": CONV_AVG_POOL,
     "reductions": None,
 }
+_COUNTS = {
+    "classes": (1, 10**6), "timesteps": (1, 10**4), "channels": (1, 10**6), "stem_stride": (1, 10**6),
+    "final_pool": (1, 10**6), "hidden": (0, 10**6), "votes": (1, 10**6),
+}  # fmt: skip
+MOST_OF_A_NEURON = 1e6
 
 
 @dataclass(frozen=True)
@@ -105,10 +111,14 @@ class Macro:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
-        for name in ("classes", "timesteps", "channels", "stem_stride", "final_pool", "hidden", "votes"):
-            minimum = 0 if name == "hidden" else 1
-            if getattr(self, name) < minimum:
-                raise BadInputError(f"macro.{name} is {getattr(self, name)}; give at least {minimum}")
+        for name, (least, most) in _COUNTS.items():
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool) or not least <= int(value) <= most:
+                raise BadInputError(f"macro.{name} is {value!r}; give a whole number, at least {least}, at most {most}")
+        for name in ("dropout", "tau", "threshold"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or isinstance(value, bool) or not float(value) <= MOST_OF_A_NEURON:
+                raise BadInputError(f"macro.{name} is {value!r}; give a number of at most {MOST_OF_A_NEURON:g}")
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
             raise BadInputError(f"macro.input_shape is {self.input_shape}; give channels, height, width")
         if not 0 <= self.dropout < 1:

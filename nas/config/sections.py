@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     PlainValidator,
@@ -18,7 +15,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic._internal._model_construction import ModelMetaclass
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hasnas.datasets.encoded import Coding
@@ -27,7 +23,8 @@ from hasnas.errors import BadInputError
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import COSTS, cost_called, cost_of
 
-from .problems import told
+from .macro import MacroSection, SearchedSection
+from .section import Section
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Rate = Annotated[float, Field(gt=0, le=10)]
@@ -35,41 +32,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
 _ONE_OR_MORE = Field(strict=False, min_length=1)
 Names = Annotated[tuple[str, ...], _ONE_OR_MORE]
-BitCount = Annotated[int, Field(ge=0, le=16)]  # 0 is float
-NeuronName = Literal["lif", "plif", "if", "alif"]
-
-
-class _SectionType(ModelMetaclass):
-    """Turns pydantic's complaints into ours where a section is made in Python."""
-
-    def __call__(self, *args: Any, **values: Any) -> Any:
-        try:
-            return super().__call__(*args, **values)
-        except ValidationError as error:
-            raise BadInputError(told(error, self, self.place)) from error  # type: ignore[arg-type, attr-defined]
-
-
-class Section(BaseModel, metaclass=_SectionType):
-    """A part of a config: unknown keys, wrong types, NaN and infinity are refused, nothing is converted silently.
-
-    Made in Python, a section raises `BadInputError` with its place in a config.
-
-    >>> SearchSection(batch=0)
-    Traceback (most recent call last):
-        ...
-    hasnas.errors.BadInputError: search.batch is 0; it must be greater than or equal to 1
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-    place: ClassVar[str] = ""
-
-    def with_changes(self, changes: Mapping[str, Any]) -> Self:
-        """The same section with some fields changed.
-
-        Raises:
-            BadInputError: for an unknown field or an impossible value.
-        """
-        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
 
 
 class FramingSection(Section):
@@ -137,43 +99,6 @@ class DatasetSection(Section):
         if self.encoding is not None and self.framing is not None:
             raise ValueError("framing is for event recordings and encoding for static samples; remove one")
         return self
-
-
-class MacroSection(Section):
-    """What surrounds the cells: the fields of `hasnas.search_spaces.macro.Macro` that the dataset leaves open."""
-
-    place = "space.macro"
-    channels: Count = 128
-    timesteps: Annotated[int, Field(ge=1, le=10_000)] = 5
-    hidden: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
-    votes: Count = 10
-    stem_stride: Count = 1
-    final_pool: Count = 2
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    tau: Annotated[float, Field(ge=1, le=1e6)] = 4 / 3
-    threshold: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    neuron: NeuronName = "lif"
-    weight_bits: BitCount = 0
-    membrane_bits: BitCount = 0
-    reduction: Literal["conv_avg_pool", "max_pool"] = "conv_avg_pool"
-    reductions: Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(strict=False)] | None = None
-
-
-class SearchedSection(Section):
-    """Fields of the macro that are searched too, each with its values; null for one that is not."""
-
-    place = "space.searched"
-    timesteps: Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], _ONE_OR_MORE] | None = None
-    channels: Annotated[tuple[Count, ...], _ONE_OR_MORE] | None = None
-    threshold: Annotated[tuple[Annotated[float, Field(gt=0, le=1e6)], ...], _ONE_OR_MORE] | None = None
-    neuron: Annotated[tuple[NeuronName, ...], _ONE_OR_MORE] | None = None
-    weight_bits: Annotated[tuple[BitCount, ...], _ONE_OR_MORE] | None = None
-    membrane_bits: Annotated[tuple[BitCount, ...], _ONE_OR_MORE] | None = None
-
-    @property
-    def values(self) -> dict[str, tuple[int | float | str, ...]]:
-        """Those that are searched."""
-        return {name: values for name, values in self.model_dump().items() if values is not None}
 
 
 class SpaceSection(Section):

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, model_validator
 from hasnas.errors import nearest
 
 from .plugins import TRAINING_METHODS
-from .sections import Rate, Section, Share
+from .section import Section
+from .sections import Rate, Share
 
 RegressionLoss = Literal["smooth_l1", "mse"]
 MIXES_CLASSES = "retrain.augmentation: mixup and cutmix mix classes; set both to 0 for regression"

@@ -63,8 +63,8 @@ class Setup:
         section, space = self.config.dataset, self.config.space
         source = open_source(section.name, section.root, section.chosen_framing)
         card = source.card
-        for timesteps in space.searched.timesteps or (space.macro.timesteps,):
-            check_timesteps(card, timesteps, framed=isinstance(source, Framed))
+        for timesteps in space.searched.values.get("timesteps", (space.macro.macro().timesteps,)):
+            check_timesteps(card, int(timesteps), framed=isinstance(source, Framed))
         mixing = self.config.retrain.augmentation
         if card.task == "regression" and (mixing.mixup or mixing.cutmix):
             raise BadInputError(MIXES_CLASSES)
@@ -167,12 +167,7 @@ def build_space(config: RunConfig, card: DatasetCard) -> SearchSpace:
             not describe one.
     """
     section = config.space
-    macro = Macro(
-        input_shape=card.input_shape,
-        classes=card.outputs,
-        static_input=card.timesteps is None,
-        **section.macro.model_dump(),
-    )
+    macro = section.macro.macro(card.input_shape, card.outputs, static=card.timesteps is None)
     space = _space_on(macro, config)
     searched = section.searched.values
     space = with_searched_macro(space, searched)

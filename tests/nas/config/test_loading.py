@@ -1,5 +1,6 @@
 """One YAML is one run: what is read, what is refused and how, what is saved."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from hasnas.errors import BadInputError
 from hasnas.nas.config.loading import config_from_tree, config_identity, dump_config, load_config
+from hasnas.search_spaces.macro import Macro
 from hasnas.yaml_files import parse_yaml, to_yaml
 
 YAML = """
@@ -238,3 +240,19 @@ def test_no_value_anywhere_ends_in_anything_but_a_config_or_one_line(place: tupl
 def test_no_text_ends_in_anything_but_plain_values_or_one_line(text: str):
     refusal = refused(lambda: parse_yaml(text, "test.yaml"))
     assert refusal is None or (refusal.startswith("test.yaml") and "\n" not in refusal)
+
+
+def test_the_macro_is_declared_once(path: Path):
+    macro = load_config(path, ["space.macro.reductions=[1]"]).space.macro.macro((1, 8, 8), 10)
+    assert macro == Macro((1, 8, 8), 10, timesteps=4, channels=8, reductions=(1,))
+    for override, told in {
+        "space.macro.timesteps=20000": "macro.timesteps is 20000; give a whole number, at least 1, at most 10000",
+        "space.macro.tau=1": "macro.tau is 1.0; give more than 1 timestep",
+        "space.macro.neuron=liff": "macro.neuron is 'liff'; did you mean 'lif'",
+        "space.macro.classes=3": "unknown key 'space.macro.classes'",
+        "space.searched.threshold=[0.5, -1]": "macro.threshold is -1.0; give a positive threshold",
+        "space.searched.dropout=[0.5]": "unknown key 'space.searched.dropout'",
+    }.items():
+        with pytest.raises(BadInputError, match=re.escape(told)) as refused:
+            load_config(path, [override])
+        assert override in str(refused.value)
