@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from .cost import CheckCost
     from .cost_model import CheckCostModel
     from .dataset_source import CheckDatasetSource
     from .encoding import CheckEncoding
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .training_method import CheckTrainingMethod
 
 _ROOMS = {
+    "CheckCost": "cost",
     "CheckCostModel": "cost_model",
     "CheckDatasetSource": "dataset_source",
     "CheckEncoding": "encoding",
@@ -41,6 +43,7 @@ _ROOMS = {
     "CheckTrainingMethod": "training_method",
 }
 __all__ = [
+    "CheckCost",
     "CheckCostModel",
     "CheckDatasetSource",
     "CheckEncoding",

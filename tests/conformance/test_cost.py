@@ -1,0 +1,8 @@
+"""Every registered cost."""
+
+from hasnas.conformance import CheckCost
+from hasnas.nas.budget.costs import COSTS
+
+
+class TestCosts(CheckCost):
+    names = COSTS.names()
