@@ -24,9 +24,10 @@ test-random: $(VENV)/installed-test
 
 # What depends on how floats are rounded, as a processor without AVX rounds them.
 test-old-processor: $(VENV)/installed-test
-	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" \
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/python -m pytest -n 2 --dist loadfile \
 		tests/search_spaces tests/nas/export tests/nas/tracing tests/nas/imperfect_chips tests/nas/scoring \
-		tests/nas/training hasnas/search_spaces hasnas/nas/training hasnas/nas/scoring
+		tests/nas/training/methods hasnas/search_spaces hasnas/nas/scoring hasnas/nas/imperfect_chips \
+		hasnas/nas/training hasnas/nas/export
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check hasnas $(FOLDERS) tests experiments
