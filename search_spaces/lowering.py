@@ -20,7 +20,6 @@ from hasnas.errors import BadInputError
 from .cell_groups import as_cells
 from .graph import Connection, LayerGraph, Node
 from .layers import (
-    ALIF,
     LIF,
     Add,
     AvgPool2d,
@@ -36,6 +35,7 @@ from .layers import (
     Vote,
 )
 from .macro import MAX_POOL, Macro
+from .neurons import NEURONS
 from .operations import CellOperation
 from .snasnet import CellSpace
 from .space import Codes, SearchSpace
@@ -43,7 +43,6 @@ from .space import Codes, SearchSpace
 REAL_BITS = 8
 SPIKE_BITS = 1
 INPUTS = ".inputs"  # behind the name of neurons: the share of their inputs that are not zero; the name alone: of spikes
-ADAPTATION = ".adaptation"  # what the slot of an adaptive threshold is called, behind its neurons' name
 BITS = ("weight_bits", "membrane_bits")  # 0 where the hardware decides
 Integers = NDArray[np.int64]
 
@@ -94,8 +93,8 @@ def lower(graph: LayerGraph, rates: Mapping[str, float] | None = None) -> Worklo
         )
         rate = (rates or {}).get(rate_name(node), math.nan)
         table.add(node.name, row, rate)
-        if isinstance(node.operation, ALIF):
-            table.add_adaptation(node.name, row, rate)
+        if isinstance(node.operation, Neuron):
+            table.add_states(node.name, row, type(node.operation), rate)
     return table.workload(graph.timesteps)
 
 
@@ -200,9 +199,12 @@ class _Table:
         self.rows.append({**empty, **row})
         self.rates.append(rate)
 
-    def add_adaptation(self, name: str, row: Mapping[str, int | Integers], rate: float = math.nan) -> None:
-        """The adaptive threshold of neurons: one more state for each, of as many bits as the hardware says."""
-        self.add(f"{name}{ADAPTATION}", {**row, "membrane_bits": 0}, rate)
+    def add_states(
+        self, name: str, row: Mapping[str, int | Integers], neurons: type[Neuron], rate: float = math.nan
+    ) -> None:
+        """States of neurons beside the membrane: a slot like theirs for each, of as many bits as the hardware says."""
+        for state in neurons.further_states:
+            self.add(f"{name}.{state}", {**row, "membrane_bits": 0}, rate)
 
     def fold(self, name: str, biases: int, parameters: int) -> None:
         """Let a batch norm disappear into the layer before it: its affine map becomes one bias for each channel."""
@@ -415,8 +417,7 @@ class _CellColumns:
                 "level": level + 1,
             }
             table.add(f"{self.name}.{node}.{suffix}", row)
-            if self.space.macro.neuron == "alif":
-                table.add_adaptation(f"{self.name}.{node}.{suffix}", row)
+            table.add_states(f"{self.name}.{node}.{suffix}", row, NEURONS.get(self.space.macro.neuron))
 
     def _spread(self, node: int, level: list[Integers], static: list[NDArray[np.bool_]]) -> None:
         """Carry a node's level and staticness along its forward edges."""
@@ -484,8 +485,7 @@ def _write_reduction(
     table.add(f"{name}.norm_in", {**_shape_fields(shape, shape), **scale, "evaluations": first, "level": level + 1})
     neurons = {**_neuron_fields(macro, shape), **always, "level": level + 2}
     table.add(f"{name}.lif", neurons)
-    if macro.neuron == "alif":
-        table.add_adaptation(f"{name}.lif", neurons)
+    table.add_states(f"{name}.lif", neurons, NEURONS.get(macro.neuron))
     table.add(f"{name}.conv", {**_shape_fields(shape, wide, (3, 1, 1)), **conv, **always, "level": level + 3})
     table.add(f"{name}.pool", {**_shape_fields(wide, pooled, (2, 2, 1)), **pool, **always, "level": level + 4})
     return level + 4
@@ -522,5 +522,5 @@ def _write_head(table: _Table, macro: Macro, shape: tuple[int, int, int], entry:
         runs = first if name == "norm" else macro.timesteps
         whole = {**row, "evaluations": runs, "level": level + 1 + offset}
         table.add(f"head.{name}", whole)
-        if row["kind"] is LayerKind.LIF and macro.neuron == "alif":
-            table.add_adaptation(f"head.{name}", whole)
+        if row["kind"] is LayerKind.LIF:
+            table.add_states(f"head.{name}", whole, NEURONS.get(macro.neuron))

@@ -11,11 +11,6 @@ from hasnas.errors import BadInputError, nearest
 from .cells import Edge, Genotype
 from .graph import Connection, LayerGraph, Node
 from .layers import (
-    ALIF,
-    IF,
-    LIF,
-    NEURONS,
-    PLIF,
     Add,
     AvgPool2d,
     BatchNorm,
@@ -25,13 +20,14 @@ from .layers import (
     Input,
     Linear,
     MaxPool2d,
+    Neuron,
     Operation,
     Output,
     Vote,
     check_membrane_bits,
     check_weight_bits,
-    neuron_of,
 )
+from .neurons import NEURONS, neuron_of
 from .operations import operation_named
 
 CONV_AVG_POOL, MAX_POOL = "conv_avg_pool", "max_pool"
@@ -72,8 +68,9 @@ class Macro:
         dropout: probability of a zero before the classifier, in training.
         tau: membrane time constant in timesteps, above 1 (at 1 a membrane would remember nothing).
         threshold: firing threshold where the operation names none.
-        neuron: `"lif"`, `"plif"` (tau is learned, from `tau` on), `"if"` (no leak, `tau` plays no part) or `"alif"`
-            (adaptive threshold); all neurons are alike. "LIF" above stands for any of them.
+        neuron: a kind of `hasnas.search_spaces.neurons.NEURONS`, as `"lif"`, `"plif"` (tau is learned, from `tau` on),
+            `"if"` (no leak, `tau` plays no part) or `"alif"` (adaptive threshold); all neurons are alike. "LIF" above
+            stands for any of them.
         weight_bits: bits of all weights, those of stem and classifier included; 0 means float in training and the
             hardware's bits in prices.
         membrane_bits: bits of the registers that hold membrane potentials, 2 to 16, see
@@ -123,25 +120,27 @@ class Macro:
             raise BadInputError(f"macro.input_shape is {self.input_shape}; give channels, height, width")
         if not 0 <= self.dropout < 1:
             raise BadInputError(f"macro.dropout is {self.dropout}; give a probability from 0 to below 1")
-        if not self.tau > 1 and self.neuron != "if":
+        try:
+            leaks = NEURONS.get(self.neuron).leaks
+        except BadInputError as error:
+            raise BadInputError(f"macro.neuron: {error}") from error
+        if not self.tau > 1 and leaks:
             raise BadInputError(f"macro.tau is {self.tau}; give more than 1 timestep")
         if not self.threshold > 0:
             raise BadInputError(f"macro.threshold is {self.threshold}; give a positive threshold")
-        if self.neuron not in NEURONS:
-            raise BadInputError(f"macro.neuron is '{self.neuron}'{nearest(str(self.neuron), NEURONS)}")
         check_weight_bits(self.weight_bits, "macro.weight_bits")
         check_membrane_bits(self.membrane_bits, "macro.membrane_bits")
         self._check_reductions()
 
-    def neurons(self, threshold: float | None = None) -> LIF | PLIF | IF | ALIF:
+    def neurons(self, threshold: float | None = None) -> Neuron:
         """The operation of a layer of neurons, with a threshold of its own if one is given."""
         own = self.threshold if threshold is None else threshold
         return neuron_of(self.neuron, self.tau, own, self.membrane_bits)
 
     @property
     def parameters_per_neuron_layer(self) -> int:
-        """Trainable parameters of a layer of neurons: the learned time constant, if there is one."""
-        return int(self.neuron == "plif")
+        """Trainable parameters of a layer of neurons, as the learned time constant."""
+        return NEURONS.get(self.neuron).trained_parameters
 
     def _check_reductions(self) -> None:
         if self.reduction not in REDUCTIONS:

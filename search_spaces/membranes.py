@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .layers import check_membrane_bits
+from .neurons import check_membrane_bits
 
 
 def hold(membrane: Tensor, threshold: float, bits: int) -> Tensor:

@@ -28,7 +28,7 @@ from .layers import (
     Vote,
 )
 from .lowering import lower, rate_name
-from .neurons import LearnedTauLIF, RegisterNeurons, neuron_module
+from .neurons.modules import LearnedTauLIF, SteppedNeurons
 from .pooling import OverlappingAvgPool2d
 from .quantization import QuantisedConv2d, QuantisedLinear
 
@@ -245,7 +245,7 @@ def module_for(operation: Operation) -> nn.Module | None:
         case MaxPool2d(kernel, stride, padding):
             return nn.MaxPool2d(kernel, stride, padding)
         case Neuron():
-            return neuron_module(operation)
+            return operation.module()
     return None
 
 
@@ -279,7 +279,7 @@ def initialise(module: nn.Module, seed: int) -> None:
     for child in module.modules():
         if isinstance(child, nn.BatchNorm2d):
             child.reset_running_stats()
-        if isinstance(child, LearnedTauLIF | RegisterNeurons):
+        if isinstance(child, LearnedTauLIF | SteppedNeurons):
             child.initialise()
 
 

@@ -24,7 +24,7 @@ from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.layers import LIF
 from hasnas.search_spaces.lif_scan import compiler_works, scanned, use_lif_scan
 from hasnas.search_spaces.network import build_network
-from hasnas.search_spaces.neurons import neuron_module
+from hasnas.search_spaces.neurons.modules import neuron_module
 
 OPERATION = LIF(tau=4 / 3, threshold=1.0, reset=0.0)
 SIDES = ("ours", "eager", "compiled")

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
-from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF, BatchNorm, Conv2d, Dropout, Linear, Operation, Vote
+from hasnas.search_spaces.layers import BatchNorm, Conv2d, Dropout, Linear, Neuron, Operation, Vote
 from hasnas.search_spaces.network import SpikingNetwork
-from hasnas.search_spaces.neurons import learned_tau
 from hasnas.search_spaces.nir.reader import EPSILON
 from hasnas.search_spaces.quantization import quantise
 
@@ -53,8 +52,8 @@ class Deployed:
         nodes = []
         for node in self.graph.nodes:
             operation = node.operation
-            if isinstance(operation, LIF | PLIF | IF | ALIF):
-                operation = replace(operation, membrane_bits=0)
+            if isinstance(operation, Neuron):
+                operation = operation.with_membrane_bits(0)
             nodes.append(replace(node, operation=operation))
         return replace(self, graph=replace(self.graph, nodes=tuple(nodes)))
 
@@ -111,8 +110,8 @@ class _Builder:
                 classes = node.shape[0]
                 matrix = torch.eye(classes, dtype=torch.float64).repeat_interleave(votes, dim=1) / votes
                 self._keep(node, Linear(classes * votes, classes), matrix)
-            case PLIF(_, threshold, reset, bits):
-                self._keep(node, LIF(learned_tau(self._tensor(f"{node.name}.w")), threshold, reset, bits))
+            case Neuron():
+                self._keep(node, node.operation.fixed(lambda name: self._tensor(f"{node.name}.{name}")))
             case Conv2d(bias=bias, weight_bits=bits) | Linear(bias=bias, weight_bits=bits):
                 weight = quantise(self._tensor(f"{node.name}.weight"), bits)
                 self._keep(node, node.operation, weight, self._tensor(f"{node.name}.bias") if bias else None)

@@ -41,15 +41,13 @@ from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import (
-    ALIF,
-    IF,
-    LIF,
     Add,
     AvgPool2d,
     Conv2d,
     Flatten,
     Input,
     Linear,
+    Neuron,
     Output,
     layer_to_json,
 )
@@ -201,11 +199,10 @@ def _primitive(node: Node, deployed: Deployed, before: tuple[int, ...]) -> Any:
         case Linear(bias=bias):
             matrix = deployed.tensors[f"{node.name}.weight"].numpy()
             return nir.Affine(matrix, _bias_of(node, deployed, len(matrix))) if bias else nir.Linear(matrix)
-        case LIF(tau, threshold, reset):
-            values = (tau * TIMESTEP_S, 1.0, reset, threshold, reset)
-            return nir.LIF(*(np.full(node.shape, value) for value in values))
-        case IF(threshold, reset):
-            return nir.IF(*(np.full(node.shape, value) for value in (1 / TIMESTEP_S, threshold, reset)))
+        case Neuron():
+            word = node.operation.to_nir(node.shape, TIMESTEP_S)
+            if word is not None:
+                return word
         case AvgPool2d(kernel, stride, padding):
             return nir.AvgPool2d(*(np.array([side, side]) for side in (kernel, stride, padding)))
         case Flatten():
@@ -213,8 +210,7 @@ def _primitive(node: Node, deployed: Deployed, before: tuple[int, ...]) -> Any:
             return nir.Flatten(np.array(before), -len(before), -1)
         case Add():
             return _sum_of(node)
-    adaptive = "neurons with an adaptive threshold (ALIF)"
-    kind = adaptive if isinstance(node.operation, ALIF) else type(node.operation).__name__
+    kind = node.operation.described if isinstance(node.operation, Neuron) else type(node.operation).__name__
     raise NotInNirError(f"layer '{node.name}': NIR has no word for {kind}; export as json and safetensors instead")
 
 

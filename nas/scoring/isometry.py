@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from hasnas.search_spaces.macro import Macro
+from hasnas.search_spaces.neurons import NEURONS
 from hasnas.search_spaces.space import Codes
 
 from .counters import Counts, longest_path
@@ -91,14 +92,16 @@ def _sums(rate: FloatArray, macro: Macro) -> tuple[FloatArray, ...]:
 
     Each is for inputs of size 1. Without leak only resets forget, and the sums go over the sample's timesteps.
     """
-    if macro.neuron == "if":
-        kept = (1 - rate)[:, None] ** np.arange(macro.timesteps)
+    neuron = NEURONS.get(macro.neuron)
+    wiped = rate if neuron.resets_fully else np.zeros_like(rate)
+    if not neuron.leaks:
+        kept = (1 - wiped)[:, None] ** np.arange(macro.timesteps)
         total = np.cumsum(kept, axis=1)
         squares = np.cumsum(kept**2, axis=1).mean(axis=1)
         return total.mean(axis=1), (total**2).mean(axis=1), squares, total.mean(axis=1), (total**2).mean(axis=1)
     decay = 1 - 1 / macro.tau
     reached = 1 - decay ** np.arange(1, macro.timesteps + 1)
-    memory = decay * (1 - rate)
+    memory = decay * (1 - wiped)
     one = np.ones_like(rate)
     return (
         np.mean(reached) * one,

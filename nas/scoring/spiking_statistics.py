@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RegularGridInterpolator
 from scipy.stats import norm, qmc
 
-from hasnas.search_spaces.layers import ALIF, LIF, PLIF, Neuron, neuron_of
+from hasnas.errors import BadInputError
+from hasnas.search_spaces.neurons import Dynamics, neuron_of
 
 FloatArray = NDArray[np.float64]
 SAMPLES_LOG2 = 12
@@ -55,7 +56,7 @@ def spike_statistics(
 
     Neurons without leak integrate v <- v + x: the fixed input x >= 0 fires every ceil(threshold / x) timesteps. A PLIF
     is taken at its initial tau, as training-free statistics must. The adaptive threshold is simulated as
-    `hasnas.search_spaces.layers.ALIF` says, at its default beta and time constant; beta is taken in proportion to the
+    `hasnas.search_spaces.neurons.ALIF` says, at its default beta and time constant; beta is taken in proportion to the
     threshold, which is exact at threshold 1 (at 0.5 the true threshold rises twice as much, in proportion).
 
     Spikes that are exchangeable over time obey Var(mean over T) = V (c' + (1 - c') / T), which gives their share c'.
@@ -66,14 +67,14 @@ def spike_statistics(
         tau: membrane time constant in timesteps.
         timesteps: T.
         mean: mean of the input over sigma; 0 unless given.
-        neuron: `"lif"`, `"plif"`, `"if"` or `"alif"`.
-        membrane_bits: of the registers that hold v, as `hasnas.search_spaces.layers.Neuron` says; 0 for float.
+        neuron: a kind of neurons.
+        membrane_bits: of the registers that hold v, as `hasnas.search_spaces.neurons.Neuron` says; 0 for float.
 
     Returns:
         Rate and static share, of the broadcast shape.
 
     Raises:
-        BadInputError: if the neuron is unknown.
+        BadInputError: if the neuron is unknown, or its statistics are.
 
     >>> bool(abs(spike_statistics(1.0, 1.0, tau=1.0, timesteps=5).rate - 0.1587) < 2e-3)   # tau 1: P(x >= threshold)
     True
@@ -84,7 +85,10 @@ def spike_statistics(
     grids = [RATIOS, SHARES] if mean is None else [RATIOS, MEANS, SHARES]
     clipped = [np.clip(value, grid[0], grid[-1]) for value, grid in zip(values, grids, strict=True)]
     points = np.stack(np.broadcast_arrays(*clipped), axis=-1)
-    dynamics = replace(_dynamics(neuron_of(neuron, float(tau), 1.0)), membrane_bits=membrane_bits)
+    known = neuron_of(neuron, float(tau), 1.0).dynamics
+    if known is None:
+        raise BadInputError(f"mean-field scores know no statistics of '{neuron}' neurons; choose another score")
+    dynamics = replace(known, membrane_bits=membrane_bits)
     rate, share = _interpolators(dynamics, int(timesteps), mean is not None)
     return SpikeStatistics(np.exp(rate(points)), np.clip(share(points), 0, 1))
 
@@ -117,28 +121,8 @@ def spike_correlation(rate: ArrayLike, correlation: ArrayLike) -> FloatArray:
     return np.clip(total * norm.pdf(level) ** 2 / (p * (1 - p)), 0, 1)
 
 
-@dataclass(frozen=True)
-class _Dynamics:
-    """v <- keep v + gain x, held by registers if these have bits; threshold times 1 + rise a, a <- fade a + spike."""
-
-    keep: float
-    gain: float
-    rise: float = 0.0
-    fade: float = 0.0
-    membrane_bits: int = 0
-
-
-def _dynamics(neuron: Neuron) -> _Dynamics:
-    match neuron:
-        case LIF(tau) | PLIF(tau):
-            return _Dynamics(1 - 1 / tau, 1 / tau)
-        case ALIF(tau, threshold, _, beta, tau_adaptation):
-            return _Dynamics(1 - 1 / tau, 1 / tau, beta / threshold, float(np.exp(-1 / tau_adaptation)))
-    return _Dynamics(1.0, 1.0)
-
-
 @lru_cache(maxsize=32)
-def _interpolators(dynamics: _Dynamics, timesteps: int, with_mean: bool) -> tuple[RegularGridInterpolator, ...]:
+def _interpolators(dynamics: Dynamics, timesteps: int, with_mean: bool) -> tuple[RegularGridInterpolator, ...]:
     """Interpolators of log rate and static share over (ratio, [mean,] static share)."""
     # A longer sample than 16 timesteps fires as one of 16 does, but for a start-up that hardly counts any more. Without
     # leak weak inputs take longer to reach the threshold.
@@ -159,7 +143,7 @@ def _interpolators(dynamics: _Dynamics, timesteps: int, with_mean: bool) -> tupl
     return RegularGridInterpolator(axes, log_rate), RegularGridInterpolator(axes, share)
 
 
-def _simulate(inputs: FloatArray, dynamics: _Dynamics) -> tuple[FloatArray, FloatArray]:
+def _simulate(inputs: FloatArray, dynamics: Dynamics) -> tuple[FloatArray, FloatArray]:
     """Rate and static share of the spikes for every ratio; `inputs` is `[samples, T]`."""
     steps = inputs.shape[1]
     membrane = np.zeros((len(RATIOS), len(inputs)))
@@ -172,7 +156,10 @@ def _simulate(inputs: FloatArray, dynamics: _Dynamics) -> tuple[FloatArray, Floa
             register_step = 2 * np.maximum(RATIOS, 1e-6)[:, None] / largest
             membrane = np.clip(np.rint(membrane / register_step), -largest, largest - 1) * register_step
         spikes[step] = membrane >= RATIOS[:, None] * (1 + dynamics.rise * adaptation)
-        membrane[spikes[step]] = 0.0
+        if dynamics.soft:
+            membrane -= RATIOS[:, None] * spikes[step]
+        else:
+            membrane[spikes[step]] = 0.0
         if dynamics.rise:
             adaptation = dynamics.fade * adaptation + spikes[step]
     by_step = spikes.mean(axis=2)

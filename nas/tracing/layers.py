@@ -20,7 +20,7 @@ from hasnas.search_spaces.layers import (
     Operation,
     Vote,
 )
-from hasnas.search_spaces.neurons import LearnedTauLIF, learned_tau, neuron
+from hasnas.search_spaces.neurons.modules import LearnedTauLIF, learned_tau, neuron
 from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear, weight_bits_of
 
 from spikingjelly.activation_based import layer  # isort: skip  # only after hasnas has silenced its import

@@ -11,7 +11,7 @@ from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.layers import LIF, Neuron
 from hasnas.search_spaces.lif_scan import compiler_works, scanned, use_lif_scan
 from hasnas.search_spaces.network import SpikingNetwork
-from hasnas.search_spaces.neurons import neuron_module
+from hasnas.search_spaces.neurons.modules import neuron_module
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from hasnas.search_spaces import Architecture, Edge, Genotype, Macro, lif_scan
 from hasnas.search_spaces.layers import LIF
 from hasnas.search_spaces.lif_scan import ScannedLIF, scanned, use_lif_scan
 from hasnas.search_spaces.network import build_network
-from hasnas.search_spaces.neurons import neuron_module
+from hasnas.search_spaces.neurons.modules import neuron_module
 
 OPERATION = LIF(tau=1.7, threshold=0.8, reset=-0.1)
 

@@ -14,12 +14,13 @@ from torch import Tensor
 from hasnas.cim_estimator import estimate, load_hardware
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Edge, Genotype, LayerGraph, Macro
-from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF, Neuron, neuron_of
+from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF, Neuron
 from hasnas.search_spaces.lif_scan import lif_scan, use_lif_scan
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.membranes import hold, step_of
 from hasnas.search_spaces.network import build_network, initialise
-from hasnas.search_spaces.neurons import RegisterNeurons, learned_tau, neuron_module
+from hasnas.search_spaces.neurons import neuron_of
+from hasnas.search_spaces.neurons.modules import SteppedNeurons, learned_tau, neuron_module
 from hasnas.search_spaces.searched_macro import with_searched_macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import sample
@@ -187,7 +188,7 @@ def test_stepping_through_time_equals_folding_time_into_the_batch() -> None:
 
 def test_initialising_puts_learned_time_constants_back() -> None:
     network = build_network(Architecture((CELL,), replace(MACRO, neuron="plif", membrane_bits=4)).expand(), seed=0)
-    neurons = [module for module in network.modules() if isinstance(module, RegisterNeurons)]
+    neurons = [module for module in network.modules() if isinstance(module, SteppedNeurons)]
     assert len(neurons) == 5
     for module in neurons:
         module.w.data.fill_(3.0)

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Edge, Genotype, LayerGraph, Macro
-from hasnas.search_spaces.layers import ALIF, IF, LIF, NEURONS, PLIF, Neuron, neuron_of
+from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF, Neuron
 from hasnas.search_spaces.network import SpikingNetwork, build_network, initialise
-from hasnas.search_spaces.neurons import AdaptiveLIF, LearnedTauLIF, learned_tau, neuron_module
+from hasnas.search_spaces.neurons import NEURONS, neuron_of
+from hasnas.search_spaces.neurons.modules import AdaptiveLIF, LearnedTauLIF, learned_tau, neuron_module
 from tests.lively import enliven
 
 MACRO = Macro((1, 8, 8), classes=3, timesteps=5, channels=4, hidden=8, votes=2, dropout=0.0, threshold=0.3)
@@ -76,7 +77,7 @@ def test_without_adaptation_an_alif_is_a_lif() -> None:
     assert busy.multi_step_forward(inputs).mean() < neuron_module(LIF(2.0, 0.4)).multi_step_forward(inputs).mean()
 
 
-@pytest.mark.parametrize("kind", NEURONS)
+@pytest.mark.parametrize("kind", NEURONS.names())
 def test_single_steps_equal_many_steps_and_reset_forgets(kind: str) -> None:
     module = neuron_module(neuron_of(kind, tau=2.0, threshold=0.5))
     inputs = torch.randn(12, 4, 3, generator=torch.Generator().manual_seed(2)) + 0.3
@@ -91,7 +92,7 @@ def test_single_steps_equal_many_steps_and_reset_forgets(kind: str) -> None:
         assert torch.equal(module.multi_step_forward(inputs), together)
 
 
-@pytest.mark.parametrize("kind", NEURONS)
+@pytest.mark.parametrize("kind", NEURONS.names())
 def test_networks_fire_learn_and_start_every_sample_at_rest(kind: str) -> None:
     network = network_of(kind)
     x, y = images(), images(2)
@@ -104,7 +105,7 @@ def test_networks_fire_learn_and_start_every_sample_at_rest(kind: str) -> None:
     assert all(parameter.grad.abs().max() > 0 for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("kind", NEURONS)
+@pytest.mark.parametrize("kind", NEURONS.names())
 @torch.no_grad()
 def test_stepping_through_time_equals_folding_time_into_the_batch(kind: str) -> None:
     network = network_of(kind, FORWARD)
@@ -116,7 +117,8 @@ def test_stepping_through_time_equals_folding_time_into_the_batch(kind: str) -> 
 
 
 def test_the_macro_chooses_all_neurons() -> None:
-    for kind, operation in NEURONS.items():
+    for kind in NEURONS.names():
+        operation = NEURONS.get(kind)
         graph = Architecture((FEEDBACK, FEEDBACK), replace(MACRO, neuron=kind)).expand()
         neurons = [node for node in graph.nodes if isinstance(node.operation, Neuron)]
         assert [type(node.operation) for node in neurons] == [operation] * 9
@@ -163,7 +165,7 @@ def test_adaptation_lets_gradients_pass_and_the_reset_does_not() -> None:
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"neuron": "lfi"}, r"macro.neuron is 'lfi'; did you mean 'lif'\?"),
+        ({"neuron": "lfi"}, r"macro.neuron: unknown neuron 'lfi'; did you mean 'lif'\?"),
         ({"neuron": "plif", "tau": 1.0}, "give more than 1 timestep"),
         ({"neuron": "lif", "tau": 1.0}, "give more than 1 timestep"),
     ],

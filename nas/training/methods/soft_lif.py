@@ -31,10 +31,10 @@ from hasnas.nas.training.retrain import RetrainResult
 from hasnas.nas.training.state import load_tensors
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import LayerGraph, Node
-from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF, Neuron
+from hasnas.search_spaces.layers import PLIF, Neuron
 from hasnas.search_spaces.lif_scan import replace_neurons
 from hasnas.search_spaces.network import SpikingNetwork, initialise
-from hasnas.search_spaces.neurons import LearnedTauLIF
+from hasnas.search_spaces.neurons.modules import LearnedTauLIF
 
 from .rates import firing_rate, membrane_time_constant, require_float_membranes, soft_rate
 from .stages import Job, finish, run_stage
@@ -83,7 +83,7 @@ class SoftLIF(nn.Module):
     def __init__(self, node: Node, module: nn.Module, settings: SoftLIFSettings) -> None:
         super().__init__()
         operation = node.operation
-        if not isinstance(operation, LIF | PLIF | IF):
+        if not isinstance(operation, Neuron) or not operation.closed_form_rate:
             raise BadInputError(
                 f"layer '{node.name}': {type(operation).__name__} neurons have no rate in closed form; "
                 "use lif, plif or if neurons, or train by surrogate gradients"
@@ -92,7 +92,7 @@ class SoftLIF(nn.Module):
             raise BadInputError(f"layer '{node.name}': threshold {operation.threshold} is not above reset")
         self.reset_potential = operation.reset
         self.threshold = operation.threshold - operation.reset
-        self.tau = math.inf if isinstance(operation, IF) else operation.tau
+        self.tau = operation.tau
         self.settings = settings
         if isinstance(module, LearnedTauLIF):
             self.w = module.w
@@ -217,5 +217,5 @@ def has_rates(graph: LayerGraph) -> bool:
     It has no feedback, and only neurons whose rate has a closed form.
     """
     neurons = [node.operation for node in graph.nodes if isinstance(node.operation, Neuron)]
-    unknown = any(isinstance(item, ALIF) or getattr(item, "membrane_bits", 0) for item in neurons)
+    unknown = any(not item.closed_form_rate or item.membrane_bits for item in neurons)
     return not unknown and not any(link.delay for link in graph.connections)

@@ -31,9 +31,9 @@ from hasnas.nas.training.state import derived_seed, load_tensors
 from hasnas.nas.training.surrogates import apply_surrogates
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import LayerGraph, Node
-from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF
+from hasnas.search_spaces.layers import Neuron
 from hasnas.search_spaces.network import SpikingNetwork
-from hasnas.search_spaces.neurons import LearnedTauLIF
+from hasnas.search_spaces.neurons.modules import LearnedTauLIF
 
 from .rescaling import current_groups, scale_currents, scale_spikes
 from .soft_lif import RateNetwork, start_weights
@@ -101,14 +101,13 @@ def rectified_network(graph: LayerGraph) -> RateNetwork:
 def firing_current(node: Node) -> float:
     """Constant current at which neurons fire at every timestep: tau times the threshold, without leak the threshold.
 
+    >>> from hasnas.search_spaces.layers import LIF
     >>> firing_current(Node("lif", LIF(tau=4.0, threshold=0.5), (8,)))
     2.0
     """
     operation = node.operation
-    if isinstance(operation, IF):
-        return operation.threshold - operation.reset
-    if isinstance(operation, LIF | PLIF | ALIF):
-        return operation.tau * (operation.threshold - operation.reset)
+    if isinstance(operation, Neuron):
+        return operation.firing_current
     raise BadInputError(f"layer '{node.name}' has no neurons")
 
 

@@ -7,7 +7,6 @@ from hasnas.nas.export.run_export import load_double, probe
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import (
     LIF,
-    NEURONS,
     Add,
     AvgPool2d,
     BatchNorm,
@@ -18,6 +17,7 @@ from hasnas.search_spaces.layers import (
     Neuron,
     Output,
 )
+from hasnas.search_spaces.neurons import NEURONS
 from hasnas.search_spaces.quantization import quantise, weight_codes
 
 
@@ -45,10 +45,10 @@ def test_other_neurons_and_few_bits_compute_the_same(trained, seed: int, feedbac
     expected = load_double(network).steps(inputs)
     torch.testing.assert_close(deployed.network(torch.float64).steps(inputs), expected, atol=1e-9, rtol=0)
     kinds = {type(node.operation) for node in deployed.graph.nodes if isinstance(node.operation, Neuron)}
-    assert kinds == {LIF if neuron == "plif" else NEURONS[neuron]}, "what was learned is fixed"
+    assert kinds == {LIF if neuron == "plif" else NEURONS.get(neuron)}, "what was learned is fixed"
 
 
-@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("neuron", NEURONS.names())
 @torch.no_grad()
 def test_membranes_of_few_bits_compute_the_same(trained, neuron: str):
     _, network = trained(2, True, neuron, 4, 5)

@@ -9,8 +9,8 @@ from scipy.stats import norm
 
 from hasnas.errors import BadInputError
 from hasnas.nas.scoring.spiking_statistics import RATE_FLOOR, spike_correlation, spike_statistics
-from hasnas.search_spaces.layers import neuron_of
-from hasnas.search_spaces.neurons import neuron_module
+from hasnas.search_spaces.neurons import neuron_of
+from hasnas.search_spaces.neurons.modules import neuron_module
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])

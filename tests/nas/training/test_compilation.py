@@ -15,7 +15,7 @@ from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.lif_scan import SWITCH, ScannedLIF, compiler_works
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import SpikingNetwork, build_network
-from hasnas.search_spaces.neurons import neuron_module
+from hasnas.search_spaces.neurons.modules import neuron_module
 
 pytestmark = pytest.mark.slow
 

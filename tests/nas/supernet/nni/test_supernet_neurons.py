@@ -13,7 +13,7 @@ from hasnas.nas.supernet.nni.supernet import Supernet, build_supernet
 from hasnas.nas.supernet.sharing import inherit, shared_layers
 from hasnas.search_spaces.layers import PLIF
 from hasnas.search_spaces.network import build_network
-from hasnas.search_spaces.neurons import learned_tau
+from hasnas.search_spaces.neurons.modules import learned_tau
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes
 

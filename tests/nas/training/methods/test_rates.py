@@ -19,7 +19,7 @@ from hasnas.nas.training.methods.rates import (
     spike_count,
 )
 from hasnas.search_spaces.layers import IF, LIF
-from hasnas.search_spaces.neurons import neuron_module
+from hasnas.search_spaces.neurons.modules import neuron_module
 
 inputs = st.lists(st.floats(-5, 50), min_size=1, max_size=8)
 taus = st.floats(1.05, 50)

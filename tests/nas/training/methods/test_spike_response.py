@@ -25,7 +25,7 @@ from hasnas.nas.training.methods.spike_response import (
 from hasnas.search_spaces.graph import Node
 from hasnas.search_spaces.layers import IF, LIF
 from hasnas.search_spaces.network import build_network
-from hasnas.search_spaces.neurons import neuron_module
+from hasnas.search_spaces.neurons.modules import neuron_module
 from tests.lively import enliven
 
 ALPHA = SpikeResponseSettings(response="alpha")

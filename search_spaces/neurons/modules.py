@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
+from hasnas.search_spaces.membranes import held, hold
 
-from .layers import ALIF, IF, LIF, PLIF, Neuron, check_membrane_bits
-from .membranes import held, hold
+from .alif import ALIF
+from .base import Neuron, check_membrane_bits
+from .plif import PLIF
 
 # SpikingJelly registers its GPU kernels on import, and torch warns on every machine that has no Triton to run them.
 logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
@@ -49,24 +51,23 @@ def learned_tau(weight: Tensor) -> float:
     return 1 + math.exp(-float(weight.detach()))
 
 
-class RegisterNeurons(nn.Module):
-    """LIF, PLIF or IF neurons whose membrane potentials lie in registers of few bits.
+class SteppedNeurons(nn.Module):
+    """Neurons computed step by step as their class says, with float membranes or registers of few bits.
 
-        v <- hold(v + (x - (v - r)) g);    spike where v >= threshold, then v <- r
+        v <- hold(charge(v, x));    spike where v >= threshold, then v <- settle(v)
 
-    with g = 1 / tau, or sigmoid(w) of a learned time constant; without leak v <- hold(v + x). r is the reset as the
-    register holds it, and `hold` is `hasnas.search_spaces.membranes.hold`. Where layers compute in bfloat16, membranes
+    `hold` is `hasnas.search_spaces.membranes.hold`. Where layers compute in bfloat16, membranes
     are still summed in float32, so that every step of a register exists. The surrogate is the arctangent and the reset
     is detached, as for float membranes.
 
     Args:
-        operation: with its `membrane_bits`.
+        operation: the neurons, one state and perhaps a learned time constant.
 
     Raises:
         BadInputError: if a number is out of range.
     """
 
-    def __init__(self, operation: LIF | PLIF | IF) -> None:
+    def __init__(self, operation: Neuron) -> None:
         super().__init__()
         if isinstance(operation, PLIF):
             _check_start(operation.tau)
@@ -91,27 +92,20 @@ class RegisterNeurons(nn.Module):
         """Spikes of one timestep."""
         current = _precise(x)
         before = torch.full_like(current, self.rest) if self.membrane is None else self.membrane
-        charged = hold(self._charged(before, current), self.operation.threshold, self.operation.membrane_bits)
+        charged = self.operation.charge(before, current, self.rest, self._parameters.get("w"))
+        charged = hold(charged, self.operation.threshold, self.operation.membrane_bits)
         spikes = self.surrogate_function(charged - self.operation.threshold)
         fired = spikes.detach()
-        self.membrane = charged * (1 - fired) + self.rest * fired
+        self.membrane = self.operation.settle(charged, fired, self.rest)
         return spikes.to(x.dtype)
 
     def multi_step_forward(self, x: Tensor) -> Tensor:
         """Spikes of all timesteps."""
         return torch.stack([self.single_step_forward(step) for step in x])
 
-    def _charged(self, before: Tensor, current: Tensor) -> Tensor:
-        match self.operation:
-            case IF():
-                return before + current
-            case PLIF():
-                return before + (current - (before - self.rest)) * self.w.sigmoid()
-        return before + (current - (before - self.rest)) / self.operation.tau
-
 
 class AdaptiveLIF(nn.Module):
-    """LIF neurons with an adaptive threshold; equations and source at `hasnas.search_spaces.layers.ALIF`.
+    """LIF neurons with an adaptive threshold; equations and source at `hasnas.search_spaces.neurons.ALIF`.
 
     The surrogate is the arctangent, the reset is detached, and gradients pass through the adaptation as published.
     """
@@ -155,7 +149,7 @@ def _check_start(tau: float) -> None:
         raise BadInputError(f"a PLIF neuron starts at tau {tau}; give more than 1 timestep, or use LIF neurons")
 
 
-def _rest(operation: LIF | PLIF | IF | ALIF) -> float:
+def _rest(operation: Neuron) -> float:
     """The reset potential as the neurons' registers hold it."""
     check_membrane_bits(operation.membrane_bits)
     if operation.membrane_bits and not operation.threshold > 0:
@@ -167,34 +161,33 @@ def _precise(x: Tensor) -> Tensor:
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
+def leaky_module(tau: float, threshold: float, reset: float) -> nn.Module:
+    """SpikingJelly's LIF neurons with the arctangent surrogate and a detached reset, as SNASNet trains them."""
+    return neuron.LIFNode(
+        tau=tau,
+        v_threshold=threshold,
+        v_reset=reset,
+        surrogate_function=surrogate.ATan(),
+        detach_reset=True,
+        step_mode="m",
+    )
+
+
+def integrating_module(threshold: float, reset: float) -> nn.Module:
+    """SpikingJelly's neurons without leak, otherwise as `leaky_module`."""
+    return neuron.IFNode(
+        v_threshold=threshold,
+        v_reset=reset,
+        surrogate_function=surrogate.ATan(),
+        detach_reset=True,
+        step_mode="m",
+    )
+
+
 def neuron_module(operation: Neuron) -> nn.Module:
-    """The module of a neuron operation, with the arctangent surrogate and a detached reset, as SNASNet trains LIF.
+    """The module of a layer of neurons.
 
     Raises:
         BadInputError: if its numbers are out of range.
     """
-    if isinstance(operation, LIF | PLIF | IF) and operation.membrane_bits:
-        return RegisterNeurons(operation)
-    match operation:
-        case LIF(tau, threshold, reset):
-            return neuron.LIFNode(
-                tau=tau,
-                v_threshold=threshold,
-                v_reset=reset,
-                surrogate_function=surrogate.ATan(),
-                detach_reset=True,
-                step_mode="m",
-            )
-        case PLIF(tau, threshold, reset):
-            return LearnedTauLIF(tau, threshold, reset)
-        case IF(threshold, reset):
-            return neuron.IFNode(
-                v_threshold=threshold,
-                v_reset=reset,
-                surrogate_function=surrogate.ATan(),
-                detach_reset=True,
-                step_mode="m",
-            )
-        case ALIF():
-            return AdaptiveLIF(operation)
-    raise BadInputError(f"no module computes {type(operation).__name__} neurons")
+    return operation.module()
