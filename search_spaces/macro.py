@@ -120,11 +120,9 @@ class Macro:
             raise BadInputError(f"macro.input_shape is {self.input_shape}; give channels, height, width")
         if not 0 <= self.dropout < 1:
             raise BadInputError(f"macro.dropout is {self.dropout}; give a probability from 0 to below 1")
-        try:
-            leaks = NEURONS.get(self.neuron).leaks
-        except BadInputError as error:
-            raise BadInputError(f"macro.neuron: {error}") from error
-        if not self.tau > 1 and leaks:
+        if self.neuron not in NEURONS.builtin_names and self.neuron not in NEURONS.names():
+            raise BadInputError(f"macro.neuron is '{self.neuron}'{nearest(str(self.neuron), NEURONS.names())}")
+        if not self.tau > 1 and NEURONS.get(self.neuron).leaks:
             raise BadInputError(f"macro.tau is {self.tau}; give more than 1 timestep")
         if not self.threshold > 0:
             raise BadInputError(f"macro.threshold is {self.threshold}; give a positive threshold")

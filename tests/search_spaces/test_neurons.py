@@ -165,7 +165,7 @@ def test_adaptation_lets_gradients_pass_and_the_reset_does_not() -> None:
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"neuron": "lfi"}, r"macro.neuron: unknown neuron 'lfi'; did you mean 'lif'\?"),
+        ({"neuron": "lfi"}, r"macro.neuron is 'lfi'; did you mean 'lif'\?"),
         ({"neuron": "plif", "tau": 1.0}, "give more than 1 timestep"),
         ({"neuron": "lif", "tau": 1.0}, "give more than 1 timestep"),
     ],
