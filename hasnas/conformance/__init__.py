@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .dataset_source import CheckDatasetSource
     from .encoding import CheckEncoding
     from .executor import CheckExecutor
+    from .operation import CheckOperation
     from .score import CheckScore
     from .search_space import CheckSearchSpace
     from .strategy import CheckStrategy
@@ -36,6 +37,7 @@ _ROOMS = {
     "CheckDatasetSource": "dataset_source",
     "CheckEncoding": "encoding",
     "CheckExecutor": "executor",
+    "CheckOperation": "operation",
     "CheckScore": "score",
     "CheckSearchSpace": "search_space",
     "CheckStrategy": "strategy",
@@ -48,6 +50,7 @@ __all__ = [
     "CheckDatasetSource",
     "CheckEncoding",
     "CheckExecutor",
+    "CheckOperation",
     "CheckScore",
     "CheckSearchSpace",
     "CheckStrategy",
