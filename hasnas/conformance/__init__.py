@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .dataset_source import CheckDatasetSource
     from .encoding import CheckEncoding
     from .executor import CheckExecutor
+    from .neuron import CheckNeuron
     from .operation import CheckOperation
     from .score import CheckScore
     from .search_space import CheckSearchSpace
@@ -37,6 +38,7 @@ _ROOMS = {
     "CheckDatasetSource": "dataset_source",
     "CheckEncoding": "encoding",
     "CheckExecutor": "executor",
+    "CheckNeuron": "neuron",
     "CheckOperation": "operation",
     "CheckScore": "score",
     "CheckSearchSpace": "search_space",
@@ -50,6 +52,7 @@ __all__ = [
     "CheckDatasetSource",
     "CheckEncoding",
     "CheckExecutor",
+    "CheckNeuron",
     "CheckOperation",
     "CheckScore",
     "CheckSearchSpace",
