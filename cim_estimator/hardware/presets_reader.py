@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hasnas.errors import BadInputError, nearest
 from hasnas.yaml_files import read_yaml
 
+from .slices import bit_slices
 from .spec import HARDWARE_CLASSES, MODELS, GeneralHardware, HardwareSpec, check_fields, unit_of
 from .units import parse_quantity
 from .unused import refuse_unused
@@ -280,6 +281,5 @@ def cells_per_weight(hardware: GeneralHardware, weight_bits: int | None = None) 
 
 def cells_of_bits(hardware: GeneralHardware, bits: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
     """The same for weights of several widths at once."""
-    if hardware.crossbar.signed == "differential":
-        return 2 * np.maximum(1, -(-(bits - 1) // hardware.device.cell_bits))
-    return -(-bits // hardware.device.cell_bits)
+    slices = bit_slices(bits, hardware.device.cell_bits, hardware.crossbar.signed)
+    return 2 * slices if hardware.crossbar.signed == "differential" else slices

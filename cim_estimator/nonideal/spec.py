@@ -10,6 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+import numpy as np
+
+from hasnas.cim_estimator.hardware.slices import bit_slices
 from hasnas.errors import BadInputError, nearest
 from hasnas.yaml_files import read_yaml
 
@@ -143,8 +146,7 @@ class NonidealSpec:
         """Cells that share the bits of one weight (per polarity)."""
         if not self.cell_bits or not self.weight_bits:
             return 1
-        stored = self.weight_bits - 1 if self.signed == "differential" else self.weight_bits
-        return math.ceil(stored / self.cell_bits)
+        return int(bit_slices(np.asarray(self.weight_bits), self.cell_bits, self.signed))
 
     @property
     def is_random(self) -> bool:
