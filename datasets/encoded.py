@@ -63,8 +63,13 @@ class EncodedDataset:
         """What the dataset is, with the channels and timesteps of the encoding."""
         card = self.source.card
         channels, height, width = card.input_shape
-        factor = ENCODINGS.get(self.coding.encoding).channel_factor
-        return replace(card, input_shape=(channels * factor, height, width), timesteps=self.coding.timesteps)
+        encoding = ENCODINGS.get(self.coding.encoding)
+        return replace(
+            card,
+            input_shape=(channels * encoding.channel_factor, height, width),
+            timesteps=self.coding.timesteps,
+            largest_count=int(encoding.spikes),
+        )
 
     def load(self, split: Split, root: Path | None = None) -> Samples:
         """The encoded samples of a split; spikes are stored as bytes.

@@ -11,7 +11,7 @@ import numpy as np
 from .cache import Allocate, Array, cached_arrays, fingerprint_of
 from .event_files import read_bytes
 from .events import Events
-from .frames import Framing, frames
+from .frames import LARGEST_COUNT, Framing, frames
 from .official import check_count, check_labels
 from .source import DatasetCard, Samples, Split, check_split
 
@@ -50,7 +50,7 @@ class EventDataset:
     @property
     def card(self) -> DatasetCard:
         """What the dataset is, with the number of frames chosen."""
-        return replace(self.recorded, timesteps=self.framing.timesteps)
+        return replace(self.recorded, timesteps=self.framing.timesteps, largest_count=LARGEST_COUNT)
 
     def framed(self, framing: Framing) -> EventDataset:
         """The same dataset with other frames."""

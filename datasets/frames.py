@@ -13,6 +13,7 @@ from hasnas.errors import BadInputError
 from .events import Events, denoise
 
 Edges = NDArray[np.int64]
+LARGEST_COUNT = 255  # of events in a pixel of a frame; more stay at it
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def count_frames(events: Events, edges: Edges) -> NDArray[np.uint8]:
     chosen = slice(int(edges[0]), int(edges[-1]))
     cell = ((slice_of * 2 + events.p[chosen]) * height + events.y[chosen]) * width + events.x[chosen]
     counts = np.bincount(cell, minlength=timesteps * 2 * height * width)
-    return np.minimum(counts, 255).astype(np.uint8).reshape(timesteps, 2, height, width)
+    return np.minimum(counts, LARGEST_COUNT).astype(np.uint8).reshape(timesteps, 2, height, width)
 
 
 def frames(events: Events, framing: Framing) -> NDArray[np.uint8]:

@@ -55,6 +55,8 @@ class DatasetCard:
         timesteps: frames T of a sample, or None for static samples.
         class_names: one name per class, empty for regression.
         files: the official files with their checksums.
+        largest_count: the largest of an input's values if these are whole numbers: 1 for spikes, more for counts of
+            events; 0 for real values.
         notes: what a reader of results must know, e.g. that images are lossy copies.
     """
 
@@ -70,6 +72,7 @@ class DatasetCard:
     class_names: tuple[str, ...] = ()
     files: tuple[RemoteFile, ...] = ()
     notes: str = ""
+    largest_count: int = 0
 
     @property
     def classes(self) -> int:

@@ -130,6 +130,7 @@ def estimate(
     activity: str | None = typer.Option(None, "--activity", help="dense, a rate such as 0.2, or measured (a run)."),
     timesteps: int | None = typer.Option(None, "--timesteps", min=1, help="T, for torch modules and NIR files."),
     input_shape: str | None = typer.Option(None, "--input", metavar="C,H,W", help="Image that a torch module takes."),
+    input_count: int = typer.Option(0, "--input-count", min=0, help="Largest value of whole inputs: 1 for spikes."),
     as_json: bool = AS_JSON,
     csv: Path | None = typer.Option(None, "--csv", metavar="FILE", help="Write a line for each layer to a file."),
     plot: Path | None = typer.Option(None, "--plot", metavar="DIR", help="Draw stacked bars and a roofline into DIR."),
@@ -148,7 +149,7 @@ def estimate(
     from .commands.estimate import Question, answer, draw, read_shape, to_csv, to_json, to_text
 
     shape = None if input_shape is None else read_shape(input_shape)
-    variants = answer(Question(source, hardware, settings, sweeps, activity, timesteps, shape))
+    variants = answer(Question(source, hardware, settings, sweeps, activity, timesteps, shape, input_count))
     if csv is not None:
         write_atomic(csv, to_csv(variants))
     if plot is not None:

@@ -17,14 +17,19 @@ from .neurons import check_membrane_bits as check_membrane_bits
 
 MOST_WEIGHT_BITS = 16
 # Fields that files mention only where they are not 0, as files of the first release do not know them.
-UNMENTIONED = ("weight_bits", "membrane_bits")
+UNMENTIONED = ("weight_bits", "membrane_bits", "largest_count")
 
 
 @dataclass(frozen=True)
 class Input:
-    """Where samples enter; `static` ones (images) are the same at every timestep."""
+    """Where samples enter; `static` ones (images) are the same at every timestep.
+
+    `largest_count` is the largest of their values if these are whole numbers: 1 for spikes, more for counts of events;
+    0 for real values.
+    """
 
     static: bool = True
+    largest_count: int = 0
 
 
 @dataclass(frozen=True)

@@ -47,13 +47,13 @@ BITS = ("weight_bits", "membrane_bits")  # 0 where the hardware decides
 Integers = NDArray[np.int64]
 
 
-def average_bits(window: int, bits: int) -> int:
-    """Bits of the mean over window x window values: window^2 + 1 levels for spikes, unchanged for real values.
+def bits_of_count(largest: int) -> int:
+    """Bits of whole numbers from 0 to `largest`, at most those of real values, for which `largest` is 0.
 
-    >>> average_bits(2, SPIKE_BITS), average_bits(3, REAL_BITS)
-    (3, 8)
+    >>> bits_of_count(1), bits_of_count(2), bits_of_count(0), bits_of_count(1000)
+    (1, 2, 8, 8)
     """
-    return math.ceil(math.log2(window**2 + 1)) if bits == SPIKE_BITS else bits
+    return min(largest.bit_length(), REAL_BITS) if largest else REAL_BITS
 
 
 def lower(graph: LayerGraph, rates: Mapping[str, float] | None = None) -> Workload:
@@ -72,12 +72,11 @@ def lower(graph: LayerGraph, rates: Mapping[str, float] | None = None) -> Worklo
         Arrays of shape `[L]`.
     """
     table = _Table()
-    bits: dict[str, int] = {}
+    counts = largest_counts(graph)
     level: dict[str, int] = {}
     for node in graph.nodes:
         links = graph.inputs(node.name)
         sources = [link.source for link in links if not link.delay]
-        bits[node.name] = _result_bits(node, [bits.get(name, REAL_BITS) for name in sources])
         level[node.name] = max((level[name] for name in sources), default=0)
         if _is_folded(graph, node):
             table.fold(links[0].source, biases=node.shape[0], parameters=node.parameter_count)
@@ -88,7 +87,7 @@ def lower(graph: LayerGraph, rates: Mapping[str, float] | None = None) -> Worklo
         level[node.name] += 1
         row.update(
             evaluations=1 if node.name in graph.static_nodes else graph.timesteps,
-            input_bits=max((bits.get(link.source, REAL_BITS) for link in links), default=REAL_BITS),
+            input_bits=max(bits_of_count(counts[link.source]) for link in links),
             level=level[node.name],
         )
         rate = (rates or {}).get(rate_name(node), math.nan)
@@ -103,15 +102,32 @@ def rate_name(node: Node) -> str:
     return node.name + INPUTS if isinstance(node.operation, Neuron) else node.name
 
 
-def _result_bits(node: Node, arriving: list[int]) -> int:
-    """Bits of what a layer hands on, from the bits of what arrives; the one rule for graphs and populations."""
+def largest_counts(graph: LayerGraph) -> dict[str, int]:
+    """By layer, the largest whole number that its results can be: 1 for spikes; 0 where they are real values.
+
+    A sum of spikes counts its operands, the mean over a window has as many levels above zero as the window has spikes;
+    whatever has passed weights is real. What comes back through feedback is taken for real unless neurons send it.
+    """
+    known: dict[str, int] = {node.name: int(isinstance(node.operation, Neuron)) for node in graph.nodes}
+    for node in graph.nodes:
+        known[node.name] = _largest_count(node, [known[link.source] for link in graph.inputs(node.name)])
+    return known
+
+
+def _largest_count(node: Node, arriving: list[int]) -> int:
     match node.operation:
         case Neuron():
-            return SPIKE_BITS
+            return 1
+        case Input(_, largest):
+            return largest
+        case Add():
+            return sum(arriving) if all(arriving) else 0
         case AvgPool2d(window, _, _):
-            return average_bits(window, arriving[0])
-        case Conv2d() | Linear() | BatchNorm() | Add() | Vote() | Input():
-            return REAL_BITS
+            return window**2 * arriving[0]
+        case Vote(group_size):
+            return group_size * arriving[0]
+        case Conv2d() | Linear() | BatchNorm():
+            return 0
         case MaxPool2d() | Flatten() | Dropout() | Output():
             return arriving[0]
     raise BadInputError(f"layer '{node.name}': no rule says the bits of what {type(node.operation).__name__} hands on")
@@ -249,7 +265,8 @@ def lower_codes(space: SearchSpace, codes: Codes) -> Workload:
     level: Integers = np.ones(len(canonical), np.int64)
     runs = 1 if macro.static_input else macro.timesteps
     stem = {**stem, **_conv_fields(9 * macro.input_shape[0], widths[0])}
-    table.add("stem.conv", {**stem, "evaluations": runs, "input_bits": REAL_BITS, "level": 1})
+    entering = bits_of_count(macro.largest_count)
+    table.add("stem.conv", {**stem, "evaluations": runs, "input_bits": entering, "level": 1})
     for index in range(space.cells):
         start = 0 if space.shared else index * len(space.pairs)
         part = canonical[:, start : start + len(space.pairs)]
@@ -497,7 +514,7 @@ def _write_head(table: _Table, macro: Macro, shape: tuple[int, int, int], entry:
     window = macro.final_pool
     pooled = (channels, height // window, width // window)
     features, outputs = pooled[0] * pooled[1] * pooled[2], macro.classes * macro.votes
-    pooled_bits = average_bits(window, SPIKE_BITS)
+    pooled_bits = bits_of_count(window**2)
     slots: list[tuple[str, dict[str, int | Integers]]] = [
         ("norm", {**_shape_fields(shape, shape), "kind": LayerKind.SCALE, "biases": channels,
                   "parameters": 2 * channels, "input_bits": REAL_BITS}),

@@ -39,10 +39,11 @@ ADDED: dict[str, Any] = {
     "membrane_bits": 0,
     "reduction": CONV_AVG_POOL,
     "reductions": None,
+    "largest_count": 0,
 }
 _COUNTS = {
     "classes": (1, 10**6), "timesteps": (1, 10**4), "channels": (1, 10**6), "stem_stride": (1, 10**6),
-    "final_pool": (1, 10**6), "hidden": (0, 10**6), "votes": (1, 10**6),
+    "final_pool": (1, 10**6), "hidden": (0, 10**6), "votes": (1, 10**6), "largest_count": (0, 10**6),
 }  # fmt: skip
 MOST_OF_A_NEURON = 1e6
 
@@ -78,6 +79,8 @@ class Macro:
         reduction: what shrinks maps between cells: `"conv_avg_pool"` (BN-LIF-Conv3x3-BN-AvgPool2, channels double) or
             `"max_pool"` (MaxPool2, channels stay).
         reductions: numbers of the cells that a reduction follows, from 1; `None` means every cell but the last.
+        largest_count: of the input's values: 1 for spikes, more for counts, 0 for real values; see
+            `hasnas.search_spaces.layers.Input`.
 
     Raises:
         BadInputError: if a value is out of range or the maps shrink to nothing.
@@ -105,6 +108,7 @@ class Macro:
     reduction: str = CONV_AVG_POOL
     reductions: tuple[int, ...] | None = None
     membrane_bits: int = 0
+    largest_count: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
@@ -240,7 +244,7 @@ def expand(genotypes: tuple[Genotype, ...], macro: Macro) -> LayerGraph:
         BadInputError: if a cell has no path from input to output.
     """
     builder = _Builder(macro.weight_bits)
-    value = builder.add("input", Input(macro.static_input), macro.input_shape)
+    value = builder.add("input", Input(macro.static_input, macro.largest_count), macro.input_shape)
     sizes, widths = macro.map_sizes(len(genotypes)), macro.cell_channels(len(genotypes))
     after = macro.reductions_of(len(genotypes))
     stem = Conv2d(macro.input_shape[0], macro.channels, 3, macro.stem_stride, 1)

@@ -21,6 +21,8 @@ from hasnas.nas.history.returned import returned_networks
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.status import align, load_run_config
 from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.layers import Input
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.nir import read_nir
 
@@ -42,6 +44,8 @@ class Question:
             `"dense"` for anything else.
         timesteps: T of a sample, for torch modules, and for NIR files that do not say.
         input_shape: of an image `[C, H, W]` that is shown at every timestep, or `[T, C, H, W]`; torch modules only.
+        largest_count: the largest of the input's values if these are whole numbers, 1 for spikes; 0 for real values;
+            torch modules and NIR files only.
     """
 
     source: Path
@@ -51,6 +55,7 @@ class Question:
     activity: str | None = None
     timesteps: int | None = None
     input_shape: tuple[int, ...] | None = None
+    largest_count: int = 0
 
 
 def answer(question: Question) -> list[SweepPoint]:
@@ -86,13 +91,26 @@ def _workload(question: Question, measured: bool) -> tuple[Workload, tuple[str, 
             raise BadInputError(f"--input is for a module in FILE.py:FACTORY; leave it out for {source}")
         if source.suffix == ".nir":
             found = read_nir(source, question.timesteps)
-            return lower(found.graph), found.ignored
+            return lower(_with_counts(found.graph, question.largest_count)), found.ignored
+        if question.largest_count:
+            raise BadInputError(f"--input-count is for torch modules and NIR files; leave it out for {source}")
         return read_workload(source, measured, question.timesteps), ()
     if shape is None or question.timesteps is None:
         raise BadInputError(f"{source} needs --input C,H,W and --timesteps, for example --input 3,32,32 --timesteps 4")
     from .python_source import read_graph
 
-    return lower(read_graph(source, shape, question.timesteps)), ()
+    return lower(read_graph(source, shape, question.timesteps, question.largest_count)), ()
+
+
+def _with_counts(graph: LayerGraph, largest: int) -> LayerGraph:
+    """The same network with inputs that are whole numbers up to `largest`; what its file says, if that is 0."""
+    nodes = (
+        replace(node, operation=replace(node.operation, largest_count=largest))
+        if largest and isinstance(node.operation, Input)
+        else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=tuple(nodes))
 
 
 def read_shape(text: str) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from hasnas.search_spaces.graph import LayerGraph
 BATCH = 2
 
 
-def read_graph(source: Path, input_shape: tuple[int, ...], timesteps: int) -> LayerGraph:
+def read_graph(source: Path, input_shape: tuple[int, ...], timesteps: int, largest_count: int = 0) -> LayerGraph:
     """The layers of the module that a function in a user's file returns.
 
     Args:
@@ -30,6 +30,7 @@ def read_graph(source: Path, input_shape: tuple[int, ...], timesteps: int) -> La
         input_shape: of one image `[C, H, W]` or vector `[F]`, shown at every timestep; `[T, C, H, W]` means a frame
             for each timestep.
         timesteps: T of a sample.
+        largest_count: of the input's values, see `trace_module`.
 
     Raises:
         BadInputError: if the file or function fails, or the module cannot be traced.
@@ -48,7 +49,7 @@ def read_graph(source: Path, input_shape: tuple[int, ...], timesteps: int) -> La
     failures: list[BadInputError] = []
     for example in examples:
         try:
-            return trace_module(module, example, timesteps, static)
+            return trace_module(module, example, timesteps, static, largest_count)
         except BadInputError as error:
             failures.append(error)
     told = max(failures, key=lambda error: error.reached if isinstance(error, LayerRunError) else math.inf)

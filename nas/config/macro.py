@@ -12,7 +12,7 @@ from hasnas.search_spaces.searched_macro import SEARCHABLE
 
 from .section import Section
 
-FROM_THE_DATASET = ("input_shape", "classes", "static_input")
+FROM_THE_DATASET = ("input_shape", "classes", "static_input", "largest_count")
 _HINTS = get_type_hints(Macro)
 
 

@@ -125,7 +125,8 @@ def _layers_as_trained(deployed: Deployed, primitives: Mapping[str, Any]) -> dic
     listed: dict[str, list[dict[str, Any]]] = {}
     for node in deployed.graph.nodes:
         layers = deployed.origins.get(node.name, (node,))
-        if layers != (node,) or isinstance(node.operation, Conv2d | Linear):
+        counts = isinstance(node.operation, Input) and node.operation.largest_count > 0
+        if layers != (node,) or isinstance(node.operation, Conv2d | Linear) or counts:
             listed[node.name] = [
                 {"name": layer.name, "kind": type(layer.operation).__name__, **layer_to_json(layer.operation)}
                 for layer in layers

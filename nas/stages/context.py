@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.quality import QUALITIES, Quality
 from hasnas.nas.history.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.lowering import REAL_BITS, bits_of_count
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.python_space import load_space_class
 from hasnas.search_spaces.searched_macro import MACRO_PREFIX, with_searched_macro
@@ -168,6 +169,8 @@ def build_space(config: RunConfig, card: DatasetCard) -> SearchSpace:
     """
     section = config.space
     macro = section.macro.macro(card.input_shape, card.outputs, static=card.timesteps is None)
+    if bits_of_count(card.largest_count) < REAL_BITS:  # counts of as many bits cost as much as real values
+        macro = replace(macro, largest_count=card.largest_count)
     space = _space_on(macro, config)
     searched = section.searched.values
     space = with_searched_macro(space, searched)

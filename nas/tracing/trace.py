@@ -40,7 +40,9 @@ POOLS: dict[Any, type[nn.Module]] = {
 KNOWN_FUNCTIONS = "+, flatten, view, reshape, squeeze, unsqueeze, repeat, expand, mean(0) over time, 2-d pools"
 
 
-def trace_module(module: nn.Module, example: Tensor, timesteps: int, static: bool | None = None) -> LayerGraph:
+def trace_module(
+    module: nn.Module, example: Tensor, timesteps: int, static: bool | None = None, largest_count: int = 0
+) -> LayerGraph:
     """The layers of a module, found by symbolic tracing, with shapes from one run on an example.
 
     Layers are called by their dotted names in the module, sums by their block's (`block1.add`); a name that is taken
@@ -54,6 +56,7 @@ def trace_module(module: nn.Module, example: Tensor, timesteps: int, static: boo
         timesteps: T of a sample.
         static: whether the input is the same at every timestep, so that layers before the first neuron run only once;
             unless given, it is for `[B, ...]`, and for `[T, B, ...]` if all frames of the example are equal.
+        largest_count: of the input's values, see `hasnas.search_spaces.layers.Input`: 1 for spikes, 0 for real values.
 
     Raises:
         BadInputError: naming the layer or function that cannot be expressed, and what to use instead.
@@ -62,7 +65,7 @@ def trace_module(module: nn.Module, example: Tensor, timesteps: int, static: boo
     >>> [node.name for node in trace_module(net, torch.zeros(1, 1, 4, 4), timesteps=5).nodes]
     ['input', '0', '1', '2', 'output']
     """
-    return _Run(module, example, timesteps).graph(static)
+    return _Run(module, example, timesteps, largest_count).graph(static)
 
 
 def trace_activity(module: nn.Module, example: Tensor, timesteps: int) -> dict[str, float]:
@@ -125,6 +128,7 @@ class _Run:
     module: nn.Module
     example: Tensor
     timesteps: int
+    largest_count: int = 0
     shares: dict[fx.Node, list[Shares]] | None = None
     made: dict[fx.Node, str] = field(default_factory=dict)  # a call -> the name of its layer in the graph
     nodes: list[Node] = field(default_factory=list)
@@ -176,7 +180,7 @@ class _Run:
         shape = self.shapes[node]
         if node.op == "placeholder":
             inner = tuple(self.example.shape[len(self.lead) :])
-            self.values[node] = _Value(self._add("input", Input(static), inner), self.lead, inner)
+            self.values[node] = _Value(self._add("input", Input(static, self.largest_count), inner), self.lead, inner)
         elif node.op == "output":
             self._finish(node)
         elif shape is None:

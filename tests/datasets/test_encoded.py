@@ -11,6 +11,11 @@ from hasnas.errors import BadInputError
 DIGITS = DATASETS.get("digits")
 
 
+@pytest.mark.parametrize("encoding, largest", [("poisson", 1), ("latency", 1), ("delta", 1), ("direct", 0)])
+def test_the_card_says_whether_spikes_come_out(encoding: str, largest: int):
+    assert EncodedDataset(DIGITS, Coding(encoding, timesteps=4)).card.largest_count == largest
+
+
 @pytest.mark.parametrize("name", ENCODINGS.names())
 def test_sequences_of_every_encoding(name: str):
     source = EncodedDataset(DIGITS, Coding(name, timesteps=4, seed=1))

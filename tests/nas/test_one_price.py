@@ -59,6 +59,7 @@ SPACES: dict[str, SearchSpace] = {
     "hasnas": HASNASSpace(replace(MACRO, hidden=0, votes=3)),
     "max pools": CellSpace(replace(MACRO, reduction="max_pool"), cells=3, operations=("none", "conv3x3", "maxpool3x3")),
     "frames": CellSpace(replace(MACRO, static_input=False), operations=("none", "identity", "conv5x5", "avgpool3x3")),
+    "spikes": SNASNetSpace(replace(MACRO, static_input=False, largest_count=1)),
     "plif, 4 bits": SNASNetSpace(replace(MACRO, neuron="plif", weight_bits=4), feedback=True),
     "if, membranes of 6 bits": SNASNetSpace(replace(MACRO, neuron="if", membrane_bits=6)),
     "alif": SNASNetSpace(replace(MACRO, neuron="alif")),
@@ -92,7 +93,7 @@ def test_codes_and_graph(name: str, chip: str):
     together = Pricer(space, CHIPS[chip], Activity.assumed(0.1)).costs(codes)
     for row, code in enumerate(codes):
         alone = costs_of(space.decode(code).expand(), chip)
-        found = {field: float(values[row]) for field, values in together.items()}
+        found = {field: value for field, value in together.row(row).items() if field in alone}
         assert len(found) >= 5
         assert_same(found, {field: alone[field] for field in found})
 
@@ -206,11 +207,28 @@ def test_graph_and_torch_module(name: str, chip: str):
         space = SNASNetSpace(replace(MACRO, neuron="plif", weight_bits=4))
     for code in connected(space, 4, has_a_twin):
         graph = space.decode(code).expand()
-        static = space.macro.static_input
-        traced = trace_module(TorchTwin(graph), torch.rand(2, 1, 8, 8), MACRO.timesteps, static)
+        static, largest = space.macro.static_input, space.macro.largest_count
+        traced = trace_module(TorchTwin(graph), torch.rand(2, 1, 8, 8), MACRO.timesteps, static, largest)
         assert_same(costs_of(traced, chip), costs_of(graph, chip))
 
 
 def test_what_a_torch_module_cannot_be_read_as_is_named():
     with pytest.raises(BadInputError, match="IzhikevichNode, which has no price"):
         trace_module(nn.Sequential(nn.Linear(4, 3), neuron.IzhikevichNode()), torch.rand(1, 4), 2)
+
+
+def test_spikes_at_the_input_of_a_file_or_a_module_are_said_on_the_command_line(tmp_path: Path):
+    space = SNASNetSpace(replace(MACRO, static_input=False))
+    graph = space.decode(connected(space, 1)[0]).expand()
+    spiking = SNASNetSpace(replace(MACRO, static_input=False, largest_count=1))
+    wanted = costs_of(spiking.decode(connected(space, 1)[0]).expand(), "general")
+    write_nir(tmp_path / "network.nir", deploy(graph, build_network(graph, 0).state_dict()))
+    settings = ["readout=event"]
+    (told,) = answer(Question(tmp_path / "network.nir", "rram-32nm", settings, activity="0.1", largest_count=1))
+    assert_same({name: float(value) for name, value in told.report.costs().items()}, wanted)
+    (tmp_path / "net.py").write_text("from torch import nn\n\ndef make():\n    return nn.Sequential(nn.Linear(8, 4))\n")
+    module = Question(Path(f"{tmp_path}/net.py:make"), "rram-32nm", timesteps=2, input_shape=(8,))
+    real, spikes = (answer(replace(module, largest_count=largest))[0].report for largest in (0, 1))
+    assert real.energy_j > spikes.energy_j
+    with pytest.raises(BadInputError, match="--input-count is for torch modules and NIR files"):
+        answer(Question(tmp_path / "layers.yaml", "rram-32nm", largest_count=1))

@@ -15,7 +15,7 @@ from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.hasnas import HASNASSpace
-from hasnas.search_spaces.layers import LIF, Add, BatchNorm, Conv2d, Flatten, Input, Output
+from hasnas.search_spaces.layers import LIF, Add, AvgPool2d, BatchNorm, Conv2d, Flatten, Input, Operation, Output
 from hasnas.search_spaces.lowering import lower, lower_codes
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import sample
@@ -28,6 +28,8 @@ SPACES = {
     "feedback": SNASNetSpace(SMALL, feedback=True),
     "feedback, few timesteps": SNASNetSpace(Macro((1, 8, 8), timesteps=2, channels=4), feedback=True),
     "thresholds": SpikeNASBenchSpace(SMALL),
+    "spikes at the input": SNASNetSpace(replace(FRAMES, largest_count=1)),
+    "counts at the input": AutoSNNSpace(replace(FRAMES, largest_count=9)),
     "own cells, frames": CellSpace(
         FRAMES, cells=3, shared=False, feedback=True, operations=("none", "identity", "conv5x5", "maxpool3x3")
     ),
@@ -100,6 +102,63 @@ def test_bits_of_what_a_layer_reads() -> None:
     assert bits["cell1.0_1.conv3x3.conv"] == 1, "a convolution of a cell reads spikes"
     assert bits["head.hidden"] == 3, "a mean over 2 x 2 spikes has five levels"
     assert bits["head.classifier"] == 1
+
+
+@pytest.mark.parametrize("largest, wanted", [(0, 8), (1, 1), (2, 2), (9, 4), (255, 8), (1000, 8)])
+def test_bits_of_what_enters_follow_from_its_largest_count(largest: int, wanted: int) -> None:
+    cell = Genotype(2, (Edge(0, 1, "conv3x3"),))
+    workload = lower(Architecture((cell, cell), replace(FRAMES, largest_count=largest)).expand())
+    assert dict(zip(workload.names, workload.input_bits, strict=True))["stem.conv"] == wanted
+
+
+def bits_read(*layers: tuple[str, Operation, tuple[str, ...]], shape: tuple[int, ...] = (4, 8, 8)) -> dict[str, int]:
+    """Bits that each layer reads in a graph given as name, operation and sources; "-" marks those a timestep late."""
+    nodes = [Node("input", Input(static=False, largest_count=1), shape)]
+    links = []
+    for name, operation, sources in layers:
+        nodes.append(Node(name, operation, shape))
+        links += [Connection(source.lstrip("-"), name, int(source.startswith("-"))) for source in sources]
+    workload = lower(LayerGraph(tuple(nodes), tuple(links), timesteps=4))
+    return dict(zip(workload.names, workload.input_bits.tolist(), strict=True))
+
+
+def test_sums_and_means_of_spikes_have_few_bits() -> None:
+    conv, pool = Conv2d(4, 4, 3, padding=1), AvgPool2d(3, 1, 1)
+    bits = bits_read(
+        ("conv1", conv, ("input",)), ("lif1", LIF(), ("conv1",)),
+        ("conv2", conv, ("lif1",)), ("lif2", LIF(), ("conv2",)),
+        ("sum", Add(), ("lif1", "lif2")), ("conv3", conv, ("sum",)), ("lif3", LIF(), ("conv3",)),
+        ("more", Add(), ("sum", "lif3", "input")), ("pool", pool, ("more",)), ("again", pool, ("pool",)),
+        ("conv4", conv, ("pool",)), ("conv5", conv, ("again",)), ("mixed", Add(), ("lif1", "conv5")),
+        ("conv6", conv, ("mixed",)),
+    )  # fmt: skip
+    assert (bits["conv1"], bits["conv2"], bits["conv3"]) == (1, 1, 2), "a sum of two spike maps is 0, 1 or 2"
+    assert bits["pool"] == 3, "the sum of two, one and one is at most 4"
+    assert bits["conv4"] == bits["again"] == 6, "a mean over nine of those has 36 levels above 0"
+    assert bits["conv5"] == 8, "324 levels are as good as real values"
+    assert (bits["lif1"], bits["mixed"], bits["conv6"]) == (8, 8, 8), "what has passed weights is real"
+
+
+def test_what_comes_back_is_spikes_only_from_neurons() -> None:
+    conv = Conv2d(4, 4, 3, padding=1)
+    spikes = bits_read(("sum", Add(), ("input", "-lif")), ("conv", conv, ("sum",)), ("lif", LIF(), ("conv",)))
+    assert spikes["conv"] == 2
+    real = bits_read(
+        ("sum", Add(), ("input", "-norm")), ("conv", conv, ("sum",)), ("lif", LIF(), ("conv",)),
+        ("norm", BatchNorm(4), ("lif",)),
+    )  # fmt: skip
+    assert real["conv"] == 8
+
+
+def test_spikes_at_the_input_cost_less_than_real_values() -> None:
+    cell, chip = Genotype(2, (Edge(0, 1, "conv3x3"),)), load_hardware("rram-32nm")
+    real, spikes = (
+        estimate(lower(Architecture((cell, cell), replace(FRAMES, largest_count=largest)).expand()), chip)
+        for largest in (0, 1)
+    )
+    stem = real.layer_names.index("stem.conv")
+    assert real.latency_by_layer_s[stem] > 2 * spikes.latency_by_layer_s[stem]
+    assert real.energy_j > spikes.energy_j
 
 
 def test_static_layers_run_once() -> None:
