@@ -42,8 +42,14 @@ FOLDERS = {
         ("tests/search_spaces", "tests/conformance/test_search_space.py", "tests/golden", "tests/physics"),
     ),
     "scoring": (("nas/scoring",), ("tests/nas/scoring", "tests/golden", "tests/conformance/test_score.py")),
-    "datasets": (("datasets",), ("tests/datasets", "tests/conformance/test_dataset_source.py", "tests/conformance/test_encoding.py")),
-    "budget and history": (("nas/budget", "nas/history"), ("tests/nas/budget", "tests/nas/history", "tests/conformance/test_cost.py")),
+    "datasets": (
+        ("datasets",),
+        ("tests/datasets", "tests/conformance/test_dataset_source.py", "tests/conformance/test_encoding.py"),
+    ),
+    "budget and history": (
+        ("nas/budget", "nas/history"),
+        ("tests/nas/budget", "tests/nas/history", "tests/conformance/test_cost.py"),
+    ),
 }  # fmt: skip
 # Rooms that came after the trials whose figures this repeats.
 LATER = ("cim_estimator/mapping", "cim_estimator/schedule", "cim_estimator/simulator")
