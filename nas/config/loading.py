@@ -52,7 +52,7 @@ class RunConfig(Section):
     Args:
         name: name of the run and of its directory.
         seed: source of all randomness.
-        dataset, space, hardware, budget, screen, supernet, search, retrain, nonideal, export: see `config_sections`.
+        dataset, space, hardware, budget, screen, supernet, search, retrain, nonideal, export: see `sections`.
         versions: packages that a saved config was made with; for the reader, not part of the run's identity.
     """
 

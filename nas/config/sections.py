@@ -1,4 +1,4 @@
-"""The sections of a run's YAML: every key, its range and its default; training has `config_training`."""
+"""The sections of a run's YAML: every key, its range and its default; training has `training`, the macro `macro`."""
 
 from __future__ import annotations
 
