@@ -24,6 +24,7 @@ NEURONS: Registry[type[Neuron]] = Registry(
         "plif": f"{_HERE}.plif:PLIF",
         "if": f"{_HERE}.integrate_and_fire:IF",
         "alif": f"{_HERE}.alif:ALIF",
+        "lif_soft_reset": f"{_HERE}.soft_reset:SoftResetLIF",
     },
     "hasnas.neurons",
 )

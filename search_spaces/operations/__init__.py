@@ -27,6 +27,7 @@ OPERATIONS: Registry[type[CellOperation]] = Registry(
         "conv": f"{_HERE}.convolution:Convolution",
         "avg_pool": f"{_HERE}.average_pool:AveragePool",
         "max_pool": f"{_HERE}.maximum_pool:MaximumPool",
+        "depthwise_separable": f"{_HERE}.depthwise_separable:DepthwiseSeparable",
     },
     "hasnas.operations",
 )
