@@ -18,6 +18,8 @@ from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import build_network
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("cim_estimator", "search_spaces", "datasets", "nas", "hasnas")
 LAYERS = """

@@ -39,6 +39,7 @@ def saved(trained, tmp_path: Path) -> tuple[Path, Architecture, SpikingNetwork]:
     return tmp_path, architecture, network
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_another_process_computes_the_same(saved: tuple[Path, Architecture, SpikingNetwork]):
     directory, _, network = saved
