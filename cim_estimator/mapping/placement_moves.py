@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .placement_state import Flows, Places, Weights, cost, load_placement, swap
+from .placement_state import Flows, Places, Weights, cost, hops_saved, load_placement, swap
 from .spike_graph import Ids
 from .topology import Topology
 
@@ -29,6 +29,7 @@ def climb(
         Swaps tried.
     """
     best, tried, improved = cost(places, weights), 0, True
+    only_hops = weights[1] == 0 and weights[2] == 0  # then a swap is costed without being made
     while improved and tried < moves:
         improved = False
         for at in range(len(order)):
@@ -36,13 +37,18 @@ def climb(
                 one, other = order[at], order[after]
                 if places.cluster_on[one] < 0 and places.cluster_on[other] < 0:
                     continue
-                swap(flows, topology, places, one, other, weights)
                 tried += 1
-                now = cost(places, weights)
-                if now < best * (1 - 1e-12):
-                    best, improved = now, True
+                if only_hops:
+                    if hops_saved(flows, places, one, other) > 0:
+                        swap(flows, topology, places, one, other, weights)
+                        improved = True
                 else:
                     swap(flows, topology, places, one, other, weights)
+                    now = cost(places, weights)
+                    if now < best * (1 - 1e-12):
+                        best, improved = now, True
+                    else:
+                        swap(flows, topology, places, one, other, weights)
                 if tried >= moves:
                     return tried
     return tried

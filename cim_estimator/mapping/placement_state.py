@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .clusters import Traffic
 from .spike_graph import Ids, Ints
-from .topology import Topology, hops, route
+from .topology import Topology, distances, route
 
 Weights = NDArray[np.float64]
 FIGURES = 3
@@ -46,6 +46,7 @@ class Places(NamedTuple):
         by_hops: number of flows that take so many hops, shape `[farthest + 1]`.
         load: packets on each link, shape `[links]`.
         links: room for one route, shape `[farthest + 1]`.
+        distance: hops between tiles, shape `[tiles, tiles]`.
     """
 
     tile_of: Ids
@@ -54,6 +55,7 @@ class Places(NamedTuple):
     by_hops: Ints
     load: Ints
     links: Ints
+    distance: NDArray[np.int16]
 
 
 def flows_of(traffic: Traffic) -> Flows:
@@ -76,6 +78,7 @@ def places_of(flows: Flows, topology: Topology, tiles: Ids, weights: Weights) ->
         np.zeros(topology.farthest + 1, np.int64),
         np.zeros(topology.links, np.int64),
         np.zeros(topology.farthest + 1, np.int64),
+        distances(topology),
     )
     load_placement(flows, topology, places, tiles.astype(np.int32), weights)
     return places
@@ -92,35 +95,60 @@ def load_placement(flows: Flows, topology: Topology, places: Places, tiles: Ids,
     places.by_hops[:] = 0
     places.load[:] = 0
     for cluster in range(len(tiles)):
-        for at in range(flows.offsets[cluster], flows.offsets[cluster + 1]):
-            if flows.sends[at]:
-                _count_flow(flows, topology, places, cluster, at, 1, weights)
-
-
-@njit(cache=True, nogil=True)
-def _count_flow(
-    flows: Flows, topology: Topology, places: Places, cluster: int, at: int, sign: int, weights: Weights
-) -> None:
-    here, there = places.tile_of[cluster], places.tile_of[flows.other[at]]
-    packets = sign * flows.packets[at]
-    distance = hops(topology, here, there)
-    places.packet_hops[0] += packets * distance
-    if weights[1] > 0:
-        places.by_hops[distance] += sign
-    if weights[2] > 0:
-        if not flows.sends[at]:
-            here, there = there, here
-        for link in range(route(topology, here, there, places.links)):
-            places.load[places.links[link]] += packets
+        _count_cluster(flows, topology, places, cluster, -1, 1, weights, True)
 
 
 @njit(cache=True, nogil=True)
 def _count_cluster(
-    flows: Flows, topology: Topology, places: Places, cluster: int, besides: int, sign: int, weights: Weights
+    flows: Flows,
+    topology: Topology,
+    places: Places,
+    cluster: int,
+    besides: int,
+    sign: int,
+    weights: Weights,
+    sent_only: bool,
 ) -> None:
+    other, packets, sends, tile_of = flows.other, flows.packets, flows.sends, places.tile_of
+    by_hops, row = places.by_hops, places.distance[tile_of[cluster]]
+    count_hops, count_links, total = weights[1] > 0, weights[2] > 0, 0
     for at in range(flows.offsets[cluster], flows.offsets[cluster + 1]):
-        if flows.other[at] != besides:
-            _count_flow(flows, topology, places, cluster, at, sign, weights)
+        if other[at] == besides or (sent_only and not sends[at]):
+            continue
+        distance = row[tile_of[other[at]]]
+        total += packets[at] * distance
+        if count_hops:
+            by_hops[distance] += sign
+        if count_links:
+            _count_links(topology, places, cluster, other[at], sends[at], sign * packets[at])
+    places.packet_hops[0] += sign * total
+
+
+@njit(cache=True, nogil=True)
+def _count_links(topology: Topology, places: Places, cluster: int, other: int, sends: bool, packets: int) -> None:
+    here, there = places.tile_of[cluster], places.tile_of[other]
+    if not sends:
+        here, there = there, here
+    for link in range(route(topology, here, there, places.links)):
+        places.load[places.links[link]] += packets
+
+
+@njit(cache=True, nogil=True)
+def hops_saved(flows: Flows, places: Places, one: int, other: int) -> int:
+    """Packets times hops that are saved if two tiles change what is on them; nothing is changed."""
+    to, packets, tile_of = flows.other, flows.packets, places.tile_of
+    from_one, from_other = places.distance[one], places.distance[other]
+    first, second = places.cluster_on[one], places.cluster_on[other]
+    saved = 0
+    if first >= 0:
+        for at in range(flows.offsets[first], flows.offsets[first + 1]):
+            if to[at] != second:
+                saved += packets[at] * (from_one[tile_of[to[at]]] - from_other[tile_of[to[at]]])
+    if second >= 0:
+        for at in range(flows.offsets[second], flows.offsets[second + 1]):
+            if to[at] != first:
+                saved += packets[at] * (from_other[tile_of[to[at]]] - from_one[tile_of[to[at]]])
+    return saved
 
 
 @njit(cache=True, nogil=True)
@@ -128,18 +156,18 @@ def swap(flows: Flows, topology: Topology, places: Places, one: int, other: int,
     """Let two tiles change what is on them; one may be empty. Doing it twice undoes it."""
     first, second = places.cluster_on[one], places.cluster_on[other]
     if first >= 0:
-        _count_cluster(flows, topology, places, first, -1, -1, weights)
+        _count_cluster(flows, topology, places, first, -1, -1, weights, False)
     if second >= 0:
-        _count_cluster(flows, topology, places, second, first, -1, weights)
+        _count_cluster(flows, topology, places, second, first, -1, weights, False)
     places.cluster_on[one], places.cluster_on[other] = second, first
     if first >= 0:
         places.tile_of[first] = other
     if second >= 0:
         places.tile_of[second] = one
     if first >= 0:
-        _count_cluster(flows, topology, places, first, -1, 1, weights)
+        _count_cluster(flows, topology, places, first, -1, 1, weights, False)
     if second >= 0:
-        _count_cluster(flows, topology, places, second, first, 1, weights)
+        _count_cluster(flows, topology, places, second, first, 1, weights, False)
 
 
 @njit(cache=True, nogil=True)

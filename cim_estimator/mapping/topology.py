@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -88,6 +89,21 @@ def hops(topology: Topology, one: int, other: int) -> int:
     while one != other:
         one, other, count = one // topology.width, other // topology.width, count + 2
     return count
+
+
+@lru_cache(maxsize=4)
+def distances(topology: Topology) -> NDArray[np.int16]:
+    """Hops between every two tiles, shape `[tiles, tiles]`; shared, so not to be changed."""
+    found = np.empty((topology.tiles, topology.tiles), np.int16)
+    _fill_distances(topology, found)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _fill_distances(topology: Topology, found: NDArray[np.int16]) -> None:
+    for one in range(topology.tiles):
+        for other in range(topology.tiles):
+            found[one, other] = hops(topology, one, other)
 
 
 @njit(cache=True, nogil=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hasnas.cim_estimator.mapping import PLACERS, Traffic, mesh, place, placement_figures, topology_for, tree
-from hasnas.cim_estimator.mapping.placement_state import cost, flows_of, places_of, swap
+from hasnas.cim_estimator.mapping.placement_state import cost, flows_of, hops_saved, places_of, swap
 from hasnas.cim_estimator.mapping.topology import Topology, hops, route
 from hasnas.errors import BadInputError
 
@@ -84,7 +84,9 @@ def test_moves_by_difference_equal_full_evaluation(topology: Topology, weights: 
     for one, other in draws.integers(16, size=(200, 2)):
         if one == other:
             continue
+        saved, before = hops_saved(flows, places, one, other), int(places.packet_hops[0])
         swap(flows, topology, places, one, other, weight)
+        assert places.packet_hops[0] == before - saved
         figures = slow_figures(traffic, topology, places.tile_of)
         assert places.packet_hops[0] == figures[0]
         assert cost(places, weight) == pytest.approx(np.dot(weight, figures))
