@@ -23,6 +23,10 @@ def test_one_file_is_split_once_and_for_all(tmp_path: Path):
     assert (len(train), len(test)) == (8, 2)
     assert sorted([*train.inputs[:, 0, 0, 0], *test.inputs[:, 0, 0, 0]]) == list(range(0, 40, 4))
     assert (source.card.task, source.card.input_shape, source.card.classes) == ("classification", (1, 2, 2), 2)
+    # Figures of two runs compare only if they are of the same test samples.
+    write(tmp_path / "more.npz", 20)
+    more = UserArrays().located(tmp_path / "more.npz").load("test")
+    assert (more.inputs[:, 0, 0, 0] // 4).tolist() == [8, 10, 11, 13]
     assert train.scale == 1 / 255
 
 

@@ -1,5 +1,7 @@
 """The cache of decoded arrays: made once, checked, made anew, never half there."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +73,15 @@ def test_the_fingerprint_follows_files_and_options(tmp_path: Path):
     assert fingerprint_of([file], {"size": 4}) != first
     file.write_bytes(b"12")
     assert fingerprint_of([file], {"size": 3}) != first
+
+
+@pytest.mark.parametrize("file", ["inputs.npy", "targets.npy"])
+def test_a_cache_never_runs_what_somebody_put_there(private_cache: Path, file: str):
+    counter = Counter()
+    cached_arrays("set", "1", counter.build)
+    folder = private_cache / "set" / "1"
+    np.save(folder / file, np.array([{"an": "object"}], object), allow_pickle=True)
+    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("inputs.npy", "targets.npy")}
+    (folder / "digests.json").write_text(json.dumps(digests))
+    with pytest.raises(ValueError, match=r"allow_pickle=False|mapped"):
+        cached_arrays("set", "1", counter.build)

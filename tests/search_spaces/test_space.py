@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
+from hasnas.errors import BadInputError
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.searched_macro import with_searched_macro
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import (
+    ENUMERABLE,
+    Gene,
     all_codes,
     codes_at,
     crossover,
@@ -84,3 +87,23 @@ def test_forced_changes_reach_every_gene_and_choice() -> None:
 @pytest.mark.parametrize("size, text", [(10**15 - 1, "999,999,999,999,999"), (10**15, "about 10^15")])
 def test_sizes_read_well(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+@dataclass(frozen=True)
+class Grid(CellSpace):
+    """A space of any genes."""
+
+    own: tuple[Gene, ...] = ()
+
+    @property
+    def genes(self) -> tuple[Gene, ...]:  # type: ignore[override]
+        return self.own
+
+
+def test_what_is_just_small_enough_is_enumerated() -> None:
+    genes = tuple(Gene(f"gene{number}", tuple("0123456789")) for number in range(9))
+    most = Grid(MACRO, own=genes)
+    assert space_size(most) == ENUMERABLE
+    np.testing.assert_array_equal(next(all_codes(most, chunk=11))[10], [0] * 7 + [1, 0])
+    with pytest.raises(BadInputError, match="2,000,000,000 architectures, too many to enumerate"):
+        all_codes(Grid(MACRO, own=(*genes, Gene("one more", ("0", "1")))))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hasnas.nas.scoring.cell_arrays import cell_arrays
-from hasnas.nas.scoring.graph_features import canonical_classes, flatten_cell, graph_features
+from hasnas.nas.scoring.graph_features import _mix, canonical_classes, flatten_cell, graph_features
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.searched_macro import with_searched_macro
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
@@ -153,3 +153,15 @@ def test_a_searched_macro_is_part_of_the_class() -> None:
     dead = np.zeros((4, len(labels)), int)
     dead[1:, first], dead[2:, second] = 1, 1
     assert canonical_classes(space, dead).tolist() == [0, 0, 0, 0]
+
+
+def test_the_hash_is_the_published_finaliser() -> None:
+    # fmix64 of MurmurHash3 in plain integers.
+    def fmix64(k: int) -> int:
+        k = ((k ^ k >> 33) * 0xFF51AFD7ED558CCD) % 2**64
+        k = ((k ^ k >> 33) * 0xC4CEB9FE1A85EC53) % 2**64
+        return k ^ k >> 33
+
+    assert fmix64(1) == 0xB456BCFC34C2CB2C
+    values = np.array([0, 1, 2, 2**40 + 7, 2**64 - 1], np.uint64)
+    assert _mix(values).tolist() == [fmix64(int(value)) for value in values]

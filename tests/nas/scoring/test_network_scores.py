@@ -10,7 +10,13 @@ import torch
 
 from hasnas.errors import BadInputError
 from hasnas.nas.scoring import NETWORK_SCORES, SCORES, ScoringTask
-from hasnas.nas.scoring.forward_scores import NoiseSensitivity, hamming_kernel, readers, stepped_norms
+from hasnas.nas.scoring.forward_scores import (
+    NoiseSensitivity,
+    hamming_kernel,
+    readers,
+    spikes_together,
+    stepped_norms,
+)
 from hasnas.nas.scoring.network_scores import Synflow
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.network import build_network
@@ -182,3 +188,11 @@ def test_targets_are_asked_for_where_there_is_a_loss() -> None:
     for name in ("snip", "zico"):
         with pytest.raises(BadInputError, match="give a batch of inputs and targets"):
             SCORES.get(name)()(without, np.array([CHAIN]))
+
+
+@pytest.mark.parametrize("samples, neurons", [(8, 64), (8, 63), (6, 64), (16, 200)])
+def test_spikes_together_are_counted_alike_in_every_type(samples: int, neurons: int) -> None:
+    spikes = (torch.rand(samples, neurons, generator=torch.Generator().manual_seed(2)) < 0.3).numpy()
+    expected = [[int((one & two).sum()) for two in spikes] for one in spikes]
+    for kind in (torch.uint8, torch.float32):
+        assert spikes_together(torch.tensor(spikes).to(kind)).tolist() == expected
