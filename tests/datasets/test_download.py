@@ -126,6 +126,10 @@ def test_a_missing_page_is_reported_at_once(server: Server, tmp_path: Path):
     with pytest.raises(BadInputError, match="Not Found"):
         download(remote(server, "gone"), tmp_path / "data.bin")
     assert len(server.requests) == 1
+    (tmp_path / "data.bin.part").write_bytes(CONTENT[:1000])
+    with pytest.raises(BadInputError, match="Not Found"):
+        download(remote(server, "gone"), tmp_path / "data.bin")
+    assert (tmp_path / "data.bin.part").read_bytes() == CONTENT[:1000], "what arrived is kept"
 
 
 def test_a_server_that_is_not_there_is_reported(tmp_path: Path):

@@ -104,3 +104,10 @@ def test_units_that_are_no_powers_of_ten(text: str, unit: str, value: float | No
             parse_quantity(text, unit)
     else:
         assert parse_quantity(text, unit) == value
+
+
+@pytest.mark.parametrize("text", ["3 J*s/s", "3 J m/m", "3 m2 J/m2", "3 J s^2/s/s"])
+def test_units_that_cancel_leave_nothing_behind(text: str) -> None:
+    assert parse_quantity(text, "J") == 3
+    with pytest.raises(BadInputError):
+        parse_quantity(f"{text}*s", "J")
