@@ -174,3 +174,17 @@ def test_a_python_file_is_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     broken.write_text("1 / 0")
     with pytest.raises(BadInputError, match="ZeroDivisionError"):
         load_space_class(broken)
+
+
+# No reductions, so that maps of 64 cells keep their size.
+FLAT = Macro((1, 8, 8), classes=3, timesteps=2, channels=4, hidden=0, votes=1, reductions=())
+
+
+@pytest.mark.parametrize("key, least, most", [("nodes", 2, 16), ("cells", 1, 64)])
+def test_how_large_a_cell_and_a_network_may_be(key: str, least: int, most: int) -> None:
+    tree = {"version": 1, "name": "mine", "kind": "cell", "nodes": 3, "operations": ["none", "conv3x3"]}
+    for number in (least, most):
+        assert getattr(space_from_tree({**tree, key: number}, "mine.yaml").build(FLAT), key) == number
+    for number in (least - 1, most + 1):
+        with pytest.raises(BadInputError, match=rf"mine\.yaml: .*{key}"):
+            space_from_tree({**tree, key: number}, "mine.yaml")

@@ -71,3 +71,16 @@ def test_numbers_are_finite(value: float) -> None:
 )  # fmt: skip
 def test_the_suffix_is_the_unit(name: str, unit: str) -> None:
     assert unit_of(name) == unit
+
+
+def test_what_a_description_leaves_out() -> None:
+    adc = spec.AdcSpec("sar", 5)
+    # In the published fits the current falls with the resistance as e^(-2.303 log10 R): as 1 / R.
+    assert adc.sar_column_exponent == adc.flash_column_exponent == 2.303
+    assert adc.sar_clock_s == adc.flash_sense_least_s == 1e-9
+    rest = {"kind", "bits", "sar_column_exponent", "flash_column_exponent", "sar_clock_s", "flash_sense_least_s"}
+    assert {getattr(adc, item.name) for item in fields(adc) if item.name not in rest} == {0.0}
+    dac, crossbar = spec.DacSpec(), spec.CrossbarSpec(64, 32)
+    assert (dac.bits, dac.energy_j, dac.area_m2) == (1, 0.0, 0.0)
+    assert (crossbar.columns_per_adc, crossbar.signed, crossbar.unrolling) == (8, "offset", "rows")
+    assert spec.TileSpec(4) == spec.TileSpec(4, 1, "none", "one")
