@@ -39,7 +39,7 @@ FOLDERS = {
     ),
     "search_spaces": (
         ("search_spaces",),
-        ("tests/search_spaces", "tests/conformance/test_search_space.py", "tests/golden", "tests/physics"),
+        ("tests/search_spaces", "tests/conformance/test_search_space.py", "tests/golden", "tests/nas/export"),
     ),
     "scoring": (("nas/scoring",), ("tests/nas/scoring", "tests/golden", "tests/conformance/test_score.py")),
     "datasets": (

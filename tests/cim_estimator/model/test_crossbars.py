@@ -85,3 +85,9 @@ def test_what_cannot_be_mapped_is_refused_by_name(layer: LayerSpec, overrides: d
 @pytest.mark.parametrize("count, sides", [(1, (1, 1)), (4, (2, 2)), (8, (2, 4)), (7, (1, 7)), (144, (12, 12))])
 def test_blocks_are_as_square_as_they_can_be(count: int, sides: tuple[int, int]):
     assert rectangle(count) == sides
+
+
+def test_an_array_may_hold_a_single_weight_in_each_row():
+    narrow = {"crossbar__columns": "4", "crossbar__columns_per_adc": "4"}
+    assert counts(placed(LayerSpec("linear", 128, 3), **narrow))[:3] == (1, 12, 3)
+    assert counts(placed(LayerSpec("conv", 6, 6, kernel_size=3, groups=6, in_size=4), **narrow))[:3] == (1, 24, 6)
