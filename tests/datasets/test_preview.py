@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from hasnas.datasets.digits import DIGITS
-from hasnas.datasets.preview import picture, write_sheet
+from hasnas.datasets.preview import _draw, picture, write_sheet
 from hasnas.datasets.source import Samples
 from hasnas.errors import BadInputError
 
@@ -46,3 +47,22 @@ def test_a_sheet_is_a_png_that_the_seed_decides(shape: tuple[int, ...], targets:
 def test_a_sheet_that_cannot_be_written_is_reported(tmp_path: Path):
     with pytest.raises(BadInputError, match="cannot write"):
         write_sheet(DIGITS.card, DIGITS.load("test"), tmp_path / "nowhere" / "a.png", count=1)
+
+
+def test_a_point_is_marked_where_its_target_says():
+    axes = Figure().subplots(1, 1, squeeze=False)[0]
+    card = replace(DIGITS.card, task="regression")
+    _draw(axes, np.zeros((1, 4, 8), np.float32), card, np.array([0.25, 0.75]))
+    # A quarter of 8 columns and three quarters of 4 rows; pixels are centred on whole numbers.
+    assert axes[0].lines[0].get_xydata().tolist() == [[1.5, 2.5]]
+    assert axes[0].get_title() == "0.25, 0.75"
+
+
+def test_frames_are_shown_from_the_first_to_the_last():
+    axes = Figure().subplots(1, 3, squeeze=False)[0]
+    frames = np.zeros((5, 2, 1, 1), np.float32)
+    frames[:, 1, 0, 0] = [0, 1, 0, 1, 1]
+    _draw(axes, frames, DIGITS.card, 7)
+    shown = [axis.images[0].get_array()[0, 0].tolist() for axis in axes]
+    assert [pixel == [1, 1, 1] for pixel in shown] == [True, True, False]
+    assert axes[0].get_title() == "7"

@@ -17,6 +17,7 @@ from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.hasnas import HASNASSpace
 from hasnas.search_spaces.layers import LIF, Add, AvgPool2d, BatchNorm, Conv2d, Flatten, Input, Operation, Output
 from hasnas.search_spaces.lowering import lower, lower_codes
+from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import sample
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
@@ -244,3 +245,25 @@ def test_a_norm_is_part_of_the_convolution_that_it_alone_reads() -> None:
     assert read_twice.in_channels.tolist() == [4, 4, 8]
     assert kinds(chain(LIF(2.0, 1.0), norm)) == ["LIF", "SCALE"]
     assert kinds(chain(conv, LIF(2.0, 1.0), norm)) == ["CONV", "LIF", "SCALE"]
+
+
+def test_kernels_strides_and_groups_reach_their_slot() -> None:
+    workload = chain(Conv2d(4, 4, 3, 1, 1, 2), LIF(2.0, 1.0), AvgPool2d(5, 1, 2))
+    assert workload.kernel_size.tolist() == [3, 1, 5]
+    assert workload.stride.tolist() == [1, 1, 1]
+    assert workload.groups.tolist() == [2, 1, 1]
+    assert workload.weights.tolist() == [4 * 2 * 9, 0, 0]
+    halved = lower(Architecture((Genotype(2, (Edge(0, 1, "conv3x3"),)),) * 2, SMALL).expand())
+    rows = dict(zip(halved.names, zip(halved.kernel_size, halved.stride, strict=True), strict=True))
+    assert rows["reduction1.pool"] == (2, 2)
+    assert rows["reduction1.conv"] == (3, 1)
+
+
+@pytest.mark.parametrize("name", ["thresholds", "hasnas", "blocks"])
+def test_weights_on_the_crossbars_are_those_of_the_network(name: str) -> None:
+    space = SPACES[name]
+    codes = sample(space, np.random.default_rng(2), 40)
+    for code in codes[space.canonical(codes)[1]][:5]:
+        graph = space.decode(code).expand()
+        weights = [value for key, value in build_network(graph, 0).state_dict().items() if value.dim() > 1]
+        assert lower(graph).weights.sum() == sum(value.numel() for value in weights)

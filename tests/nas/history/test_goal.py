@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hasnas.nas.history.goal import Goal, front, goal_of, merit, rank, score_metrics
 from hasnas.nas.history.quality import CLASSIFICATION, REGRESSION
@@ -57,3 +58,10 @@ def test_the_goal_is_read_from_the_trials():
     assert goal_of([scored(0, 1.0)]) == Goal("depth")
     assert goal_of([trial(0, {CLASSIFICATION.validation: 0.5})]) == Goal() == goal_of([])
     assert Goal("depth").show(math.nan) == Goal().show(None) == ""
+
+
+def test_only_what_was_searched_and_judged_sets_the_goal():
+    retrained = replace(trial(0, {"score/other": 1.0}), stage="retrain")
+    failed = trial(1, {}, state="failed")
+    assert goal_of([retrained, failed, scored(2, 1.0)]) == Goal("depth")
+    assert goal_of([retrained, failed]) == Goal()
