@@ -97,8 +97,8 @@ def drawn(tree: Path, folder: str, count: int, rng: random.Random) -> list[Mutan
     return [rng.choice(lines[line]) for line in rng.sample(sorted(lines), min(count, len(lines)))]
 
 
-def tests_of(tree: Path, folder: str, path: str) -> tuple[list[str], list[str]]:
-    """Arguments of pytest for a module: its mirror and doctests; the fast tests of its folder, importers first."""
+def tests_of(tree: Path, folder: str, path: str) -> tuple[list[str], ...]:
+    """Arguments of pytest for a module: mirror and doctests; the folder's fast tests, importers first; slow ones."""
     module = "hasnas." + path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
     mirror = f"tests/{Path(path).parent}/test_{Path(path).name}"
     own = [name for name in (mirror, f"hasnas/{path}") if (tree / name).exists()]
@@ -108,7 +108,8 @@ def tests_of(tree: Path, folder: str, path: str) -> tuple[list[str], list[str]]:
         texts |= {str(file.relative_to(tree)): file.read_text(encoding="utf-8") for file in files}
     names = [name for name in texts if not name.startswith(tuple(f"tests/{room}" for room in LATER))]
     names.sort(key=lambda name: f"from {module} " not in texts[name] and f"import {module}" not in texts[name])
-    return own, ["-m", "not slow", *(name for name in names if name != mirror)]
+    rest = [name for name in names if name != mirror]
+    return own, ["-m", "not slow", *rest], ["-m", "slow", *rest]
 
 
 def _pytest(tree: Path, arguments: Sequence[str], limit_s: int) -> None:

@@ -28,6 +28,8 @@ def test_one_file_is_split_once_and_for_all(tmp_path: Path):
     more = UserArrays().located(tmp_path / "more.npz").load("test")
     assert (more.inputs[:, 0, 0, 0] // 4).tolist() == [8, 10, 11, 13]
     assert train.scale == 1 / 255
+    write(tmp_path / "floats.npz", 20, inputs=np.ones((20, 1, 2, 2), np.float32))
+    assert UserArrays().located(tmp_path / "floats.npz").load("train").scale == 1.0
 
 
 def test_a_folder_with_a_test_file_is_taken_as_it_is(tmp_path: Path):

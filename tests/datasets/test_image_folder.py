@@ -66,3 +66,8 @@ def test_a_damaged_image_is_named(tmp_path: Path, private_cache: Path):
     with pytest.raises(BadInputError, match=r"dog/3.png is not a readable image"):
         [ImageFolder(tmp_path).load(split) for split in ("train", "test")]
     assert list(private_cache.rglob("*.part")) == []
+
+
+def test_before_its_place_is_known_a_folder_has_no_size() -> None:
+    card = ImageFolder(channels=1).card
+    assert (card.input_shape, card.outputs, dict(card.splits)) == ((1, 0, 0), 0, {})

@@ -18,6 +18,7 @@ from hasnas.search_spaces.quantization import (
     column_scales,
     largest_code,
     quantise,
+    weight_bits_of,
     weight_codes,
 )
 from tests.lively import enliven
@@ -156,3 +157,9 @@ def test_impossible_bits_are_refused(bits: int) -> None:
 def test_float_weights_have_no_codes() -> None:
     with pytest.raises(BadInputError, match="float weights have no codes"):
         weight_codes(torch.ones(1, 1), 0)
+
+
+def test_the_bits_of_a_layer_are_told() -> None:
+    layers = [Conv2d(2, 2, 1, weight_bits=3), Linear(4, 2, weight_bits=5)]
+    assert [weight_bits_of(module) for module in (QuantisedConv2d(layers[0]), QuantisedLinear(layers[1]))] == [3, 5]
+    assert weight_bits_of(torch.nn.Conv2d(2, 2, 1)) == 0

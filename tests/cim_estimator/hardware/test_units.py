@@ -111,3 +111,13 @@ def test_units_that_cancel_leave_nothing_behind(text: str) -> None:
     assert parse_quantity(text, "J") == 3
     with pytest.raises(BadInputError):
         parse_quantity(f"{text}*s", "J")
+
+
+@pytest.mark.parametrize("text", ["2 ohm", "2 Ohm", "2 Ω", "0.002 kΩ", "2000 mohm"])
+def test_ohms_in_every_spelling(text: str) -> None:
+    assert parse_quantity(text, "ohm") == 2
+
+
+@pytest.mark.parametrize("text", ["16 bit", "16 bits", "16 b", "2 B", "2 byte", "2 bytes", "0.016 kbit"])
+def test_bits_in_every_spelling(text: str) -> None:
+    assert parse_quantity(text, "bit") == 16

@@ -147,6 +147,14 @@ def test_a_bit_on_a_mesh_passes_its_own_tiles_and_one_more(layer: LayerSpec, til
     assert routed - bare == pytest.approx(sent * hops * 20 * REGISTER_J, rel=1e-6)
 
 
+def test_wires_on_a_mesh() -> None:
+    pe_m, tile_m = math.sqrt(4 * sum(array_m2().values())), math.sqrt(TILE_M2)
+    # Through one PE and one tile as on a tree, then two hops of a tile's side, each through a router.
+    sent = SENT * (pe_m + tile_m + 2 * tile_m) + READS * 40 * 15 * 0.25 * (pe_m + tile_m)
+    expected = WIRE_J_PER_M * sent + SENT * 2 * 20 * REGISTER_J
+    assert parts("energy_j", interconnect="mesh")["interconnect"] == pytest.approx(expected, rel=1e-9)
+
+
 def test_routers_take_room() -> None:
     tree, mesh = parts("area_m2"), parts("area_m2", interconnect="mesh")
     assert mesh["interconnect"] - tree["interconnect"] == pytest.approx(20 * 128 * REGISTER_M2, rel=1e-6)

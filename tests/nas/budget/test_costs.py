@@ -20,6 +20,7 @@ from hasnas.nas.budget.costs import (
     Cost,
     Costs,
     cost_called,
+    cost_of,
     costs_of_fields,
     known_costs,
     register_cost,
@@ -128,3 +129,8 @@ def test_a_name_or_a_field_that_is_taken_is_refused() -> None:
         register_cost("energy", "another_j", "J", "'1 uJ'", "energy")(none)
     with pytest.raises(HasnasError, match="the field 'energy_j' is that of the cost 'energy'"):
         register_cost("other", ENERGY.field, "J", "'1 uJ'", "energy")
+
+
+@every_cost
+def test_a_cost_is_found_by_its_name_and_by_its_field(cost: Cost) -> None:
+    assert cost_of(cost.name) == cost_of(cost.field) == cost

@@ -68,3 +68,8 @@ def test_every_feedback_architecture_can_be_priced() -> None:
         costs = pricer.costs(codes[alive])
         assert np.isfinite(costs.values).all()
         assert (costs.values > 0).all()
+
+
+def test_nobody_costs_nothing() -> None:
+    costs = Pricer(SPACE, load_hardware("rram-32nm"), Activity.dense()).costs(np.zeros((0, len(SPACE.genes)), np.int16))
+    assert costs["energy"].shape == (0,)

@@ -58,3 +58,14 @@ def test_a_convolution_by_hand(kind: str, share: float) -> None:
     limit = {"float32": 1e-6, "bf16": 2e-3 if share > 0.02 else 1e-6, "int8": step / 2}[kind]
     most = int(torch.conv2d(spikes.permute(0, 3, 1, 2).float(), torch.ones(1, 3, 3, 3), stride=2, padding=1).max())
     assert float((found - expected).abs().max()) <= most * limit + 1e-6
+
+
+def test_rare_spikes_take_the_finer_weights() -> None:
+    if error_of("int8") == float("inf"):
+        pytest.skip("this build of torch has no convolution of int8")
+    packed = pack(torch.rand(4, 3, 3, 3, generator=torch.Generator().manual_seed(1)) - 0.5, 1, 1, "int8")
+    spikes = torch.zeros(1, 10, 10, 3, dtype=torch.uint8)
+    spikes.view(-1)[:5] = 1  # of 300, less than one in fifty
+    assert len(convolve(spikes, packed)) == 2
+    spikes.view(-1)[:6] = 1
+    assert len(convolve(spikes, packed)) == 1

@@ -196,3 +196,16 @@ def test_spikes_together_are_counted_alike_in_every_type(samples: int, neurons: 
     expected = [[int((one & two).sum()) for two in spikes] for one in spikes]
     for kind in (torch.uint8, torch.float32):
         assert spikes_together(torch.tensor(spikes).to(kind)).tolist() == expected
+
+
+def test_the_jacobian_score_of_sequences_is_of_samples_too() -> None:
+    frames = Macro((2, 8, 8), classes=3, timesteps=3, channels=4, hidden=0, votes=1, static_input=False, dropout=0.0)
+    space = SpikeNASBenchSpace(frames)
+    inputs = torch.randn(3, 5, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    moving = inputs.clone().requires_grad_()
+    build_network(space.decode(CHAIN).expand(), 0).train()(moving).sum().backward()
+    correlation = np.corrcoef(moving.grad.transpose(0, 1).flatten(1).double().numpy())
+    eigenvalues = np.maximum(np.linalg.eigvalsh(correlation), 0) + 1e-5
+    name = next(name for name in NETWORK_SCORES if "jacob" in name)
+    found = SCORES.get(name)()(ScoringTask(space, inputs, torch.arange(5) % 3, seed=0), np.array([CHAIN])).total[0]
+    assert found == pytest.approx(-np.sum(np.log(eigenvalues) + 1 / eigenvalues), rel=1e-3)
