@@ -74,6 +74,7 @@ except hasnas.BadInputError as error:
     assert python_of(script) == "hasnas.load_network needs PyTorch: pip install 'hasnas[search]'\n"
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("digits.yaml").write_text(TINY_RUN)

@@ -44,6 +44,7 @@ def imports(path: Path) -> set[tuple[str, str]]:
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_follow_the_arrows(path: Path) -> None:
     folder = path.relative_to(ROOT).parts[0]
@@ -110,6 +111,7 @@ def test_public_names_are_documented_and_typed(path: Path) -> None:
             assert node.returns is not None, f"{node.name} does not say what it returns"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_reads_a_pickle(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))

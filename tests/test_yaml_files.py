@@ -54,6 +54,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize("name", BAD)
 def test_every_kind_of_file_refuses_a_bad_text_in_one_quick_line(kind: str, name: str, tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def run_suites(plugin: Path, dataset: str, strategy: str, *options: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_sound_plug_ins_pass(plugin: Path):
     # The strategy's whole runs in several processes are ours to test; here they would only repeat it, slowly.
     told = run_suites(plugin, "stripes", "in_order", "-k", "not the_ledger")
@@ -122,6 +123,7 @@ def test_sound_plug_ins_pass(plugin: Path):
     assert "failed" not in told
 
 
+@pytest.mark.slow
 def test_faulty_plug_ins_are_found_out(plugin: Path):
     tests = ("samples_are_what_the_card_says", "proposals_are_canonical", "card_tells_all")
     told = run_suites(plugin, "liar", "forgetful", "-k", " or ".join(tests))

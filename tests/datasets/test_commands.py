@@ -102,6 +102,7 @@ def test_states_tell_what_needs_no_files():
     assert states["mnist"] == "absent"
 
 
+@pytest.mark.slow
 def test_digits_are_ready_and_can_be_seen(tmp_path: Path):
     assert prepare("digits") == {"train": 1438, "test": 359}
     preview("digits", tmp_path / "digits.png")

@@ -25,6 +25,7 @@ def generator(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
+@pytest.mark.slow
 @given(unit_values, st.integers(1, 6))
 @pytest.mark.parametrize("name", ENCODINGS.names())
 def test_every_encoding_gives_sequences_that_the_seed_decides(name: str, values: np.ndarray, timesteps: int):

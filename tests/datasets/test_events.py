@@ -26,6 +26,7 @@ def test_what_a_sensor_may_send_passes(events: Events):
     assert events.checked("file") is events
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "t_us, x, y, p, message",
     [

@@ -24,6 +24,7 @@ def test_colours_grey_and_events_become_pictures():
     assert picture(both, events=True)[0].tolist() == [[0, 0, 1], [1, 0, 0], [1, 1, 1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape, targets, task",
     [

@@ -75,6 +75,7 @@ def scored(name: str) -> dict[str, float]:
     return {part: float(values[0]) for part, values in result.components.items()} | {"total": float(result.total[0])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_default_score_and_its_parts(name: str) -> None:
     assert DEFAULT_SCORE == "trainability"

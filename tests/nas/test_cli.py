@@ -63,6 +63,7 @@ def test_help_imports_nothing_heavy():
     assert set(heavy_modules_after("--version")) <= {"pydantic"}
 
 
+@pytest.mark.slow
 def test_checking_and_listing_never_import_torch(here: Path):
     for arguments in (["configs", "ls"], ["ls"], ["hardware"], ["estimate", "layers.yaml", *HARDWARE]):
         assert not {"torch", "nni", "lightning"} & set(heavy_modules_after(*arguments))
@@ -82,6 +83,7 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     assert "Commands:" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line, message",
     [
@@ -166,6 +168,7 @@ def test_an_interrupt_is_told_how_to_go_on(
     assert "hasnas search --resume RUN" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_enough_ends_the_command_quietly(here: Path):
     script = f"{sys.executable} -m hasnas estimate layers.yaml --hardware spikesim-65nm-rram --json"
     done = subprocess.run(["bash", "-c", f"{script} | true"], capture_output=True, text=True, check=True)
@@ -259,6 +262,7 @@ def test_less_activity_costs_no_more_energy(here: Path, capsys: pytest.CaptureFi
     assert energies[0] < energies[1] < energies[2]
 
 
+@pytest.mark.slow
 def test_an_estimate_is_drawn(here: Path):
     assert run_command(["estimate", "cell.json", "--hardware", "rram-32nm", "--plot", "plots"]) == 0
     for name in ("energy", "area", "roofline"):

@@ -85,6 +85,7 @@ def assert_same(one: dict[str, float], other: dict[str, float]) -> None:
     assert one["energy_j"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("name", SPACES)
 def test_codes_and_graph(name: str, chip: str):
@@ -98,6 +99,7 @@ def test_codes_and_graph(name: str, chip: str):
         assert_same(found, {field: alone[field] for field in found})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("name", SPACES)
 def test_graph_and_architecture_file(name: str, chip: str, tmp_path: Path):
@@ -112,6 +114,7 @@ def has_a_word_in_nir(graph: LayerGraph) -> bool:
     return not any(isinstance(node.operation, MaxPool2d | ALIF) for node in graph.nodes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_graph_and_nir_file(name: str, tmp_path: Path):
     graphs = [SPACES[name].decode(code).expand() for code in connected(SPACES[name], 12)]
@@ -197,6 +200,7 @@ def has_a_twin(graph: LayerGraph) -> bool:
     return all(count == 2 for count in sums) and not delayed and any(isinstance(n.operation, Add) for n in graph.nodes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("name", [name for name in SPACES if name not in ("alif", "hasnas", "feedback")])
 def test_graph_and_torch_module(name: str, chip: str):

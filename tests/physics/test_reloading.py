@@ -93,6 +93,7 @@ def test_reloading_adds_the_same_time_to_latency_and_interval(specs, chip, steps
     assert float(report.interval_s) == pytest.approx(float(work[1]) + reload_s)
 
 
+@pytest.mark.slow
 @FEW
 @given(st.data(), pipelined_chips(), st.integers(1, 6))
 def test_the_compiled_engine_reloads_as_the_plain_one_does(data, chip, steps):

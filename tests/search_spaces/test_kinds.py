@@ -143,6 +143,7 @@ def test_neurons_are_priced_read_back_and_known_to_scores(kind: str, tmp_path: P
         assert read_nir(tmp_path / "net.nir").graph.timesteps == 4
 
 
+@pytest.mark.slow
 def test_a_soft_reset_keeps_what_lies_above_the_threshold() -> None:
     x = 3 * torch.rand(12, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     ours = neuron_of("lif_soft_reset", 2.0, 0.8).module().multi_step_forward(x)

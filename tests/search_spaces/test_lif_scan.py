@@ -87,6 +87,7 @@ def test_parts_and_state_carried_over(loops: None, monkeypatch: pytest.MonkeyPat
     compare(currents(3, 4, 5), plain, scanned(plain))
 
 
+@pytest.mark.slow
 def test_gradient_through_the_membrane(loops: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lif_scan, "MOST_STEPS", 1)
     x = currents(2, 6).requires_grad_()
@@ -102,12 +103,14 @@ def test_gradient_through_the_membrane(loops: None, monkeypatch: pytest.MonkeyPa
     torch.testing.assert_close(ours, again.grad)
 
 
+@pytest.mark.slow
 def test_repeated_input_without_copying(loops: None):
     plain = neuron_module(OPERATION)
     x = currents(1, 4, 9).expand(2, 4, 9)
     assert torch.equal(plain.multi_step_forward(x), scanned(plain).multi_step_forward(x))
 
 
+@pytest.mark.slow
 def test_surrogate_width_is_taken_over(loops: None):
     plain = neuron_module(OPERATION)
     plain.surrogate_function = surrogate.ATan(alpha=5.0)
@@ -163,6 +166,7 @@ def test_a_machine_without_a_compiler(tmp_path):
     assert done.stderr.count("torch.compile does not work here") == 1
 
 
+@pytest.mark.slow
 def test_exchange_in_a_network_leaves_results_and_state_alone():
     x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     plain = network().eval()

@@ -151,6 +151,7 @@ def test_bfloat16_currents_reach_registers_of_16_bits() -> None:
         assert torch.equal(module.multi_step_forward(inputs.float()), spikes.float())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_networks_compute_with_registers_in_training_and_evaluation(kind: str) -> None:
     graph = Architecture((CELL, CELL), replace(MACRO, neuron=kind, membrane_bits=3)).expand()

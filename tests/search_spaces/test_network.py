@@ -112,6 +112,7 @@ def test_feedback_network_equals_a_hand_written_time_loop() -> None:
     assert not torch.equal(values["cell1.3.sum"][0], values["cell1.3.sum"][2]), "feedback must change later timesteps"
 
 
+@pytest.mark.slow
 def test_membranes_do_not_leak_from_sample_to_sample() -> None:
     network = trained(FEEDBACK)
     x, y = images(4, 2).double(), images(4, 3).double()
@@ -140,6 +141,7 @@ def test_an_edge_drawn_twice_through_identity_counts_twice() -> None:
     torch.testing.assert_close(values["cell1.2.sum"], 2 * values["stem.norm"])
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_and_shared_layers_start_equal() -> None:
     one, two, other = trained(FEEDBACK), trained(FEEDBACK), trained(FEEDBACK, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))

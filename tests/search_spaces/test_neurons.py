@@ -92,6 +92,7 @@ def test_single_steps_equal_many_steps_and_reset_forgets(kind: str) -> None:
         assert torch.equal(module.multi_step_forward(inputs), together)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NEURONS.names())
 def test_networks_fire_learn_and_start_every_sample_at_rest(kind: str) -> None:
     network = network_of(kind)
@@ -105,6 +106,7 @@ def test_networks_fire_learn_and_start_every_sample_at_rest(kind: str) -> None:
     assert all(parameter.grad.abs().max() > 0 for parameter in network.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NEURONS.names())
 @torch.no_grad()
 def test_stepping_through_time_equals_folding_time_into_the_batch(kind: str) -> None:

@@ -9,6 +9,7 @@ from hasnas.search_spaces.network import module_for
 from hasnas.search_spaces.pooling import OverlappingAvgPool2d
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (5, 1, 2), (3, 1, 0), (2, 1, 0)])
 def test_equals_torch_to_rounding(kernel: int, stride: int, padding: int):
     x = torch.randn(3, 4, 9, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

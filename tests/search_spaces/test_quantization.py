@@ -109,6 +109,7 @@ def test_layers_compute_with_levels_and_keep_the_names_of_float_layers() -> None
     assert torch.equal(conv(x), plain(x))
 
 
+@pytest.mark.slow
 def test_the_whole_network_is_quantised() -> None:
     network = network_of(2)
     layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
@@ -118,6 +119,7 @@ def test_the_whole_network_is_quantised() -> None:
     assert not any(isinstance(module, QuantisedConv2d | QuantisedLinear) for module in network_of(0).modules())
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_many_bits_compute_as_float_weights_nearly() -> None:
     x = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -127,6 +129,7 @@ def test_many_bits_compute_as_float_weights_nearly() -> None:
     assert errors[-1] < 1e-4 < errors[0]
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_float_weight() -> None:
     network = network_of(1).train()
     network(torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))).square().sum().backward()

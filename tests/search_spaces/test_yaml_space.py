@@ -107,6 +107,7 @@ TREES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(TREES, st.dictionaries(st.sampled_from(KEYS["cell"]), TREES, max_size=4))
 def test_any_mapping_is_a_space_or_one_clear_line(tree: Any, changes: dict[str, Any]) -> None:
     for candidate in (tree, {**CELL, **changes}):
@@ -121,6 +122,7 @@ def test_any_mapping_is_a_space_or_one_clear_line(tree: Any, changes: dict[str, 
         assert "\n" not in message
 
 
+@pytest.mark.slow
 @given(st.text(max_size=20))
 def test_names_of_operations_say_what_they_do(name: str) -> None:
     for text in (name, f"conv{name}", f"conv3x3_t{name}"):

@@ -81,6 +81,7 @@ def variants(name: str, settings: dict[str, str], key: str, entry: tuple[Any, tu
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, settings", CASES, ids=lambda case: str(case))
 def test_every_key_changes_a_cost_or_is_refused(name: str, settings: dict[str, str]):
     base, activity = load_hardware(name, settings), Activity.assumed(0.001)

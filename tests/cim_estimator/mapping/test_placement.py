@@ -107,6 +107,7 @@ def test_every_cluster_has_its_own_tile(name: str, topology: Topology) -> None:
     assert set(PLACERS.names()) >= set(PLACER_NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["climb", "anneal", "swarm"])
 @pytest.mark.parametrize("objective", ["energy", "congestion"])
 def test_tiny_problems_are_solved(name: str, objective: str) -> None:
@@ -122,6 +123,7 @@ def test_tiny_problems_are_solved(name: str, objective: str) -> None:
         assert np.mean(found) < np.mean(every)
 
 
+@pytest.mark.slow
 def test_the_longest_way_is_shortened() -> None:
     traffic = random_traffic(9, 12, 4)
     near = place(traffic, mesh(3, 3), "anneal", {"worst_latency": 1, "energy": 0.1}, rng(0))

@@ -42,6 +42,7 @@ def single(network: Workload, row: int) -> Workload:
     return Workload(names=network.names, timesteps=network.timesteps, **columns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("activity", [Activity.dense(), Activity.measured(), Activity.assumed(0.0)])
 def test_a_population_costs_what_its_members_cost(chip: str, activity: Activity):

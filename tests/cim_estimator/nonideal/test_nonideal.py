@@ -79,6 +79,7 @@ def test_stored_weights_are_rounded_to_the_grid_and_no_further(
         assert part.max() <= spec.on_conductance_s * (1 + 1e-12)
 
 
+@pytest.mark.slow
 @given(st.integers(2, 12), st.integers(1, 6), st.sampled_from(SCHEMES), st.integers(0, 2**31))
 def test_any_number_of_slices_stores_the_same_weights(bits: int, cell_bits: int, signed: str, seed: int) -> None:
     weights = np.random.default_rng(seed).normal(size=(3, 4))
@@ -270,6 +271,7 @@ def test_bit_serial_inputs_by_hand_and_in_the_limit() -> None:
     np.testing.assert_allclose(multiply(fine, inputs), inputs @ WEIGHTS.T, atol=1e-12, err_msg="no scale: analog")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signed", SCHEMES)
 @pytest.mark.parametrize("scale", ["conductance", "maximum"])
 def test_read_noise_has_the_variance_of_independent_cells(signed: str, scale: str) -> None:

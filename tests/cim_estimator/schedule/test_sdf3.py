@@ -28,6 +28,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_rates_tokens_and_default_processors(tmp_path: Path) -> None:
     graph = read_sdf3(write(tmp_path / "g.xml", GOOD))
     assert graph.repetition_vector == {"a": 2, "b": 3}

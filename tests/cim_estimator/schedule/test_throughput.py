@@ -11,6 +11,7 @@ from hasnas.cim_estimator.schedule.throughput import self_timed_starts
 from hasnas.errors import BadInputError
 
 
+@pytest.mark.slow
 def test_lenet(lenet: DataflowGraph) -> None:
     """Golden: one firing at a time, the tutorial's graph has the maximum cycle ratio 16."""
     found = guarantee(lenet.one_firing_at_a_time())

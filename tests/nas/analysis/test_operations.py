@@ -36,6 +36,7 @@ def task(score: Callable[[Codes], np.ndarray] = only_3x3, budget: Budget | None 
     return AnalysisTask(SPACE, admits, PRICER.costs, score, "test", samples, steps=4, seed=1)
 
 
+@pytest.mark.slow
 def test_an_operation_that_scores_stays_and_the_others_go():
     found = analyse_operations(task())
     assert found.recommended == ("none", "conv3x3")
@@ -50,6 +51,7 @@ def test_an_operation_that_scores_stays_and_the_others_go():
     assert all(0 < one.used_by < 1 for one in found.effects)
 
 
+@pytest.mark.slow
 def test_costs_are_those_of_an_edge():
     found = analyse_operations(task())
     cost = {effect.name: effect.cost_per_edge for effect in found.effects}
@@ -60,6 +62,7 @@ def test_costs_are_those_of_an_edge():
     assert cost["conv3x3"]["energy_j"] > cost["conv1x1"]["energy_j"] > cost["identity"]["energy_j"]
 
 
+@pytest.mark.slow
 def test_operations_that_a_score_cannot_tell_apart_stay_together():
     found = analyse_operations(task(lambda codes: uses(codes, "conv3x3") + uses(codes, "conv1x1")))
     assert found.recommended == ("none", "conv1x1", "conv3x3")
@@ -69,6 +72,7 @@ def test_operations_that_a_score_cannot_tell_apart_stay_together():
     assert like["identity"] == ("avgpool3x3",)
 
 
+@pytest.mark.slow
 def test_an_operation_without_which_nothing_fits_stays():
     # Everything that carries weights breaks this limit, and what is left is needed although it scores nothing.
     floor = PRICER.costs(np.array([[0, 0, 1, 0, 0, 0]]))["parameters"][0]
@@ -77,6 +81,7 @@ def test_an_operation_without_which_nothing_fits_stays():
     assert {"identity", "avgpool3x3"} & set(found.recommended)
 
 
+@pytest.mark.slow
 def test_values_that_are_not_finite_do_not_count():
     def sometimes_nan(codes: Codes) -> np.ndarray:
         return np.where(uses(codes, "identity") > 1, np.nan, np.where(codes[:, 0] == 1, -np.inf, only_3x3(codes)))
@@ -86,6 +91,7 @@ def test_values_that_are_not_finite_do_not_count():
     assert "conv3x3" in found.recommended
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same():
     first, second = analyse_operations(task()).to_json(), analyse_operations(task()).to_json()
     first.pop("seconds"), second.pop("seconds")

@@ -53,6 +53,7 @@ def table(path: Path) -> BenchmarkTable:
     return read_table(path)
 
 
+@pytest.mark.slow
 def test_distinct_cells(table: BenchmarkTable) -> None:
     objective = Objective(table)
     assert len(objective.test) == len(objective.members) == 5424
@@ -90,6 +91,7 @@ def test_energy_follows_the_rates() -> None:
     assert 0.5 < float(before["energy_j"][0] / high["energy_j"][0]) < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "strategy", ["random", "random_raw", "random_cells", "random_repeated_cells", "nsga2", "optuna_tpe", "predictor"]
 )
@@ -107,16 +109,19 @@ def test_searches_report_every_field(strategy: str, path: Path) -> None:
     assert report["regret"]["mean"] >= 0
 
 
+@pytest.mark.slow
 def test_searches_are_the_same_again(path: Path) -> None:
     first, second = (bench_spikenas(path, "predictor", 25, 1, first_seed=3) for _ in range(2))
     assert {**first, "cpu_s": 0} == {**second, "cpu_s": 0}
 
 
+@pytest.mark.slow
 def test_evolution_has_a_short_name(path: Path) -> None:
     short, full = (bench_spikenas(path, name, 25, 1) for name in ("evolution", "regularized_evolution"))
     assert {**short, "cpu_s": 0, "strategy": ""} == {**full, "cpu_s": 0, "strategy": ""}
 
 
+@pytest.mark.slow
 def test_the_predictor_beats_random_search(table: BenchmarkTable) -> None:
     objective = Objective(table)
     guided, blind = (
@@ -126,6 +131,7 @@ def test_the_predictor_beats_random_search(table: BenchmarkTable) -> None:
     assert guided > blind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "strategy", ["random", "random_raw", "nsga2", "nsga3", "optuna_tpe", "predictor", "regularized_evolution"]
 )
@@ -176,6 +182,7 @@ def test_the_distinct_space_keeps_its_genes() -> None:
     assert DistinctSpace(MACRO).genes == SPACE.genes
 
 
+@pytest.mark.slow
 def test_the_command_line_prints_what_the_functions_return(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     search = ["bench", "spikenas", "--data", str(path), "--strategy", "random", "--evaluations", "10", "--seeds", "2"]
     assert run_command([*search, "--json"]) == 0
@@ -191,6 +198,7 @@ def test_the_command_line_prints_what_the_functions_return(path: Path, capsys: p
     assert "cannot read absent.npz" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_budgets_on_the_command_line(path: Path, table: BenchmarkTable, capsys: pytest.CaptureFixture[str]) -> None:
     search = ["bench", "spikenas", "--data", str(path), "--strategy", "random", "--evaluations", "12", "--seeds", "2"]
     reports = []
@@ -210,6 +218,7 @@ def test_budgets_on_the_command_line(path: Path, table: BenchmarkTable, capsys: 
     assert json.loads(capsys.readouterr().out)["cells_within_limit"] == report["cells_within_limit"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

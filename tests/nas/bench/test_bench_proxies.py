@@ -52,6 +52,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_counters_are_ranked_on_all(path: Path) -> None:
     rows = {row["name"]: row for row in bench_proxies(path, ["depth", "live_convs"])}
     for row in rows.values():
@@ -64,6 +65,7 @@ def test_counters_are_ranked_on_all(path: Path) -> None:
     assert rows["depth"]["spearman_at_depth_2"] == 0.0, "a counter cannot tell its own classes apart"
 
 
+@pytest.mark.slow
 def test_scores_of_networks_are_ranked_on_a_part(path: Path, images: Path) -> None:
     small = NetworkSettings(networks=6, channels=4, timesteps=2, batch=8, gradient_batch=4)
     sahd, snip = bench_proxies(path, ["sahd_sum", "snip"], images=images, settings=small)
@@ -103,6 +105,7 @@ def test_networks_need_images(path: Path) -> None:
         bench_proxies(path, ["dept"])
 
 
+@pytest.mark.slow
 def test_command_line(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["bench", "proxies", "--data", str(path), "--score", "depth", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)

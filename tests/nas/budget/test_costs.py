@@ -35,6 +35,7 @@ SPACE = SNASNetSpace(Macro((1, 8, 8), classes=10, timesteps=3, channels=8, hidde
 every_cost = pytest.mark.parametrize("cost", known_costs(), ids=lambda cost: cost.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", hardware_names())
 @every_cost
 def test_a_cost_is_finite_and_that_of_a_population_is_that_of_its_members(cost: Cost, preset: str) -> None:
@@ -52,6 +53,7 @@ def test_a_cost_is_finite_and_that_of_a_population_is_that_of_its_members(cost: 
             assert cost.burden(values)[row] > 0
 
 
+@pytest.mark.slow
 @every_cost
 @given(st.floats(1e-15, 1e15))
 def test_what_a_config_holds_is_read_back_to_the_last_bit(cost: Cost, value: float) -> None:

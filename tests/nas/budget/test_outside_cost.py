@@ -18,6 +18,8 @@ from hasnas.nas.run import start_run
 from hasnas.nas.tracking.event_file import read_scalars
 from hasnas.nas.tracking.status import describe_status, run_status
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 name: outside
 dataset: {name: digits}
@@ -50,6 +52,7 @@ def run(footprint: Cost, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return start_run(folder / "outside.yaml", (), folder / "run")
 
 
+@pytest.mark.slow
 def test_the_ledger_holds_it_and_the_front_is_over_it(run: Path) -> None:
     trials = read_ledger(run / LEDGER_FILE).trials
     searched = [trial for trial in trials if trial.stage == "search"]

@@ -23,6 +23,7 @@ def connected(count: int, seed: int = 0) -> np.ndarray:
     return codes[alive]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", hardware_names())
 def test_a_population_costs_what_its_members_cost(preset: str) -> None:
     hardware, activity = load_hardware(preset), Activity.assumed(0.2)
@@ -56,11 +57,13 @@ def test_draws_stay_inside_and_depend_on_the_generator_alone() -> None:
     assert region.draw(np.random.default_rng(1)) in {tuple(row) for row in codes.tolist()}
 
 
+@pytest.mark.slow
 def test_drawing_ends_where_nothing_is_inside() -> None:
     pricer = Pricer(SPACE, load_hardware("rram-32nm"), Activity.dense())
     assert len(draw_inside(SPACE, admission(pricer, Budget({"parameters": 1})), np.random.default_rng(0), 5)) == 0
 
 
+@pytest.mark.slow
 def test_every_feedback_architecture_can_be_priced() -> None:
     pricer = Pricer(SPACE, load_hardware("rram-32nm"), Activity.dense())
     for chunk in list(all_codes(SPACE, 4096))[::20]:

@@ -46,6 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_a_run_brings_network_hardware_and_measured_activity(run: Path, capsys: pytest.CaptureFixture[str]):
     (variant,) = answer(Question(run))
     (dense,) = answer(Question(run, activity="dense"))

@@ -223,6 +223,7 @@ def refused(read: Callable[[], object]) -> str | None:
 FULL_TREE = config_from_tree(TREE, "test").model_dump(mode="json")
 
 
+@pytest.mark.slow
 @RELAXED
 @given(st.sampled_from(_places(FULL_TREE)), PLAIN)
 def test_no_value_anywhere_ends_in_anything_but_a_config_or_one_line(place: tuple[str, ...], value: object):

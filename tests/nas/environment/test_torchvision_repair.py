@@ -25,6 +25,7 @@ def fake(folder: Path, package: str, source: str) -> None:
     (folder / package / "__init__.py").write_text(source)
 
 
+@pytest.mark.slow
 def test_broken_builds_are_repaired_once_and_said(tmp_path: Path):
     fake(tmp_path, "torchvision", VISION)
     fake(tmp_path, "torchaudio", AUDIO)
@@ -43,6 +44,7 @@ def test_broken_builds_are_repaired_once_and_said(tmp_path: Path):
     assert "torchaudio: replaced by an empty module" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_cannot_be_repaired_says_what_to_install(tmp_path: Path):
     fake(tmp_path, "torchvision", VISION + "torch.library.register_fake('torchvision::roi')(lambda x: x)\n")
     done = run(tmp_path, "from hasnas.nas.environment.torchvision_repair import repair_imports\nrepair_imports()")

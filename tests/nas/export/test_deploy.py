@@ -21,6 +21,7 @@ from hasnas.search_spaces.neurons import NEURONS
 from hasnas.search_spaces.quantization import quantise, weight_codes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feedback", [False, True])
 @pytest.mark.parametrize("seed", range(4))
 @torch.no_grad()
@@ -35,6 +36,7 @@ def test_the_deployed_network_computes_the_same(trained, seed: int, feedback: bo
     assert kinds <= {Input, Conv2d, Linear, LIF, AvgPool2d, Add, Flatten, Output}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neuron, bits", [("plif", 0), ("if", 4), ("alif", 2), ("lif", 1), ("plif", 8)])
 @pytest.mark.parametrize("seed, feedback", [(1, False), (2, True)])
 @torch.no_grad()
@@ -48,6 +50,7 @@ def test_other_neurons_and_few_bits_compute_the_same(trained, seed: int, feedbac
     assert kinds == {LIF if neuron == "plif" else NEURONS.get(neuron)}, "what was learned is fixed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neuron", NEURONS.names())
 @torch.no_grad()
 def test_membranes_of_few_bits_compute_the_same(trained, neuron: str):

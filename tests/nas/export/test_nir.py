@@ -57,6 +57,7 @@ def delays_in(path: Path) -> int:
     return sum(isinstance(node, nir.Delay) for node in nir.read(path).nodes.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed, feedback", CASES)
 @torch.no_grad()
 def test_reading_back_gives_the_same_outputs(trained, seed: int, feedback: bool, tmp_path: Path):
@@ -68,6 +69,7 @@ def test_reading_back_gives_the_same_outputs(trained, seed: int, feedback: bool,
     assert (differences < 1e-4).sum() >= 60, "rounding moves a spike now and then"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed, feedback", CASES)
 @torch.no_grad()
 def test_spikingjelly_computes_the_same_from_the_file(trained, seed: int, feedback: bool, tmp_path: Path):
@@ -83,6 +85,7 @@ def test_spikingjelly_computes_the_same_from_the_file(trained, seed: int, feedba
     assert_same(theirs, exact_steps(network, inputs), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neuron, bits", [("if", 0), ("plif", 0), ("if", 4), ("lif", 1), ("plif", 2)])
 @pytest.mark.parametrize("seed, feedback", [(0, False), (2, True)])
 @torch.no_grad()
@@ -102,6 +105,7 @@ def test_other_neurons_and_few_bits_survive(trained, seed, feedback, neuron: str
     assert ("weight_bits" in nir.read(path).metadata) == (bits > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neuron", ["lif", "plif", "if"])
 @torch.no_grad()
 def test_membranes_of_few_bits_survive_in_the_metadata(trained, neuron: str, tmp_path: Path):

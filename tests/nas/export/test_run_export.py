@@ -66,6 +66,7 @@ def run(architectures: list[Architecture], tmp_path_factory: pytest.TempPathFact
     return directory
 
 
+@pytest.mark.slow
 def test_each_network_is_exported_with_its_best_seed(run: Path, architectures: list[Architecture]):
     files = export_run(run, FORMATS)
     directories = [run / "export" / architecture.key for architecture in architectures]
@@ -102,6 +103,7 @@ def test_what_nir_has_no_word_for_is_left_out_and_said(tmp_path: Path):
         export_network(trained, tmp_path, ["nir"])
 
 
+@pytest.mark.slow
 def test_the_card_says_what_other_tools_make_of_short_membranes(trained, tmp_path: Path):
     architecture, network = trained(2, False, "lif", 0, 3)
     export_network(TrainedNetwork(architecture, network, {}), tmp_path)
@@ -116,11 +118,13 @@ def test_the_card_says_what_other_tools_make_of_short_membranes(trained, tmp_pat
     assert "nir_max_difference_float_membranes" not in card["check"]
 
 
+@pytest.mark.slow
 def test_exporting_again_writes_the_same(run: Path):
     first = {path: path.read_bytes() for path in export_run(run, FORMATS)}
     assert {path: path.read_bytes() for path in export_run(run, FORMATS)} == first
 
 
+@pytest.mark.slow
 def test_formats_can_be_chosen(run: Path):
     assert [path.name for path in export_run(run, ["json"])] == ["architecture.json", "card.json"] * 2
     config = {"name": "small", "dataset": {"name": "digits"}, "hardware": "rram-32nm"}

@@ -79,6 +79,7 @@ def test_a_returned_network_normalises_what_it_is_shown(saved: tuple[Path, Archi
     torch.testing.assert_close(load_network(directory)(raw), wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("card", ["[]", "{}", '{"normalisation": {"mean": 3}}', '{"normalisation": {"mean": ["x"]}}'])
 def test_a_card_without_normalisation_is_named(saved: tuple[Path, Architecture, SpikingNetwork], card: str):
     (saved[0] / "card.json").write_text(card)

@@ -104,6 +104,7 @@ def test_damage_is_told_in_one_line_and_kept_under_a_new_name_each_time(path: Pa
     assert [file.name for file in aside(path)] == ["ledger.damaged-1.jsonl", "ledger.damaged-2.jsonl"]
 
 
+@pytest.mark.slow
 def test_a_second_writer_is_refused_in_one_line(path: Path):
     with Ledger(path):
         assert is_being_written(path)

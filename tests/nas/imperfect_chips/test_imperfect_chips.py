@@ -82,6 +82,7 @@ def to_map(products: np.ndarray, like: Tensor) -> Tensor:
     return values if like.dim() == 2 else values.unflatten(0, (len(like), -1)).transpose(1, 2).reshape(like.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binary", [True, False], ids=["spikes", "real"])
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", ["conv", "strided", "linear"])
@@ -183,6 +184,7 @@ def test_errors_of_values_on_chips() -> None:
     assert noisy.worst < noisy.mean < -0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["grouped", "linear"])
 @pytest.mark.parametrize("signed", ["differential", "offset"])
 def test_read_noise_is_fresh_and_as_strong_as_in_numpy(kind: str, signed: str) -> None:
@@ -239,6 +241,7 @@ def agreement_split(network: nn.Module, samples: int = 24) -> Split:
     return split
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feedback", [False, True])
 def test_an_ideal_device_changes_no_prediction(feedback: bool) -> None:
     network = small_network(feedback)
@@ -259,6 +262,7 @@ def test_chips_are_reproducible_and_independent_of_their_number() -> None:
     assert many.worst < 1.0
 
 
+@pytest.mark.slow
 def test_one_chip_at_a_time_gives_the_same_accuracies(monkeypatch: pytest.MonkeyPatch) -> None:
     network = small_network()
     split, device = agreement_split(network), NonidealSpec(device_variation=0.4, adc_bits=6)
@@ -270,6 +274,7 @@ def test_one_chip_at_a_time_gives_the_same_accuracies(monkeypatch: pytest.Monkey
     assert evaluate_on_chips(network, split, device, chips=3, seed=0) == together
 
 
+@pytest.mark.slow
 def test_worse_devices_are_not_better() -> None:
     network = small_network()
     split = agreement_split(network, samples=60)
@@ -280,6 +285,7 @@ def test_worse_devices_are_not_better() -> None:
     assert means[-1] < 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rram-typical", "rram-wan-2022", "rram-cmo-hfox-day"])
 def test_whole_presets_run_and_leave_the_network_as_it_was(name: str) -> None:
     network = small_network(feedback=True)

@@ -49,6 +49,7 @@ def test_rate_falls_with_the_threshold_and_stays_above_the_floor() -> None:
     assert rate[-1] == pytest.approx(RATE_FLOOR)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neuron, tau", [("lif", 4 / 3), ("plif", 4 / 3), ("if", 2.0), ("alif", 4 / 3)])
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("mean", [0.0, 0.5])

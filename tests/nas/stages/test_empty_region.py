@@ -20,6 +20,7 @@ search: {evaluations: 4}
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["snasnet", "hasnas"])
 def test_no_forward_pass_where_nothing_fits(space: str, tmp_path: Path) -> None:
     config = tmp_path / "run.yaml"

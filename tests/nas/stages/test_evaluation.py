@@ -31,6 +31,7 @@ def task(codes: tuple[int, ...], weights: Path, calibration_batches: int = 2) ->
     return InheritedTask(SPACE.decode(codes).to_json(), DATA, str(weights), calibration_batches, 128, seed=0)
 
 
+@pytest.mark.slow
 def test_the_order_of_candidates_does_not_matter(weights: Path) -> None:
     alone = evaluate_inherited(task(ONE, weights))
     evaluate_inherited(task(OTHER, weights))

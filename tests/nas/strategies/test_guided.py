@@ -74,6 +74,7 @@ def limit_keeping(share: float) -> float:
     return float(np.quantile(operations(SPACE, drawn), share))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["predictor", "nsga2", "nsga3", "optuna_tpe"])
 def test_better_than_random(name: str) -> None:
     strategies = [create_strategy(name, problem(seed=seed)) for seed in range(2)]
@@ -84,11 +85,13 @@ def test_better_than_random(name: str) -> None:
     assert min(found) >= 94.0 > typical  # depth 3 on three or four edges
 
 
+@pytest.mark.slow
 def test_cells_that_are_the_same_are_proposed_once() -> None:
     proposed = play(PredictorSearch(problem()), SPACE, 60)
     assert len(np.unique(canonical_classes(SPACE, np.array(proposed)))) == 60
 
 
+@pytest.mark.slow
 def test_it_learns_in_spaces_too_large_to_list() -> None:
     history = play(PredictorSearch(problem(LARGE, seed=1)), LARGE, 40)
     assert len(set(history)) == 40
@@ -100,6 +103,7 @@ def test_it_learns_in_spaces_too_large_to_list() -> None:
     assert play(PredictorSearch(problem(LARGE, seed=1)), LARGE, 40) == history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", [BACKWARD, *OTHERS], ids=lambda space: type(space).__name__)
 @pytest.mark.parametrize("name", ["predictor", "nsga2", "nsga3", "optuna_tpe"])
 def test_every_space_can_be_searched(name: str, space: SearchSpace) -> None:
@@ -119,6 +123,7 @@ def test_every_space_can_be_searched(name: str, space: SearchSpace) -> None:
     assert searched() == history
 
 
+@pytest.mark.slow
 def test_feedback_edges_are_learnt() -> None:
     """More feedback edges, better value: what the process sees of a cell says where they are."""
 
@@ -133,6 +138,7 @@ def test_feedback_edges_are_learnt() -> None:
     assert share(history[-20:]) > share(history[:20]) + 0.15
 
 
+@pytest.mark.slow
 def test_hypervolume_improvement_covers_the_front() -> None:
     limit = limit_keeping(0.5)
     cost = CostObjective("parameters", lambda codes: operations(SPACE, codes), limit)
@@ -143,6 +149,7 @@ def test_hypervolume_improvement_covers_the_front() -> None:
     assert max(value(SPACE, codes) for codes in kept) >= 93.0
 
 
+@pytest.mark.slow
 def test_costs_that_turn_out_otherwise_are_learnt() -> None:
     """The estimate is half of the truth; candidates beyond the limit are avoided once that is known."""
     limit = limit_keeping(0.4)
@@ -151,6 +158,7 @@ def test_costs_that_turn_out_otherwise_are_learnt() -> None:
     assert (operations(SPACE, np.array(history[30:])) <= limit).mean() > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("best", [100.0, np.inf])
 def test_a_cost_without_a_limit(best: float) -> None:
     """Also where no largest value is known, as for training-free scores."""
@@ -191,6 +199,7 @@ def test_candidates_beyond_the_limit_lose(genetic: type[NSGA2 | NSGA3]) -> None:
     assert sorted(survivors) == [5.0, 9.0, 12.0, 20.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("genetic", [NSGA2, NSGA3])
 def test_a_front_of_several_costs(genetic: type[NSGA2 | NSGA3]) -> None:
     """Cheap and good candidates are both kept."""

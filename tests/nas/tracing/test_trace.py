@@ -166,6 +166,7 @@ def test_a_static_input_reaches_the_first_layers_once_and_frames_at_every_timest
     assert trace_module(Residual(), images(), T, static=False) == graph
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("make", [Residual, Repeating])
 def test_the_graph_computes_what_the_module_computes(make: Any):

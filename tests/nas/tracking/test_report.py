@@ -50,6 +50,7 @@ def read(html: str) -> Checker:
     return checker
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_returned_network(run: Path, history: list[Trial]):
     page = read(write_report(run).read_text())
     winner = history[4]
@@ -65,6 +66,7 @@ def test_the_report_shows_the_returned_network(run: Path, history: list[Trial]):
     assert "dense activity, as none was measured" in page.text
 
 
+@pytest.mark.slow
 def test_the_report_shows_mean_and_deviation_over_seeds(run: Path, seeds: list[Trial]):
     with Ledger(run / "ledger.jsonl") as ledger:
         for trial in seeds[5:]:
@@ -89,10 +91,12 @@ def test_measured_activity_is_used_where_there_is_some(run: Path, history: list[
     assert network.costs["energy_j"] < dense["energy_j"]
 
 
+@pytest.mark.slow
 def test_equal_runs_give_equal_pages(run: Path):
     assert render_report(collect(run)) == render_report(collect(run))
 
 
+@pytest.mark.slow
 def test_what_comes_from_files_cannot_become_markup(run: Path):
     evil = "<script>alert(1)</script>"
     data = collect(run)
@@ -111,6 +115,7 @@ def test_a_run_that_has_found_nothing_yet(run: Path):
     assert "No network has been retrained" in read(render_report(empty)).text
 
 
+@pytest.mark.slow
 def test_hardware_that_is_gone_is_said_in_the_report(run: Path):
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["hardware"] = {"path": f"{run}/gone.yaml"}
@@ -118,6 +123,7 @@ def test_hardware_that_is_gone_is_said_in_the_report(run: Path):
     assert "could not be computed: " in read(write_report(run).read_text()).text
 
 
+@pytest.mark.slow
 def test_views_are_written_together(run: Path, tmp_path: Path):
     assert [path.name for path in write_views(run)] == ["pareto.csv", "report.html"]
     with pytest.raises(BadInputError):

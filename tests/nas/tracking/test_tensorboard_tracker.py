@@ -29,6 +29,7 @@ def contents(directory: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_curves_follow_the_search(tmp_path: Path, config: RunConfig, history: list[Trial]):
     tracker: Tracker = create_tracker(tmp_path, config, [])
     for trial in history:
@@ -52,6 +53,7 @@ def test_curves_follow_the_search(tmp_path: Path, config: RunConfig, history: li
     assert "94.00%" in front
 
 
+@pytest.mark.slow
 def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, config: RunConfig, history: list[Trial]):
     tracker = create_tracker(tmp_path, config, [])
     found = accumulate(tmp_path / "tensorboard").SummaryMetadata(hparams_metadata.EXPERIMENT_TAG)
@@ -73,6 +75,7 @@ def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, con
     assert curve(tmp_path / "tensorboard", "result/test accuracy") == [(4, 0.94)]
 
 
+@pytest.mark.slow
 def test_resuming_writes_the_view_anew_and_keeps_the_epochs(tmp_path: Path, config: RunConfig, history: list[Trial]):
     whole = create_tracker(tmp_path / "whole", config, history)
     whole.close()
@@ -97,6 +100,7 @@ def test_resuming_writes_the_view_anew_and_keeps_the_epochs(tmp_path: Path, conf
     assert curve(epochs, "supernet/loss") == [(1, 1.0), (2, 0.5), (3, 0.25)]
 
 
+@pytest.mark.slow
 def test_without_a_config_the_curves_are_still_there(tmp_path: Path, history: list[Trial]):
     tracker = TensorBoardTracker(tmp_path / "view")
     tracker.on_trial(history[0])
@@ -106,6 +110,7 @@ def test_without_a_config_the_curves_are_still_there(tmp_path: Path, history: li
     assert curve(tmp_path / "view" / "search", "search/validation accuracy") == [(0, 0.5)]
 
 
+@pytest.mark.slow
 def test_a_regression_shows_errors(tmp_path: Path, config: RunConfig, errors: list[Trial]):
     tracker = create_tracker(tmp_path, config, errors, REGRESSION)
     tracker.close()
@@ -119,6 +124,7 @@ def test_a_regression_shows_errors(tmp_path: Path, config: RunConfig, errors: li
     assert "| 0.95 | 0.94 |" in page
 
 
+@pytest.mark.slow
 def test_the_row_of_a_run_has_mean_and_deviation_over_seeds(tmp_path: Path, config: RunConfig, seeds: list[Trial]):
     several = config.model_copy(update={"retrain": config.retrain.model_copy(update={"seeds": 3})})
     tracker = create_tracker(tmp_path, several, seeds)

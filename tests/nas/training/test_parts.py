@@ -30,6 +30,7 @@ def step(network: SpikingNetwork, x: Tensor, parts: int) -> tuple[Tensor, dict[s
     return passed.outputs.detach(), gradients, {name: value.clone() for name, value in network.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neuron", ["lif", "plif", "alif"])
 @pytest.mark.parametrize("parts", [1, 2, 5, 100])
 def test_recomputed_parts_give_the_same_bits(parts: int, neuron: str):

@@ -77,6 +77,7 @@ def test_the_usual_width_has_area_one(family: str):
     assert slopes(family, None, x).sum().item() * 1e-3 == pytest.approx(1.0, abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neuron, bits", [("lif", 0), ("plif", 0), ("if", 0), ("alif", 0), ("lif", 4), ("plif", 6)])
 def test_every_neuron_takes_the_surrogate_and_spikes_as_before(neuron: str, bits: int):
     cell = Genotype(3, (Edge(0, 1, "conv3x3"), Edge(1, 2, "conv3x3"), Edge(2, 1, "conv1x1")))
