@@ -9,7 +9,7 @@ from hasnas.cim_estimator import Activity, estimate, hardware_names, load_hardwa
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import STANDARD, Costs, known_costs
 from hasnas.nas.budget.pricer import Pricer
-from hasnas.nas.budget.region import FeasibleRegion, admission, draw_inside
+from hasnas.nas.budget.region import PATIENCE, FeasibleRegion, admission, draw_inside
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.snasnet import SNASNetSpace
@@ -57,10 +57,21 @@ def test_draws_stay_inside_and_depend_on_the_generator_alone() -> None:
     assert region.draw(np.random.default_rng(1)) in {tuple(row) for row in codes.tolist()}
 
 
-@pytest.mark.slow
 def test_drawing_ends_where_nothing_is_inside() -> None:
-    pricer = Pricer(SPACE, load_hardware("rram-32nm"), Activity.dense())
-    assert len(draw_inside(SPACE, admission(pricer, Budget({"parameters": 1})), np.random.default_rng(0), 5)) == 0
+    asked: list[int] = []
+
+    def nothing(codes: np.ndarray) -> np.ndarray:
+        asked.append(len(codes))
+        return np.zeros(len(codes), bool)
+
+    space = SNASNetSpace(SPACE.macro)
+    assert draw_inside(space, nothing, np.random.default_rng(0), 5).shape == (0, len(space.genes))
+    assert len(asked) == PATIENCE
+
+
+def test_a_budget_below_every_cost_admits_nothing() -> None:
+    admits = admission(Pricer(SPACE, load_hardware("rram-32nm"), Activity.dense()), Budget({"parameters": 1}))
+    assert not admits(connected(500)).any()
 
 
 @pytest.mark.slow
