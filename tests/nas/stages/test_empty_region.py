@@ -15,6 +15,7 @@ name: tiny
 dataset: {name: digits, validation_share: 0.3}
 space: {name: SPACE, macro: {channels: 4, timesteps: 2, hidden: 0, votes: 1, final_pool: 2, dropout: 0.1}}
 hardware: rram-32nm
+screen: {sample: 20000}  # all of the first space, a part of the second
 budget: {energy: 1 fJ}
 search: {evaluations: 4}
 """
