@@ -17,19 +17,23 @@ from hasnas.search_spaces.layers import (
     Dropout,
     Linear,
     MaxPool2d,
+    Neuron,
     Operation,
     Vote,
 )
-from hasnas.search_spaces.neurons.modules import LearnedTauLIF, learned_tau, neuron
+from hasnas.search_spaces.lif_scan import ScannedLIF
+from hasnas.search_spaces.network import SpikingNetwork
+from hasnas.search_spaces.neurons.modules import LearnedTauLIF, OwnNeurons, learned_tau, neuron
+from hasnas.search_spaces.neurons.soft_reset import SoftResetLIF
 from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear, weight_bits_of
 
-from spikingjelly.activation_based import layer  # isort: skip  # only after hasnas has silenced its import
+from spikingjelly.activation_based import base, layer  # isort: skip  # only after hasnas has silenced its import
 
 KNOWN_LAYERS = (
     "Conv2d, Linear, BatchNorm1d, BatchNorm2d, AvgPool2d, MaxPool2d, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Dropout, "
-    "Dropout2d, Flatten, Identity, VotingLayer, LIFNode, ParametricLIFNode, IFNode"
+    "Dropout2d, Flatten, Identity, VotingLayer, LIFNode, ParametricLIFNode, IFNode, neurons of hasnas"
 )
-LEAKY = (neuron.LIFNode, neuron.SimpleLIFNode)
+LEAKY = (neuron.LIFNode, neuron.SimpleLIFNode, ScannedLIF)
 LEARNED = (neuron.ParametricLIFNode, LearnedTauLIF)
 LEAKLESS = (neuron.IFNode, neuron.SimpleIFNode)
 Shape = tuple[int, ...]
@@ -76,11 +80,28 @@ def operation_of(name: str, module: nn.Module, before: Shape, after: Shape) -> O
             return _pool(name, module, before, after)
         case nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d():
             return _adaptive_pool(name, module, before, after)
+        case OwnNeurons():
+            return module.settled
+        case layer.ElementWiseRecurrentContainer() | layer.LinearRecurrentContainer():
+            raise BadInputError(
+                f"layer '{name}' is a {type(module).__name__}: feedback cannot be read off a torch module; give the "
+                "network as architecture.json or as a NIR file"
+            )
+        case SpikingNetwork():
+            raise BadInputError(
+                f"layer '{name}' is a SpikingNetwork inside another module; give that network itself, its price is its "
+                "graph's"
+            )
     if isinstance(module, (neuron.BaseNode, neuron.SimpleBaseNode)):
         return _neurons(name, module)
     raise BadInputError(
         f"layer '{name}' is a {type(module).__name__}, which has no price; use spiking neurons and {KNOWN_LAYERS}"
     )
+
+
+def has_state(module: nn.Module) -> bool:
+    """Whether a layer remembers what came before, as neurons do."""
+    return isinstance(module, base.MemoryModule | OwnNeurons)
 
 
 def _convolution(name: str, module: nn.Conv2d) -> Conv2d:
@@ -151,23 +172,26 @@ def _adaptive_pool(
     return (AvgPool2d if isinstance(module, nn.AdaptiveAvgPool2d) else MaxPool2d)(window, window)
 
 
-def _neurons(name: str, module: Any) -> LIF | PLIF | IF:
+def _neurons(name: str, module: Any) -> Neuron:
     kind = type(module)
     if kind not in LEAKY + LEARNED + LEAKLESS:
         raise BadInputError(
             f"layer '{name}' is a {kind.__name__}, which has no price; use LIFNode, ParametricLIFNode or IFNode"
         )
-    if module.v_reset is None:
+    if module.v_reset is None and kind not in LEAKY:
         raise BadInputError(
-            f"layer '{name}' resets by subtraction (v_reset=None); set v_reset=0.0, the costs are the same"
+            f"layer '{name}' is a {kind.__name__} that resets by subtraction (v_reset=None), which is known of LIFNode "
+            "alone; set v_reset=0.0, the costs are the same"
         )
     if isinstance(module.v_threshold, Tensor) and module.v_threshold.numel() != 1:
         raise BadInputError(f"layer '{name}' has a threshold for each neuron; use one v_threshold")
-    threshold, reset = float(module.v_threshold), float(module.v_reset)
+    threshold, reset = float(module.v_threshold), float(module.v_reset or 0.0)
     if kind in LEAKLESS:
         return IF(threshold, reset)
     tau = learned_tau(module.w) if kind in LEARNED else float(module.tau)
     unit = 1.0 if module.decay_input else 1 / tau
+    if module.v_reset is None:
+        return SoftResetLIF(tau, threshold * unit)
     return (PLIF if kind in LEARNED else LIF)(tau, threshold * unit, reset * unit)
 
 

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, fx, nn
 
 from hasnas.errors import BadInputError
-from hasnas.search_spaces.network import share_active
+from hasnas.search_spaces.network import SpikingNetwork, share_active
+from hasnas.search_spaces.pooling import OverlappingAvgPool2d
 
-from .layers import Shape
+from .layers import Shape, has_state
+from .sums import merge_sums
 
 from spikingjelly.activation_based import base, layer  # isort: skip  # only after hasnas has silenced its import
-from spikingjelly.activation_based.functional import reset_net  # isort: skip
 
 
 class LayerRunError(BadInputError):
@@ -86,7 +87,9 @@ def _is_time_container(module: nn.Module) -> bool:
 def _is_layer(module: nn.Module) -> bool:
     if _is_time_container(module):
         return False
-    if isinstance(module, base.MemoryModule | nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.BatchNorm1d):
+    if has_state(module) or isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.BatchNorm1d):
+        return True
+    if isinstance(module, OverlappingAvgPool2d | SpikingNetwork):
         return True
     home = type(module).__module__
     return home.startswith(("torch.nn", "spikingjelly.activation_based.layer", "spikingjelly.activation_based.neuron"))
@@ -130,7 +133,7 @@ def _step(call: Callable[..., Any], target: Any, args: Any, kwargs: Any) -> Any:
 
 
 def trace_symbols(holder: Holder) -> fx.Graph:
-    """The calls of a module, those of layers as one each, without those that lead nowhere.
+    """The calls of a module, those of layers as one each, sums merged, without those that lead nowhere.
 
     Raises:
         BadInputError: naming the line, if the forward depends on the values of tensors.
@@ -146,6 +149,7 @@ def trace_symbols(holder: Holder) -> fx.Graph:
     for node in reversed(traced.nodes):
         if not node.users and node.op not in ("placeholder", "output"):
             traced.erase_node(node)
+    merge_sums(traced)
     return traced
 
 
@@ -153,14 +157,20 @@ def trace_symbols(holder: Holder) -> fx.Graph:
 def at_rest(module: nn.Module) -> Iterator[None]:
     """Evaluation mode and neurons at rest; afterwards the modes as before, neurons at rest again."""
     modes = {child: child.training for child in module.modules()}
-    reset_net(module)
+    _reset(module)
     module.eval()
     try:
         yield
     finally:
         for child, mode in modes.items():
             child.training = mode
-        reset_net(module)
+        _reset(module)
+
+
+def _reset(module: nn.Module) -> None:
+    for child in module.modules():
+        if has_state(child):
+            child.reset()  # type: ignore[operator]
 
 
 def stripped(target: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from statistics import fmean
 from typing import Any
@@ -14,22 +13,23 @@ from torch.nn import functional
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
-from hasnas.search_spaces.layers import Add, Flatten, Input, Neuron, Operation, Output
+from hasnas.search_spaces.layers import Add, Flatten, Input, Neuron, Operation, Output, Vote
 from hasnas.search_spaces.lowering import lower, rate_name
+from hasnas.search_spaces.network import SpikingNetwork
 
-from .layers import Shape, operation_of
+from .layers import Shape, has_state, operation_of
 from .run import Holder, ShapeInterpreter, Shares, at_rest, describe, prefixed, stripped, trace_symbols
+from .sums import is_sum
 
 from spikingjelly.activation_based import base  # isort: skip  # only after hasnas has silenced its import
 
-ADDITIONS = frozenset({operator.add, operator.iadd, torch.add, "add", "add_"})
 MEANS = frozenset({torch.mean, "mean"})
 # Values keep their order; what happened is read off the shapes.
 MOVEMENTS = frozenset(
     {
-        *("view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "clone", "detach"),
+        *("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "contiguous", "clone", "detach"),
         *("repeat", "expand", "float", "to"),
-        *(torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze, torch.clone),
+        *(torch.flatten, torch.unflatten, torch.reshape, torch.squeeze, torch.unsqueeze, torch.clone),
     }
 )
 POOLS: dict[Any, type[nn.Module]] = {
@@ -46,8 +46,9 @@ def trace_module(
     """The layers of a module, found by symbolic tracing, with shapes from one run on an example.
 
     Layers are called by their dotted names in the module, sums by their block's (`block1.add`); a name that is taken
-    gets a number (`pool.2`). Neurons become LIF, PLIF or IF neurons (see `operation_of`). Parameters, training mode and
-    gradients stay as they are; neurons are reset.
+    gets a number (`pool.2`). Additions that only lead into each other are one sum. Neurons become LIF, PLIF or IF
+    neurons (see `operation_of`), ours what they are; a `SpikingNetwork` is the graph that it was made of. Parameters,
+    training mode and gradients stay as they are; neurons are reset.
 
     Args:
         module: in single-step mode, for one timestep, or in multi-step mode; maps `[C, H, W]` or vectors `[F]`.
@@ -65,6 +66,8 @@ def trace_module(
     >>> [node.name for node in trace_module(net, torch.zeros(1, 1, 4, 4), timesteps=5).nodes]
     ['input', '0', '1', '2', 'output']
     """
+    if isinstance(module, SpikingNetwork):
+        return _own_graph(module, example, timesteps, static, largest_count)
     return _Run(module, example, timesteps, largest_count).graph(static)
 
 
@@ -86,6 +89,10 @@ def trace_activity(module: nn.Module, example: Tensor, timesteps: int) -> dict[s
     >>> trace_activity(net, torch.tensor([[1.0, 0.0, 0.0, 2.0]]), timesteps=3)
     {'0': 0.5}
     """
+    if isinstance(module, SpikingNetwork):
+        _own_graph(module, example, timesteps, None, 0)
+        with at_rest(module):
+            return module.activity(example)
     run = _Run(module, example, timesteps, shares={})
     graph = run.graph(None, passes=1 if runs_over_time(module) else timesteps)
     priced = set(lower(graph).names)
@@ -110,6 +117,25 @@ def runs_over_time(module: nn.Module) -> bool:
     """
     modes = (getattr(child, "step_mode", "m") for child in module.modules() if isinstance(child, base.StepModule))
     return "m" in modes
+
+
+def _own_graph(
+    network: SpikingNetwork, example: Tensor, timesteps: int, static: bool | None, largest_count: int
+) -> LayerGraph:
+    """The graph of one of our networks, if it takes such samples."""
+    graph = network.graph
+    entry = next(node for node in graph.nodes if isinstance(node.operation, Input))
+    assert isinstance(entry.operation, Input)
+    takes = "an image" if entry.operation.static else "a frame for every timestep"
+    alike = tuple(example.shape[-len(entry.shape) :]) == entry.shape and timesteps == graph.timesteps
+    if not alike or static not in (None, entry.operation.static):
+        raise BadInputError(
+            f"the network takes {takes}, {list(entry.shape)}, and runs {graph.timesteps} timesteps, not "
+            f"{timesteps} on an example of {list(example.shape)}; let them agree"
+        )
+    counting = replace(entry, operation=replace(entry.operation, largest_count=largest_count))
+    nodes = tuple(counting if largest_count and node is entry else node for node in graph.nodes)
+    return replace(graph, nodes=nodes)
 
 
 @dataclass(frozen=True)
@@ -190,7 +216,7 @@ class _Run:
             self.values[node] = self._layer(node, module, self._name(node, module), shape)
         elif node.op == "get_attr":
             raise BadInputError(f"{describe(node)} is used outside of any layer; use it inside a Conv2d or Linear")
-        elif node.target in ADDITIONS:
+        elif is_sum(node):
             self.values[node] = self._sum(node)
         elif node.target in POOLS:
             module = self._pool_module(node)
@@ -211,7 +237,7 @@ class _Run:
     def _name(self, node: fx.Node, module: nn.Module) -> str:
         target = str(node.target)
         name = stripped(target) or type(module).__name__.lower()
-        if target in self.names and (isinstance(module, base.MemoryModule) or any(True for _ in module.parameters())):
+        if target in self.names and (has_state(module) or any(True for _ in module.parameters())):
             raise BadInputError(
                 f"layer '{name}' is used twice in one pass; give each use a layer of its own, and a module that loops "
                 "over timesteps itself without the loop"
@@ -244,7 +270,7 @@ class _Run:
                 f"spikingjelly.activation_based.functional.set_step_mode(net, '{wanted}'), or give the other example"
             )
         folded = single and not stepped and value.lead != (self.batch,)
-        if folded and isinstance(module, base.MemoryModule):
+        if folded and has_state(module):
             raise BadInputError(
                 f"layer '{name}' has a state, but timesteps and batch are one axis; separate them first"
             )
@@ -270,6 +296,8 @@ class _Run:
     def _mean(self, node: fx.Node, shape: Shape) -> _Value:
         value = self._argument(node)
         axis = [*node.args[1:], *node.kwargs.values()]
+        if len(value.shape) == 2:
+            return self._vote(node, value, axis, shape)
         if len(value.lead) != 2 or axis not in ([0], [[0]], [(0,)]) or shape != (self.batch, *value.shape):
             raise BadInputError(
                 f"{describe(node)} is not the mean over time of [T, B, ...]; pool maps with nn.AdaptiveAvgPool2d(1)"
@@ -277,6 +305,16 @@ class _Run:
         if any(user.op != "output" for user in node.users):
             raise BadInputError(f"{describe(node)} averages over time before the last layer; do so only at the end")
         return _Value(value.source, (self.batch,), value.shape)
+
+    def _vote(self, node: fx.Node, value: _Value, axis: list[Any], shape: Shape) -> _Value:
+        """The mean over groups of a vector, which is a layer of votes."""
+        classes, group = value.shape
+        last = (-1, len(value.lead) + 1)
+        if axis not in [[given] for at in last for given in (at, [at], (at,))] or shape != (*value.lead, classes):
+            raise BadInputError(f"{describe(node)} is no mean over groups of neighbours; take it over the last axis")
+        name = prefixed(node.meta["scope"], "vote")
+        source = self.made[node] = self._add(name, Vote(group), (classes,), value.source)
+        return _Value(source, value.lead, (classes,))
 
     def _movement(self, node: fx.Node, value: _Value, shape: Shape) -> _Value:
         """Flattening becomes a layer; folding time and batch, parting them, and repeating an image leave no trace."""
@@ -291,6 +329,10 @@ class _Run:
                     is_layer = node.op == "call_module"
                     name = stripped(str(node.target)) if is_layer else prefixed(node.meta["scope"], node.name)
                     return _Value(self._add(name, Flatten(), inner, value.source), lead, inner)
+        if len(value.shape) == 1 and all(user.target in MEANS for user in node.users):
+            groups = shape[len(value.lead) :]  # neighbours that vote together
+            if shape[: len(value.lead)] == value.lead and len(groups) == 2 and prod(groups) == value.shape[0]:
+                return _Value(value.source, value.lead, groups)
         raise BadInputError(
             f"{describe(node)} makes {list(shape)} of {_full(value)}; with {T} timesteps and {B} samples that neither "
             "flattens maps nor arranges timesteps"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,37 @@ from .plif import PLIF
 # SpikingJelly registers its GPU kernels on import, and torch warns on every machine that has no Triton to run them.
 logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
 
-from spikingjelly.activation_based import neuron, surrogate  # noqa: E402
+from spikingjelly.activation_based import base, neuron, surrogate  # noqa: E402
+
+
+class OwnNeurons(nn.Module, base.StepModule):
+    """What neurons computed here have in common with SpikingJelly's: a call runs the step mode that is set, "s" or "m".
+
+    Args:
+        operation: the neurons.
+    """
+
+    def __init__(self, operation: Neuron) -> None:
+        super().__init__()
+        self.operation = operation
+        self.step_mode = "m"
+
+    @property
+    def settled(self) -> Neuron:
+        """The operation as the module is now."""
+        return self.operation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes of `[T, B, ...]` in step mode "m", of one timestep `[B, ...]` in "s"."""
+        return self.multi_step_forward(x) if self.step_mode == "m" else self.single_step_forward(x)
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        """Spikes of one timestep."""
+        raise NotImplementedError
+
+    def multi_step_forward(self, x: Tensor) -> Tensor:
+        """Spikes of all timesteps."""
+        return torch.stack([self.single_step_forward(step) for step in x])
 
 
 class LearnedTauLIF(neuron.ParametricLIFNode):
@@ -51,7 +82,7 @@ def learned_tau(weight: Tensor) -> float:
     return 1 + math.exp(-float(weight.detach()))
 
 
-class SteppedNeurons(nn.Module):
+class SteppedNeurons(OwnNeurons):
     """Neurons computed step by step as their class says, with float membranes or registers of few bits.
 
         v <- hold(charge(v, x));    spike where v >= threshold, then v <- settle(v)
@@ -68,11 +99,10 @@ class SteppedNeurons(nn.Module):
     """
 
     def __init__(self, operation: Neuron) -> None:
-        super().__init__()
+        super().__init__(operation)
         if isinstance(operation, PLIF):
             _check_start(operation.tau)
             self.w = nn.Parameter(torch.zeros(()))
-        self.operation = operation
         self.rest = _rest(operation)
         self.surrogate_function = surrogate.ATan()
         self.membrane: Tensor | None = None
@@ -83,6 +113,11 @@ class SteppedNeurons(nn.Module):
         """Put a learned time constant back to its initial value."""
         if isinstance(self.operation, PLIF):
             self.w.fill_(-math.log(self.operation.tau - 1))
+
+    @property
+    def settled(self) -> Neuron:
+        """See `OwnNeurons`: a learned time constant is what it is now."""
+        return replace(self.operation, tau=learned_tau(self.w)) if isinstance(self.operation, PLIF) else self.operation
 
     def reset(self) -> None:
         """Put the neurons at rest."""
@@ -99,22 +134,19 @@ class SteppedNeurons(nn.Module):
         self.membrane = self.operation.settle(charged, fired, self.rest)
         return spikes.to(x.dtype)
 
-    def multi_step_forward(self, x: Tensor) -> Tensor:
-        """Spikes of all timesteps."""
-        return torch.stack([self.single_step_forward(step) for step in x])
 
-
-class AdaptiveLIF(nn.Module):
+class AdaptiveLIF(OwnNeurons):
     """LIF neurons with an adaptive threshold; equations and source at `hasnas.search_spaces.neurons.ALIF`.
 
     The surrogate is the arctangent, the reset is detached, and gradients pass through the adaptation as published.
     """
 
+    operation: ALIF
+
     def __init__(self, operation: ALIF) -> None:
-        super().__init__()
+        super().__init__(operation)
         if not (operation.tau >= 1 and operation.beta >= 0 and operation.tau_adaptation > 0):
             raise BadInputError(f"{operation}: give tau of at least 1, beta of at least 0, tau_adaptation above 0")
-        self.operation = operation
         self.rest = _rest(operation)
         self.decay = math.exp(-1 / operation.tau_adaptation)
         self.surrogate_function = surrogate.ATan()
@@ -138,10 +170,6 @@ class AdaptiveLIF(nn.Module):
         self.membrane = membrane * (1 - fired) + reset * fired
         self.adaptation = self.decay * adaptation + spikes
         return spikes.to(x.dtype)
-
-    def multi_step_forward(self, x: Tensor) -> Tensor:
-        """Spikes of all timesteps."""
-        return torch.stack([self.single_step_forward(step) for step in x])
 
 
 def _check_start(tau: float) -> None:

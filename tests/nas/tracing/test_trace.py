@@ -18,11 +18,27 @@ from hasnas.nas.tracing.trace import trace_activity, trace_module
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.graph import LayerGraph
-from hasnas.search_spaces.layers import IF, LIF, PLIF, Add, AvgPool2d, Conv2d, Input, Linear, MaxPool2d
+from hasnas.search_spaces.layers import (
+    ALIF,
+    IF,
+    LIF,
+    PLIF,
+    Add,
+    AvgPool2d,
+    Conv2d,
+    Input,
+    Linear,
+    MaxPool2d,
+    Neuron,
+    Vote,
+)
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.macro import Macro
-from hasnas.search_spaces.network import SpikingNetwork, initialise
+from hasnas.search_spaces.network import SpikingNetwork, build_network, initialise
+from hasnas.search_spaces.neurons.soft_reset import SoftResetLIF
 from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear
+from hasnas.search_spaces.snasnet import SNASNetSpace
+from hasnas.search_spaces.space import sample
 from tests.lively import enliven
 
 T, B = 3, 2
@@ -239,12 +255,152 @@ def test_sums_in_one_block_and_layers_called_like_the_ends_get_names_of_their_ow
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.input(x)
-            return torch.add(sum([x, self.output(x)]), x)
+            y = sum([x, self.output(x)])
+            return torch.add(nn.functional.avg_pool2d(y, 1), y)
 
     graph = trace_module(Sums(), images(), T)
-    assert [node.name for node in graph.nodes] == ["input", "input.2", "output.2", "add", "add.2", "output"]
+    assert [node.name for node in graph.nodes] == ["input", "input.2", "output.2", "add", "avg_pool2d", "add.2",
+                                                   "output"]  # fmt: skip
     assert len(operations(graph, Add)) == 2
     assert int(lower(graph).parameters.sum()) == parameters(Sums())
+
+
+class Three(nn.Module):
+    """Adds three results, or four, as a test wants them added."""
+
+    def __init__(self, adds: Any) -> None:
+        super().__init__()
+        self.parts, self.adds = nn.ModuleList(nn.Conv2d(1, 2, 1) for _ in range(3)), adds
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.adds(*(part(x) for part in self.parts))
+
+
+@pytest.mark.parametrize(
+    "adds",
+    [
+        lambda a, b, c: a + b + c,
+        lambda a, b, c: a + (b + c),
+        lambda a, b, c: sum([a, b, c]),
+        lambda a, b, c: torch.add(a, b).add(c),
+        lambda a, b, c: a.clone().add_(b).add_(c),
+    ],
+)
+def test_additions_that_only_lead_into_each_other_are_one(adds: Any):
+    graph = trace_module(Three(adds), images(), T)
+    (node,) = [node for node in graph.nodes if isinstance(node.operation, Add)]
+    assert sorted(link.source for link in graph.inputs(node.name)) == ["parts.0", "parts.1", "parts.2"]
+    shares = {name: trace_activity(Three(adds), images(), T)[name] for name in ("add", "parts.0")}
+    assert all(0 < share <= 1 for share in shares.values())
+
+
+def test_a_sum_that_is_read_twice_stays_one_of_its_own():
+    def twice(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        both = a + b
+        return nn.functional.max_pool2d(both, 1) + both + c
+
+    graph = trace_module(Three(twice), images(), T)
+    assert [len(graph.inputs(node.name)) for node in graph.nodes if isinstance(node.operation, Add)] == [2, 3]
+    doubled = trace_module(Three(lambda a, b, c: (a + b) + (a + b) + c), images(), T)
+    assert [len(doubled.inputs(node.name)) for node in doubled.nodes if isinstance(node.operation, Add)] == [5]
+    with pytest.raises(BadInputError, match="function 'add' in '0' does not add results of one shape"):
+        traced(Three(lambda a, b, c: a + b + 1))
+
+
+@torch.no_grad()
+def test_the_activity_of_a_sum_is_the_mean_share_of_what_it_adds():
+    module = Three(lambda a, b, c: a + b + c)
+    for number, part in enumerate(module.parts):
+        part.weight.fill_(0.0)
+        part.bias.fill_(float(number == 1))
+    assert trace_activity(module, images(), T)["add"] == pytest.approx(1 / 3)
+
+
+def test_a_reset_by_subtraction_is_that_of_the_kind_that_has_it():
+    plain = neuron.LIFNode(tau=4.0, v_threshold=0.6, v_reset=None)
+    scaled = neuron.LIFNode(tau=4.0, v_threshold=0.6, v_reset=None, decay_input=False)
+    graph = traced(nn.Conv2d(1, 2, 3), plain, scaled)
+    assert operations(graph, SoftResetLIF) == [SoftResetLIF(4.0, 0.6), SoftResetLIF(4.0, 0.15)]
+    x = torch.rand(30, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    functional.set_step_mode(scaled, "m")
+    spikes = SoftResetLIF(4.0, 0.15).module()(x)
+    assert torch.equal(spikes, scaled(x))
+    assert 0 < spikes.mean() < 1
+
+
+OWN = [
+    (ALIF(2.0, 0.8, beta=0.4), ALIF(2.0, 0.8, beta=0.4)),
+    (LIF(2.0, 0.5, membrane_bits=6), LIF(2.0, 0.5, membrane_bits=6)),
+    (SoftResetLIF(3.0, 0.5), SoftResetLIF(3.0, 0.5)),
+    (LIF(2.0, 0.5), LIF(2.0, 0.5)),
+]
+
+
+@pytest.mark.parametrize("operation, wanted", OWN)
+def test_our_own_neurons_say_what_they_are(operation: Neuron, wanted: Neuron):
+    module = Plain(layer.Conv2d(1, 2, 3), operation.module(), layer.Flatten(), layer.Linear(72, 3))
+    functional.set_step_mode(module, "m")
+    over_time = trace_module(module, images(T), T)
+    assert operations(over_time, Neuron) == [wanted]
+    with torch.no_grad():
+        assert module(images(T)).shape == (T, B, 3)
+    functional.set_step_mode(module, "s")
+    assert trace_module(module, images(), T) == over_time
+    assert 0 <= trace_activity(module, images(), T)["1"] <= 1
+    with pytest.raises(BadInputError, match="layer '1' is used twice"):
+        traced(Doing(lambda conv, x: conv(x)), module[1], module[1])
+
+
+def test_registers_with_a_learned_time_constant_keep_what_was_learned():
+    neurons = PLIF(2.0, 0.5, membrane_bits=5).module()
+    neurons.w.data.fill_(-math.log(3.0))
+    functional.set_step_mode(neurons, "s")
+    (found,) = operations(traced(nn.Conv2d(1, 2, 3), neurons), PLIF)
+    assert (found.tau, found.threshold, found.membrane_bits) == (pytest.approx(4.0), 0.5, 5)
+
+
+@pytest.mark.parametrize(
+    "votes",
+    [
+        lambda x: x.view(-1, 3, 2).mean(-1),
+        lambda x: x.unflatten(1, (3, 2)).mean(dim=2),
+        lambda x: torch.mean(x.reshape(B, 3, 2), 2),
+        layer.VotingLayer(2),
+    ],
+)
+def test_means_over_groups_are_votes(votes: Any):
+    class Voting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head, self.votes = nn.Linear(64, 6), votes
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.votes(self.head(x.flatten(1)))
+
+    graph = trace_module(Voting(), images(), T)
+    assert operations(graph, Vote) == [Vote(2)]
+    assert [node.shape for node in graph.nodes][-2:] == [(3,), (3,)]
+    with pytest.raises(BadInputError, match="neither flattens maps nor arranges timesteps"):
+        traced(nn.Flatten(), nn.Linear(64, 6), Doing(lambda conv, x: x.view(-1, 3, 2)))
+    with pytest.raises(BadInputError, match="take it over the last axis"):
+        traced(nn.Flatten(), nn.Linear(64, 6), Doing(lambda conv, x: x.view(-1, 3, 2).mean(1)))
+
+
+def test_our_networks_are_their_graphs_feedback_included():
+    space = SNASNetSpace(Macro(IMAGE, classes=3, timesteps=T, channels=4, hidden=0, votes=2, neuron="alif"), True)
+    drawn = sample(space, np.random.default_rng(0), 99)
+    graphs = [space.decode(row).expand() for row in drawn[space.canonical(drawn)[1]]]
+    graph = next(graph for graph in graphs if any(link.delay for link in graph.connections))
+    network = enliven(build_network(graph, 0), inputs=images())
+    assert trace_module(network, images(), T) == graph
+    assert trace_activity(network, images(), T) == network.eval().activity(images())
+    counted = trace_module(network, images(), T, largest_count=3)
+    assert operations(counted, Input) == [Input(largest_count=3)]
+    for example, timesteps, static in ((images(), T + 1, None), (images(), T, False), (torch.rand(B, 4), T, None)):
+        with pytest.raises(BadInputError, match=r"takes an image, \[1, 8, 8\], and runs 3 timesteps"):
+            trace_module(network, example, timesteps, static)
+    with pytest.raises(BadInputError, match="layer '0' is a SpikingNetwork inside another module"):
+        traced(network)
 
 
 def test_a_layer_without_weights_may_serve_twice():
@@ -305,7 +461,8 @@ class Weighted(nn.Conv2d):
         (nn.AdaptiveAvgPool2d(3), "choose an output_size that divides"),
         (neuron.IFNode(v_reset=None), "resets by subtraction"),
         (neuron.QIFNode(), "QIFNode, which has no price"),
-        (layer.ElementWiseRecurrentContainer(nn.Identity(), torch.add), "ElementWiseRecurrentContainer"),
+        (neuron.ParametricLIFNode(v_reset=None), "ParametricLIFNode that resets by subtraction"),
+        (layer.ElementWiseRecurrentContainer(nn.Identity(), torch.add), "ElementWiseRecurrentContainer: feedback"),
         (neuron.LIFNode(step_mode="m"), "layer '0' is in step mode 'm', but its input is"),
         (nn.Conv2d(3, 2, 3), r"layer '0' cannot run on \[\[2, 1, 8, 8\]\]"),
         (nn.Identity(), "has no layers"),
