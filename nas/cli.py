@@ -218,6 +218,30 @@ def status(run: Path = RUN, as_json: bool = AS_JSON) -> None:
     _print_status(run, as_json)
 
 
+@app.command()
+def pareto(
+    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Run directories, on the same data."),
+    objectives: str | None = typer.Option(None, "--objectives", metavar="A,B", help="E.g. accuracy,energy,area."),
+    reference: str | None = typer.Option(
+        None, "--reference", metavar="A=X,B=Y", help="The worst values of interest, e.g. accuracy=0.5,energy='2 uJ'."
+    ),
+    as_json: bool = AS_JSON,
+    plot: Path | None = typer.Option(None, "--plot", metavar="FILE.png", help="Draw the fronts."),
+) -> None:
+    """Compare the fronts of runs: hypervolume, attainment, and which run is ahead where."""
+    from hasnas.files import write_atomic
+
+    from .tracking.compare import compare_runs, read_reference
+
+    names = None if objectives is None else [name.strip() for name in objectives.split(",")]
+    found = compare_runs(runs, names, read_reference(reference))
+    if plot is not None:
+        from .tracking.figures import fronts, to_png
+
+        write_atomic(plot, to_png(fronts(found)))
+    typer.echo(json.dumps(found.to_json(), indent=2) if as_json else found.describe())
+
+
 @app.command("ls")
 def list_runs_command(
     directory: Path = typer.Argument(Path("runs"), metavar="[DIR]", help="Where the runs are."), as_json: bool = AS_JSON

@@ -54,10 +54,30 @@ def hypervolume(values: ArrayLike, reference: Sequence[float], maximize: Sequenc
     >>> hypervolume([[1.0, 3.0], [2.0, 1.0]], reference=(4.0, 4.0), maximize=(False, False))
     7.0
     """
-    costs = _as_costs(values, maximize)
+    return attained_volume([values], reference, maximize)
+
+
+def attained_volume(
+    sets: Sequence[ArrayLike], reference: Sequence[float], maximize: Sequence[bool], count: int = 1
+) -> float:
+    """Volume better than a reference point that at least `count` of several sets of points dominate, exactly.
+
+    Args:
+        sets: values `[N_r, M]` of each set, see `hypervolume`.
+        reference: the worst value of interest for each objective.
+        maximize: for each objective whether larger is better.
+        count: how many sets must reach a place for it to count.
+
+    >>> sets = [[[1.0, 3.0]], [[2.0, 1.0]]]
+    >>> [attained_volume(sets, (4.0, 4.0), (False, False), count) for count in (1, 2)]
+    [7.0, 2.0]
+    """
     corner = _as_costs([list(reference)], maximize)[0]
-    inside = (costs < corner).all(axis=1)
-    return _volume(costs[inside], corner)
+    inside = []
+    for values in sets:
+        costs = _as_costs(values, maximize)
+        inside.append(_front(costs[(costs < corner).all(axis=1)]))
+    return _volume(inside, corner, count)
 
 
 def _as_costs(values: ArrayLike, maximize: Sequence[bool]) -> NDArray[np.float64]:
@@ -70,18 +90,18 @@ def _as_costs(values: ArrayLike, maximize: Sequence[bool]) -> NDArray[np.float64
     return np.where(np.asarray(maximize, bool), -array, array)
 
 
-def _volume(costs: NDArray[np.float64], corner: NDArray[np.float64]) -> float:
+def _volume(sets: Sequence[NDArray[np.float64]], corner: NDArray[np.float64], count: int) -> float:
     """Sweep along the last objective: each slab is a volume of one dimension less."""
-    if len(costs) == 0:
+    if sum(len(costs) > 0 for costs in sets) < count:
         return 0.0
-    if costs.shape[1] == 1:
-        return float(corner[0] - costs.min())
-    costs = costs[np.argsort(costs[:, -1], kind="stable")]
-    depths = np.diff(np.append(costs[:, -1], corner[-1]))
+    if len(corner) == 1:
+        reached = sorted(float(costs.min()) for costs in sets if len(costs))
+        return float(corner[0]) - reached[count - 1]
+    levels = np.unique(np.concatenate([costs[:, -1] for costs in sets]))
     total = 0.0
-    for index, depth in enumerate(depths):
-        if depth > 0:
-            total += depth * _volume(_front(costs[: index + 1, :-1]), corner[:-1])
+    for level, depth in zip(levels, np.diff(np.append(levels, corner[-1])), strict=True):
+        reached_here = [_front(costs[costs[:, -1] <= level, :-1]) for costs in sets]
+        total += depth * _volume(reached_here, corner[:-1], count)
     return float(total)
 
 

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hasnas.nas.budget.costs import ENERGY, PLAIN_UNITS, STANDARD, Cost
+from hasnas.nas.budget.costs import COSTS, ENERGY, PLAIN_UNITS, STANDARD, Cost, cost_called
 from hasnas.nas.history.goal import Goal, front, goal_of
+from hasnas.nas.history.pareto import non_dominated
 from hasnas.nas.history.trial import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from .compare import ComparedRuns
 
 # Okabe and Ito's colours, told apart by most colour-blind people.
 GREY, BLUE, ORANGE, GREEN, RED = "#9aa0a6", "#0072b2", "#e69f00", "#009e73", "#d55e00"
@@ -55,7 +58,7 @@ def quality_against_costs(
         costs: one for each panel.
     """
     rows = len(costs) // 3 + 1  # and a panel for the legend
-    figure = _figure(9.6, 2.7 * rows)
+    figure = blank_figure(9.6, 2.7 * rows)
     panels = figure.subplots(rows, 3).flatten()
     legend: dict[str, Any] = {}
     for panel, cost in zip(panels, costs, strict=False):
@@ -69,7 +72,7 @@ def quality_against_costs(
 
 def quality_against_cost(cost: Cost, trials: Sequence[Trial], limits: Mapping[str, float]) -> Figure:
     """One of those panels, in a size that stays readable as a thumbnail."""
-    figure = _figure(4.6, 3.6)
+    figure = blank_figure(4.6, 3.6)
     panel = figure.subplots()
     if legend := _cost_panel(panel, cost, trials, limits.get(cost.name)):
         panel.legend(legend.values(), legend.keys(), frameon=False, fontsize=8, loc="lower right")
@@ -114,7 +117,7 @@ def _cost_panel(panel: Axes, cost: Cost, trials: Sequence[Trial], value: float |
     panel.set_ylabel(goal.label if goal.score else quality.name)
     together = searched if goal.score else searched + retrained
     _leave_out_outliers(panel, [trial.metrics[goal.metric] for trial in together if _known(trial, goal.metric)], goal)
-    _tidy(panel)
+    tidy(panel)
     return legend
 
 
@@ -138,7 +141,7 @@ def progress(trials: Sequence[Trial], width: float = 9.6) -> Figure:
     """Merit of each candidate in the order of proposal, and the best feasible one so far; width in inches."""
     goal = goal_of(trials)
     searched = [trial for trial in trials if trial.stage == "search" and _known(trial, goal.metric)]
-    figure = _figure(width, 2.8)
+    figure = blank_figure(width, 2.8)
     panel = figure.subplots()
     if searched:
         numbers, values = [trial.id for trial in searched], [trial.metrics[goal.metric] for trial in searched]
@@ -150,7 +153,7 @@ def progress(trials: Sequence[Trial], width: float = 9.6) -> Figure:
         _leave_out_outliers(panel, values, goal)
     panel.set_xlabel("candidate")
     panel.set_ylabel(goal.label)
-    _tidy(panel)
+    tidy(panel)
     return figure
 
 
@@ -162,7 +165,7 @@ def energy_by_layer(tree: Mapping[str, Any]) -> Figure:
     """
     layers = [layer for layer in tree["layers"] if layer["energy_j"] > 0]
     components = [name for name in tree["components"]["energy_j"] if tree["components"]["energy_j"][name] > 0]
-    figure = _figure(9.6, 1.2 + 0.24 * len(layers))
+    figure = blank_figure(9.6, 1.2 + 0.24 * len(layers))
     panel = figure.subplots()
     factor, unit = axis_unit(ENERGY, max([layer["energy_j"] for layer in layers], default=0.0))
     left = np.zeros(len(layers))
@@ -175,18 +178,18 @@ def energy_by_layer(tree: Mapping[str, Any]) -> Figure:
     panel.set_xlabel(f"energy per sample ({unit})")
     if components:
         panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    _tidy(panel)
+    tidy(panel)
     return figure
 
 
 def firing_rates(rates: Mapping[str, float]) -> Figure:
     """Spikes per neuron and timestep of each layer of neurons."""
-    figure = _figure(9.6, 1.0 + 0.24 * len(rates))
+    figure = blank_figure(9.6, 1.0 + 0.24 * len(rates))
     panel = figure.subplots()
     panel.barh(list(rates), list(rates.values()), color=BLUE)
     panel.invert_yaxis()
     panel.set_xlabel("spikes per neuron and timestep")
-    _tidy(panel)
+    tidy(panel)
     return figure
 
 
@@ -197,7 +200,7 @@ def cell_drawing(cells: Sequence[Mapping[str, Any]]) -> Figure:
         cells: `Genotype.to_json()` of each.
     """
     heights = [_cell_extent(cell) for cell in cells]
-    figure = _figure(9.6, 0.5 + 0.62 * sum(top - bottom for bottom, top in heights))
+    figure = blank_figure(9.6, 0.5 + 0.62 * sum(top - bottom for bottom, top in heights))
     ratios = [top - bottom for bottom, top in heights]
     panels = np.atleast_1d(figure.subplots(len(heights), 1, height_ratios=ratios))
     for number, (panel, cell, extent) in enumerate(zip(panels, cells, heights, strict=True), start=1):
@@ -242,6 +245,29 @@ def _arc_point(source: float, span: float, first: float, second: float) -> tuple
     return source + span * (first + second) / 2, 2 * span * (first * (1 - second) + second * (1 - first))
 
 
+def fronts(compared: ComparedRuns) -> Figure:
+    """The front of each run as a staircase: the first objective against each of the others."""
+    first, *others = compared.axes
+    figure = blank_figure(0.8 + 4.4 * len(others), 3.8)
+    panels = np.atleast_1d(figure.subplots(1, len(others)))
+    for column, (panel, axis) in enumerate(zip(panels, others, strict=True), start=1):
+        values = np.concatenate([points[:, column] for points in compared.comparison.points])
+        factor, unit = axis_unit(cost_called(axis.name), float(values.max())) if axis.name in COSTS.names() else (1, "")
+        for number, label in enumerate(compared.labels):
+            colour = COMPONENT_COLOURS[number % len(COMPONENT_COLOURS)]
+            points = compared.comparison.points[number][:, [column, 0]]
+            kept = points[non_dominated(points, (axis.more_is_better, first.more_is_better))]
+            kept = kept[np.argsort(kept[:, 0], kind="stable")]
+            where = "pre" if axis.more_is_better else "post"
+            panel.step(kept[:, 0] / factor, kept[:, 1], where=where, color=colour, label=label)
+            panel.scatter(kept[:, 0] / factor, kept[:, 1], color=colour, s=14)
+        panel.set_xlabel(f"{axis.name} ({unit})" if unit else axis.name)
+        panel.set_ylabel(first.name if first.more_is_better else f"{first.name} (less is better)")
+        tidy(panel)
+    panels[-1].legend(frameon=False, fontsize=8)
+    return figure
+
+
 def to_png(figure: Figure) -> bytes:
     """The figure as a picture."""
     buffer = io.BytesIO()
@@ -259,7 +285,8 @@ def to_svg(figure: Figure) -> str:
     return buffer.getvalue().partition("<svg")[1] + buffer.getvalue().partition("<svg")[2]
 
 
-def _figure(width: float, height: float) -> Figure:
+def blank_figure(width: float, height: float) -> Figure:
+    """An empty figure that needs no screen, in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -268,7 +295,8 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _tidy(panel: Axes) -> None:
+def tidy(panel: Axes) -> None:
+    """A panel without frame, with a faint grid."""
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(alpha=0.25)
     panel.tick_params(labelsize=8)
