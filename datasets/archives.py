@@ -52,9 +52,6 @@ class _GuardedReader(io.RawIOBase):
     def __init__(self, stream: IO[bytes], cap: int, where: Path) -> None:
         self._stream, self.left, self._where = stream, cap, where
 
-    def readable(self) -> bool:
-        return True
-
     def read(self, size: int = -1) -> bytes:
         wanted = self.left + 1 if size < 0 else min(size, self.left + 1)
         try:

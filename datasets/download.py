@@ -137,7 +137,8 @@ def _fetch(file: RemoteFile, part: Path, progress: Progress) -> None:
     with response:
         resumed = response.status == http.client.PARTIAL_CONTENT and _starts_at(response, have)
         start = have if resumed else 0
-        total = file.size or start + int(response.headers.get("Content-Length") or 0)
+        length = int(response.headers.get("Content-Length") or 0)
+        total = file.size or (start + length if length else 0)
         with open(part, "ab" if resumed else "wb") as out:
             _copy(response, out, file.name, (start, total), progress)
 

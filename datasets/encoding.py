@@ -114,7 +114,7 @@ def delta(values: Values, timesteps: int, threshold: float = DELTA_THRESHOLD) ->
         raise BadInputError(f"delta threshold is {threshold}; choose more than 0")
     signal = sequence(values, timesteps)
     reference = np.zeros(signal.shape[1:])
-    spikes = np.zeros((timesteps, signal.shape[1], 2, *signal.shape[2:]), np.float32)
+    spikes = np.empty((timesteps, signal.shape[1], 2, *signal.shape[2:]), np.float32)
     for step in range(timesteps):
         difference = signal[step] - reference
         rises, falls = difference >= threshold, -difference >= threshold

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -83,11 +84,10 @@ class EventDataset:
         return Samples(inputs, check_labels(labels, self.recorded.classes, self.recorded.name))
 
     def _read(self, clips: Sequence[Clip]) -> Iterator[tuple[Events, int]]:
-        path, events = None, Events.of([], [], [], [], (0, 0))
-        for clip in clips:
-            if clip.path != path:  # a file with many clips is parsed once
-                path, events = clip.path, self._parse(clip.path)
-            yield (events.between(*clip.span_us) if clip.span_us else events), clip.label
+        for path, parts in groupby(clips, key=lambda clip: clip.path):  # a file with many clips is parsed once
+            events = self._parse(path)
+            for clip in parts:
+                yield (events.between(*clip.span_us) if clip.span_us else events), clip.label
 
     def _parse(self, path: Path) -> Events:
         _, height, width = self.recorded.input_shape

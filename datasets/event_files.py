@@ -56,7 +56,7 @@ def _skip_header(content: bytes) -> int:
     position = 0
     while content[position : position + 1] == b"#":
         end = content.find(b"\n", position)
-        if end < 0:
+        if end == -1:
             return len(content)
         line, position = content[position:end].rstrip(b"\r"), end + 1
         if line == b"#!END-HEADER":

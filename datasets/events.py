@@ -96,15 +96,15 @@ def denoise(events: Events, support_us: int) -> Events:
     """
     count = len(events)
     order = np.arange(count)
-    row = events.sensor[1] + 2  # a border of one pixel, so that neighbours beyond the edge are pixels without events
-    pixel = (events.y + 1) * row + events.x + 1
+    row = events.sensor[1] + 1  # a column at the edge, so that neighbours beyond it are pixels without events
+    pixel = events.y * row + events.x
     keys = np.sort(pixel * count + order)  # by pixel, then by time
     supported = np.zeros(count, bool)
     for offset in (-row - 1, -row, -row + 1, -1, 1, row - 1, row, row + 1):
         before = np.searchsorted(keys, (pixel + offset) * count + order) - 1
         candidate = keys[np.maximum(before, 0)]
-        same_pixel = (before >= 0) & (candidate // max(count, 1) == pixel + offset)
-        latest = events.t_us[candidate % max(count, 1)]
+        same_pixel = (before >= 0) & (candidate // count == pixel + offset)
+        latest = events.t_us[candidate % count]
         supported |= same_pixel & (events.t_us - latest <= support_us)
     return events.select(supported)
 
@@ -121,7 +121,6 @@ def drop_hot_pixels(events: Events, factor: float = 10.0) -> Events:
     array([1, 2])
     """
     pixel = events.y * events.sensor[1] + events.x
-    counts = np.bincount(pixel, minlength=events.sensor[0] * events.sensor[1])
-    active = counts[counts > 0]
-    hot = counts > factor * (active.mean() if active.size else 0)
+    counts = np.bincount(pixel)
+    hot = counts * np.count_nonzero(counts) > factor * len(events)
     return events.select(~hot[pixel])

@@ -29,8 +29,7 @@ def picture(frame: NDArray[np.float32], events: bool) -> NDArray[np.float32]:
     [[[1.0, 1.0, 1.0]]]
     """
     if events and len(frame) == 2:
-        strength = np.clip(frame / max(float(frame.max()), 1.0), 0, 1)
-        off, on = strength
+        off, on = frame / max(float(frame.max()), 1.0)
         return np.stack([1 - off, 1 - np.maximum(off, on), 1 - on], axis=-1).astype(np.float32)
     colours = frame if len(frame) == 3 else np.repeat(frame.mean(0, keepdims=True), 3, axis=0)
     low, high = min(float(colours.min()), 0.0), max(float(colours.max()), 1.0)
@@ -78,7 +77,7 @@ def _draw(axes: Any, values: NDArray[np.float32], card: DatasetCard, target: Any
         axis.imshow(picture(frames[index], events=values.ndim == 4), interpolation="nearest")
     axes[0].set_title(_label(card, target), fontsize=6)
     if card.task == "regression" and np.size(target) == 2:
-        height, width = frames.shape[-2:]
+        *_, height, width = frames.shape
         axes[0].plot(target[0] * width - 0.5, target[1] * height - 0.5, "r+")
 
 

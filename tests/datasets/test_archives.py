@@ -165,7 +165,7 @@ def test_an_encrypted_zip_is_refused(tmp_path: Path):
     content = bytearray(archive.read_bytes())
     content[content.find(b"PK\x01\x02") + 8] |= 1
     archive.write_bytes(content)
-    assert_refused(archive, "encrypted")
+    assert_refused(archive, "encrypted; unpack it by hand")
 
 
 def test_an_existing_folder_is_not_touched(tmp_path: Path):
@@ -199,3 +199,30 @@ def test_bad_gzip_files_are_refused(content: bytes, message: str, tmp_path: Path
             read_gzip(tmp_path / "a.gz")
     else:
         assert read_gzip(tmp_path / "a.gz") == b""  # no member at all: the format's reader finds it too short
+
+
+def test_an_archive_may_unpack_to_a_hundred_times_its_size():
+    limits = UnpackLimits()
+    assert limits.cap(10**7) == 10**9
+    assert limits.cap(10) == 1024**2, "a small file of zeros passes"
+    assert limits.cap(10**12) == 64 * 1024**3
+    assert limits.entries == 2_000_000
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.tar.gz", "x.zip"])
+def test_a_stream_gives_as_many_bytes_as_are_asked_for(name: str, tmp_path: Path):
+    members = entries(write_archive(tmp_path / name, {"a": b"0123456789"}))
+    _, stream = next(members)
+    assert [stream.read(size) for size in (0, 4, 3, -1, 5)] == [b"", b"0123", b"456", b"789", b""]
+
+
+def test_a_member_that_fills_its_cap_is_read(tmp_path: Path):
+    archive = write_archive(tmp_path / "x.zip", {"a": b"0123456789"})
+    for room, fits in ((10, True), (9, False)):
+        members = entries(archive, UnpackLimits(ratio=0, floor_bytes=room))
+        _, stream = next(members)
+        if fits:
+            assert stream.read() == b"0123456789"
+        else:
+            with pytest.raises(BadInputError, match="bomb"):
+                stream.read()

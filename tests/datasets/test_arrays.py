@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hasnas.datasets.archives import UnpackLimits
 from hasnas.datasets.arrays import UserArrays, read_npz
 from hasnas.errors import BadInputError
 
@@ -39,9 +40,13 @@ def test_a_folder_with_a_test_file_is_taken_as_it_is(tmp_path: Path):
 
 
 def test_floats_are_a_regression_and_five_axes_a_sequence(tmp_path: Path):
-    write(tmp_path / "a.npz", inputs=np.zeros((10, 3, 1, 2, 2)), targets=np.linspace(0, 1, 20).reshape(10, 2))
+    write(tmp_path / "a.npz", inputs=np.zeros((10, 3, 1, 2, 2)), targets=np.linspace(0, 1, 30).reshape(10, 3))
     card = UserArrays(tmp_path / "a.npz").card
-    assert (card.task, card.outputs, card.timesteps, card.input_shape) == ("regression", 2, 3, (1, 2, 2))
+    assert (card.task, card.outputs, card.timesteps, card.input_shape) == ("regression", 3, 3, (1, 2, 2))
+    write(tmp_path / "one.npz", targets=np.linspace(0, 1, 10))
+    assert (UserArrays(tmp_path / "one.npz").card.task, UserArrays(tmp_path / "one.npz").card.outputs) == (
+        "regression", 1,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -57,6 +62,10 @@ def test_floats_are_a_regression_and_five_axes_a_sequence(tmp_path: Path):
         ({"targets": np.array([0, 1, 255, 1, 0] * 2)}, "no sample has label 2, but one has 255"),
         ({"targets": np.array(["a"] * 10)}, "give integers"),
         ({"targets": np.array([{}] * 10)}, "not a readable .npz"),
+        ({"targets": np.zeros((10, 2), int)}, "give integers"),
+        ({"targets": np.zeros((10, 1, 2))}, "give integers"),
+        ({"targets": np.array([[0, 0]] * 7 + [[0, np.inf]] * 3)}, "NaN or infinity, first in sample 7;"),
+        ({"inputs": np.array([0] * 7 + [np.nan] + [0] * 12, np.float32).reshape(10, 2, 1, 1)}, "first in sample 3;"),
     ],
 )
 def test_arrays_that_cannot_be_used_are_refused(changed: dict, message: str, tmp_path: Path):
@@ -65,6 +74,36 @@ def test_arrays_that_cannot_be_used_are_refused(changed: dict, message: str, tmp
     with pytest.raises(BadInputError, match=message) as caught:
         UserArrays(path).load("train")
     assert str(path) in str(caught.value)
+
+
+def test_a_folder_without_a_test_file_is_split(tmp_path: Path):
+    write(tmp_path / "train.npz")
+    assert dict(UserArrays(tmp_path).card.splits) == {"train": 8, "test": 2}
+
+
+def test_before_their_place_is_known_arrays_have_no_shape(tmp_path: Path):
+    card = UserArrays().card
+    assert (card.input_shape, card.outputs, dict(card.splits)) == ((0, 0, 0), 0, {})
+    write(tmp_path / "a.npz")
+    assert len(UserArrays().load("train", tmp_path / "a.npz")) == 8
+
+
+def test_a_class_that_only_training_has_counts(tmp_path: Path):
+    write(tmp_path / "train.npz", targets=np.arange(10) % 3)
+    write(tmp_path / "test.npz", targets=np.zeros(10, int))
+    assert UserArrays(tmp_path).card.outputs == 3
+
+
+@pytest.mark.parametrize("spare, fits", [(0, True), (-1, False)])
+def test_an_array_may_fill_its_limit(spare: int, fits: bool, tmp_path: Path):
+    np.savez(tmp_path / "a.npz", inputs=np.zeros(1000))
+    with zipfile.ZipFile(tmp_path / "a.npz") as file:
+        limits = UnpackLimits(ratio=0, floor_bytes=file.infolist()[0].file_size + spare)
+    if fits:
+        assert read_npz(tmp_path / "a.npz", ["inputs"], limits)["inputs"].shape == (1000,)
+    else:
+        with pytest.raises(BadInputError, match="far more than"):
+            read_npz(tmp_path / "a.npz", ["inputs"], limits)
 
 
 def test_a_class_that_only_the_test_file_has_is_refused(tmp_path: Path):
@@ -90,7 +129,7 @@ def test_a_bomb_is_refused(tmp_path: Path):
 
 def test_a_header_that_promises_too_much_is_refused(tmp_path: Path):
     buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": (1 << 50,)})
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": (1 << 45, 4)})
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
         file.writestr("inputs.npy", buffer.getvalue() + bytes(10))
     with pytest.raises(BadInputError, match="promises 1125899906842624 bytes"):

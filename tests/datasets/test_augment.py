@@ -123,3 +123,16 @@ def test_an_empty_recording_stays_empty():
 def test_impossible_augmentations_are_refused_by_name(field: str, value: float):
     with pytest.raises(BadInputError, match=f"augmentation.{field}"):
         EventAugmentation(**{field: value})
+
+
+def test_shifts_reach_as_far_as_allowed_each_way():
+    dot = Events.of([0], [4], [3], [1], (7, 9))
+    moves = set()
+    for seed in range(150):
+        moved = augment(dot, EventAugmentation(shift_pixels=1), np.random.default_rng(seed))
+        moves.add((int(moved.x[0]) - 4, int(moved.y[0]) - 3))
+    assert moves == {(right, down) for right in (-1, 0, 1) for down in (-1, 0, 1)}
+
+
+def test_without_deviation_times_stay():
+    assert rows(jitter_time(recording(), 0.0, np.random.default_rng(0))) == rows(recording())

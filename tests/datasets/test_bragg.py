@@ -113,3 +113,40 @@ def test_without_h5py_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(BadInputError, match=r"pip install hasnas\[hdf5\]"):
         SMALL.load("train", tmp_path)
+
+
+def test_each_patch_is_cut_from_its_own_frame(tmp_path: Path):
+    write(tmp_path)
+    samples = SMALL.load("train", tmp_path)
+    frames = np.random.default_rng(0).random((3, 20, 16), np.float32)
+    usable = [0, 2, 3, 6, 7]
+    for patch, peak in zip(samples.inputs[:, 0], usable, strict=True):
+        row, column = PEAKS["peak_row"][peak], PEAKS["peak_col"][peak]
+        np.testing.assert_array_equal(patch, crop_patch(frames[PEAKS["peak_fidx"][peak]], row, column, 5)[0])
+
+
+def test_the_unpacked_archive_is_read_from_its_folder(tmp_path: Path):
+    (tmp_path / "dataset").mkdir()
+    write(tmp_path / "dataset")
+    assert len(SMALL.load("test", tmp_path)) == 1
+    (tmp_path / "dataset" / FRAMES_FILE).unlink()
+    with pytest.raises(BadInputError, match=rf"dataset/{FRAMES_FILE} is missing"):
+        SMALL.load("test", tmp_path)
+
+
+@pytest.mark.parametrize("frames", [None, np.zeros((20, 16)), np.zeros((3, 20, 16, 1))])
+def test_frames_must_be_a_stack_of_pictures(frames: np.ndarray | None, tmp_path: Path):
+    write(tmp_path)
+    with h5py.File(tmp_path / FRAMES_FILE, "w") as file:
+        if frames is not None:
+            file["frames"] = frames
+    with pytest.raises(BadInputError, match=r"holds no array frames \[F, rows, columns\]"):
+        SMALL.load("train", tmp_path)
+
+
+def test_peaks_on_the_first_and_behind_the_last_line(tmp_path: Path):
+    write(tmp_path, peak_row=[0.0] * 10, peak_col=[0.0] * 10)
+    assert len(SMALL.load("train", tmp_path)) == 5
+    write(tmp_path, peak_row=[20.0] * 10)
+    with pytest.raises(BadInputError, match="lies at row 20.0, but there are 20"):
+        SMALL.load("test", tmp_path)

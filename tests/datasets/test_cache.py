@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hasnas.datasets.cache import Allocate, cached_arrays, fingerprint_of
+from hasnas.datasets.cache import Allocate, cache_root, cached_arrays, fingerprint_of
 from hasnas.errors import BadInputError
 
 
@@ -42,8 +43,9 @@ def test_a_damaged_cache_is_made_anew(private_cache: Path, file: str):
     content = bytearray(path.read_bytes())
     content[-2] ^= 1
     path.write_bytes(content)
-    with pytest.warns(UserWarning, match=r"decoding again"):
+    with pytest.warns(UserWarning, match=r"decoding again") as warned:
         inputs, _ = cached_arrays("set", "1", counter.build)
+    assert warned[0].filename == __file__, "the warning points at who asked"
     assert counter.calls == 2
     assert (inputs == 7).all()
 
@@ -70,6 +72,7 @@ def test_the_fingerprint_follows_files_and_options(tmp_path: Path):
     file.write_bytes(b"1")
     first = fingerprint_of([file], {"size": 3})
     assert fingerprint_of([file], {"size": 3}) == first
+    assert len(first) == 16
     assert fingerprint_of([file], {"size": 4}) != first
     file.write_bytes(b"12")
     assert fingerprint_of([file], {"size": 3}) != first
@@ -85,3 +88,45 @@ def test_a_cache_never_runs_what_somebody_put_there(private_cache: Path, file: s
     (folder / "digests.json").write_text(json.dumps(digests))
     with pytest.raises(ValueError, match=r"allow_pickle=False|mapped"):
         cached_arrays("set", "1", counter.build)
+
+
+@pytest.mark.parametrize("file", ["inputs.npy", "targets.npy"])
+def test_a_cache_that_lacks_a_file_is_made_anew(private_cache: Path, file: str):
+    counter = Counter()
+    cached_arrays("set", "1", counter.build)
+    (private_cache / "set" / "1" / file).unlink()
+    with pytest.warns(UserWarning, match=rf"{file} is damaged; decoding again"):
+        cached_arrays("set", "1", counter.build)
+    assert counter.calls == 2
+
+
+def test_each_dataset_and_fingerprint_has_its_own_arrays():
+    counter = Counter()
+    for name, fingerprint in (("set", "1"), ("set", "2"), ("other", "1"), ("set", "2")):
+        cached_arrays(name, fingerprint, counter.build)
+    assert counter.calls == 3
+
+
+def test_another_process_may_have_been_faster(private_cache: Path):
+    counter = Counter()
+    cached_arrays("same", "1", counter.build)
+
+    def build(allocate: Allocate) -> tuple[np.ndarray, np.ndarray]:
+        shutil.copytree(private_cache / "same" / "1", private_cache / "set" / "1")
+        return counter.build(allocate)
+
+    assert cached_arrays("set", "1", build)[0].tolist() == [[7, 7]] * 3
+    assert [path.name for path in (private_cache / "set").iterdir()] == ["1"]
+
+
+def test_objects_are_never_stored():
+    def build(allocate: Allocate) -> tuple[np.ndarray, np.ndarray]:
+        return allocate((1, 1), np.uint8), np.array([{}], object)
+
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        cached_arrays("set", "1", build)
+
+
+def test_without_the_variable_the_cache_is_in_the_users_folder(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("HASNAS_CACHE")
+    assert cache_root() == Path.home() / ".cache" / "hasnas" / "prepared"

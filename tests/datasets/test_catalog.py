@@ -25,6 +25,22 @@ def test_a_users_data_are_read_from_their_place(tmp_path: Path):
     assert len(source.load("test", tmp_path)) == 2
 
 
+def test_without_a_place_a_users_data_are_not_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("HASNAS_DATA_ROOT", str(tmp_path / "nothing"))
+    assert open_dataset("arrays").card.outputs == 0
+    assert open_dataset("digits", tmp_path).card.outputs == 10
+
+
+def test_recordings_of_cifar10_dvs_are_fetched_from_figshare():
+    numbers = {
+        "airplane": 7712788, "automobile": 7712791, "bird": 7712794, "cat": 7712812, "deer": 7712815,
+        "dog": 7712818, "frog": 7712842, "horse": 7712851, "ship": 7712836, "truck": 7712839,
+    }  # fmt: skip
+    assert {file.name: file.url for file in DATASETS.get("cifar10-dvs").card.files} == {
+        f"{name}.zip": f"https://ndownloader.figshare.com/files/{number}" for name, number in numbers.items()
+    }
+
+
 def test_an_unknown_name_points_at_the_nearest():
     with pytest.raises(BadInputError, match="did you mean 'mnist'"):
         open_dataset("minst")
@@ -59,6 +75,8 @@ def test_cards_say_what_is_published(name: str):
     assert sum(file.size for file in card.files) == size
     assert {len(file.sha256) for file in card.files} <= {0, 64}
     assert {len(file.md5) for file in card.files} <= {0, 32}
+    recorded = card.input_shape[0] == 2
+    assert (card.timesteps, card.largest_count) == ((10, 255) if recorded else (None, 0)), "ten frames of counted events"
 
 
 def test_every_dataset_that_is_published_is_listed_here():

@@ -58,6 +58,7 @@ def test_batches_are_read_in_order(source: CifarBinary, write, split: Split, tmp
     seeds = range(train_batches) if split == "train" else range(train_batches, train_batches + 1)
     np.testing.assert_array_equal(samples.inputs, np.concatenate([batch(seed)[0] for seed in seeds]))
     np.testing.assert_array_equal(samples.targets, np.concatenate([batch(seed)[1] for seed in seeds]))
+    assert samples.scale == 1 / 255
 
 
 def test_the_official_archive_is_told_by_its_checksum(tmp_path: Path, private_cache: Path):

@@ -37,6 +37,7 @@ def test_each_split_holds_its_images(tmp_path: Path):
     write(tmp_path)
     train, test = SMALL.load("train", tmp_path), SMALL.load("test", tmp_path)
     assert train.targets.tolist() == [4, 9, 1]
+    assert train.scale == 1 / 255
     assert test.targets.tolist() == [0, 2]
     brightness = np.concatenate([samples.inputs.mean(axis=(1, 2, 3)) for samples in (train, test)])
     np.testing.assert_allclose(brightness, [0, 80, 120, 40, 160], atol=2)
@@ -56,6 +57,10 @@ def test_the_second_load_needs_no_decoding(tmp_path: Path, private_cache: Path):
         ({"offset": np.array([0, 1, 2])}, "do not fit together"),
         ({"label": LABELS[:4]}, "do not fit together"),
         ({"offset": np.zeros(6, np.int64)}, "do not fit together"),
+        ({"is_test": IN_TEST[:4]}, "do not fit together"),
+        ({"jpeg": np.zeros(9, np.uint8), "offset": np.array([1, 2, 3, 4, 5, 9])}, "do not fit together"),
+        ({"jpeg": np.zeros(9, np.uint8), "offset": np.array([0, 2, 3, 3, 5, 9])}, "do not fit together"),
+        ({"jpeg": np.zeros(9, np.uint8), "offset": np.array([0, 4, 3, 4, 5, 9])}, "do not fit together"),
         ({"label": LABELS + 8}, "is outside 0 to 9"),
         ({"jpeg": np.zeros(5, np.uint8), "offset": np.arange(6)}, "image 0 is not a readable image"),
     ],

@@ -14,7 +14,7 @@ import pytest
 
 from hasnas.datasets.commands import check, list_datasets, prepare, preview
 from hasnas.datasets.mnist import MNIST
-from hasnas.datasets.source import DATASETS, RemoteFile
+from hasnas.datasets.source import DATASETS, RemoteFile, Split
 from hasnas.errors import BadInputError
 
 NAME = "tiny-idx"
@@ -118,3 +118,27 @@ def test_a_regression_is_described(tmp_path: Path):
     np.savez(tmp_path / "a.npz", inputs=np.zeros((10, 1, 2, 2), np.float32), targets=np.zeros((10, 3)))
     assert check("arrays", tmp_path / "a.npz")[0].detail == "8 samples of 1 x 2 x 2, 3 targets each"
     assert prepare("arrays", tmp_path / "a.npz") == {"train": 8, "test": 2}
+
+
+@pytest.mark.usefixtures("published")
+def test_all_files_must_be_there_to_be_present(tmp_path: Path):
+    def state() -> str:
+        return {row.card.name: row.state for row in list_datasets(tmp_path)}[NAME]
+
+    (tmp_path / NAME).mkdir()
+    assert state() == "absent", "an empty folder"
+    for name, content in CONTENT.items():
+        assert state() == "absent"
+        (tmp_path / name).write_bytes(content)
+    assert state() == "present", "files right under the data root"
+
+
+@pytest.mark.slow
+def test_a_preview_is_of_training_samples_and_seed_0_by_default(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", inputs=np.random.default_rng(0).random((60, 1, 2, 2), np.float32), targets=np.zeros(60))
+    names: list[tuple[str, Split, int]] = [("0", "train", 0), ("1", "train", 1), ("2", "test", 0)]
+    for name, split, seed in names:
+        preview("arrays", tmp_path / name, tmp_path / "a.npz", split, seed)
+    preview("arrays", tmp_path / "default", tmp_path / "a.npz")
+    same = [(tmp_path / name).read_bytes() == (tmp_path / "default").read_bytes() for name, _, _ in names]
+    assert same == [True, False, False]

@@ -16,28 +16,35 @@ from hasnas.errors import BadInputError
 
 CONTENT = np.random.default_rng(0).bytes(700_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
+MD5 = hashlib.md5(CONTENT).hexdigest()
+ERRORS = {"/gone": 404, "/broken": 500, "/refused": 416}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves CONTENT; the path says how: /ranges, /plain, /cut (drops the line half-way, once), /gone, /long."""
+    """Serves CONTENT; the path says how.
+
+    /ranges, /plain (always from the start), /cut (drops the line half-way, once), /long (too much), /gone, /broken and
+    /refused (errors 404, 500 and 416), /unsized (without a length), /elsewhere (the whole, called a part).
+    """
 
     def do_GET(self) -> None:
         server = self.server
         assert isinstance(server, Server)
         server.requests.append((self.path, self.headers.get("Range")))
         wanted = re.match(r"bytes=(\d+)-", self.headers.get("Range") or "")
-        start = int(wanted.group(1)) if wanted and self.path != "/plain" else 0
-        if self.path == "/gone":
-            self.send_error(404)
+        start = int(wanted.group(1)) if wanted and self.path not in ("/plain", "/elsewhere") else 0
+        if self.path in ERRORS:
+            self.send_error(ERRORS[self.path])
             return
         if start >= len(CONTENT):
             self.send_error(416)
             return
         body = CONTENT[start:] + (b"x" * 1000 if self.path == "/long" else b"")
-        self.send_response(206 if start else 200)
+        self.send_response(206 if start or self.path == "/elsewhere" else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
-        self.send_header("Content-Length", str(len(body)))
+        if self.path != "/unsized":
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         cut = self.path == "/cut" and len(server.requests) == 1
         self.wfile.write(body[: len(body) // 2] if cut else body)
@@ -68,10 +75,10 @@ def remote(server: Server, path: str, sha256: str = DIGEST, size: int = len(CONT
 
 def test_a_file_arrives_whole_and_tells_its_progress(server: Server, tmp_path: Path):
     seen: list[tuple[str, int, int]] = []
-    download(remote(server, "ranges"), tmp_path / "new" / "data.bin", lambda *step: seen.append(step))
-    assert (tmp_path / "new" / "data.bin").read_bytes() == CONTENT
+    download(remote(server, "ranges"), tmp_path / "so" / "new" / "data.bin", lambda *step: seen.append(step))
+    assert (tmp_path / "so" / "new" / "data.bin").read_bytes() == CONTENT
     assert seen[-1] == ("data.bin", len(CONTENT), len(CONTENT))
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["data.bin"]
+    assert [path.name for path in (tmp_path / "so" / "new").iterdir()] == ["data.bin"]
 
 
 @pytest.mark.parametrize("path, resumed", [("ranges", True), ("plain", False)])
@@ -102,6 +109,7 @@ def test_a_part_that_was_complete_already_is_accepted(server: Server, tmp_path: 
     (tmp_path / "data.bin.part").write_bytes(CONTENT)
     download(remote(server, "ranges", size=size), tmp_path / "data.bin")
     assert (tmp_path / "data.bin").read_bytes() == CONTENT
+    assert len(server.requests) == (not size), "where the size is known nobody is asked"
 
 
 def test_a_wrong_checksum_leaves_nothing(server: Server, tmp_path: Path):
@@ -133,7 +141,7 @@ def test_a_missing_page_is_reported_at_once(server: Server, tmp_path: Path):
 
 
 def test_a_server_that_is_not_there_is_reported(tmp_path: Path):
-    with pytest.raises(BadInputError, match="cannot download"):
+    with pytest.raises(BadInputError, match=r"cannot download .*\(\[Errno \d+\] Connection refused\)"):
         download(RemoteFile("data.bin", url="http://127.0.0.1:9/data.bin"), tmp_path / "data.bin")
 
 
@@ -158,3 +166,43 @@ def test_verify_prefers_the_strongest_published_checksum(tmp_path: Path):
     assert verify(RemoteFile("a.gz", "of the packed file"), tmp_path / "a") == "no published checksum"
     with pytest.raises(BadInputError, match="not the official file"):
         verify(RemoteFile("a", "0" * 64), tmp_path / "a")
+    (tmp_path / "a.gz").write_bytes(b"data")
+    assert verify(RemoteFile("a.gz", sha256), tmp_path / "a.gz") == "sha256 equal"
+
+
+def test_a_server_in_trouble_is_asked_three_times(server: Server, tmp_path: Path):
+    with pytest.raises(BadInputError, match="Internal Server Error"):
+        download(remote(server, "broken"), tmp_path / "data.bin")
+    assert len(server.requests) == 3
+
+
+def test_a_refused_range_that_nobody_asked_for_is_an_error(server: Server, tmp_path: Path):
+    with pytest.raises(BadInputError, match="cannot download .*Range Not Satisfiable"):
+        download(remote(server, "refused"), tmp_path / "data.bin")
+
+
+def test_a_part_from_elsewhere_is_not_appended(server: Server, tmp_path: Path):
+    (tmp_path / "data.bin.part").write_bytes(CONTENT[:300_000])
+    download(remote(server, "elsewhere"), tmp_path / "data.bin")
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("have", [0, 300_000])
+@pytest.mark.parametrize("path, total", [("ranges", len(CONTENT)), ("unsized", 0)])
+def test_a_size_that_is_not_known_is_the_servers(server: Server, tmp_path: Path, path: str, total: int, have: int):
+    if have:
+        (tmp_path / "data.bin.part").write_bytes(CONTENT[:have])
+    seen: list[tuple[str, int, int]] = []
+    download(remote(server, path, size=0), tmp_path / "data.bin", lambda *step: seen.append(step))
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
+    assert seen[-1] == ("data.bin", len(CONTENT), total)
+
+
+def test_md5_is_enough_to_resume_and_to_refuse(server: Server, tmp_path: Path):
+    url = remote(server, "ranges").url
+    (tmp_path / "data.bin.part").write_bytes(CONTENT[:300_000])
+    download(RemoteFile("data.bin", url=url, md5=MD5), tmp_path / "data.bin")
+    assert server.requests == [("/ranges", "bytes=300000-")]
+    with pytest.raises(BadInputError, match="its md5 is"):
+        download(RemoteFile("data.bin", url=url, md5="0" * 32), tmp_path / "other.bin")
+    assert [path.name for path in tmp_path.iterdir()] == ["data.bin"]

@@ -1,11 +1,14 @@
 """Datasets given as spikes: what is drawn, once, and what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from hasnas.datasets.catalog import open_dataset
 from hasnas.datasets.encoded import SAMPLES_AT_A_TIME, Coding, EncodedDataset
 from hasnas.datasets.encoding import ENCODINGS, encode
-from hasnas.datasets.source import DATASETS, Samples
+from hasnas.datasets.source import DATASETS, Samples, Split
 from hasnas.errors import BadInputError
 
 DIGITS = DATASETS.get("digits")
@@ -60,3 +63,29 @@ def test_what_cannot_be_encoded_is_refused():
     for values in ({"timesteps": 0}, {"timesteps": 3, "seed": -1}):
         with pytest.raises(BadInputError, match="choose"):
             Coding("poisson", **values)
+
+
+@pytest.mark.parametrize("split, number", [("train", 0), ("test", 1)])
+def test_spikes_are_drawn_from_seed_split_and_place(split: Split, number: int):
+    encoded = EncodedDataset(DIGITS, Coding("poisson", 3)).load(split).floats()
+    values = DIGITS.load(split).floats()
+    for start in range(0, len(values), 512):
+        expected = encode("poisson", values[start : start + 512], 3, np.random.default_rng([0, number, start]))
+        np.testing.assert_array_equal(encoded[start : start + 512], expected.swapaxes(0, 1))
+
+
+def test_channels_are_multiplied():
+    colours = EncodedDataset(DATASETS.get("cifar10"), Coding("delta", 4)).card
+    assert (colours.input_shape, colours.timesteps) == ((6, 32, 32), 4)
+
+
+def test_sequences_keep_their_own_timesteps(tmp_path: Path):
+    inputs = np.random.default_rng(0).random((10, 3, 2, 4, 5), np.float32)
+    np.savez(tmp_path / "a.npz", inputs=inputs, targets=np.arange(10) % 2)
+    plain = open_dataset("arrays", tmp_path / "a.npz")
+    encoded = open_dataset("arrays", tmp_path / "a.npz", Coding("direct", 3)).load("train")
+    np.testing.assert_array_equal(encoded.inputs, plain.load("train").inputs)
+
+
+def test_one_timestep_is_enough():
+    assert EncodedDataset(DIGITS, Coding("direct", 1)).load("test").inputs.shape == (359, 1, 1, 8, 8)

@@ -113,3 +113,21 @@ def test_encodings_by_default() -> None:
     assert direct(np.ones((1, 1, 1, 1), np.float32), 1).shape == (1, 1, 1, 1, 1)
     with pytest.raises(BadInputError, match="timesteps is 0"):
         direct(np.ones((1, 1, 1, 1), np.float32), 0)
+
+
+@pytest.mark.parametrize("neurons", [2, 3, 5, 9])
+def test_neighbouring_fields_cross_at_the_same_height(neurons: int):
+    # Half-way between two centres, at 3/4 of a standard deviation: exp(-(3/4)^2 / 2).
+    between = np.full((1, 1, 1, 1), 0.5 / (neurons - 1), np.float32)
+    np.testing.assert_allclose(receptive_fields(between, neurons).ravel()[:2], np.exp(-9 / 32), rtol=1e-5)
+
+
+def test_a_tenth_is_the_step_of_delta_by_default():
+    values = np.array([0.15, 0.05], np.float32).reshape(1, 2, 1, 1)
+    assert encode("delta", values, 1, generator()).ravel().tolist() == [1, 0, 0, 0]
+
+
+def test_latency_spreads_values_over_all_timesteps():
+    values = (np.arange(1, 6, dtype=np.float32) / 5).reshape(1, 1, 1, 5)
+    # t = round((1 - x) 5) of x = 0.2, 0.4, ..., 1.
+    assert latency(values, 6)[:, 0, 0, 0].argmax(0).tolist() == [4, 3, 2, 1, 0]

@@ -1,6 +1,7 @@
 """Event-camera datasets in their official layouts: N-MNIST, CIFAR10-DVS, DVS128 Gesture."""
 
 import struct
+import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hasnas.datasets.dvs_gesture import DVS128_GESTURE
 from hasnas.datasets.event_dataset import EventDataset
 from hasnas.datasets.frames import Framing
 from hasnas.datasets.nmnist import NMNIST, NMNIST_SMALL
-from hasnas.datasets.source import RemoteFile
+from hasnas.datasets.source import SPLITS, RemoteFile
 from hasnas.errors import BadInputError
 
 
@@ -168,3 +169,59 @@ def test_a_missing_recording_of_gestures_is_refused(tmp_path: Path):
     (write_gestures(tmp_path) / "user01_led.aedat").unlink()
     with pytest.raises(BadInputError, match=r"user01_led.aedat is missing"):
         DVS128_GESTURE.load("train", tmp_path)
+
+
+def test_a_lone_recording_is_no_complete_copy(tmp_path: Path):
+    (tmp_path / "Train" / "7").mkdir(parents=True)
+    (tmp_path / "Train" / "7" / "00001.bin").write_bytes(atis([0, 10], x=1))
+    with pytest.raises(BadInputError, match=r"Train/7: 1 samples in the train split, but N-MNIST has 60000"):
+        NMNIST.load("train", tmp_path)
+    assert len(small(NMNIST).load("train", tmp_path)) == 1
+
+
+def pack(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in sorted(folder.rglob("*.*")):
+            file.write(path, path.relative_to(folder))
+
+
+def test_each_split_of_nmnist_has_its_archive(tmp_path: Path, private_cache: Path):
+    for split, digit in (("Train", 3), ("Test", 8)):
+        folder = tmp_path / "unpacked" / split / split / str(digit)
+        folder.mkdir(parents=True)
+        (folder / "00001.bin").write_bytes(atis([0, 10], x=1))
+        pack(tmp_path / f"{split}.zip", tmp_path / "unpacked" / split)
+    assert small(NMNIST).load("test", tmp_path).targets.tolist() == [8]
+    assert small(NMNIST).load("train", tmp_path).targets.tolist() == [3]
+    assert len(list((private_cache / "nmnist").glob("files-*"))) == 2, "unpacked under the name of the dataset"
+
+
+def test_both_splits_of_the_small_nmnist_are_in_one_archive(tmp_path: Path):
+    for split, digit in (("Train", 3), ("Test", 8)):
+        (tmp_path / "unpacked" / split / str(digit)).mkdir(parents=True)
+        (tmp_path / "unpacked" / split / str(digit) / "00001.bin").write_bytes(atis([0, 10], x=1))
+    with tarfile.open(tmp_path / "nmnist_small.tar.xz", "w:xz") as tar:
+        for split in ("Train", "Test"):
+            tar.add(tmp_path / "unpacked" / split, split)
+    loaded = [small(NMNIST_SMALL).load(split, tmp_path).targets.tolist() for split in SPLITS]
+    assert loaded == [[3], [8]]
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path, private_cache: Path):
+    write_nmnist(tmp_path / "unpacked")
+    pack(tmp_path / "Train.zip", tmp_path / "unpacked")
+    (tmp_path / "Train.zip").write_bytes((tmp_path / "Train.zip").read_bytes()[:-30])
+    with pytest.raises(BadInputError, match=r"Train.zip is damaged or truncated"):
+        small(NMNIST).load("train", tmp_path)
+    assert list(private_cache.rglob("files-*")) == []
+
+
+def test_cifar10_dvs_has_an_archive_for_each_class(tmp_path: Path):
+    for label, name in enumerate(CIFAR10_DVS.recorded.class_names):
+        folder = tmp_path / "unpacked" / name
+        (folder / name).mkdir(parents=True)
+        content = b"#!AER-DAT2.0\r\n" + struct.pack(">II", label << 1, 7)
+        (folder / name / f"cifar10_{name}_0.aedat").write_bytes(content)
+        pack(tmp_path / f"{name}.zip", folder)
+    train = small(CIFAR10_DVS).load("train", tmp_path)
+    assert train.inputs[:, 0, 1, :, 127].argmax(-1).tolist() == [127 - label for label in range(10)]

@@ -105,3 +105,16 @@ def test_a_flipped_bit_never_ends_in_a_traceback(rows, position: int):
     content[position // 8 % len(content)] ^= 1 << position % 8
     with contextlib.suppress(BadInputError):
         np.testing.assert_array_less(parse_aedat31(bytes(content), SENSOR, "file").x, 1 << 15)
+
+
+@pytest.mark.parametrize("parse, header", [(parse_aedat2, b"#!AER-DAT2.0"), (parse_aedat31, b"#!AER-DAT3.1\r\n#Source")])
+def test_a_header_that_does_not_end_has_no_events(parse, header: bytes):
+    assert len(parse(header, SENSOR, "file")) == 0
+
+
+def test_aedat31_packets_may_have_room_to_spare():
+    roomy = struct.pack("<HHIIIIII", 1, 1, 8, 4, 0, 2, 1, 1) + packet([(1, 2, 3, 1), (9, 9, 9, 1)])[28:]
+    assert columns(parse_aedat31(AEDAT31 + roomy, SENSOR, "file")) == [(1, 2, 3, 1)]
+    crowded = struct.pack("<HHIIIIII", 1, 1, 8, 4, 0, 1, 2, 2) + packet([(1, 2, 3, 1), (9, 9, 9, 1)])[28:]
+    with pytest.raises(BadInputError, match="truncated or damaged"):
+        parse_aedat31(AEDAT31 + crowded, SENSOR, "file")

@@ -26,7 +26,6 @@ def test_what_a_sensor_may_send_passes(events: Events):
     assert events.checked("file") is events
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "t_us, x, y, p, message",
     [
@@ -34,7 +33,8 @@ def test_what_a_sensor_may_send_passes(events: Events):
         ([0, 5], [0, 5], [0, 0], [0, 1], "event 1 lies at x=5, y=0, off the 5 x 6 sensor"),
         ([0, 5], [0, 0], [6, 0], [0, 1], "event 0 lies at x=0, y=6"),
         ([0], [-1], [0], [1], "event 0 lies at x=-1"),
-        ([0], [0], [0], [2], "polarities must be 0 or 1"),
+        ([0], [0], [-1], [1], "event 0 lies at x=0, y=-1"),
+        ([0, 5], [0, 0], [0, 0], [1, 2], "polarities must be 0 or 1"),
     ],
 )
 def test_what_it_cannot_send_is_refused(t_us, x, y, p, message: str):
@@ -81,6 +81,13 @@ def test_the_right_edge_is_no_neighbour_of_the_left():
 def test_hot_pixels_are_dropped_whole(events: Events, factor: float):
     kept = drop_hot_pixels(events, factor)
     pixels, counts = np.unique(events.y * 15 + events.x, return_counts=True)
-    expected = counts[counts <= factor * counts.mean()].sum() if len(events) else 0
+    expected = counts[counts * len(counts) <= factor * len(events)].sum()
     assert len(kept) == expected
     assert set((kept.y * 15 + kept.x).tolist()) <= set(pixels.tolist())
+
+
+@pytest.mark.parametrize("count, hot", [(10, False), (12, True)])
+def test_ten_times_the_mean_is_believed_by_default(count: int, hot: bool):
+    x = [*range(100), *[100] * count]  # the mean is little over 1
+    kept = drop_hot_pixels(Events.of(range(len(x)), x, [0] * len(x), [1] * len(x), (1, 101)))
+    assert len(kept) == (100 if hot else 100 + count)

@@ -88,3 +88,19 @@ def test_noise_is_dropped_before_framing():
 def test_impossible_framing_is_refused_by_name(field: str, value: object):
     with pytest.raises(BadInputError, match=f"framing.{field}"):
         Framing(**{field: value})
+
+
+def test_frames_by_default():
+    assert Framing() == Framing(timesteps=10, by="time", denoise_us=0, unsorted="refuse")
+
+
+@given(recordings(), st.integers(1, 6), st.integers(-90, 10**6))
+def test_only_the_time_since_the_first_event_counts(events: Events, bins: int, later_us: int):
+    later = Events.of(events.t_us + later_us, events.x, events.y, events.p, events.sensor)
+    np.testing.assert_array_equal(voxel_grid(later, bins), voxel_grid(events, bins))
+    np.testing.assert_array_equal(edges_by_time(later, bins), edges_by_time(events, bins))
+
+
+def test_voxels_of_the_shortest_recording_are_its_ends():
+    events = Events.of([5, 6], [0, 0], [0, 0], [1, 1], (1, 1))
+    assert voxel_grid(events, 2).ravel().tolist() == [1, 1]

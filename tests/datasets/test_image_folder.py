@@ -28,6 +28,7 @@ def test_a_training_and_a_test_folder_are_the_splits(test_folder: str, tmp_path:
     samples = source.load("test")
     assert samples.inputs[:, 0, 0, 0].tolist() == [0, 1, 100, 101]
     assert samples.targets.tolist() == [0, 0, 1, 1]
+    assert samples.scale == 1 / 255
 
 
 def test_without_a_test_folder_a_fifth_of_each_class_is_held_out(tmp_path: Path):
@@ -71,3 +72,19 @@ def test_a_damaged_image_is_named(tmp_path: Path, private_cache: Path):
 def test_before_its_place_is_known_a_folder_has_no_size() -> None:
     card = ImageFolder(channels=1).card
     assert (card.input_shape, card.outputs, dict(card.splits)) == ((1, 0, 0), 0, {})
+
+
+def test_the_first_image_decides_the_size(tmp_path: Path):
+    write(tmp_path / "train", 2)
+    write(tmp_path / "test", 1)
+    Image.fromarray(np.zeros((3, 5, 3), np.uint8)).save(tmp_path / "train" / "cat" / "1.png")
+    assert ImageFolder(tmp_path).card.input_shape == (3, 6, 8)
+    assert ImageFolder().load("train", tmp_path).inputs.shape[1:] == (3, 6, 8)
+
+
+def test_a_damaged_first_image_is_named(tmp_path: Path):
+    write(tmp_path / "train", 5)
+    write(tmp_path / "test", 1)
+    (tmp_path / "train" / "cat" / "0.png").write_bytes(b"no image")
+    with pytest.raises(BadInputError, match=r"cat/0.png is not a readable image"):
+        _ = ImageFolder(tmp_path).card

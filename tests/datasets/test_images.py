@@ -37,6 +37,23 @@ def test_the_wanted_size_is_covered_and_cropped_at_the_centre():
     assert decode_image(png(pixels), 3, (20, 8), "a").shape == (3, 20, 8)
 
 
+@pytest.mark.parametrize(
+    "shape, wanted, scaled, part",
+    [
+        ((4, 8), (2, 4), (2, 4), np.s_[:, :]),
+        ((4, 8), (8, 16), (8, 16), np.s_[:, :]),
+        ((4, 12), (2, 2), (2, 6), np.s_[:, 2:4]),
+        ((12, 4), (2, 2), (6, 2), np.s_[2:4, :]),
+        ((2, 9), (2, 2), (2, 9), np.s_[:, 3:5]),
+        ((9, 2), (2, 2), (9, 2), np.s_[3:5, :]),
+    ],
+)
+def test_scaled_until_it_covers_then_cropped(shape, wanted, scaled, part):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    resized = Image.fromarray(pixels).resize(scaled[::-1], Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(decode_image(png(pixels), 1, wanted, "a")[0], np.asarray(resized)[part])
+
+
 CUT = png(np.zeros((9, 9), np.uint8))[:40]
 
 
@@ -48,8 +65,8 @@ def test_damage_and_bombs_are_refused(content: bytes):
 
 def test_all_places_are_filled_and_the_first_fault_is_told():
     out = np.zeros((600, 1, 1, 1), np.uint8)
-    decode_all(lambda index: np.full((1, 1, 1), index % 256, np.uint8), out)
-    assert out.ravel().tolist() == [index % 256 for index in range(600)]
+    decode_all(lambda index: np.full((1, 1, 1), 1 + index % 255, np.uint8), out)
+    assert out.ravel().tolist() == [1 + index % 255 for index in range(600)]
     with pytest.raises(BadInputError, match="a is not"):
         decode_all(lambda index: decode_image(b"x", 1, None, "a"), out)
 
@@ -58,5 +75,6 @@ def test_files_are_found_by_their_ending_and_sorted(tmp_path: Path):
     for name in ("b.png", "a.JPEG", "c.txt"):
         (tmp_path / name).touch()
     (tmp_path / "sub").mkdir()
+    (tmp_path / "folder.png").mkdir()
     (tmp_path / "sub" / "d.jpg").touch()
     assert [path.name for path in image_files(tmp_path)] == ["a.JPEG", "b.png", "d.jpg"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from hasnas.datasets.mnist import FASHION_MNIST, MNIST, IdxDataset, read_idx
-from hasnas.datasets.source import RemoteFile
+from hasnas.datasets.source import RemoteFile, Split
 from hasnas.errors import BadInputError
 
 
@@ -71,7 +71,7 @@ def test_a_split_is_read(source: IdxDataset, packed: bool, tmp_path: Path):
     samples = small(source).load("train", tmp_path)
     np.testing.assert_array_equal(samples.inputs[:, 0], images)
     assert samples.targets.tolist() == labels.tolist()
-    assert samples.floats().max() <= 1
+    assert samples.scale == 1 / 255
 
 
 def test_another_file_than_the_official_one_is_refused(tmp_path: Path):
@@ -111,3 +111,33 @@ def test_images_of_another_size_are_refused(tmp_path: Path):
 def test_absent_files_are_named_with_the_remedy(tmp_path: Path):
     with pytest.raises(BadInputError, match=r"train-images-idx3-ubyte.gz .*`hasnas data prepare mnist --data-root"):
         MNIST.load("train", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (bytes([0, 0, 8, 1]), "ends inside its header"),
+        (bytes([0, 0, 9, 1, 0, 0, 0, 1, 7]), "not an IDX file of unsigned bytes"),
+        (bytes([0, 0, 8]), "not an IDX file of unsigned bytes"),
+    ],
+)
+def test_other_kinds_and_half_headers_are_told_apart(content: bytes, message: str):
+    with pytest.raises(BadInputError, match=message):
+        read_idx(content, "file")
+
+
+def test_an_empty_array_is_one_too():
+    assert read_idx(idx(np.zeros((0, 3), np.uint8)), "file").shape == (0, 3)
+
+
+def test_images_without_an_axis_are_refused(tmp_path: Path):
+    write_split(tmp_path, "train", np.zeros((4, 28), np.uint8), four_images()[1])
+    with pytest.raises(BadInputError, match="has 28 x 28"):
+        small(MNIST).load("train", tmp_path)
+
+
+@pytest.mark.parametrize("split, label", [("train", 1), ("test", 2)])
+def test_each_split_has_its_own_files(split: Split, label: int, tmp_path: Path):
+    write_split(tmp_path, "train", four_images()[0], np.full(4, 1, np.uint8))
+    write_split(tmp_path, "t10k", four_images()[0], np.full(4, 2, np.uint8))
+    assert small(MNIST).load(split, tmp_path).targets.tolist() == [label] * 4

@@ -19,9 +19,14 @@ def test_colours_grey_and_events_become_pictures():
     assert picture(np.ones((3, 2, 4), np.float32), events=False).shape == (2, 4, 3)
     grey = picture(np.array([0.0, 0.5], np.float32).reshape(1, 1, 2), events=False)
     assert grey.tolist() == [[[0, 0, 0], [0.5, 0.5, 0.5]]]
-    both = np.zeros((2, 1, 3), np.float32)
-    both[0, 0, 0], both[1, 0, 1] = 2, 2
-    assert picture(both, events=True)[0].tolist() == [[0, 0, 1], [1, 0, 0], [1, 1, 1]]
+    both = np.zeros((2, 1, 4), np.float32)
+    both[0, 0, 0], both[1, 0, 1], both[0, 0, 3] = 2, 2, 1
+    assert picture(both, events=True)[0].tolist() == [[0, 0, 1], [1, 0, 0], [1, 1, 1], [0.5, 0.5, 1]]
+    assert picture(both / 2, events=True)[0, 0].tolist() == [0, 0, 1], "one event is seen as clearly as many"
+    assert picture(both / 4, events=False)[0, :, 0].tolist() == [0.25, 0.25, 0, 0.125], "the mean of both channels"
+    assert picture(np.ones((1, 1, 1), np.float32), events=True).tolist() == [[[1, 1, 1]]], "one channel is grey"
+    wide = np.array([-1, 1, 3], np.float32).reshape(1, 1, 3)
+    assert picture(wide, events=False)[0, :, 0].tolist() == [0, 0.5, 1], "scaled to what can be seen"
 
 
 @pytest.mark.slow
@@ -62,8 +67,43 @@ def test_a_point_is_marked_where_its_target_says():
 def test_frames_are_shown_from_the_first_to_the_last():
     axes = Figure().subplots(1, 3, squeeze=False)[0]
     frames = np.zeros((5, 2, 1, 1), np.float32)
-    frames[:, 1, 0, 0] = [0, 1, 0, 1, 1]
+    frames[:, 1, 0, 0] = [0, 1, 0, 0, 1]
     _draw(axes, frames, DIGITS.card, 7)
     shown = [axis.images[0].get_array()[0, 0].tolist() for axis in axes]
     assert [pixel == [1, 1, 1] for pixel in shown] == [True, True, False]
     assert axes[0].get_title() == "7"
+
+
+def test_only_a_pair_of_targets_is_a_point():
+    axes = Figure().subplots(1, 1, squeeze=False)[0]
+    _draw(axes, np.zeros((1, 4, 8), np.float32), replace(DIGITS.card, task="regression"), np.array([0.25, 0.75, 0.5]))
+    assert len(axes[0].lines) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "shape, count, columns, rows",
+    [
+        ((40, 1, 2, 2), 32, 8, 4),
+        ((40, 1, 2, 2), 9, 8, 2),
+        ((3, 1, 2, 2), 32, 3, 1),
+        ((9, 20, 2, 2, 2), 32, 12, 8),
+        ((2, 3, 2, 2, 2), 32, 3, 2),
+        ((9, 3, 2, 2, 2), 1, 3, 1),
+    ],
+)
+def test_a_sheet_has_eight_pictures_or_twelve_frames_in_a_row(shape, count: int, columns: int, rows: int, tmp_path):
+    samples = Samples(np.zeros(shape, np.uint8), np.zeros(shape[0], np.int64))
+    write_sheet(DIGITS.card, samples, tmp_path / "a.png", count)
+    # A hundred dots to the inch: a picture is 1.1 inches wide, 1.3 high with its title; 0.4 for the sheet's title.
+    assert Image.open(tmp_path / "a.png").size == (110 * columns, 130 * rows + 40)
+
+
+@pytest.mark.slow
+def test_where_samples_end_the_sheet_stays_empty(tmp_path: Path):
+    samples = Samples(np.zeros((9, 1, 2, 2), np.uint8), np.zeros(9, np.int64))
+    write_sheet(DIGITS.card, samples, tmp_path / "a.png")
+    sheet = np.asarray(Image.open(tmp_path / "a.png").convert("L"))
+    black = (sheet[200:] == 0).mean(0) > 0.4  # columns of the second row's pictures
+    assert black[:110].any()
+    assert not black[120:].any()

@@ -73,3 +73,30 @@ def test_data_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_
     assert data_root() == tmp_path
     monkeypatch.delenv("HASNAS_DATA_ROOT")
     assert data_root().parts[-2:] == ("hasnas", "data")
+
+
+def test_a_single_sample_may_be_held_out():
+    kept, held = stratified_split(np.zeros(4, np.int64), 0.25, 0)
+    assert (len(kept), len(held)) == (3, 1)
+
+
+@pytest.mark.parametrize("sizes, share, held_of_each", [((4, 3), 0.5, [2, 2]), ((4, 9), 0.3, [1, 3])])
+def test_the_largest_remainder_gives_one_more(sizes: tuple[int, int], share: float, held_of_each: list[int]):
+    # Half of 3 and three tenths of 9 leave more over than half of 4 and three tenths of 4.
+    targets = np.repeat([0, 1], sizes)
+    assert np.bincount(targets[stratified_split(targets, share, 0)[1]]).tolist() == held_of_each
+
+
+def test_one_regressed_value_makes_no_strata():
+    values = np.linspace(0, 1, 20)
+    np.testing.assert_array_equal(stratified_split(values, 0.3, 5)[1], stratified_split(values[:, None], 0.3, 5)[1])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_floats_of_every_kind_are_scaled(dtype: type, scale: float):
+    stored = np.arange(8).reshape(2, 1, 2, 2).astype(dtype)
+    floats = Samples(stored, np.arange(2), scale).floats()
+    assert floats.dtype == np.float32
+    np.testing.assert_array_equal(floats, scale * stored)
+    np.testing.assert_array_equal(Samples(stored, np.arange(2)).floats(), stored)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from hasnas.datasets.source import RemoteFile
+from hasnas.datasets.source import SPLITS, RemoteFile
 from hasnas.datasets.svhn import SVHN
 from hasnas.errors import BadInputError
 
@@ -55,3 +55,18 @@ def test_another_file_than_the_official_one_is_refused(tmp_path: Path):
     write(tmp_path / "test_32x32.mat")
     with pytest.raises(BadInputError, match="not the official file"):
         SVHN.load("test", tmp_path)
+
+
+def test_each_split_has_its_own_file(tmp_path: Path):
+    write(tmp_path / "train_32x32.mat", labels=(1, 2, 3, 4))
+    write(tmp_path / "test_32x32.mat", labels=(5, 6, 7, 8))
+    train, test = (SMALL.load(split, tmp_path) for split in SPLITS)
+    assert (train.targets.tolist(), test.targets.tolist()) == ([1, 2, 3, 4], [5, 6, 7, 8])
+    assert train.scale == 1 / 255
+
+
+@pytest.mark.parametrize("content", [{"X": IMAGES}, {"X": IMAGES[..., 0], "y": np.ones(1)}])
+def test_files_without_labels_or_axes_are_refused(content: dict[str, np.ndarray], tmp_path: Path):
+    savemat(tmp_path / "test_32x32.mat", content)
+    with pytest.raises(BadInputError, match="does not hold images X"):
+        SMALL.load("test", tmp_path)

@@ -33,6 +33,7 @@ def test_classes_are_numbered_by_their_list(tmp_path: Path):
     write(tmp_path)
     train, test = SMALL.load("train", tmp_path), SMALL.load("test", tmp_path)
     assert train.targets.tolist() == [0, 0, 1, 1]
+    assert train.scale == 1 / 255
     np.testing.assert_allclose(train.inputs.mean(axis=(1, 2, 3)), [0, 1, 100, 101], atol=1)
     assert test.targets.tolist() == [1, 0]
     np.testing.assert_allclose(test.inputs.mean(axis=(1, 2, 3)), [201, 200], atol=1)
@@ -54,3 +55,9 @@ def test_an_incomplete_copy_is_refused(tmp_path: Path):
     write(tmp_path)
     with pytest.raises(BadInputError, match="4 samples in the train split"):
         TINY_IMAGENET.load("train", tmp_path)
+
+
+def test_a_table_that_leads_out_of_its_folder_is_refused(tmp_path: Path):
+    (write(tmp_path) / "val" / "val_annotations.txt").write_text("../val_0.JPEG\tn01\t0\n")
+    with pytest.raises(BadInputError, match="val_annotations.txt, line 1"):
+        SMALL.load("test", tmp_path)

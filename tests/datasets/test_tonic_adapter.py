@@ -21,6 +21,8 @@ def test_structured_arrays_become_events():
 def test_what_is_no_recording_is_refused():
     with pytest.raises(BadInputError, match="sample 0 has no field p"):
         events_of(np.zeros(1, np.dtype([("x", int), ("y", int), ("t", int)])), (4, 5), "sample 0")
+    with pytest.raises(BadInputError, match="sample 0 has no field p"):
+        events_of(np.zeros((3, 4)), (4, 5), "sample 0")
     with pytest.raises(BadInputError, match="off the 5 x 4 sensor"):
         events_of(np.array([(9, 0, 0, True)], FIELDS), (4, 5), "sample 0")
 

@@ -20,10 +20,10 @@ from hasnas.nas.scoring.spiking_statistics import spike_statistics
 from hasnas.nas.supernet.sharing import shared_layers
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
-from hasnas.search_spaces.layers import LIF, MaxPool2d, Neuron, layer_from_json, layer_to_json
+from hasnas.search_spaces.layers import LIF, Conv2d, MaxPool2d, Neuron, layer_from_json, layer_to_json
 from hasnas.search_spaces.lowering import lower, lower_codes
 from hasnas.search_spaces.macro import Macro
-from hasnas.search_spaces.network import build_network
+from hasnas.search_spaces.network import build_network, initialise, module_for
 from hasnas.search_spaces.neurons import NEURONS, neuron_of
 from hasnas.search_spaces.operations import OPERATIONS, listed_operations, operation_like, operation_named
 from hasnas.search_spaces.snasnet import CellSpace
@@ -155,3 +155,21 @@ def test_a_soft_reset_keeps_what_lies_above_the_threshold() -> None:
         1.5 + torch.randn(12, 20000, generator=torch.Generator().manual_seed(1))
     )
     assert rate == pytest.approx(float(simulated.mean()), abs=0.02)
+
+
+CONVOLVING = [kind for kind in KINDS if (rule := OPERATIONS.get(kind).field_rule) and rule.does == "convolve"]
+
+
+@pytest.mark.parametrize("kind", CONVOLVING)
+def test_random_weights_give_the_variance_of_the_rule(kind: str) -> None:
+    operation, rate = operation_named(OPERATIONS.get(kind).listed[0]), 0.2
+    layers = [module_for(layer) for _, layer in operation.layers(64) if isinstance(layer, Conv2d)]
+    spikes = (torch.rand(4, 64, 12, 12, generator=torch.Generator().manual_seed(0)) < rate).float()
+    powers = []
+    for seed in range(12):
+        value = spikes
+        for number, layer in enumerate(layers):
+            initialise(torch.nn.ModuleList([layer]), 100 * seed + number)
+            value = layer(value).detach()
+        powers.append(float(value[:, :, 2:-2, 2:-2].square().mean()))  # away from the padding
+    assert type(operation).field_rule.rate_per_variance == pytest.approx(rate / np.mean(powers), rel=0.05)

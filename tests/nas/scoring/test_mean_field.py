@@ -220,3 +220,10 @@ def test_a_share_that_stands_still_adds_coherently_and_the_rest_does_not() -> No
     # 1 at the first timestep, 0.25 * 2^2 + 0.75 * 2 at the second.
     assert field.cells[0].variance[0, 0] == pytest.approx((1 + 2.5) / 2, rel=1e-9)
     assert field.cells[0].static_share[0, 0] == pytest.approx((0.25 + 1 / 2.5) / 2, rel=1e-9)
+
+
+def test_a_loop_is_followed_for_twelve_timesteps() -> None:
+    macro = replace(MACRO, timesteps=40, static_input=False)
+    space = CellSpace(macro, feedback=True, cells=1, nodes=4, operations=("none", "identity", "conv3x3"))
+    field = propagate(space, np.array([space.encode(Architecture((LOOP,), macro))]), replace(NOISE, static_share=1.0))
+    np.testing.assert_allclose(field.cells[0].variance[0, :3], [sum(range(1, 13)) / 12] * 3, rtol=1e-9)

@@ -239,3 +239,41 @@ def test_metadata_that_do_not_fit_the_weights_are_refused(tmp_path: Path):
     ]:
         with pytest.raises(BadInputError, match=message):
             read_nir(write(tmp_path, nodes, edges, (2, 4, 4), layers=text), timesteps=2)
+
+
+@pytest.mark.parametrize(
+    "padding, kernel, stride, after, around",
+    [("same", 3, 1, 7, 1), ("same", 5, 1, 7, 2), ("same", 1, 2, 4, 0), ("valid", 3, 1, 5, 0), ((2, 2), 3, 1, 9, 2)],
+)
+def test_padding_in_words_and_in_numbers(padding, kernel: int, stride: int, after: int, around: int, tmp_path: Path):
+    layer = nir.Conv2d((7, 7), np.ones((4, 2, kernel, kernel)), stride, padding, 1, 1, np.zeros(4))
+    nodes, edges = chain(conv=layer, neurons=lif(4, after, after))
+    found = read_nir(write(tmp_path, nodes, edges, (2, 7, 7)), 1)
+    assert next(node.operation.padding for node in found.graph.nodes if node.name == "conv") == around
+    assert columns(workload(tmp_path / "net.nir", 1), "out_height", "out_width")[0] == (after, after)
+    assert not found.ignored
+
+
+@pytest.mark.parametrize("kernel, stride, after", [(2, 1, 7), (3, 2, 4)])
+def test_uneven_padding_is_priced_and_told(kernel: int, stride: int, after: int, tmp_path: Path):
+    layer = nir.Conv2d((7, 7), np.ones((4, 2, kernel, kernel)), stride, "same", 1, 1, np.zeros(4))
+    nodes, edges = chain(conv=layer, neurons=lif(4, after, after))
+    found = read_nir(write(tmp_path, nodes, edges, (2, 7, 7)), 1)
+    assert columns(lower(found.graph), "out_height", "out_width")[0] == (after, after)
+    assert any("padded unevenly" in note for note in found.ignored)
+
+
+@pytest.mark.parametrize(
+    "factors, by_channel",
+    [
+        (np.ones(1), True),
+        (np.arange(4.0), True),
+        (np.arange(4.0)[:, None, None] * np.ones((4, 3, 3)), True),
+        (np.ones((4, 3, 3)) + np.eye(3), False),
+        (np.ones((4, 3)), False),
+    ],
+)
+def test_factors_of_a_channel_can_be_run(factors: np.ndarray, by_channel: bool, tmp_path: Path):
+    nodes, edges = chain(neurons=lif(4, 3, 3), scale=nir.Scale(factors))
+    ignored = read_nir(write(tmp_path, nodes, edges, (4, 3, 3)), 1).ignored
+    assert any("scales single values" in note for note in ignored) != by_channel
