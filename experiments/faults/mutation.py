@@ -104,7 +104,8 @@ def tests_of(tree: Path, folder: str, path: str) -> tuple[list[str], ...]:
     for place in FOLDERS[folder][1]:
         files = sorted((tree / place).rglob("test_*.py")) if (tree / place).is_dir() else [tree / place]
         texts |= {str(file.relative_to(tree)): file.read_text(encoding="utf-8") for file in files}
-    names = sorted(texts, key=lambda name: f"from {module} " not in texts[name] and f"import {module}" not in texts[name])
+    words = (f"from {module} ", f"import {module}")
+    names = sorted(texts, key=lambda name: not any(word in texts[name] for word in words))
     rest = [name for name in names if name != mirror]
     return own, ["-m", "not slow", *rest], ["-m", "slow", *rest]
 
@@ -221,7 +222,7 @@ def _check_sound(tree: Path, folder: str, limit_s: int) -> None:
     every = [place for place in FOLDERS[folder][1] if (tree / place).exists()]
     for marked, places in (("not slow", [*every, *(f"hasnas/{part}" for part in parts)]), ("slow", every)):
         if run(tree, ["-m", marked, *places], limit_s) not in PASSED:
-            raise SystemExit(f"{folder}: tests ({marked}) fail without a mutant, or take over {limit_s} s; mend them first")
+            raise SystemExit(f"{folder}: tests ({marked}) fail without a mutant, or take {limit_s} s; mend them first")
 
 
 if __name__ == "__main__":

@@ -148,5 +148,5 @@ def test_peaks_on_the_first_and_behind_the_last_line(tmp_path: Path):
     write(tmp_path, peak_row=[0.0] * 10, peak_col=[0.0] * 10)
     assert len(SMALL.load("train", tmp_path)) == 5
     write(tmp_path, peak_row=[20.0] * 10)
-    with pytest.raises(BadInputError, match="lies at row 20.0, but there are 20"):
+    with pytest.raises(BadInputError, match=r"lies at row 20.0, but there are 20"):
         SMALL.load("test", tmp_path)

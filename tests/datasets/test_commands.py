@@ -135,7 +135,8 @@ def test_all_files_must_be_there_to_be_present(tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_preview_is_of_training_samples_and_seed_0_by_default(tmp_path: Path):
-    np.savez(tmp_path / "a.npz", inputs=np.random.default_rng(0).random((60, 1, 2, 2), np.float32), targets=np.zeros(60))
+    inputs = np.random.default_rng(0).random((60, 1, 2, 2), np.float32)
+    np.savez(tmp_path / "a.npz", inputs=inputs, targets=np.zeros(60))
     names: list[tuple[str, Split, int]] = [("0", "train", 0), ("1", "train", 1), ("2", "test", 0)]
     for name, split, seed in names:
         preview("arrays", tmp_path / name, tmp_path / "a.npz", split, seed)

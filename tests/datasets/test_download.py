@@ -177,7 +177,7 @@ def test_a_server_in_trouble_is_asked_three_times(server: Server, tmp_path: Path
 
 
 def test_a_refused_range_that_nobody_asked_for_is_an_error(server: Server, tmp_path: Path):
-    with pytest.raises(BadInputError, match="cannot download .*Range Not Satisfiable"):
+    with pytest.raises(BadInputError, match=r"cannot download .*Range Not Satisfiable"):
         download(remote(server, "refused"), tmp_path / "data.bin")
 
 

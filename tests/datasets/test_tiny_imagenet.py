@@ -59,5 +59,5 @@ def test_an_incomplete_copy_is_refused(tmp_path: Path):
 
 def test_a_table_that_leads_out_of_its_folder_is_refused(tmp_path: Path):
     (write(tmp_path) / "val" / "val_annotations.txt").write_text("../val_0.JPEG\tn01\t0\n")
-    with pytest.raises(BadInputError, match="val_annotations.txt, line 1"):
+    with pytest.raises(BadInputError, match=r"val_annotations.txt, line 1"):
         SMALL.load("test", tmp_path)
