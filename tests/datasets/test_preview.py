@@ -107,3 +107,12 @@ def test_where_samples_end_the_sheet_stays_empty(tmp_path: Path):
     black = (sheet[200:] == 0).mean(0) > 0.4  # columns of the second row's pictures
     assert black[:110].any()
     assert not black[120:].any()
+
+
+@pytest.mark.slow
+def test_the_seed_is_0_where_none_is_given(tmp_path: Path):
+    samples = Samples(np.random.default_rng(0).random((40, 1, 2, 2), np.float32), np.zeros(40, np.int64))
+    write_sheet(DIGITS.card, samples, tmp_path / "default", count=4)
+    for seed in (0, 1):
+        write_sheet(DIGITS.card, samples, tmp_path / str(seed), count=4, seed=seed)
+        assert ((tmp_path / str(seed)).read_bytes() == (tmp_path / "default").read_bytes()) == (seed == 0)

@@ -59,3 +59,10 @@ def test_what_cannot_be_answered_is_refused() -> None:
         trade_off(DataflowGraph(pair, (Channel("ab", "a", "b"),)))
     with pytest.raises(BadInputError, match="more than 1 combinations"):
         trade_off(chain_of((3, 2), (2, 3), times=(1.0, 1.0, 1.0)), most_tried=1)
+
+
+def test_as_many_combinations_as_allowed_are_tried() -> None:
+    pair = chain_of((1, 1), times=(1.0, 1.0))
+    assert [storage.total for storage in trade_off(pair, most_tried=1)] == [1, 2]
+    with pytest.raises(BadInputError, match="more than 0 combinations"):
+        trade_off(pair, most_tried=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hasnas.cim_estimator.schedule import guarantee, read_sdf3
+from hasnas.cim_estimator.schedule import guarantee, read_sdf3, sdf3
 from hasnas.errors import BadInputError
 
 GOOD = """<?xml version="1.0"?>
@@ -63,3 +63,12 @@ def test_bad_files_are_refused_in_one_line(tmp_path: Path, old: str, new: str, m
 def test_other_kinds_of_graphs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="holds no <applicationGraph> with an <sdf>"):
         read_sdf3(write(tmp_path / "g.xml", "<sdf3><architectureGraph/></sdf3>"))
+
+
+def test_a_file_may_be_as_long_as_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "g.xml", GOOD)
+    monkeypatch.setattr(sdf3, "MOST_CHARACTERS", len(GOOD))
+    assert len(read_sdf3(path).actors) == 2
+    monkeypatch.setattr(sdf3, "MOST_CHARACTERS", len(GOOD) - 1)
+    with pytest.raises(BadInputError, match="is it the right file"):
+        read_sdf3(path)

@@ -120,3 +120,9 @@ def test_a_network_needs_layers_and_timesteps():
         Workload.from_layers([CONV], 0)
     with pytest.raises(BadInputError, match="many candidates"):
         _population().layers()
+
+
+def test_a_number_may_be_a_thousand_million() -> None:
+    assert LayerSpec("linear", 10**9, 1).in_channels == 10**9
+    with pytest.raises(BadInputError, match="at most 1000000000"):
+        LayerSpec("linear", 10**9 + 1, 1)
