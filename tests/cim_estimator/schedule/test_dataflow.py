@@ -46,6 +46,12 @@ def test_too_many_firings_are_refused() -> None:
         _ = DataflowGraph(actors, channels).repetition_vector
 
 
+def test_two_million_firings_are_taken() -> None:
+    assert DataflowGraph(PAIR, (Channel("ab", "a", "b", 1_999_999, 1),)).repetition_vector["b"] == 1_999_999
+    with pytest.raises(BadInputError, match="2,000,001 firings"):
+        _ = DataflowGraph(PAIR, (Channel("ab", "a", "b", 2_000_000, 1),)).repetition_vector
+
+
 @pytest.mark.parametrize(
     ("actors", "channels", "message"),
     [
