@@ -16,6 +16,8 @@ from .frames import LARGEST_COUNT, Framing, frames
 from .official import check_count, check_labels
 from .source import DatasetCard, Samples, Split, check_split
 
+UNMENTIONED = ("largest_count", LARGEST_COUNT)  # in fingerprints, as frames made before it could be chosen are the same
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -51,7 +53,7 @@ class EventDataset:
     @property
     def card(self) -> DatasetCard:
         """What the dataset is, with the number of frames chosen."""
-        return replace(self.recorded, timesteps=self.framing.timesteps, largest_count=LARGEST_COUNT)
+        return replace(self.recorded, timesteps=self.framing.timesteps, largest_count=self.framing.largest_count)
 
     def framed(self, framing: Framing) -> EventDataset:
         """The same dataset with other frames."""
@@ -78,7 +80,8 @@ class EventDataset:
                 inputs[index] = frames(events, self.framing)
             return inputs, np.array([clip.label for clip in clips], np.int64)
 
-        options = {**vars(self.framing), "clips": [(clip.label, clip.span_us) for clip in clips]}
+        framing = {key: value for key, value in vars(self.framing).items() if (key, value) != UNMENTIONED}
+        options = {**framing, "clips": [(clip.label, clip.span_us) for clip in clips]}
         fingerprint = fingerprint_of({clip.path for clip in clips}, options)
         inputs, labels = cached_arrays(self.recorded.name, fingerprint, build)
         return Samples(inputs, check_labels(labels, self.recorded.classes, self.recorded.name))

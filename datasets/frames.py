@@ -13,7 +13,7 @@ from hasnas.errors import BadInputError
 from .events import Events, denoise
 
 Edges = NDArray[np.int64]
-LARGEST_COUNT = 255  # of events in a pixel of a frame; more stay at it
+LARGEST_COUNT = 255  # of events in a pixel of a frame, as many as a byte holds
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Framing:
         by: `"time"` for frames of equal duration, `"count"` for frames of equally many events.
         denoise_us: if positive, events without support by a neighbour within this time are dropped first.
         unsorted: what to do where time goes back: `"refuse"` the file or `"sort"` its events.
+        largest_count: of events in a pixel of a frame, 1 to 255; more stay at it, so that 1 makes frames of spikes.
 
     Raises:
         BadInputError: if a value is out of range.
@@ -34,6 +35,7 @@ class Framing:
     by: Literal["time", "count"] = "time"
     denoise_us: int = 0
     unsorted: Literal["refuse", "sort"] = "refuse"
+    largest_count: int = LARGEST_COUNT
 
     def __post_init__(self) -> None:
         if self.timesteps < 1:
@@ -44,6 +46,8 @@ class Framing:
             raise BadInputError(f"framing.denoise_us is {self.denoise_us}; choose 0 (off) or more")
         if self.unsorted not in ("refuse", "sort"):
             raise BadInputError(f"framing.unsorted is '{self.unsorted}'; choose refuse or sort")
+        if not 1 <= self.largest_count <= LARGEST_COUNT:
+            raise BadInputError(f"framing.largest_count is {self.largest_count}; choose 1 to {LARGEST_COUNT}")
 
 
 def edges_by_time(events: Events, timesteps: int) -> Edges:
@@ -78,12 +82,13 @@ def edges_by_count(events: Events, timesteps: int) -> Edges:
     return np.arange(timesteps + 1) * len(events) // timesteps
 
 
-def count_frames(events: Events, edges: Edges) -> NDArray[np.uint8]:
-    """Events counted per slice, polarity and pixel; counts above 255 stay at 255.
+def count_frames(events: Events, edges: Edges, largest: int = LARGEST_COUNT) -> NDArray[np.uint8]:
+    """Events counted per slice, polarity and pixel; counts above the largest stay at it.
 
     Args:
         events: sorted events.
         edges: `[T + 1]` indices.
+        largest: at most 255.
 
     Returns:
         `[T, 2, H, W]`; channel 0 counts OFF, channel 1 ON.
@@ -94,7 +99,7 @@ def count_frames(events: Events, edges: Edges) -> NDArray[np.uint8]:
     chosen = slice(int(edges[0]), int(edges[-1]))
     cell = ((slice_of * 2 + events.p[chosen]) * height + events.y[chosen]) * width + events.x[chosen]
     counts = np.bincount(cell, minlength=timesteps * 2 * height * width)
-    return np.minimum(counts, LARGEST_COUNT).astype(np.uint8).reshape(timesteps, 2, height, width)
+    return np.minimum(counts, largest).astype(np.uint8).reshape(timesteps, 2, height, width)
 
 
 def frames(events: Events, framing: Framing) -> NDArray[np.uint8]:
@@ -107,7 +112,7 @@ def frames(events: Events, framing: Framing) -> NDArray[np.uint8]:
     if framing.denoise_us:
         events = denoise(events, framing.denoise_us)
     edges = edges_by_time if framing.by == "time" else edges_by_count
-    return count_frames(events, edges(events, framing.timesteps))
+    return count_frames(events, edges(events, framing.timesteps), framing.largest_count)
 
 
 def voxel_grid(events: Events, bins: int) -> NDArray[np.float32]:

@@ -98,6 +98,7 @@ class TonicDataset:
             licence="see tonic's documentation",
             citation="see tonic's documentation",
             timesteps=self.framing.timesteps,
+            largest_count=self.framing.largest_count,
             class_names=classes,
             notes="read by tonic, which downloads what is missing",
         )

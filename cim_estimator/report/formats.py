@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hasnas.cim_estimator.hardware.units import format_quantity
 
 from .report import CostReport
+from .units import UNITS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,7 +32,7 @@ def to_csv(report: CostReport, labels: Mapping[str, Any] | None = None, heading:
     tree = report.to_dict()
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    totals = ("name", "kind", "parameters", "memory_bits", "area_m2", "latency_s", "energy_j", "crossbars")
+    totals = ("name", "kind", *UNITS, "crossbars")
     energies = [f"energy_{name}_j" for name in report.energy_components]
     areas = [f"area_{name}_m2" for name in report.area_components]
     if heading:
@@ -72,8 +73,7 @@ def to_table(report: CostReport, components: bool = False) -> Table:
 
 
 def _costs(tree: dict[str, float]) -> list[str]:
-    units = {"parameters": "1", "memory_bits": "bit", "area_m2": "m2", "latency_s": "s", "energy_j": "J"}
-    return [_shown(tree[name], unit) for name, unit in units.items()]
+    return [_shown(tree[name], unit) for name, unit in UNITS.items()]
 
 
 def _shown(value: float | None, unit: str) -> str:

@@ -10,12 +10,11 @@ import pytest
 import torch
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.plugins import DIFFERENTIABLE, SUPERNET_TRAINERS
 from hasnas.nas.config.sections import PenaltySection, SupernetSection
 from hasnas.nas.data.samples import Split
 from hasnas.nas.supernet.cost_table import fit_cost_table
 from hasnas.nas.supernet.settings import (
-    DIFFERENTIABLE,
-    SUPERNET_TRAINERS,
     Choosing,
     ProgressCallback,
     SupernetTrainer,

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hasnas.cim_estimator import Totals
 from hasnas.cim_estimator.hardware.units import format_quantity, parse_quantity
+from hasnas.cim_estimator.report.units import UNITS
 from hasnas.errors import BadInputError
 from hasnas.registry import Registry
 
@@ -118,20 +119,48 @@ class Cost:
         return f"{self.name} ({self.curve_unit})", parse_quantity(f"1 {self.unit}", self.curve_unit)
 
 
-PARAMETERS = Cost("parameters", "parameters", "1", lambda totals: totals.parameters, "4e6", "parameters", whole=True)
-MEMORY = Cost(
-    "memory", "memory_bits", "bit", lambda totals: totals.memory_bits, "'500 kbit'", "stored bits, membranes included",
-    curve_unit="kbit",
-)  # fmt: skip
-AREA = Cost("area", "area_m2", "m2", lambda totals: totals.area_m2, "'0.5 mm^2'", "chip area", curve_unit="mm2")
-LATENCY = Cost(
-    "latency", "latency_s", "s", lambda totals: totals.latency_s, "'3 ms'", "time per sample", curve_unit="us"
+PARAMETERS = Cost(
+    "parameters", "parameters", UNITS["parameters"], lambda totals: totals.parameters, "4e6", "parameters", whole=True
 )
-ENERGY = Cost("energy", "energy_j", "J", lambda totals: totals.energy_j, "'2 uJ'", "energy per sample", curve_unit="nJ")
+MEMORY = Cost(
+    "memory",
+    "memory_bits",
+    UNITS["memory_bits"],
+    lambda totals: totals.memory_bits,
+    "'500 kbit'",
+    "stored bits, membranes included",
+    curve_unit="kbit",
+)
+AREA = Cost(
+    "area", "area_m2", UNITS["area_m2"], lambda totals: totals.area_m2, "'0.5 mm^2'", "chip area", curve_unit="mm2"
+)
+LATENCY = Cost(
+    "latency",
+    "latency_s",
+    UNITS["latency_s"],
+    lambda totals: totals.latency_s,
+    "'3 ms'",
+    "time per sample",
+    curve_unit="us",
+)
+ENERGY = Cost(
+    "energy",
+    "energy_j",
+    UNITS["energy_j"],
+    lambda totals: totals.energy_j,
+    "'2 uJ'",
+    "energy per sample",
+    curve_unit="nJ",
+)
 PEAK_MEMORY = Cost(
-    "peak_memory", "peak_memory_bits", "bit", lambda totals: totals.peak_memory_bits, "'800 kbit'",
-    "stored bits and the largest live buffer", curve_unit="kbit",
-)  # fmt: skip
+    "peak_memory",
+    "peak_memory_bits",
+    UNITS["memory_bits"],
+    lambda totals: totals.peak_memory_bits,
+    "'800 kbit'",
+    "stored bits and the largest live buffer",
+    curve_unit="kbit",
+)
 EDP = Cost(
     "edp", "energy_delay_js", "J*s", lambda totals: totals.energy_j * totals.latency_s, "'6 nJ*s'",
     "energy-delay product of a sample", curve_unit="pJ*s",

@@ -20,7 +20,7 @@ from hasnas.nas.budget.costs import Cost, cost_of, standard_and
 from hasnas.yaml_files import read_yaml, to_yaml
 
 from .overrides import apply_override, parse_override
-from .plugins import SCORES, STRATEGIES
+from .plugins import DIFFERENTIABLE, SCORES, STRATEGIES, SUPERNET_TRAINERS
 from .problems import first_problem, told
 from .sections import (
     BudgetSection,
@@ -201,6 +201,7 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
         ("dataset.encoding.name", None if coding is None else coding.name, ENCODINGS.names()),
         ("space.name", None if config.space.file else config.space.name, SPACES.names()),
         ("hardware.preset", config.hardware.preset, hardware_names()),
+        ("supernet.strategy", config.supernet.strategy, SUPERNET_TRAINERS.names()),
         ("search.strategy", config.search.strategy, STRATEGIES.names()),
         ("search.score", config.search.score, SCORES.names()),
         *(("space.operations", name, [*listed_operations(), *_named(name)]) for name in config.space.operations or ()),
@@ -224,7 +225,7 @@ def _named(operation: str) -> list[str]:
 def _check_one_shot(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
     """Refuse a differentiable supernet over choices that it cannot mix."""
     section, trained = config.supernet, config.supernet.enabled and config.search.score is None
-    if trained and section.strategy != "random_one_shot" and config.space.feedback:
+    if trained and section.strategy in DIFFERENTIABLE and config.space.feedback:
         place = _place("space.feedback", where, overrides)
         raise BadInputError(
             f"{place}: supernet.strategy '{section.strategy}' mixes forward edges only, and a pair with feedback is "

@@ -1,7 +1,7 @@
 """The tables of plug-ins that a YAML may name, by import path: naming one imports nothing.
 
 What an entry must be is said by the seam of its room: `hasnas.nas.strategies.Strategy`, `hasnas.nas.scoring.Score`,
-`hasnas.nas.training.retrain.retrain`.
+`hasnas.nas.training.retrain.retrain`, `hasnas.nas.supernet.settings.SupernetTrainer`.
 """
 
 from __future__ import annotations
@@ -70,4 +70,21 @@ TRAINING_METHODS: Registry[Callable[..., Any]] = Registry(
         "spike_response": "hasnas.nas.training.methods.spike_response:retrain",
     },
     "hasnas.training_methods",
+)
+
+RANDOM_ONE_SHOT = "random_one_shot"
+"""Trains single paths and learns no choices."""
+
+DIFFERENTIABLE = ("darts", "gumbel_darts", "proxyless")
+"""Trainers that learn how probable each choice is, by its gradient."""
+
+SUPERNET_TRAINERS: Registry[Callable[..., Any]] = Registry(
+    "supernet trainer",
+    {
+        RANDOM_ONE_SHOT: "hasnas.nas.supernet.nni.oneshot:RandomOneShotTrainer",
+        "darts": "hasnas.nas.supernet.nni.differentiable:DartsTrainer",
+        "gumbel_darts": "hasnas.nas.supernet.nni.differentiable:GumbelDartsTrainer",
+        "proxyless": "hasnas.nas.supernet.nni.differentiable:ProxylessTrainer",
+    },
+    "hasnas.supernet_trainers",
 )

@@ -18,12 +18,13 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hasnas.datasets.encoded import Coding
-from hasnas.datasets.frames import Framing
+from hasnas.datasets.frames import LARGEST_COUNT, Framing
 from hasnas.errors import BadInputError
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import COSTS, cost_called, cost_of
 
 from .macro import MacroSection, SearchedSection
+from .plugins import RANDOM_ONE_SHOT
 from .section import Section
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -42,6 +43,8 @@ class FramingSection(Section):
         by: `time` for frames of equal duration, `count` for frames of equally many events.
         denoise_us: if positive, events that no neighbour supports within this time are dropped first.
         unsorted: what to do where time goes back in a recording: `refuse` it or `sort` its events.
+        largest_count: of events in a pixel of a frame; more stay at it. The chip reads a count with as many bits as
+            that needs: 1 makes frames of spikes.
     """
 
     place = "dataset.framing"
@@ -49,6 +52,7 @@ class FramingSection(Section):
     by: Literal["time", "count"] = "time"
     denoise_us: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     unsorted: Literal["refuse", "sort"] = "refuse"
+    largest_count: Annotated[int, Field(ge=1, le=LARGEST_COUNT)] = LARGEST_COUNT
 
 
 class EncodingSection(Section):
@@ -92,7 +96,9 @@ class DatasetSection(Section):
         if self.encoding is not None:
             return Coding(self.encoding.name, self.encoding.timesteps, self.encoding.seed)
         chosen = self.framing
-        return None if chosen is None else Framing(chosen.frames, chosen.by, chosen.denoise_us, chosen.unsorted)
+        if chosen is None:
+            return None
+        return Framing(chosen.frames, chosen.by, chosen.denoise_us, chosen.unsorted, chosen.largest_count)
 
     @model_validator(mode="after")
     def _one_way_to_sequences(self) -> DatasetSection:
@@ -277,8 +283,9 @@ class SupernetSection(Section):
 
     Args:
         enabled: whether a supernet is trained; without it each candidate is trained briefly by itself.
-        strategy: NNI's one-shot strategy: `random_one_shot` trains one feasible path a step; `darts`, `gumbel_darts`
-            and `proxyless` also learn on validation samples how good each choice is, in cell spaces without feedback.
+        strategy: a registered supernet trainer, as NNI's one-shot strategies: `random_one_shot` trains one feasible
+            path a step; `darts`, `gumbel_darts` and `proxyless` also learn on validation samples how good each choice
+            is, in cell spaces without feedback.
         epochs: passes over the train split.
         batch_size: samples per step.
         learning_rate: of the first step; it falls to 0 along a half cosine.
@@ -289,7 +296,7 @@ class SupernetSection(Section):
 
     place = "supernet"
     enabled: bool = True
-    strategy: Literal["random_one_shot", "darts", "gumbel_darts", "proxyless"] = "random_one_shot"
+    strategy: str = RANDOM_ONE_SHOT
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 64
     learning_rate: Rate = 0.01
@@ -299,7 +306,7 @@ class SupernetSection(Section):
 
     @model_validator(mode="after")
     def _penalty_where_it_acts(self) -> SupernetSection:
-        if self.penalty is not None and self.strategy == "random_one_shot":
+        if self.penalty is not None and self.strategy == RANDOM_ONE_SHOT:
             raise ValueError("strategy random_one_shot learns no choices that a penalty could act on; remove 'penalty'")
         return self
 

@@ -18,6 +18,7 @@ from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.budget.region import FeasibleRegion
 from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.plugins import DIFFERENTIABLE, RANDOM_ONE_SHOT
 from hasnas.nas.config.training import MIXES_CLASSES
 from hasnas.nas.data.sources import check_timesteps, open_source
 from hasnas.nas.executors import Executor
@@ -34,8 +35,6 @@ from hasnas.search_spaces.space import SPACES, SearchSpace
 from hasnas.search_spaces.yaml_space import load_space_file
 
 from .progress import Console
-
-RANDOM_ONE_SHOT = "random_one_shot"
 
 if TYPE_CHECKING:
     from hasnas.nas.tracking import Tracker
@@ -202,15 +201,16 @@ def _check_supernet(config: RunConfig, space: SearchSpace) -> None:
     if not config.supernet.enabled or config.search.score is not None:
         return
     strategy = config.supernet.strategy
+    mixes = strategy in DIFFERENTIABLE  # a plug-in refuses by itself what it cannot train
     backward = any(choice.startswith(FEEDBACK_PREFIX) for gene in space.genes for choice in gene.choices)
-    if strategy != RANDOM_ONE_SHOT and backward:
+    if mixes and backward:
         raise BadInputError(
             f"supernet.strategy '{strategy}' mixes forward edges only, and the space has pairs with feedback; "
             f"use {RANDOM_ONE_SHOT}"
         )
     searched = [gene.label for gene in space.genes if gene.label.startswith(MACRO_PREFIX) and len(gene.choices) > 1]
     if not searched:
-        if strategy != RANDOM_ONE_SHOT:
+        if mixes:
             from hasnas.nas.supernet.mixture import require_mixable
 
             require_mixable(space)
@@ -220,7 +220,7 @@ def _check_supernet(config: RunConfig, space: SearchSpace) -> None:
             "space.searched.channels with a supernet: candidates of different widths share no weights; "
             "switch the supernet off (supernet.enabled=false)"
         )
-    if strategy != RANDOM_ONE_SHOT:
+    if mixes:
         raise BadInputError(
             f"supernet.strategy '{strategy}' mixes operations, not values of the macro; "
             f"use {RANDOM_ONE_SHOT} with space.searched, or switch the supernet off (supernet.enabled=false)"

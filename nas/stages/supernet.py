@@ -9,16 +9,11 @@ from typing import Any
 import numpy as np
 
 from hasnas.errors import BadInputError
+from hasnas.nas.config.plugins import DIFFERENTIABLE, RANDOM_ONE_SHOT, SUPERNET_TRAINERS
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.nas.supernet.cost_table import CostTable, fit_cost_table
 from hasnas.nas.supernet.mixture import require_mixable
-from hasnas.nas.supernet.settings import (
-    DIFFERENTIABLE,
-    SUPERNET_TRAINERS,
-    Choosing,
-    TrainedSupernet,
-    TrainingProgress,
-)
+from hasnas.nas.supernet.settings import Choosing, TrainedSupernet, TrainingProgress
 from hasnas.nas.supernet.sharing import live_options, supernet_report
 
 from .context import RunContext, Setup
@@ -109,16 +104,16 @@ def run_supernet(context: RunContext) -> None:
 
 def proposed_architecture(context: RunContext) -> tuple[int, ...] | None:
     """The codes that the supernet's strategy proposes; None if it proposes none, or there is no supernet."""
-    if context.config.supernet.strategy not in DIFFERENTIABLE or not has_checkpoint(weights_path(context)):
+    if context.config.supernet.strategy == RANDOM_ONE_SHOT or not has_checkpoint(weights_path(context)):
         return None
     found = load_checkpoint(weights_path(context))[1].get("architecture")
     return None if found is None else tuple(found["codes"])
 
 
 def _choosing(context: RunContext) -> Choosing | None:
-    """What a differentiable strategy learns choices from: validation samples and the feasible region."""
+    """What a strategy learns choices from, if it learns any: validation samples and the feasible region."""
     section, region = context.config.supernet, context.feasible_region()
-    if section.strategy not in DIFFERENTIABLE:
+    if section.strategy == RANDOM_ONE_SHOT:
         return None
     return Choosing(
         samples=splits_of(data_reference(context)).validation,

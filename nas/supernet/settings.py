@@ -1,4 +1,4 @@
-"""The seam of supernet training: what goes in and out, the protocol and its implementations by name. No NNI needed."""
+"""The seam of supernet training: what goes in and out, and the protocol of trainers. No NNI needed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,10 @@ from hasnas.errors import BadInputError
 from hasnas.nas.config.sections import SupernetSection
 from hasnas.nas.config.training import RegressionLoss
 from hasnas.nas.data.samples import Split
-from hasnas.registry import Registry
 from hasnas.search_spaces.space import Codes, SearchSpace
 
 from .cost_table import CostTable
 from .sharing import Options, PathSampler
-
-DIFFERENTIABLE = ("darts", "gumbel_darts", "proxyless")
-"""Trainers that learn how probable each choice is, by its gradient."""
 
 STEP_COST = {"darts": 4.5, "gumbel_darts": 4.5, "proxyless": 3.0}
 """Time of a step over that of a single path, as measured on SNASNet's forward space; for forecasts."""
@@ -121,15 +117,3 @@ class SupernetTrainer(Protocol):
             checkpoint_directory: where an interrupted training left its state and goes on from; None keeps none.
             progress: called after each step.
         """
-
-
-SUPERNET_TRAINERS: Registry[type[SupernetTrainer]] = Registry(
-    "supernet trainer",
-    {
-        "random_one_shot": "hasnas.nas.supernet.nni.oneshot:RandomOneShotTrainer",
-        "darts": "hasnas.nas.supernet.nni.differentiable:DartsTrainer",
-        "gumbel_darts": "hasnas.nas.supernet.nni.differentiable:GumbelDartsTrainer",
-        "proxyless": "hasnas.nas.supernet.nni.differentiable:ProxylessTrainer",
-    },
-    "hasnas.supernet_trainers",
-)

@@ -3,7 +3,7 @@
 import pytest
 
 from hasnas.conformance import CheckSupernetTrainer
-from hasnas.nas.supernet.settings import SUPERNET_TRAINERS
+from hasnas.nas.config.plugins import SUPERNET_TRAINERS
 
 pytestmark = pytest.mark.slow
 

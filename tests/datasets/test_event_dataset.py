@@ -65,6 +65,9 @@ def test_the_framing_is_part_of_the_cache(tmp_path: Path):
     other = source.framed(Framing(timesteps=4, by="count"))
     assert other.card.timesteps == 4
     assert other.load("train", tmp_path).inputs.shape[1] == 4
+    spikes = source.framed(Framing(timesteps=2, largest_count=1))
+    assert (source.card.largest_count, spikes.card.largest_count) == (255, 1)
+    assert (spikes.load("train", tmp_path).inputs.max(), source.load("train", tmp_path).inputs.max()) == (1, 2)
 
 
 def test_recordings_give_the_events_themselves(tmp_path: Path):

@@ -66,6 +66,8 @@ def test_counts_stay_at_255():
     assert count_frames(crowd, np.array([0, 300])).ravel().tolist() == [0, 255]
     assert count_frames(crowd, np.array([0, 255])).ravel().tolist() == [0, 255]
     assert count_frames(crowd, np.array([0, 254])).ravel().tolist() == [0, 254]
+    assert count_frames(crowd, np.array([0, 2, 300]), largest=3)[:, 1].ravel().tolist() == [2, 3]
+    assert frames(crowd, Framing(2, largest_count=1)).ravel().tolist() == [0, 1, 0, 1]
     assert count_frames(crowd, np.array([10, 12, 15]))[:, 1].ravel().tolist() == [2, 3]
 
 
@@ -83,7 +85,15 @@ def test_noise_is_dropped_before_framing():
 
 
 @pytest.mark.parametrize(
-    "field, value", [("timesteps", 0), ("by", "colour"), ("denoise_us", -1), ("unsorted", "ignore")]
+    "field, value",
+    [
+        ("largest_count", 0),
+        ("largest_count", 256),
+        ("timesteps", 0),
+        ("by", "colour"),
+        ("denoise_us", -1),
+        ("unsorted", "ignore"),
+    ],
 )
 def test_impossible_framing_is_refused_by_name(field: str, value: object):
     with pytest.raises(BadInputError, match=f"framing.{field}"):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hasnas.cim_estimator import Activity, Totals, estimate, estimate_costs, hardware_names, load_hardware
+from hasnas.cim_estimator.report.units import UNITS
 from hasnas.errors import BadInputError, HasnasError
 from hasnas.nas.budget.costs import (
     EDP,
@@ -136,3 +137,7 @@ def test_a_name_or_a_field_that_is_taken_is_refused() -> None:
 @every_cost
 def test_a_cost_is_found_by_its_name_and_by_its_field(cost: Cost) -> None:
     assert cost_of(cost.name) == cost_of(cost.field) == cost
+
+
+def test_the_standard_costs_are_the_columns_of_a_report():
+    assert {cost.field: cost.unit for cost in STANDARD} == dict(UNITS)

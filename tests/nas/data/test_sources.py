@@ -61,6 +61,6 @@ def test_tonic_is_asked_for_by_its_prefix():
 
 def test_every_choice_of_frames_can_be_made_in_a_config():
     section = DatasetSection(
-        name="nmnist", framing=FramingSection(frames=4, by="count", denoise_us=50, unsorted="sort")
+        name="nmnist", framing=FramingSection(frames=4, by="count", denoise_us=50, unsorted="sort", largest_count=3)
     )
-    assert section.chosen_framing == Framing(4, "count", 50, "sort")
+    assert section.chosen_framing == Framing(4, "count", 50, "sort", 3)

@@ -35,6 +35,8 @@ def stem_bits(workload: Workload) -> int:
         ("digits, encoding: {name: latency, timesteps: 2}", 1, 1),
         ("digits, encoding: {name: direct, timesteps: 2}", 0, 8),
         ("nmnist, framing: {frames: 2}", 0, 8),  # counts up to 255 take as many bits as real values
+        ("nmnist, framing: {frames: 2, largest_count: 1}", 1, 1),
+        ("nmnist, framing: {frames: 2, largest_count: 7}", 7, 3),
     ],
 )
 def test_bits_of_the_stem(dataset: str, largest: int, bits: int, tmp_path: Path):

@@ -29,7 +29,7 @@ import numpy as np
 from hasnas.errors import HasnasError
 from hasnas.nas.config.sections import SearchSection
 from hasnas.nas.supernet import settings, sharing
-from hasnas.nas.supernet.settings import SUPERNET_TRAINERS
+from hasnas.nas.config.plugins import SUPERNET_TRAINERS
 from hasnas.nas.strategies import SearchProblem, create_strategy
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
