@@ -157,6 +157,7 @@ DATASETS: Registry[DatasetSource] = Registry(
     "dataset",
     {
         "arrays": "hasnas.datasets.arrays:ARRAYS",
+        "bragg-generated": "hasnas.datasets.generated_peaks:BRAGG_GENERATED",
         "bragg-peaks": "hasnas.datasets.bragg:BRAGG_PEAKS",
         "cifar10": "hasnas.datasets.cifar:CIFAR10",
         "cifar10-dvs": "hasnas.datasets.cifar10_dvs:CIFAR10_DVS",

@@ -17,7 +17,7 @@ from .neurons import check_membrane_bits as check_membrane_bits
 
 MOST_WEIGHT_BITS = 16
 # Fields that files mention only where they are not 0, as files of the first release do not know them.
-UNMENTIONED = ("weight_bits", "membrane_bits", "largest_count")
+UNMENTIONED = ("weight_bits", "membrane_bits", "largest_count", "span")
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,21 @@ class Dropout:
 
 @dataclass(frozen=True)
 class Vote:
-    """Mean over groups of `group_size` neighbours: several output neurons speak for one class."""
+    """Mean over groups of `group_size` neighbours: several output neurons speak for one class.
+
+    With a `span` above 0 the operands are spikes, and their mean rate r becomes the value span (r - 1/2).
+    """
 
     group_size: int
+    span: float = 0.0
+
+    def decode(self, mean: Any) -> Any:
+        """What the mean of a group stands for.
+
+        >>> Vote(1).decode(0.25), Vote(1, span=4.0).decode(0.25)
+        (0.25, -1.0)
+        """
+        return self.span * (mean - 0.5) if self.span else mean
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from .layers import (
     Output,
     Vote,
 )
-from .macro import MAX_POOL, Macro
+from .macro import MAX_POOL, RATE, Macro
 from .neurons import NEURONS
 from .operations import CellOperation
 from .snasnet import CellSpace
@@ -532,9 +532,12 @@ def _write_head(table: _Table, macro: Macro, shape: tuple[int, int, int], entry:
     slots.append(("classifier", {**_shape_fields((last, 1, 1), (outputs, 1, 1)), "kind": LayerKind.LINEAR,
                                  "biases": outputs, "parameters": last * outputs + outputs,
                                  "input_bits": last_bits}))  # fmt: skip
+    if macro.readout == RATE:
+        slots.append(("readout_lif", _neuron_fields(macro, (outputs, 1, 1))))
     if macro.votes > 1:
         votes = _shape_fields((outputs, 1, 1), (macro.classes, 1, 1))
-        slots.append(("vote", {**votes, "kind": LayerKind.ADD, "input_bits": REAL_BITS}))
+        vote_bits = SPIKE_BITS if macro.readout == RATE else REAL_BITS
+        slots.append(("vote", {**votes, "kind": LayerKind.ADD, "input_bits": vote_bits}))
     for offset, (name, row) in enumerate(slots):
         runs = first if name == "norm" else macro.timesteps
         whole = {**row, "evaluations": runs, "level": level + 1 + offset}

@@ -32,6 +32,10 @@ from .operations import operation_named
 
 CONV_AVG_POOL, MAX_POOL = "conv_avg_pool", "max_pool"
 REDUCTIONS = (CONV_AVG_POOL, MAX_POOL)
+MEMBRANE, RATE = "membrane", "rate"
+READOUTS = (MEMBRANE, RATE)
+# Rates from 0 to 1 stand for values from -2 to 2: standardised targets lie there, and so do scores of classes.
+READOUT_SPAN = 4.0
 # Fields that came after the first release, with their defaults: files and keys of older architectures stay as they are.
 ADDED: dict[str, Any] = {
     "neuron": "lif",
@@ -40,6 +44,7 @@ ADDED: dict[str, Any] = {
     "reduction": CONV_AVG_POOL,
     "reductions": None,
     "largest_count": 0,
+    "readout": MEMBRANE,
 }
 _COUNTS = {
     "classes": (1, 10**6), "timesteps": (1, 10**4), "channels": (1, 10**6), "stem_stride": (1, 10**6),
@@ -79,6 +84,9 @@ class Macro:
         reduction: what shrinks maps between cells: `"conv_avg_pool"` (BN-LIF-Conv3x3-BN-AvgPool2, channels double) or
             `"max_pool"` (MaxPool2, channels stay).
         reductions: numbers of the cells that a reduction follows, from 1; `None` means every cell but the last.
+        readout: how the last layer answers: `"membrane"`, output neurons that never fire and add up what arrives (the
+            mean over T), or `"rate"`, output neurons like all others, whose mean rate r over `votes` and T stands for
+            the value 4 (r - 1/2): votes times T + 1 levels from -2 to 2.
         largest_count: of the input's values: 1 for spikes, more for counts, 0 for real values; see
             `hasnas.search_spaces.layers.Input`.
 
@@ -109,6 +117,7 @@ class Macro:
     reductions: tuple[int, ...] | None = None
     membrane_bits: int = 0
     largest_count: int = 0
+    readout: str = MEMBRANE
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
@@ -126,6 +135,8 @@ class Macro:
             raise BadInputError(f"macro.dropout is {self.dropout}; give a probability from 0 to below 1")
         if self.neuron not in NEURONS.builtin_names and self.neuron not in NEURONS.names():
             raise BadInputError(f"macro.neuron is '{self.neuron}'{nearest(str(self.neuron), NEURONS.names())}")
+        if self.readout not in READOUTS:
+            raise BadInputError(f"macro.readout is '{self.readout}'{nearest(str(self.readout), READOUTS)}")
         if not self.tau > 1 and NEURONS.get(self.neuron).leaks:
             raise BadInputError(f"macro.tau is {self.tau}; give more than 1 timestep")
         if not self.threshold > 0:
@@ -213,7 +224,7 @@ class Macro:
         inputs = self.classifier_inputs(cells)
         last = self.hidden or inputs
         head = 2 * widths[-1] + inputs * self.hidden + last * outputs + outputs
-        neurons = (len(shrunk) + 1 + (self.hidden > 0)) * self.parameters_per_neuron_layer
+        neurons = (len(shrunk) + 1 + (self.hidden > 0) + (self.readout == RATE)) * self.parameters_per_neuron_layer
         return stem + reductions + head + neurons
 
     def to_json(self) -> dict[str, Any]:
@@ -364,5 +375,8 @@ def _expand_head(builder: _Builder, macro: Macro, shape: tuple[int, int, int], v
         value = builder.add("head.hidden_lif", macro.neurons(), (macro.hidden,), value)
     last = macro.hidden or features
     value = builder.add("head.classifier", Linear(last, outputs, bias=True), (outputs,), value)
-    value = builder.add("head.vote", Vote(macro.votes), (macro.classes,), value)
+    if macro.readout == RATE:
+        value = builder.add("head.readout_lif", macro.neurons(), (outputs,), value)
+    vote = Vote(macro.votes, READOUT_SPAN if macro.readout == RATE else 0.0)
+    value = builder.add("head.vote", vote, (macro.classes,), value)
     builder.add("output", Output(), (macro.classes,), value)

@@ -202,8 +202,9 @@ class SpikingNetwork(nn.Module):
                 return sum(arriving[1:], start=arriving[0])
             case Flatten():
                 return arriving[0].flatten(1)
-            case Vote(group_size):
-                return arriving[0].unflatten(1, (-1, group_size)).mean(2)
+            case Vote(group_size) as vote:
+                decoded: Tensor = vote.decode(arriving[0].unflatten(1, (-1, group_size)).mean(2))
+                return decoded
         module = self._modules_by_node.get(node.name)
         return arriving[0] if module is None else module(arriving[0])
 

@@ -1,4 +1,4 @@
-"""Macro values as genes: any space, with timesteps, channels, threshold, neuron or bits searched beside it."""
+"""Macro values as genes: any space, with timesteps, channels, threshold, neuron, bits or readout searched beside it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .cell_groups import CellGroup, cell_groups
 from .macro import Macro
 from .space import Codes, Gene, SearchSpace, check_codes
 
-SEARCHABLE = ("timesteps", "channels", "threshold", "neuron", "weight_bits", "membrane_bits")
+SEARCHABLE = ("timesteps", "channels", "threshold", "neuron", "weight_bits", "membrane_bits", "readout")
 MACRO_PREFIX = "macro/"
 
 Value = int | float | str

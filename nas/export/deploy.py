@@ -104,12 +104,13 @@ class _Builder:
                 scale, shift = self._affine(node.name)
                 kernel = Conv2d(channels, channels, 1, groups=channels, bias=True)
                 self._keep(node, kernel, scale.reshape(channels, 1, 1, 1), shift)
-            case Dropout() | Vote(1):
+            case Dropout() | Vote(1, span=0):
                 self.gone[node.name] = self.graph.inputs(node.name)[0]
-            case Vote(votes):
+            case Vote(votes, span):
                 classes = node.shape[0]
-                matrix = torch.eye(classes, dtype=torch.float64).repeat_interleave(votes, dim=1) / votes
-                self._keep(node, Linear(classes * votes, classes), matrix)
+                matrix = torch.eye(classes, dtype=torch.float64).repeat_interleave(votes, dim=1) * (span or 1) / votes
+                shift = torch.full((classes,), -span / 2, dtype=torch.float64) if span else None
+                self._keep(node, Linear(classes * votes, classes, bias=bool(span)), matrix, shift)
             case Neuron():
                 self._keep(node, node.operation.fixed(lambda name: self._tensor(f"{node.name}.{name}")))
             case Conv2d(bias=bias, weight_bits=bits) | Linear(bias=bias, weight_bits=bits):

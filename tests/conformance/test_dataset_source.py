@@ -135,6 +135,7 @@ def write_bragg(root: Path) -> None:
 CIFAR10_BATCHES = (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin")
 WRITERS: dict[str, Callable[[Path], None]] = {
     "arrays": write_arrays,
+    "bragg-generated": lambda root: None,
     "bragg-peaks": write_bragg,
     "cifar10": write_cifar("cifar-10-batches-bin", CIFAR10_BATCHES, 1),
     "cifar10-dvs": write_cifar10_dvs,

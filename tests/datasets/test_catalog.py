@@ -81,4 +81,4 @@ def test_cards_say_what_is_published(name: str):
 
 
 def test_every_dataset_that_is_published_is_listed_here():
-    assert set(DATASETS.names()) - set(PUBLISHED) == {"arrays", "image-folder"}
+    assert set(DATASETS.names()) - set(PUBLISHED) == {"arrays", "bragg-generated", "image-folder"}

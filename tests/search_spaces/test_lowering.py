@@ -45,6 +45,8 @@ SPACES = {
     "integrators, 1 bit": CellSpace(replace(SMALL, neuron="if", weight_bits=1), feedback=True, cells=3, shared=False),
     "adaptive thresholds": SpikeNASBenchSpace(replace(SMALL, neuron="alif", weight_bits=2)),
     "membranes of 6 bits": SpikeNASBenchSpace(replace(SMALL, membrane_bits=6)),
+    "answers by rate": SNASNetSpace(replace(SMALL, readout="rate", votes=3), feedback=True),
+    "answers by rate of one adaptive neuron each": SNASNetSpace(replace(SMALL, readout="rate", votes=1, neuron="alif")),
     "adaptive thresholds, membranes of 4 bits": SNASNetSpace(replace(SMALL, neuron="alif", membrane_bits=4)),
 }
 FIELDS = (

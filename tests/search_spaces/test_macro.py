@@ -20,6 +20,7 @@ MACROS = {
     "max pools": replace(SMALL, neuron="plif", reduction="max_pool"),
     "one reduction of two": replace(SMALL, neuron="plif", reductions=(2,)),
     "no reduction": replace(SMALL, neuron="plif", reductions=()),
+    "answers by rate": replace(SMALL, neuron="plif", readout="rate"),
     "strided stem": replace(SMALL, input_shape=(2, 15, 17), stem_stride=2, final_pool=1),
 }
 
@@ -44,6 +45,7 @@ def test_each_layer_of_learned_neurons_has_one_parameter() -> None:
     assert own(hidden=0) == 2 + 1
     assert own(reductions=(1,)) == 1 + 1 + 1
     assert own(reduction="max_pool") == 1 + 1
+    assert own(readout="rate") == 2 + 1 + 1 + 1
 
 
 def test_parameters_by_hand() -> None:
@@ -89,6 +91,7 @@ def test_the_last_pooling_must_fit() -> None:
         ("votes", 0), ("input_shape", (3, 0, 4)), ("input_shape", (3, 4)), ("dropout", 1.0), ("dropout", -0.1),
         ("tau", 1.0), ("threshold", 0.0), ("neuron", "lfi"), ("reduction", "pool"), ("reductions", (0,)),
         ("reductions", (2, 1)), ("reductions", (1, 1)), ("weight_bits", -1), ("membrane_bits", 1),
+        ("readout", "spikes"),
     ],
 )  # fmt: skip
 def test_what_no_network_can_have_is_refused_by_name(field: str, value: object) -> None:
@@ -98,7 +101,8 @@ def test_what_no_network_can_have_is_refused_by_name(field: str, value: object) 
 
 @pytest.mark.parametrize(
     "allowed", [{"hidden": 0}, {"dropout": 0.0}, {"tau": 1.01}, {"tau": 0.5, "neuron": "if"}, {"reductions": ()},
-                {"classes": 1, "timesteps": 1, "channels": 1, "votes": 1}, {"weight_bits": 1}, {"membrane_bits": 2}],
+                {"classes": 1, "timesteps": 1, "channels": 1, "votes": 1}, {"weight_bits": 1}, {"membrane_bits": 2},
+                {"readout": "rate"}],
 )  # fmt: skip
 def test_what_lies_at_the_edge_is_allowed(allowed: dict[str, object]) -> None:
     macro = replace(SMALL, **allowed)
@@ -106,6 +110,6 @@ def test_what_lies_at_the_edge_is_allowed(allowed: dict[str, object]) -> None:
 
 
 def test_json_leaves_out_what_came_later_where_it_has_its_default() -> None:
-    assert {"neuron", "weight_bits", "membrane_bits", "reduction", "reductions"}.isdisjoint(SMALL.to_json())
+    assert {"neuron", "weight_bits", "membrane_bits", "reduction", "reductions", "readout"}.isdisjoint(SMALL.to_json())
     told = replace(SMALL, neuron="if", reductions=(1,)).to_json()
     assert (told["neuron"], told["reductions"]) == ("if", [1])

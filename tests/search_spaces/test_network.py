@@ -218,3 +218,17 @@ def test_dropout_drops_a_value_of_a_sample_at_all_timesteps_or_at_none() -> None
     share = (kept & fired).sum(0)[several] / fired.sum(0)[several]
     assert set(share.tolist()) == {0.0, 1.0}
     assert torch.equal(network.eval().run(x)["head.dropout"], network.run(x)["head.flatten"])
+
+
+@torch.no_grad()
+def test_an_answer_by_rate_counts_spikes_of_the_output_neurons() -> None:
+    macro = replace(MACRO, readout="rate", votes=3)
+    network = build_network(Architecture((FORWARD, FORWARD), macro).expand(), 0)
+    network = enliven(network, 0, images(32)).double()
+    values, answer = network.run(images(16).double()), network(images(16).double())
+    neuron, charge = Neuron(), values["head.classifier"]
+    spikes = torch.stack([neuron(current) for current in charge])
+    assert torch.equal(spikes, values["head.readout_lif"])
+    rate = spikes.mean(0).reshape(16, 3, 3).mean(2)
+    assert 0 < rate.mean() < 1
+    torch.testing.assert_close(answer, 4 * (rate - 0.5))

@@ -60,11 +60,12 @@ def trained() -> Callable[..., tuple[Architecture, SpikingNetwork]]:
     """Makes the network of a seed, with or without feedback, of a type of neurons, perhaps of few bits."""
 
     def make(
-        seed: int, feedback: bool, neuron: str = "lif", weight_bits: int = 0, membrane_bits: int = 0
+        seed: int, feedback: bool, neuron: str = "lif", weight_bits: int = 0, membrane_bits: int = 0,
+        readout: str = "membrane",
     ) -> tuple[Architecture, SpikingNetwork]:
         architecture = draw_architecture(seed, feedback)
         bits = {"weight_bits": weight_bits, "membrane_bits": membrane_bits}
-        macro = replace(architecture.macro, neuron=neuron, **bits)
+        macro = replace(architecture.macro, neuron=neuron, readout=readout, **bits)
         architecture = replace(architecture, macro=macro)
         return architecture, train_a_little(build_network(architecture.expand(), seed), seed)
 

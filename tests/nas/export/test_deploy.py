@@ -65,6 +65,17 @@ def test_membranes_of_few_bits_compute_the_same(trained, neuron: str):
     assert not torch.equal(free.network(torch.float64).steps(inputs), expected)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+@torch.no_grad()
+def test_answers_by_rate_compute_the_same(trained, seed: int):
+    _, network = trained(seed, False, readout="rate")
+    inputs = probe(network, 8).double()
+    expected = load_double(network).steps(inputs)
+    deployed = deploy(network.graph, network.state_dict())
+    torch.testing.assert_close(deployed.network(torch.float64).steps(inputs), expected, atol=1e-9, rtol=0)
+    assert -2 <= expected.min() < expected.max() <= 2
+
+
 @pytest.mark.parametrize("bits", [1, 3])
 def test_deployed_weights_lie_on_the_levels_of_the_trained_ones(trained, bits: int):
     _, network = trained(1, False, "lif", bits)

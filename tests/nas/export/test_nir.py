@@ -105,6 +105,17 @@ def test_other_neurons_and_few_bits_survive(trained, seed, feedback, neuron: str
     assert ("weight_bits" in nir.read(path).metadata) == (bits > 0)
 
 
+@torch.no_grad()
+def test_answers_by_rate_survive(trained, tmp_path: Path):
+    architecture, network = trained(1, False, readout="rate")
+    inputs = probe(network, 3)
+    path = written(network, tmp_path)
+    assert_same(read_nir(path, torch.float64).steps(inputs.double()), exact_steps(network, inputs))
+    assert read_deployed(path).graph.node("head.vote").operation == network.graph.node("head.vote").operation
+    theirs = run_spikingjelly(path, inputs, architecture.macro.timesteps, True)
+    assert_same(theirs, exact_steps(network, inputs), atol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("neuron", ["lif", "plif", "if"])
 @torch.no_grad()
