@@ -71,11 +71,11 @@ def draw_peaks(rng: np.random.Generator, count: int) -> PeakShapes:
     """Peaks of all places, widths, shapes and brightnesses; brightness is uniform in its logarithm."""
     return PeakShapes(
         centre=SIDE / 2 + rng.uniform(-REACH, REACH, (count, 2)),
-        width=rng.uniform(*WIDTHS, (count, 2)),
+        width=rng.uniform(WIDTHS[0], WIDTHS[1], (count, 2)),
         angle=rng.uniform(0, np.pi, count),
         mixing=rng.uniform(0, 1, count),
-        photons=np.exp(rng.uniform(*np.log(PHOTONS), count)),
-        background=rng.uniform(*BACKGROUND, count),
+        photons=np.exp(rng.uniform(np.log(PHOTONS[0]), np.log(PHOTONS[1]), count)),
+        background=rng.uniform(BACKGROUND[0], BACKGROUND[1], count),
     )
 
 

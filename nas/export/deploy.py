@@ -109,8 +109,8 @@ class _Builder:
             case Vote(votes, span):
                 classes = node.shape[0]
                 matrix = torch.eye(classes, dtype=torch.float64).repeat_interleave(votes, dim=1) * (span or 1) / votes
-                shift = torch.full((classes,), -span / 2, dtype=torch.float64) if span else None
-                self._keep(node, Linear(classes * votes, classes, bias=bool(span)), matrix, shift)
+                bias = torch.full((classes,), -span / 2, dtype=torch.float64) if span else None
+                self._keep(node, Linear(classes * votes, classes, bias=bool(span)), matrix, bias)
             case Neuron():
                 self._keep(node, node.operation.fixed(lambda name: self._tensor(f"{node.name}.{name}")))
             case Conv2d(bias=bias, weight_bits=bits) | Linear(bias=bias, weight_bits=bits):
