@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,65 @@ from .macro import Macro
 
 Codes = NDArray[np.int16]
 ENUMERABLE = 10**9
+GeneKind = Literal["categorical", "ordered", "numeric"]
+Scale = Literal["linear", "log"]
+STEP = 0.7  # chance that a small step goes to the next choice and not farther
 
 
 @dataclass(frozen=True)
 class Gene:
-    """One decision of a space."""
+    """One decision of a space.
+
+    Args:
+        label: its name, unique in the space.
+        choices: what it may be, as people read it.
+        kind: `categorical`, `ordered` (neighbours are alike) or `numeric` (their distance is that of `values`).
+        values: the number behind each choice, in SI units; needed for a numeric gene.
+        scale: on which the distances of a numeric gene count.
+
+    Raises:
+        BadInputError: if kind, scale and values do not fit together.
+
+    >>> Gene("adc.bits", ("4", "5", "8"), "ordered").coordinates.tolist()
+    [0.0, 0.5, 1.0]
+    >>> Gene("clock_hz", ("10", "100", "1000"), "numeric", (10.0, 100.0, 1000.0), "log").coordinates.round(9).tolist()
+    [0.0, 0.5, 1.0]
+    """
 
     label: str
     choices: tuple[str, ...]
+    kind: GeneKind = "categorical"
+    values: tuple[float, ...] | None = None
+    scale: Scale = "linear"
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(GeneKind) or self.scale not in get_args(Scale):
+            raise BadInputError(f"gene '{self.label}' is {self.kind} on a {self.scale} scale; there is no such gene")
+        if (self.values is None and self.kind == "numeric") or len(self.values or self.choices) != len(self.choices):
+            raise BadInputError(f"gene '{self.label}' is {self.kind}; give one value for each of its choices")
+        if self.kind == "numeric" and self.scale == "log" and min(self.values or ()) <= 0:
+            raise BadInputError(f"gene '{self.label}' is on a log scale; give positive values only")
+
+    @property
+    def has_order(self) -> bool:
+        """Whether neighbouring choices are alike."""
+        return self.kind != "categorical"
+
+    @property
+    def coordinates(self) -> NDArray[np.float64]:
+        """Where each choice of an ordered or numeric gene lies between 0 and 1, `[choices]`.
+
+        Raises:
+            BadInputError: for a categorical gene, whose choices have no distances.
+        """
+        if not self.has_order:
+            raise BadInputError(f"gene '{self.label}' is categorical: its choices have no order")
+        places = np.arange(len(self.choices), dtype=float)
+        if self.kind == "numeric":
+            places = np.array(self.values, float)
+            places = np.log(places) if self.scale == "log" else places
+        span = float(np.ptp(places))
+        return (places - places.min()) / span if span else np.zeros(len(places))
 
 
 class SearchSpace(Protocol):
@@ -112,15 +163,31 @@ def sample(space: SearchSpace, rng: np.random.Generator, count: int) -> Codes:
 
 
 def mutate(space: SearchSpace, codes: Sequence[int], rng: np.random.Generator, probability: float) -> tuple[int, ...]:
-    """Each gene drawn anew with the given probability; at least one changes to another choice."""
+    """Each gene changed with the given probability; at least one changes to another choice.
+
+    A categorical gene is drawn anew, one that has an order mostly steps to a neighbour.
+    """
     old = np.asarray(codes)
-    new = np.where(rng.random(len(old)) < probability, sample(space, rng, 1)[0], old)
+    new = np.where(rng.random(len(old)) < probability, _drawn_near(space, old, rng), old)
     if (new == old).all():
         free = np.flatnonzero(radices(space) > 1)
         gene = int(rng.choice(free))
         shift = int(rng.integers(1, radices(space)[gene]))
-        new[gene] = (old[gene] + shift) % radices(space)[gene]
+        ordered = space.genes[gene].has_order
+        new[gene] = _drawn_near(space, old, rng)[gene] if ordered else (old[gene] + shift) % radices(space)[gene]
     return tuple(int(code) for code in new)
+
+
+def _drawn_near(space: SearchSpace, old: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    """Codes with categorical genes drawn anew, and the others a small step away from the old ones, where they can."""
+    new = sample(space, rng, 1)[0]
+    has_order = np.array([gene.has_order for gene in space.genes], bool)
+    if not has_order.any():
+        return new
+    most = radices(space) - 1
+    step = rng.geometric(STEP, len(old)) * rng.choice((-1, 1), len(old))
+    step = np.where((old + step < 0) | (old + step > most), -step, step)
+    return np.where(has_order, np.clip(old + step, 0, most), new)
 
 
 def crossover(first: Sequence[int], second: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:
@@ -143,6 +210,30 @@ def codes_at(space: SearchSpace, indices: NDArray[np.int64]) -> Codes:
         remaining, code = np.divmod(remaining, radix)
         columns.append(code)
     return np.stack(columns[::-1], axis=-1).astype(np.int16)
+
+
+def numbered(codes: Codes, sizes: Sequence[int]) -> list[tuple[tuple[int, ...], NDArray[np.int64]]]:
+    """The distinct rows of codes `[N, genes]`, each with the places where it stands, ascending.
+
+    Args:
+        codes: one row a candidate.
+        sizes: number of choices of each gene.
+
+    >>> [(row, places.tolist()) for row, places in numbered(np.array([[1, 0], [0, 2], [1, 0]]), (2, 3))]
+    [((0, 2), [1]), ((1, 0), [0, 2])]
+    """
+    array = np.asarray(codes)
+    if math.prod(sizes) > np.iinfo(np.int64).max:
+        _, first, which = np.unique(array, axis=0, return_index=True, return_inverse=True)
+    else:
+        keys = np.zeros(len(array), np.int64)
+        for column, size in zip(array.T, sizes, strict=True):
+            keys = keys * size + column
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(which.reshape(-1), kind="stable")
+    ends = np.cumsum(np.bincount(which.reshape(-1), minlength=len(first)))[:-1]
+    rows = [tuple(row) for row in array[first].tolist()]
+    return list(zip(rows, np.split(order, ends), strict=True)) if rows else []
 
 
 def all_codes(space: SearchSpace, chunk: int = 65_536) -> Iterator[Codes]:

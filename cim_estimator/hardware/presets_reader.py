@@ -74,6 +74,11 @@ tile.copies, tile.pes, tile.sharing
 
 def read_variant(name_or_path: str | Path, overrides: Mapping[str, Any]) -> HardwareSpec:
     """The same as `load_hardware`, but overrides may change nothing on this variant of a chip."""
+    return check_consistent(read_values(name_or_path, overrides))
+
+
+def read_values(name_or_path: str | Path, overrides: Mapping[str, Any]) -> HardwareSpec:
+    """The same as `read_variant`, but fields may contradict each other; each is within its own bounds."""
     path = _find(name_or_path)
     tree = _read(path)
     model = _model(tree, path, overrides)
@@ -82,7 +87,7 @@ def read_variant(name_or_path: str | Path, overrides: Mapping[str, Any]) -> Hard
     values.take_file(tree)
     for key, value in overrides.items():
         values.override(key, value)
-    return _consistent(values.build(path.stem))
+    return values.build(path.stem)
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -245,8 +250,12 @@ def _converted(value: Any, kind: type, key: str, where: str) -> Any:
     return number
 
 
-def _consistent(hardware: HardwareSpec) -> HardwareSpec:
-    """Refuse fields that contradict each other."""
+def check_consistent(hardware: HardwareSpec) -> HardwareSpec:
+    """The description itself.
+
+    Raises:
+        BadInputError: if fields contradict each other.
+    """
     if not isinstance(hardware, GeneralHardware):
         return hardware
     crossbar, adc, where = hardware.crossbar, hardware.adc, f"hardware '{hardware.name}'"
