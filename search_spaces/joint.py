@@ -1,8 +1,8 @@
 """Network, chip and training as one space: any space, with fields of the chip and of the training as further genes.
 
 The genes are those of the inner space, then `hardware/<field>` for each searched field of the chip, then
-`training/<field>` for each searched field of the training. A gene that other choices make meaningless is set to its first
-value, and candidates whose chip contradicts itself count as not connected, so that nothing is run for them.
+`training/<field>` for each searched field of the training. A gene that other choices make meaningless is set to its
+first value, and candidates whose chip contradicts itself count as not connected, so that nothing is run for them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A chip some of whose fields are searched: every combination of their values is one description, or contradicts itself.
+"""A chip with searched fields: every combination of their values is one description, or contradicts itself.
 
 Sections are chosen before the fields in them, whatever the order in which they are named: `device` picks the cell,
 `device.cell_bits` then changes it.
@@ -197,5 +197,3 @@ def described(chip: SearchedChip, codes: Sequence[int]) -> HardwareSpec:
         BadInputError: if its fields contradict each other.
     """
     return read_variant(chip.reference, _sections_first({**dict(chip.overrides), **chip.chosen(codes)}))
-
-

@@ -25,6 +25,7 @@ from hasnas.nas.budget.costs import COSTS, cost_called, cost_of
 
 from .macro import MacroSection, SearchedSection
 from .plugins import RANDOM_ONE_SHOT
+from .searched import Searched, SearchedValues
 from .section import Section
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -181,12 +182,15 @@ class HardwareSection(Section):
         preset: name of a preset.
         path: a description in YAML.
         overrides: dotted field -> value, e.g. `{crossbar.rows: 64}` or nested.
+        searched: dotted field -> the values that it may take, searched beside the network: a list, or numbers
+            `{from: 200 MHz, to: 1 GHz, steps: 9, scale: log}`.
     """
 
     place = "hardware"
     preset: str | None = None
     path: str | None = None
     overrides: Annotated[dict[str, str], BeforeValidator(_flatten)] = Field(default_factory=dict)
+    searched: SearchedValues = Searched()
 
     @model_validator(mode="after")
     def _one_source(self) -> HardwareSection:

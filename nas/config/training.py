@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hasnas.errors import nearest
+from hasnas.errors import BadInputError, nearest
+from hasnas.search_spaces.joint import DeadTraining
 
 from .plugins import TRAINING_METHODS
+from .searched import Searched, SearchedValues
 from .section import Section
 from .sections import Rate, Share
 
@@ -27,7 +30,15 @@ _FIRST_FIELDS = (
     "warmup_epochs",
     "gradient_clip",
 )
-_NOT_OF_ONE_TRAINING = ("enabled", "top", "seeds")
+_NOT_OF_ONE_TRAINING = ("enabled", "top", "seeds", "searched")
+_MACHINE = ("accelerator", "devices", "nodes", "recomputed_parts")
+
+# Fields that change nothing where another has one of some values.
+WITHOUT_EFFECT = (
+    DeadTraining(("surrogate.family", "surrogate.width"), "method", ("soft_lif", "spike_response")),
+    DeadTraining(("augmentation.magnitude",), "augmentation.operations", (0,)),
+    DeadTraining(("regularisation.rate_target", "regularisation.count"), "regularisation.rate_weight", (0,)),
+)
 
 
 class AugmentationSection(Section):
@@ -142,6 +153,8 @@ class RetrainSection(Section):
             kept in memory. 0 is off, 4 to 8 save most; results are bit for bit the same.
         batch_norm: `standard` starts at scale 1, `threshold` at the scale that suits the neurons' thresholds.
         augmentation, surrogate, regularisation, noise: see their sections; each is off by default.
+        searched: dotted field -> the values that it may take, searched beside the network: a list, or numbers
+            `{from: 1e-4, to: 1e-2, steps: 16, scale: log}`.
 
     >>> RetrainSection(optimizer="sdg")
     Traceback (most recent call last):
@@ -175,6 +188,7 @@ class RetrainSection(Section):
     surrogate: SurrogateSection = SurrogateSection()
     regularisation: RegularisationSection = RegularisationSection()
     noise: TrainingNoiseSection = TrainingNoiseSection()
+    searched: SearchedValues = Searched()
 
     @property
     def trainings(self) -> int:
@@ -193,6 +207,59 @@ class RetrainSection(Section):
                 f"batch_size is {self.batch_size}; give at least 2 samples for each of the {self.processes} processes"
             )
         return self
+
+    @model_validator(mode="after")
+    def _searched_fields_are_of_a_training(self) -> RetrainSection:
+        default = RetrainSection.model_construct()
+        for item in self.searched.fields:
+            key = f"searched.{item.name}"
+            if item.name not in self.searchable:
+                raise ValueError(f"unknown key 'retrain.{key}'{nearest(item.name, self.searchable)}")
+            if (fixed := self.field(item.name)) != default.field(item.name):
+                raise ValueError(f"{key} is fixed by {item.name} ({fixed}) as well; remove one of them")
+            for value in item.values:
+                try:
+                    self.chosen({item.name: value})
+                except BadInputError as error:
+                    raise ValueError(f"searched.{str(error).removeprefix('retrain.')}") from error
+        for rule in WITHOUT_EFFECT:
+            if rule.where not in self.searched.values and self.field(rule.where) in rule.values:
+                for name in (name for name in rule.fields if name in self.searched.values):
+                    raise ValueError(f"searched.{name} changes nothing while {rule.where} is {self.field(rule.where)}")
+        return self
+
+    @property
+    def searchable(self) -> list[str]:
+        """The fields that may be searched: those that decide the result of a training, sections by their fields."""
+        names = []
+        for name, about in type(self).model_fields.items():
+            kind = about.annotation
+            if isinstance(kind, type) and issubclass(kind, Section):
+                names += [f"{name}.{inner}" for inner in kind.model_fields]
+            elif name not in (*_NOT_OF_ONE_TRAINING, *_MACHINE):
+                names.append(name)
+        return names
+
+    def field(self, name: str) -> Any:
+        """The value of a dotted field."""
+        section, dot, inner = name.partition(".")
+        return getattr(getattr(self, section), inner) if dot else getattr(self, name)
+
+    def chosen(self, changes: Mapping[str, Any]) -> RetrainSection:
+        """One training's settings: some fields, by their dotted names, as they were chosen, and nothing searched.
+
+        Raises:
+            BadInputError: for an impossible value.
+
+        >>> RetrainSection().chosen({"surrogate.width": 2.0, "learning_rate": 1e-3}).surrogate.width
+        2.0
+        """
+        tree: dict[str, Any] = {"searched": Searched()}
+        for name, value in changes.items():
+            section, dot, inner = name.partition(".")
+            own = tree.get(section, getattr(self, section))
+            tree[section] = own.with_changes({inner: value}) if dot else value
+        return self.with_changes(tree)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that identify one training; what came after the first release is left out where it is off.

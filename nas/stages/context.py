@@ -19,13 +19,14 @@ from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.budget.region import FeasibleRegion
 from hasnas.nas.config.loading import RunConfig
 from hasnas.nas.config.plugins import DIFFERENTIABLE, RANDOM_ONE_SHOT
-from hasnas.nas.config.training import MIXES_CLASSES
+from hasnas.nas.config.training import MIXES_CLASSES, WITHOUT_EFFECT, RetrainSection
 from hasnas.nas.data.sources import check_timesteps, open_source
 from hasnas.nas.executors import Executor
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.quality import QUALITIES, Quality
 from hasnas.nas.history.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.joint import JointSpace, with_searched_chip
 from hasnas.search_spaces.lowering import REAL_BITS, bits_of_count
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.python_space import load_space_class
@@ -82,8 +83,17 @@ class Setup:
 
     @cached_property
     def hardware(self) -> HardwareSpec:
-        """The chip."""
+        """The chip, where nothing of it is searched; else the one that the searched fields change."""
         return load_hardware(self.config.hardware.reference, self.config.hardware.overrides)
+
+    def hardware_of(self, codes: tuple[int, ...]) -> HardwareSpec:
+        """The chip of one candidate."""
+        return self.space.hardware_of(codes) if isinstance(self.space, JointSpace) else self.hardware
+
+    def training_of(self, codes: tuple[int, ...]) -> RetrainSection:
+        """The settings that one candidate is trained with."""
+        changes = self.space.training_of(codes) if isinstance(self.space, JointSpace) else {}
+        return self.config.retrain.chosen(changes) if changes else self.config.retrain
 
     @cached_property
     def budget(self) -> Budget:
@@ -93,7 +103,8 @@ class Setup:
     @cached_property
     def pricer(self) -> Pricer:
         """Costs of candidates before they run."""
-        return Pricer(self.space, self.hardware, assumed_activity(self.config), self.config.costs)
+        hardware = None if isinstance(self.space, JointSpace) else self.hardware
+        return Pricer(self.space, hardware, assumed_activity(self.config), self.config.costs)
 
     def architecture(self, codes: tuple[int, ...]) -> Architecture:
         """What codes of the space mean; each is decoded once."""
@@ -174,7 +185,10 @@ def build_space(config: RunConfig, card: DatasetCard) -> SearchSpace:
     searched = section.searched.values
     space = with_searched_macro(space, searched)
     _check_supernet(config, space)
-    return space
+    chip, training = config.hardware, config.retrain.searched
+    return with_searched_chip(
+        space, chip.reference, chip.overrides, chip.searched.fields, training.fields, WITHOUT_EFFECT
+    )
 
 
 def _space_on(macro: Macro, config: RunConfig) -> SearchSpace:
@@ -198,9 +212,24 @@ def _space_on(macro: Macro, config: RunConfig) -> SearchSpace:
 
 def _check_supernet(config: RunConfig, space: SearchSpace) -> None:
     """Refuse what the supernet cannot train: searched macro values, feedback of a space of one's own."""
+    if config.retrain.searched and config.search.score is not None:
+        raise BadInputError(
+            f"retrain.searched with search.score '{config.search.score}': a score trains nothing, so these fields "
+            "change nothing in the search; remove one of them"
+        )
     if not config.supernet.enabled or config.search.score is not None:
         return
     strategy = config.supernet.strategy
+    if config.retrain.searched:
+        raise BadInputError(
+            "retrain.searched with a supernet: candidates inherit weights, so how they are trained changes nothing in "
+            "the search; switch the supernet off (supernet.enabled=false)"
+        )
+    if config.hardware.searched and strategy != RANDOM_ONE_SHOT:
+        raise BadInputError(
+            f"supernet.strategy '{strategy}' learns operations on one chip; use {RANDOM_ONE_SHOT} with "
+            "hardware.searched, or switch the supernet off (supernet.enabled=false)"
+        )
     mixes = strategy in DIFFERENTIABLE  # a plug-in refuses by itself what it cannot train
     backward = any(choice.startswith(FEEDBACK_PREFIX) for gene in space.genes for choice in gene.choices)
     if mixes and backward:

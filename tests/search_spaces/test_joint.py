@@ -63,7 +63,9 @@ def test_the_genes_are_those_of_network_chip_and_training() -> None:
         ("training/surrogate.width", "ordered", "linear"),
     ]
     assert [gene.label for gene in space.genes[space.hardware_genes]] == [f"hardware/{field.name}" for field in CHIP]
-    assert [gene.label for gene in space.genes[space.training_genes]] == [f"training/{field.name}" for field in TRAINING]
+    assert [gene.label for gene in space.genes[space.training_genes]] == [
+        f"training/{field.name}" for field in TRAINING
+    ]
     assert space_size(space) == space_size(INNER) * 3 * 2 * 3 * 2 * 3 * 3 * 2 * 4
 
 
@@ -90,7 +92,9 @@ def test_every_chip_is_the_one_read_from_its_files() -> None:
             assert chip.variant(row) == described(chip, row)
             assert described(chip, row).constant("adc.bits").source == "override"
         else:
-            with pytest.raises(BadInputError, match=r"crossbar.columns_per_adc \(128\) exceeds crossbar.columns \(64\)"):
+            with pytest.raises(
+                BadInputError, match=r"crossbar.columns_per_adc \(128\) exceeds crossbar.columns \(64\)"
+            ):
                 chip.variant(row)
     assert seen == 3 * 2 * 3 * 2 * 3 * 5 // 6
 
