@@ -126,6 +126,7 @@ hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versio
         raise BadInputError(f"{one_line(place)}: {told(error, RunConfig)}") from error
     _check_names(config, where, overrides or {})
     _check_one_shot(config, where, overrides or {})
+    _check_multi_fidelity(config, where, overrides or {})
     return config
 
 
@@ -230,6 +231,16 @@ def _check_one_shot(config: RunConfig, where: str, overrides: dict[str, str]) ->
         raise BadInputError(
             f"{place}: supernet.strategy '{section.strategy}' mixes forward edges only, and a pair with feedback is "
             "one choice over both directions; set space.feedback to false or supernet.strategy to random_one_shot"
+        )
+
+
+def _check_multi_fidelity(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
+    """Refuse rungs of trainings where candidates inherit their weights."""
+    if config.search.multi_fidelity is not None and config.supernet.enabled:
+        place = _place("search.multi_fidelity", where, overrides)
+        raise BadInputError(
+            f"{place}: search.multi_fidelity trains candidates by themselves, and a supernet is there to spare that; "
+            "set supernet.enabled to false or remove search.multi_fidelity"
         )
 
 

@@ -24,6 +24,7 @@ from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import COSTS, cost_called, cost_of
 
 from .macro import MacroSection, SearchedSection
+from .multi_fidelity import MultiFidelitySection
 from .plugins import RANDOM_ONE_SHOT
 from .searched import Searched, SearchedValues
 from .section import Section
@@ -333,6 +334,8 @@ class SearchSection(Section):
         crossover: whether children have two parents.
         calibration_batches: training batches that set a candidate's batch norm.
         brief_epochs: epochs that each candidate is trained for where there is no supernet.
+        multi_fidelity: how candidates are trained instead, each batch as one round of successive halving; null trains
+            each for `brief_epochs`.
     """
 
     place = "search"
@@ -348,6 +351,7 @@ class SearchSection(Section):
     crossover: bool = False
     calibration_batches: Annotated[int, Field(ge=1, le=100_000)] = 4
     brief_epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
+    multi_fidelity: MultiFidelitySection | None = None
 
     @field_validator("minimize")
     @classmethod
@@ -362,6 +366,12 @@ class SearchSection(Section):
     def _tournament_within_population(self) -> SearchSection:
         if self.sample > self.population:
             raise ValueError(f"sample is {self.sample}, more than the population of {self.population}; lower it")
+        return self
+
+    @model_validator(mode="after")
+    def _trained_or_scored(self) -> SearchSection:
+        if self.score is not None and self.multi_fidelity is not None:
+            raise ValueError("score ranks candidates without training them; remove multi_fidelity or score")
         return self
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from hasnas.errors import BadInputError, HasnasError
 from hasnas.files import sync_directory, write_atomic
 
+from .rung import RUNG, RungRecord
 from .trial import VOLATILE_FIELDS, Trial
 
 if sys.platform != "win32":
@@ -44,6 +45,11 @@ class LedgerContents:
     def trials(self) -> list[Trial]:
         """The trial records, in the order they were written."""
         return [Trial.from_record(record) for record in self.records if record.get("kind") == "trial"]
+
+    @property
+    def rungs(self) -> list[RungRecord]:
+        """How candidates stood at each rung, in the order they were written."""
+        return [RungRecord.from_record(record) for record in self.records if record.get("kind") == RUNG]
 
     @property
     def events(self) -> list[Record]:
@@ -189,7 +195,7 @@ class Ledger:
 
 
 def equal_ledgers(first: Path | str, second: Path | str) -> bool:
-    """Whether two runs have the same history: equal trial records in the order of their ids.
+    """Whether two runs have the same history: equal trial records in the order of their ids, equal rungs before them.
 
     Time, host and event fields are ignored; a ledger with damage is not equal to any.
     """
@@ -213,9 +219,15 @@ def is_being_written(path: Path | str) -> bool:
 
 
 def _comparable_lines(contents: LedgerContents) -> list[tuple[int, str, str]]:
-    trials = [record for record in contents.records if record.get("kind") == "trial"]
-    stripped = [{name: value for name, value in trial.items() if name not in VOLATILE_FIELDS} for trial in trials]
-    return [(trial["id"], trial["stage"], _canonical(trial)) for trial in stripped]
+    """Trials by their ids, and the rungs that they climbed, without what differs between equal runs."""
+    lines = []
+    for record in contents.records:
+        stripped = {name: value for name, value in record.items() if name not in VOLATILE_FIELDS}
+        if record.get("kind") == "trial":
+            lines.append((record["id"], record["stage"], _canonical(stripped)))
+        elif record.get("kind") == RUNG:
+            lines.append((record["trial"], RUNG, _canonical(stripped)))
+    return lines
 
 
 def _parse(data: bytes, path: Path) -> LedgerContents:

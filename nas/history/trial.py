@@ -63,7 +63,7 @@ class Trial:
         record["codes"] = [int(code) for code in self.codes]
         record["architecture"] = dict(self.architecture)
         for name in ("metrics", "costs", "verdict"):
-            record[name] = {key: _encode(value) for key, value in record[name].items()}
+            record[name] = plain_numbers(record[name])
         return record
 
     @staticmethod
@@ -91,6 +91,11 @@ class Trial:
 
     def __hash__(self) -> int:
         return hash((self.id, self.stage, self.key))
+
+
+def plain_numbers(values: Mapping[str, float]) -> dict[str, float | str]:
+    """Numbers as JSON has them; those that it does not know become texts."""
+    return {key: _encode(value) for key, value in values.items()}
 
 
 def _encode(value: float) -> float | str:

@@ -15,6 +15,7 @@ from torch import Tensor
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
+from hasnas.nas.config.multi_fidelity import Rung
 from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits, batches, load_splits
 from hasnas.nas.history.checkpoint import load_checkpoint
@@ -23,6 +24,7 @@ from hasnas.nas.imperfect_chips import evaluate_on_chips
 from hasnas.nas.supernet.sharing import inherit
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity, recalibrate_batch_norm
 from hasnas.nas.training.methods import TRAINING_METHODS
+from hasnas.nas.training.rungs import train_to_rung
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.network import SpikingNetwork
@@ -172,11 +174,68 @@ def evaluate_on_device(task: DeviceTask) -> dict[str, float]:
     return device_metrics(network, splits_of(task.data), task.device, task.seed)
 
 
+@dataclass(frozen=True)
+class RungTask:
+    """Train a candidate up to a rung, on from where it stands, and evaluate it there.
+
+    Args:
+        architecture: its JSON form.
+        data: the samples; test samples are not touched.
+        settings: how to train; `epochs` are those of the last rung there is.
+        seed: decides weights, order, dropout, and which samples are a share of them.
+        checkpoint_directory: where the training goes on.
+        rungs: up to the one that is meant.
+        dead_rate: how far from 0 or 1 the rate of a silent or saturated layer is at most.
+        device: imperfect chips, or None for perfect ones.
+    """
+
+    architecture: Mapping[str, Any]
+    data: DataReference
+    settings: RetrainSection
+    seed: int
+    checkpoint_directory: str
+    rungs: tuple[Rung, ...]
+    dead_rate: float = 0.0
+    device: DeviceReference | None = None
+
+
+@dataclass(frozen=True)
+class RungOutcome:
+    """What a rung gave, as plain data.
+
+    Args:
+        metrics: what `evaluate_inherited` returns, measured with the rung's timesteps.
+        activity: `measure_activity` on validation samples.
+        epochs: that the candidate was trained for so far.
+        dead: why it was given up, one line; empty if it was not.
+    """
+
+    metrics: dict[str, float]
+    activity: dict[str, float]
+    epochs: int
+    dead: str
+
+
+def evaluate_rung(task: RungTask) -> RungOutcome:
+    """Train up to the last of the task's rungs, or until nothing reaches the output any more, and evaluate."""
+    folder = Path(task.checkpoint_directory)
+    result = train_to_rung(
+        task.architecture, splits_of(task.data), task.settings, task.seed, folder, task.rungs, task.dead_rate
+    )
+    activity = measure_activity(result.network, result.splits.validation)
+    metrics = score(result.network, result.splits, task.device, task.seed, activity)
+    return RungOutcome(metrics, activity, result.epochs, result.dead)
+
+
 def score(
-    network: SpikingNetwork, splits: Splits, device: DeviceReference | None = None, seed: int = 0
+    network: SpikingNetwork,
+    splits: Splits,
+    device: DeviceReference | None = None,
+    seed: int = 0,
+    activity: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
-    """What the search is told of a network, measured on validation samples."""
-    activity = measure_activity(network, splits.validation)
+    """What the search is told of a network, measured on validation samples; the activity may be known already."""
+    activity = measure_activity(network, splits.validation) if activity is None else activity
     quality = quality_of_splits(splits)
     found = {quality.validation: quality.figure(evaluate(network, splits.validation))}
     on_chips = {} if device is None else device_metrics(network, splits, device, seed)

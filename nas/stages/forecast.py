@@ -81,7 +81,8 @@ def _stage_seconds(setup: Setup, result: ScreenResult) -> dict[str, float]:
     evaluation = (calibration + 2 * validation) * per_sample
     retrain_epoch = train * per_sample_trained + validation * per_sample
     if not config.supernet.enabled:
-        evaluation = config.search.brief_epochs * retrain_epoch
+        rungs = config.search.multi_fidelity
+        evaluation = (config.search.brief_epochs if rungs is None else rungs.epochs_of_one) * retrain_epoch
     trains_supernet = config.supernet.enabled and config.search.score is None
     step = STEP_COST.get(config.supernet.strategy, 1.0)
     if config.search.score is not None:

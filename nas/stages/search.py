@@ -6,6 +6,7 @@ import math
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hasnas.errors import BadInputError
 from hasnas.nas.budget.costs import cost_called
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.goal import Goal, merit
+from hasnas.nas.history.rung import RungRecord
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.strategies.begin_with import BeginWith
 from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
@@ -22,6 +24,7 @@ from hasnas.search_spaces.space import Codes
 
 from .context import RunContext
 from .evaluation import BriefTask, InheritedTask, evaluate_briefly, evaluate_inherited
+from .halving import halve
 from .scoring import scored
 from .supernet import data_reference, device_reference, proposed_architecture, weights_path
 
@@ -97,12 +100,21 @@ def _answers(context: RunContext, first: int, asked: Sequence[tuple[int, ...]]) 
     if not missing:
         return trials
     costs = context.pricer.costs(np.array(missing, np.int16))
-    for offset, outcome in enumerate(_outcomes(context, asked, len(trials))):
+    rungs = None if context.config.search.multi_fidelity is None else halve(context, first, asked)[len(trials) :]
+    outcomes = _outcomes(context, asked, len(trials)) if rungs is None else map(_of_rung, rungs)
+    for offset, outcome in enumerate(outcomes):
         trial_id = first + len(trials)
         trial = _trial(context, trial_id, missing[offset], costs.row(offset), outcome)
+        if rungs is not None and rungs[offset].state == "infeasible":
+            trial = replace(trial, state="infeasible", verdict=rungs[offset].verdict)
         context.record(trial)
         trials.append(trial)
     return trials
+
+
+def _of_rung(rung: RungRecord) -> Outcome[dict[str, float]]:
+    """What is told of a candidate by the last rung that it reached."""
+    return Outcome({**rung.metrics, "rung": float(rung.rung), "epochs": float(rung.epochs)}, rung.message)
 
 
 def _outcomes(

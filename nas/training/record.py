@@ -80,27 +80,38 @@ class StoredTraining:
         """The record of the best epoch."""
         return self.history[self.best_epoch - 1]
 
-    def train(self, splits: Splits, seed: int, report: Callable[[EpochRecord], None]) -> None:
+    def train(
+        self,
+        splits: Splits,
+        seed: int,
+        report: Callable[[EpochRecord], None],
+        until: int | None = None,
+        hopeful: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Train from the present state until the settings say that it is enough.
 
         Args:
             splits: train and validation are used.
             seed: decides everything random.
             report: called with the record of each epoch once it is stored.
+            until: number of the epoch after which to stop; the step sizes are those of the whole training. Null is
+                its end.
+            hopeful: asked after each epoch, the network being in evaluation mode; if it is not, training stops.
 
         Raises:
             TrainingDivergedError: if a loss or gradient is no longer finite; the last good state stays stored.
         """
+        last = self.settings.epochs if until is None else until
 
         def after_epoch(record: EpochRecord) -> bool:
             self._add(record, loop)
             report(record)
-            return self.goes_on()
+            return len(self.history) < last and self.goes_on() and hopeful()
 
         loop = TrainingLoop(self.network, splits, self.settings, seed, len(self.history), after_epoch)
         self._restore_loop(loop)
         try:
-            run_loop(loop, self.settings.epochs - len(self.history), self.settings)
+            run_loop(loop, last - len(self.history), self.settings)
         except TrainingDivergedError as error:
             kept = f"the state after epoch {len(self.history)} is in {self.path}"
             raise TrainingDivergedError(f"{error}; {kept if self.history else 'no epoch was finished'}") from error
