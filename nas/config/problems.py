@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -69,7 +69,8 @@ def _sibling_keys(section: type[BaseModel], path: Sequence[str]) -> list[str]:
         inner = section.model_fields[part].annotation if part in section.model_fields else None
         if inner is Budget:
             return COSTS.names()
-        section = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else section
+        kinds = (inner, *get_args(inner))  # a section that may be left out is one of two kinds
+        section = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), section)
     return sorted(section.model_fields)
 
 

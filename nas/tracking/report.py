@@ -17,6 +17,7 @@ from hasnas.nas.history.trial import Trial
 from .figures import cell_drawing, energy_by_layer, firing_rates, progress, quality_against_costs, to_svg
 from .html import Markup, Text, card, details, element, link, page, table
 from .report_data import ReportData, ReturnedNetwork, collect
+from .rungs import HEADER, rung_cells
 
 REPORT_FILE = "report.html"
 
@@ -135,6 +136,9 @@ def _search(data: ReportData) -> list[Text]:
     if data.status["score"] is not None:
         line += f" They were ranked by the score '{data.status['score']}', without training."
     parts: list[Text] = [element("h2", "Search"), element("p", line), _stages(data.status["stages"])]
+    if data.status["rungs"]:
+        rungs: list[list[Text]] = [[*rung_cells(row, _quality(data.status))] for row in data.status["rungs"]]
+        parts += [element("h3", "Rungs of successive halving"), table([name.lower() for name in HEADER], rungs)]
     if searched:
         costs = _costs(data.status)
         figure = quality_against_costs(data.trials, data.status["budget"], costs)

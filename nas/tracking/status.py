@@ -20,6 +20,8 @@ from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality
 from hasnas.nas.history.returned import RetrainedNetwork, counted, returned_networks
 from hasnas.nas.history.trial import Trial
 
+from .rungs import HEADER, counted_rungs, rung_cells
+
 
 def run_status(run_directory: Path) -> dict[str, Any]:
     """The state of a run as plain data.
@@ -30,9 +32,9 @@ def run_status(run_directory: Path) -> dict[str, Any]:
     Returns:
         `run`, `name`, `seed`, `dataset`, `space`, `hardware`; `costs` (names of those that the run prices); `budget`
         (name of a cost -> limit in SI units); `state` (`"running"`, `"finished"` or `"stopped"`); `stages` (name,
-        state, seconds); `trials` (counts by state); `score` (name of the
-        training-free score that ranks candidates, or `None`); `task` (`"classification"` or `"regression"`,
-        `None` before anything was trained); `screen` (what the budget left of the space, `None` before the screen);
+        state, seconds); `trials` (counts by state); `rungs` (of successive halving, see `counted_rungs`); `score`
+        (name of the training-free score that ranks candidates, or `None`); `task` (`"classification"` or
+        `"regression"`, `None` before anything was trained); `screen` (what the budget left of the space, `None` before the screen);
         `feasible_share` of the connected architectures; `front` and `returned` (networks with what they
         reach and cost, the best first); `damage` (one line, or `None`). Where the config asks for several trainings
         of each network, those of `returned` have means over them, and `trainings`, see `RetrainedNetwork.to_json`.
@@ -59,6 +61,7 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         "state": "running" if running else _end_state(contents.events),
         "stages": [_stage(stage, config, contents.events, running) for stage in STAGES],
         "trials": _counts(searched),
+        "rungs": counted_rungs(contents.rungs),
         "score": config.search.score,
         "task": quality.task if quality else None,
         "screen": screen,
@@ -178,6 +181,7 @@ def describe_status(status: Mapping[str, Any]) -> str:
         "  stages: " + ", ".join(_describe_stage(stage) for stage in status["stages"]),
         f"  trials: {trials['total']} ({counts})",
         *([f"  space:  {_describe_screen(status['screen'])}"] if status["screen"] else []),
+        *_describe_rungs(status["rungs"], quality),
         *_describe_front(Goal(status["score"], quality), status["front"], costs),
         *_describe_networks(_returned_title(status["returned"]), status["returned"], costs, quality),
         *([f"  {quality.remark}"] if quality.remark and (status["front"] or status["returned"]) else []),
@@ -226,6 +230,13 @@ def _describe_screen(screen: Mapping[str, Any]) -> str:
     priced = "priced completely" if screen["complete"] else f"sampled ({screen['priced']:,})"
     fits = f"{screen['feasible_share']:.1%} of {screen['connected']:,} connected architectures fit"
     return f"{priced}; {fits}" + (f"; rejected by: {rejected}" if rejected else "")
+
+
+def _describe_rungs(rungs: Sequence[Mapping[str, Any]], quality: Quality) -> list[str]:
+    if not rungs:
+        return []
+    table = align([HEADER, *(rung_cells(row, quality) for row in rungs)])
+    return ["  rungs of successive halving:", *("    " + line for line in table.splitlines())]
 
 
 def _describe_front(goal: Goal, networks: Sequence[Mapping[str, Any]], costs: Sequence[Cost]) -> list[str]:

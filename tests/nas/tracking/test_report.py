@@ -9,6 +9,7 @@ from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.returned import RetrainedNetwork
+from hasnas.nas.history.rung import RungRecord
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import write_views
 from hasnas.nas.tracking.report import render_report, write_report
@@ -64,6 +65,16 @@ def test_the_report_shows_the_returned_network(run: Path, history: list[Trial]):
     assert page.links == [f"export/{winner.key}/card.json"]
     assert "script" not in page.tags
     assert "dense activity, as none was measured" in page.text
+
+
+@pytest.mark.slow
+def test_the_report_shows_the_rungs(run: Path):
+    assert "successive halving" not in read(write_report(run).read_text()).text
+    with Ledger(run / "ledger.jsonl") as ledger:
+        ledger.append(RungRecord(0, 0, "key", 2, 1.0, 0.125, "done", {"validation_accuracy": 0.375}).to_record())
+    text = read(write_report(run).read_text()).text
+    assert "Rungs of successive halving" in text
+    assert "37.50%" in text.split("Rungs of")[1].split("Pareto")[0]
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 from hasnas.errors import BadInputError
 from hasnas.nas.config.loading import dump_config, load_config
 from hasnas.nas.history.ledger import Ledger
+from hasnas.nas.history.rung import RungRecord
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.status import describe_runs, describe_status, list_runs, run_status
 
@@ -98,6 +99,35 @@ def test_the_text_holds_the_same(run: Path):
     assert "90.00%" in text
     assert "60.00%" in text
     assert "1 uJ" in text
+
+
+def rung(trial: int, number: int, state: str, accuracy: float | None, epochs: int) -> dict:
+    metrics = {} if accuracy is None else {"validation_accuracy": accuracy}
+    return RungRecord(trial, number, "key", epochs, 0.5, 0.25, state, metrics).to_record()
+
+
+RUNGS = [
+    rung(0, 0, "done", 0.4, 3),
+    rung(1, 0, "failed", None, 1),
+    rung(2, 0, "infeasible", 0.5, 3),
+    rung(0, 1, "done", 0.6, 9),
+]
+
+
+def test_rungs_are_counted(run: Path):
+    assert run_status(run)["rungs"] == []
+    assert "successive halving" not in describe_status(run_status(run))
+    with Ledger(run / "ledger.jsonl") as ledger:
+        for one in RUNGS:
+            ledger.append(one)
+    status = run_status(run)
+    columns = ("candidates", "failed", "infeasible", "best", "epochs")
+    shown = [tuple(row[name] for name in columns) for row in status["rungs"]]
+    assert shown == [(3, 1, 1, 0.5, 3), (1, 0, 0, 0.6, 9)]
+    assert json.loads(json.dumps(status)) == status
+    lines = describe_status(status).splitlines()
+    place = next(number for number, line in enumerate(lines) if "rungs of successive halving" in line)
+    assert lines[place + 2].split() == ["0", "3", "50%", "25%", "3", "1", "1", "50.00%"]
 
 
 def test_a_live_run_is_running(run: Path):

@@ -106,7 +106,8 @@ def test_a_silent_network_is_given_up_at_once(few: Splits, tmp_path: Path) -> No
 
 def test_what_gets_through_one_path_keeps_a_network_alive(architecture: dict[str, Any]) -> None:
     graph = Architecture.from_json(architecture).expand()
-    alive = dict.fromkeys(["cell1.0.lif", "cell1.1.lif", "reduction1.lif", "cell2.0.lif", "cell2.1.lif", "head.lif"], 0.3)
+    names = ("cell1.0.lif", "cell1.1.lif", "reduction1.lif", "cell2.0.lif", "cell2.1.lif", "head.lif")
+    alive = dict.fromkeys(names, 0.3)
     assert set(alive) <= {node.name for node in graph.nodes}
     assert dead_layers(graph, alive, 0.0) == []
     assert dead_layers(graph, {**alive, "cell1.1.lif": 0.0}, 0.0) == [], "a shortcut leads around it"
