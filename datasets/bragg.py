@@ -55,11 +55,11 @@ class BraggPeaks:
         return replace(self.base, input_shape=(1, self.patch, self.patch), splits=splits)
 
     def load(self, split: Split, root: Path | None = None) -> Samples:
-        """Patches `[N, 1, P, P]` scaled to [0, 1] each, and centres `[N, 2]` as (column, row) over the patch's side."""
+        """Patches `[N, 1, P, P]` scaled to [0, 1] each, and centres `[N, 2]` as (column, row) in pixels."""
         check_split(split)
         frames_path = self._file(FRAMES_FILE, root)
         peaks_path = self._file(f"peaks-exp4train-psz{self.patch}.hdf5", root)
-        fingerprint = fingerprint_of([frames_path, peaks_path], {"split": split, "patch": self.patch})
+        fingerprint = fingerprint_of([frames_path, peaks_path], {"split": split, "patch": self.patch, "unit": "pixel"})
 
         def build(allocate: Allocate) -> tuple[Array, Array]:
             return crop_patches(frames_path, read_peaks(peaks_path, split), self.patch, allocate)
@@ -111,7 +111,7 @@ def crop_patches(path: Path, peaks: Peaks, patch: int, allocate: Allocate) -> tu
         allocate: makes the array for the patches.
 
     Returns:
-        Patches `[N, 1, P, P]` float32, each scaled to [0, 1], and centres `[N, 2]` float32.
+        Patches `[N, 1, P, P]` float32, each scaled to [0, 1], and centres `[N, 2]` float32 in pixels.
 
     Raises:
         BadInputError: if the file is damaged or a peak lies outside the frames.
@@ -145,11 +145,11 @@ def crop_patch(
         patch: side P.
 
     Returns:
-        `[P, P]` and (column, row) in the patch divided by P.
+        `[P, P]` and (column, row) in the patch, in pixels.
 
     >>> patch, centre = crop_patch(np.eye(5), row=2.5, column=2.0, patch=3)
     >>> centre
-    (0.3333333333333333, 0.5)
+    (1.0, 1.5)
     """
     half, rest = patch // 2, patch % 2
     top, left = max(0, int(row) - half), max(0, int(column) - half)
@@ -159,7 +159,7 @@ def crop_patch(
     padded[above : above + crop.shape[0], before : before + crop.shape[1]] = crop
     low, high = padded.min(), padded.max()
     scaled = (padded - low) / (high - low) if high > low else np.zeros_like(padded)
-    return scaled, ((column - left + before) / patch, (row - top + above) / patch)
+    return scaled, (column - left + before, row - top + above)
 
 
 def _check_inside(peaks: Peaks, shape: tuple[int, ...], path: Path) -> None:
@@ -221,6 +221,7 @@ BRAGG_PEAKS = BraggPeaks(
                 "dataset.tar.gz", url="https://github.com/lzhengchun/BraggNN/raw/main/dataset/dataset.tar.gz"
             ),
         ),
-        notes="targets are the centre's (column, row) over the patch's side; the last 20 % of the peaks are for tests",
+        place=True,
+        notes="targets are the centre's (column, row) in pixels of the patch; the last 20 % of the peaks are for tests",
     )
 )

@@ -90,7 +90,7 @@ class GeneratedPeaks:
     card: DatasetCard
 
     def load(self, split: Split, root: Path | None = None) -> Samples:
-        """Patches `[N, 1, 11, 11]` scaled to [0, 1] each, and centres `[N, 2]` as (column, row) over the patch's side.
+        """Patches `[N, 1, 11, 11]` scaled to [0, 1] each, and centres `[N, 2]` as (column, row) in pixels.
 
         `root` is not needed.
         """
@@ -100,7 +100,7 @@ class GeneratedPeaks:
         photons = rng.poisson(expected_photons(peaks)).astype(np.float32)
         low, high = photons.min((1, 2), keepdims=True), photons.max((1, 2), keepdims=True)
         patches = (photons - low) / np.maximum(high - low, 1)
-        return Samples(patches[:, None], (peaks.centre / SIDE).astype(np.float32))
+        return Samples(patches[:, None], peaks.centre.astype(np.float32))
 
 
 BRAGG_GENERATED = GeneratedPeaks(
@@ -113,6 +113,7 @@ BRAGG_GENERATED = GeneratedPeaks(
         splits=COUNTS,
         licence="Apache-2.0, as hasnas itself",
         citation="none: drawn by hasnas, pseudo-Voigt profiles with Poisson noise",
-        notes=f"targets are the centre's (column, row) over the patch's side of {SIDE} pixels",
+        place=True,
+        notes="targets are the centre's (column, row) in pixels of the patch, whose first pixel reaches from 0 to 1",
     )
 )

@@ -58,6 +58,7 @@ class DatasetCard:
         largest_count: the largest of an input's values if these are whole numbers: 1 for spikes, more for counts of
             events; 0 for real values.
         notes: what a reader of results must know, e.g. that images are lossy copies.
+        place: whether a regression's targets are the coordinates of one place in pixels; errors are then distances.
     """
 
     name: str
@@ -73,6 +74,7 @@ class DatasetCard:
     files: tuple[RemoteFile, ...] = ()
     notes: str = ""
     largest_count: int = 0
+    place: bool = False
 
     @property
     def classes(self) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hasnas.errors import BadInputError
-from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, REGRESSION, Task
+from hasnas.nas.history.quality import QUALITIES, Task
 from hasnas.nas.tracking.status import load_run_config
 
 from .estimate import returned_network
@@ -21,8 +21,8 @@ class DeviceReport:
         key: of the network.
         device: the preset or file.
         chips: number of chips.
-        task: `"classification"` or `"regression"`: what the following figures are.
-        perfect: accuracy, or mean absolute error, without device effects.
+        task: `"classification"`, `"regression"` or `"location"`: what the following figures are.
+        perfect: accuracy, mean absolute error or mean distance, without device effects.
         mean: mean over chips.
         std: standard deviation over chips.
         worst: of the worst chip.
@@ -70,6 +70,7 @@ def try_on_chips(run_directory: Path, device: str, chips: int) -> DeviceReport:
     from hasnas.nas.data.samples import load_splits
     from hasnas.nas.export.run_export import load_trained
     from hasnas.nas.imperfect_chips import evaluate_on_chips
+    from hasnas.nas.stages.evaluation import quality_of_splits
     from hasnas.nas.training.evaluation import evaluate
 
     config = load_run_config(run_directory)
@@ -78,6 +79,6 @@ def try_on_chips(run_directory: Path, device: str, chips: int) -> DeviceReport:
     splits = load_splits(section.name, root, section.validation_share, config.seed, section.chosen_framing)
     network = load_trained(run_directory, trial).network
     found = evaluate_on_chips(network, splits.validation, spec, chips, config.seed, calibration=splits.train.inputs)
-    quality = REGRESSION if splits.train.is_regression else CLASSIFICATION
+    quality = quality_of_splits(splits)
     perfect, mean, worst = map(quality.figure, (evaluate(network, splits.validation), found.mean, found.worst))
     return DeviceReport(trial.key, device, chips, quality.task, perfect, mean, found.std, worst)

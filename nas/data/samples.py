@@ -27,6 +27,7 @@ class Split:
         inputs: float32, `[N, C, H, W]` static samples or `[N, T, C, H, W]` sequences.
         targets: class indices `[N]`, int64; for regression values `[N, outputs]`, float32.
         unit: for regression what a target's 1 stands for in the data, `[outputs]`; None where targets are as given.
+        place: whether a regression's values are the coordinates of one place.
 
     Raises:
         BadInputError: if the shapes do not belong together.
@@ -35,6 +36,7 @@ class Split:
     inputs: Tensor
     targets: Tensor
     unit: Tensor | None = None
+    place: bool = False
 
     def __post_init__(self) -> None:
         fits = self.targets.ndim == 1 + self.is_regression and len(self.inputs) == len(self.targets)
@@ -59,7 +61,7 @@ class Split:
 
     def take(self, indices: Tensor) -> Split:
         """The samples at `indices`, in that order."""
-        return Split(self.inputs[indices], self.targets[indices], self.unit)
+        return Split(self.inputs[indices], self.targets[indices], self.unit, self.place)
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,18 @@ class TargetScale:
 
     The network's output times the deviation plus the mean is in the data's units again.
 
+    Args:
+        mean: of each value.
+        deviation: of each value.
+        place: whether the values are the coordinates of one place.
+
     >>> TargetScale((1.0,), (2.0,)).apply(torch.tensor([[5.0]])).tolist()
     [[2.0]]
     """
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    place: bool = False
 
     def apply(self, targets: Tensor) -> Tensor:
         """Scaled `targets [N, outputs]`, a new tensor."""
@@ -111,6 +119,11 @@ class Normalisation:
         """See `Split.unit`."""
         return None if self.targets is None else torch.tensor(self.targets.deviation)
 
+    @property
+    def place(self) -> bool:
+        """See `Split.place`."""
+        return self.targets is not None and self.targets.place
+
     def apply(self, inputs: Tensor) -> Tensor:
         """Normalised `inputs [..., C, H, W]`, a new tensor."""
         shape = (len(self.mean), 1, 1)
@@ -137,7 +150,9 @@ class Normalisation:
             return tuple(float(value) for value in values)
 
         scale = tree.get("targets")
-        targets = None if scale is None else TargetScale(numbers(scale["mean"]), numbers(scale["deviation"]))
+        targets = None if scale is None else TargetScale(
+            numbers(scale["mean"]), numbers(scale["deviation"]), bool(scale.get("place", False))
+        )
         return cls(numbers(tree["mean"]), numbers(tree["deviation"]), targets)
 
 
@@ -188,20 +203,20 @@ def load_splits(
     train, test = source.load("train", root), source.load("test", root)
     kept, held = stratified_split(np.asarray(train.targets), validation_share, seed)
     parts = _tensors(train, kept), _tensors(train, held), _tensors(test, None)
-    normalisation = training_normalisation(parts[0])
+    normalisation = training_normalisation(parts[0], source.card.place)
     fitting, choosing, judging = (_normalised(part, normalisation) for part in parts)
     return Splits(fitting, choosing, judging, normalisation, source.card.outputs)
 
 
 def _normalised(part: Split, normalisation: Normalisation) -> Split:
     targets = part.targets if normalisation.targets is None else normalisation.targets.apply(part.targets)
-    return Split(normalisation.apply(part.inputs), targets, normalisation.target_unit)
+    return Split(normalisation.apply(part.inputs), targets, normalisation.target_unit, normalisation.place)
 
 
-def training_normalisation(train: Split) -> Normalisation:
+def training_normalisation(train: Split, place: bool = False) -> Normalisation:
     """Mean and deviation per channel of static samples, the identity for sequences; those of a regression's targets."""
     channels = train.inputs.shape[-3]
-    targets = TargetScale(*_moments(train.targets, (0,))) if train.is_regression else None
+    targets = TargetScale(*_moments(train.targets, (0,)), place) if train.is_regression else None
     if not train.is_static:
         return Normalisation((0.0,) * channels, (1.0,) * channels, targets)
     return Normalisation(*_moments(train.inputs, (0, 2, 3)), targets)

@@ -17,7 +17,7 @@ from hasnas.nas.config.loading import load_config
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
-from hasnas.nas.history.quality import CLASSIFICATION, REGRESSION, find_quality
+from hasnas.nas.history.quality import CLASSIFICATION, find_quality
 from hasnas.nas.history.returned import RetrainedNetwork, returned_networks
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
@@ -172,12 +172,13 @@ def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequ
 
 def _card(trained: TrainedNetwork, target: Path, formats: Sequence[str]) -> dict[str, Any]:
     macro, graph = trained.architecture.macro, trained.network.graph
+    quality = find_quality(trained.facts.get("metrics", {})) or CLASSIFICATION
     return {
         "generator": f"hasnas {__version__}",
         "key": trained.architecture.key,
         **trained.facts,
         "input": {"shape": list(macro.input_shape), "static": macro.static_input},
-        "outputs" if find_quality(trained.facts.get("metrics", {})) is REGRESSION else "classes": macro.classes,
+        "classes" if quality is CLASSIFICATION else "outputs": macro.classes,
         "timesteps": macro.timesteps,
         "timestep_s": TIMESTEP_S,
         "parameters": graph.parameter_count,

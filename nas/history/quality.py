@@ -1,7 +1,7 @@
 """How good a trained network is at its task: what the figure is called, and how it is written.
 
 Trainings and searches know one number of which more is better, the merit: the share of right answers, or minus the mean
-absolute error. Ledgers, tables and pages hold the figure as people know it, under its own name.
+absolute error or distance. Ledgers, tables and pages hold the figure as people know it, under its own name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "location"]
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,13 @@ class Quality:
     """The figure by which networks of a task are judged.
 
     Args:
-        task: `"classification"` or `"regression"`.
+        task: `"classification"`, `"regression"`, or `"location"` for a regression whose values are a place.
         name: what people call it.
         columns: heads of the columns of a table that hold it for validation and test samples.
         sign: 1 where more is better, -1 where less is.
         best: the largest merit there can be.
         remark: what a reader must know of the numbers; empty where they speak for themselves.
+        alone: what stands before a figure where no head of a column says what it is.
 
     >>> CLASSIFICATION.show(0.5), REGRESSION.show(REGRESSION.figure(-0.03125)), REGRESSION.validation
     ('50.00%', '0.03125', 'validation_mean_absolute_error')
@@ -36,6 +37,7 @@ class Quality:
     sign: int
     best: float
     remark: str = ""
+    alone: str = ""
 
     @property
     def validation(self) -> str:
@@ -82,7 +84,7 @@ class Quality:
         ('MAE 0.5', '50.00%')
         """
         shown = self.show_mean(figure, deviation)
-        return f"MAE {shown}" if shown and self.task == "regression" else shown
+        return f"{self.alone}{shown}" if shown else shown
 
     def of_epoch(self, metrics: Mapping[str, float]) -> dict[str, float]:
         """The metrics of an epoch, whose judgement a training always calls `merit`, under their own names.
@@ -104,8 +106,18 @@ REGRESSION = Quality(
     -1,
     0.0,
     "The mean absolute error (MAE) is in the units of the targets; less is better.",
+    "MAE ",
 )
-QUALITIES: dict[str, Quality] = {quality.task: quality for quality in (CLASSIFICATION, REGRESSION)}
+LOCATION = Quality(
+    "location",
+    "mean distance",
+    ("validation distance", "test distance"),
+    -1,
+    0.0,
+    "The mean distance from the true place is in pixels; less is better.",
+    "distance ",
+)
+QUALITIES: dict[str, Quality] = {quality.task: quality for quality in (CLASSIFICATION, REGRESSION, LOCATION)}
 
 
 def find_quality(metrics: Container[str]) -> Quality | None:

@@ -22,7 +22,7 @@ from hasnas.cim_estimator.nonideal import (
 from hasnas.errors import BadInputError
 from hasnas.nas.data.samples import Split, batches
 from hasnas.nas.training.crossbar_forms import Form, form_of
-from hasnas.nas.training.evaluation import absolute_errors
+from hasnas.nas.training.evaluation import sample_errors
 
 from .layer import ChipLayer, Reading
 from .probe import Probe
@@ -36,7 +36,7 @@ _CALIBRATION_BATCH = 32
 
 @dataclass(frozen=True)
 class ChipAccuracy:
-    """Accuracy over chips; for regression minus the mean absolute error, so that more is better.
+    """Accuracy over chips; for regression minus the mean error, so that more is better.
 
     Args:
         mean: mean over chips.
@@ -71,7 +71,7 @@ def evaluate_on_chips(
 ) -> ChipAccuracy:
     """Accuracy of a trained network whose Conv2d and Linear weights sit on imperfect crossbars.
 
-    For regression it is minus the mean absolute error, as in `ChipAccuracy`. Biases, batch norm, pooling and neurons
+    For regression it is minus the mean error, as in `ChipAccuracy`. Biases, batch norm, pooling and neurons
     are digital and exact. The network is used in evaluation mode and comes back as it was. Chip k has the same cells at
     any number of chips, and the same unlucky cells at any strength of an effect; read noise is drawn per pass.
 
@@ -199,12 +199,12 @@ def _reading(layer: _Layer, probe: Probe) -> Reading:
 
 
 def _count(network: nn.Module, split: Split, chips: int, batch_size: int) -> list[float]:
-    """Accuracy of each of the chips that are in place; for regression minus the mean absolute error."""
+    """Accuracy of each of the chips that are in place; for regression minus the mean error."""
     sums = torch.zeros(chips, dtype=torch.float64)
     for x, targets in batches(split, batch_size):
         outputs = network(x.repeat_interleave(chips, 0 if split.is_static else 1)).reshape(len(targets), chips, -1)
         if split.is_regression:
-            sums -= absolute_errors(outputs, targets[:, None], split).mean(2).sum(0)
+            sums -= sample_errors(outputs, targets[:, None], split).sum(0)
         else:
             sums += (outputs.argmax(2) == targets[:, None]).sum(0)
     return (sums / len(split)).tolist()

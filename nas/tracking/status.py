@@ -33,8 +33,8 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         `run`, `name`, `seed`, `dataset`, `space`, `hardware`; `costs` (names of those that the run prices); `budget`
         (name of a cost -> limit in SI units); `state` (`"running"`, `"finished"` or `"stopped"`); `stages` (name,
         state, seconds); `trials` (counts by state); `rungs` (of successive halving, see `counted_rungs`); `score`
-        (name of the training-free score that ranks candidates, or `None`); `task` (`"classification"` or
-        `"regression"`, `None` before anything was trained); `screen` (what the budget left of the space, `None` before
+        (name of the training-free score that ranks candidates, or `None`); `task` (`"classification"`, `"regression"`
+        or `"location"`, `None` before anything was trained); `screen` (what the budget left of the space, `None` before
         the screen); `feasible_share` of the connected architectures; `front` and `returned` (networks with what they
         reach and cost, the best first); `damage` (one line, or `None`). Where the config asks for several trainings
         of each network, those of `returned` have means over them, and `trainings`, see `RetrainedNetwork.to_json`.

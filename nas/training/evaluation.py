@@ -29,7 +29,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
-    """Share of samples whose class has the largest output; for regression minus the mean absolute error.
+    """Share of samples whose class has the largest output; for regression minus the mean error, see `sample_errors`.
 
     The error is in the data's units. Either way, larger is better.
 
@@ -47,10 +47,10 @@ def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
     with evaluating(network):
         if split.is_regression:
             errors = sum(
-                float(absolute_errors(network(inputs.to(device)), targets.to(device), split).sum())
+                float(sample_errors(network(inputs.to(device)), targets.to(device), split).sum())
                 for inputs, targets in batches(split, batch_size)
             )
-            return -errors / split.targets.numel()
+            return -errors / len(split)
         right = sum(
             int((network(inputs.to(device)).argmax(1) == targets.to(device)).sum())
             for inputs, targets in batches(split, batch_size)
@@ -58,10 +58,20 @@ def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
     return right / len(split)
 
 
-def absolute_errors(outputs: Tensor, targets: Tensor, split: Split) -> Tensor:
-    """How far outputs `[..., outputs]` are from a regression's targets, in the data's units, float64."""
-    errors = (outputs - targets).abs().double()
-    return errors if split.unit is None else errors * split.unit.to(errors)
+def sample_errors(outputs: Tensor, targets: Tensor, split: Split) -> Tensor:
+    """How far outputs `[..., outputs]` are from a regression's targets, `[...]` in the data's units, float64.
+
+    That is the distance where the targets are a place, otherwise the mean over the absolute errors of its values.
+
+    >>> outputs, targets = torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2)
+    >>> splits = (Split(torch.zeros(1, 1, 1, 1), targets, place=place) for place in (False, True))
+    >>> [sample_errors(outputs, targets, split).item() for split in splits]
+    [3.5, 5.0]
+    """
+    errors = (outputs - targets).double()
+    if split.unit is not None:
+        errors = errors * split.unit.to(errors)
+    return errors.norm(dim=-1) if split.place else errors.abs().mean(-1)
 
 
 def measure_activity(network: SpikingNetwork, split: Split, batch_size: int = 256) -> dict[str, float]:

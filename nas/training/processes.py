@@ -164,8 +164,9 @@ def _load_splits(path: str, described: tuple[Normalisation, int]) -> Splits:
     from safetensors.torch import load_file
 
     tensors = load_file(path)
+    unit, place = described[0].target_unit, described[0].place
     train, validation, test = (
-        Split(tensors[f"{name}.inputs"], tensors[f"{name}.targets"], described[0].target_unit) for name in _PARTS
+        Split(tensors[f"{name}.inputs"], tensors[f"{name}.targets"], unit, place) for name in _PARTS
     )
     return Splits(train, validation, test, *described)
 

@@ -38,7 +38,7 @@ def test_samples_are_scaled_and_their_centres_lie_where_the_light_is() -> None:
     assert train.inputs.shape == (8000, 1, SIDE, SIDE)
     assert train.inputs.min(axis=(1, 2, 3)).tolist() == [0] * 8000
     assert train.inputs.max(axis=(1, 2, 3)).tolist() == [1] * 8000
-    pixels = train.targets * SIDE
+    pixels = train.targets
     assert np.abs(pixels - SIDE / 2).max() <= REACH
     brightest = np.stack(np.unravel_index(train.inputs[:, 0].reshape(8000, -1).argmax(1), (SIDE, SIDE))[::-1], 1) + 0.5
     assert np.median(np.linalg.norm(pixels - brightest, axis=1)) < 0.8

@@ -142,8 +142,16 @@ def test_bragg_peaks_without_training(tiny_config: Path, tmp_path: Path, monkeyp
     directory = start_run(tiny_config, [*SHORT, *given], run_directory=tmp_path / "run")
     assert all("score/zico" in trial.metrics for trial in trials(directory, "search"))
     (network,) = trials(directory, "retrain")
-    assert 0 < network.metrics[TEST_ERROR] < 0.3
-    assert "TEST MAE" in describe_status(run_status(directory))
+    assert 0 < network.metrics["test_mean_distance"] < 3
+    status = run_status(directory)
+    assert status["task"] == "location"
+    for told in ("TEST DISTANCE", "in pixels"):
+        assert told in describe_status(status)
+    card = json.loads((directory / "export" / network.key / "card.json").read_text())
+    assert card["normalisation"]["targets"]["place"]
+    answers = load_network(directory / "export" / network.key)(torch.from_numpy(few.load("test", tmp_path).floats()))
+    distances = np.linalg.norm(answers.detach().numpy() - few.load("test", tmp_path).targets, axis=1)
+    assert distances.mean() == pytest.approx(network.metrics["test_mean_distance"], rel=1e-4)
 
 
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])

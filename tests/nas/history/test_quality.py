@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, REGRESSION, Quality, find_quality
+from hasnas.nas.history.quality import CLASSIFICATION, LOCATION, QUALITIES, REGRESSION, Quality, find_quality
 
 EITHER = pytest.mark.parametrize("quality", QUALITIES.values(), ids=QUALITIES)
 
@@ -43,3 +43,5 @@ def test_the_ledger_of_a_classification_keeps_its_names():
     epoch = {"loss": 0.5, "merit": 0.9}
     assert CLASSIFICATION.of_epoch(epoch) == {"loss": 0.5, "validation_accuracy": 0.9}
     assert REGRESSION.of_epoch(epoch) == {"loss": 0.5, "validation_mean_absolute_error": -0.9}
+    assert LOCATION.of_epoch(epoch) == {"loss": 0.5, "validation_mean_distance": -0.9}
+    assert LOCATION.show_alone(0.3) == "distance 0.3"

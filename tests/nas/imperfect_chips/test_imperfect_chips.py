@@ -179,6 +179,10 @@ def test_errors_of_values_on_chips() -> None:
         split = Split(x, network(x) + torch.tensor([0.5, -0.25]), torch.tensor([10.0, 2.0]))
     exact = evaluate_on_chips(network, split, NonidealSpec(), chips=2, seed=0)
     assert exact.mean == pytest.approx(evaluate(network, split), rel=1e-4) == pytest.approx(-(5 + 0.5) / 2, rel=1e-4)
+    place = replace(split, place=True)
+    assert evaluate_on_chips(network, place, NonidealSpec(), chips=2, seed=0).mean == pytest.approx(
+        -((5**2 + 0.5**2) ** 0.5), rel=1e-4
+    )
     right = Split(x, split.targets - torch.tensor([0.5, -0.25]), split.unit)
     noisy = evaluate_on_chips(network, right, NonidealSpec(device_variation=0.5), chips=5, seed=0)
     assert noisy.worst < noisy.mean < -0.1

@@ -39,6 +39,15 @@ def test_errors_are_in_the_units_of_the_data():
     assert evaluate(FirstPixels(), Split(inputs, targets, torch.tensor([10.0, 0.5])), batch_size=1) == -(10 + 1) / 4
 
 
+def test_errors_of_a_place_are_distances_in_the_units_of_the_data():
+    inputs = torch.tensor([[0.0, 2.0], [1.0, -1.0]]).reshape(2, 1, 1, 2)
+    split = Split(inputs, torch.tensor([[3.0, 6.0], [1.0, 1.0]]), place=True)
+    assert evaluate(FirstPixels(), split) == -(5 + 2) / 2
+    scaled = Split(inputs, split.targets, torch.tensor([4.0, 2.25]), place=True)
+    assert evaluate(FirstPixels(), scaled, batch_size=1) == -(15 + 4.5) / 2
+    assert evaluate(FirstPixels(), scaled.take(torch.tensor([1]))) == -4.5
+
+
 def test_nothing_to_evaluate_is_an_error(network):
     empty = Split(torch.zeros(0, 1, 8, 8), torch.zeros(0, dtype=torch.int64))
     with pytest.raises(BadInputError, match="no sample"):

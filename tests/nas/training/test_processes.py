@@ -75,11 +75,12 @@ def test_a_process_that_dies_is_noticed():
 
 
 def test_processes_get_the_units_of_targets(tmp_path: Path):
-    parts = [Split(torch.rand(4, 1, 2, 2), torch.rand(4, 2), torch.tensor([5.0, 0.5])) for _ in range(3)]
-    normalisation = Normalisation((0.0,), (1.0,), TargetScale((1.0, 2.0), (5.0, 0.5)))
+    parts = [Split(torch.rand(4, 1, 2, 2), torch.rand(4, 2), torch.tensor([5.0, 0.5]), True) for _ in range(3)]
+    normalisation = Normalisation((0.0,), (1.0,), TargetScale((1.0, 2.0), (5.0, 0.5), place=True))
     _save_splits(tmp_path / "splits", Splits(*parts, normalisation, 2))
     found = _load_splits(str(tmp_path / "splits"), (normalisation, 2))
     for part, given in zip((found.train, found.validation, found.test), parts, strict=True):
+        assert part.place
         assert part.unit is not None
         assert torch.equal(part.unit, torch.tensor([5.0, 0.5]))
         assert torch.equal(part.targets, given.targets)
