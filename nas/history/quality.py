@@ -120,6 +120,15 @@ LOCATION = Quality(
 QUALITIES: dict[str, Quality] = {quality.task: quality for quality in (CLASSIFICATION, REGRESSION, LOCATION)}
 
 
+def quality_of_task(task: Task, place: bool = False) -> Quality:
+    """By what networks of a task are judged; `place` says that a regression's values are one.
+
+    >>> quality_of_task("regression", place=True).name
+    'mean distance'
+    """
+    return LOCATION if place else QUALITIES[task]
+
+
 def find_quality(metrics: Container[str]) -> Quality | None:
     """The quality that some metrics of a trial hold; `None` if nothing was trained."""
     return next((q for q in QUALITIES.values() if q.validation in metrics or q.device in metrics), None)

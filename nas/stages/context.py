@@ -23,7 +23,7 @@ from hasnas.nas.config.training import MIXES_CLASSES, WITHOUT_EFFECT, RetrainSec
 from hasnas.nas.data.sources import check_timesteps, open_source
 from hasnas.nas.executors import Executor
 from hasnas.nas.history.ledger import Ledger
-from hasnas.nas.history.quality import QUALITIES, Quality
+from hasnas.nas.history.quality import Quality, quality_of_task
 from hasnas.nas.history.trial import Trial
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.joint import JointSpace, with_searched_chip
@@ -74,7 +74,7 @@ class Setup:
     @cached_property
     def quality(self) -> Quality:
         """By what networks are judged on this dataset."""
-        return QUALITIES[self.card.task]
+        return quality_of_task(self.card.task, self.card.place)
 
     @cached_property
     def space(self) -> SearchSpace:

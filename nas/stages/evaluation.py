@@ -19,7 +19,7 @@ from hasnas.nas.config.multi_fidelity import Rung
 from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits, batches, load_splits
 from hasnas.nas.history.checkpoint import load_checkpoint
-from hasnas.nas.history.quality import CLASSIFICATION, LOCATION, REGRESSION, Quality
+from hasnas.nas.history.quality import Quality, quality_of_task
 from hasnas.nas.imperfect_chips import evaluate_on_chips
 from hasnas.nas.supernet.sharing import inherit
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity, recalibrate_batch_norm
@@ -254,9 +254,7 @@ def device_metrics(network: SpikingNetwork, splits: Splits, device: DeviceRefere
 
 def quality_of_splits(splits: Splits) -> Quality:
     """By what networks on some data are judged."""
-    if not splits.train.is_regression:
-        return CLASSIFICATION
-    return LOCATION if splits.train.place else REGRESSION
+    return quality_of_task("regression" if splits.train.is_regression else "classification", splits.train.place)
 
 
 def input_rate_metrics(graph: LayerGraph, activity: Mapping[str, float]) -> dict[str, float]:
