@@ -149,8 +149,9 @@ def test_bragg_peaks_without_training(tiny_config: Path, tmp_path: Path, monkeyp
         assert told in describe_status(status)
     card = json.loads((directory / "export" / network.key / "card.json").read_text())
     assert card["normalisation"]["targets"]["place"]
-    answers = load_network(directory / "export" / network.key)(torch.from_numpy(few.load("test", tmp_path).floats().copy()))
-    distances = np.linalg.norm(answers.detach().numpy() - few.load("test", tmp_path).targets, axis=1)
+    test = few.load("test", tmp_path)
+    answers = load_network(directory / "export" / network.key)(torch.from_numpy(test.floats().copy())).detach()
+    distances = np.linalg.norm(answers.numpy() - test.targets, axis=1)
     assert distances.mean() == pytest.approx(network.metrics["test_mean_distance"], rel=1e-4)
 
 
