@@ -222,6 +222,20 @@ def numbered(codes: Codes, sizes: Sequence[int]) -> list[tuple[tuple[int, ...], 
     >>> [(row, places.tolist()) for row, places in numbered(np.array([[1, 0], [0, 2], [1, 0]]), (2, 3))]
     [((0, 2), [1]), ((1, 0), [0, 2])]
     """
+    distinct, which = distinct_rows(codes, sizes)
+    order = np.argsort(which, kind="stable")
+    ends = np.cumsum(np.bincount(which, minlength=len(distinct)))[:-1]
+    rows = [tuple(row) for row in distinct.tolist()]
+    return list(zip(rows, np.split(order, ends), strict=True)) if rows else []
+
+
+def distinct_rows(codes: Codes, sizes: Sequence[int]) -> tuple[Codes, NDArray[np.int64]]:
+    """The distinct rows of codes `[N, genes]`, ascending, and which of them each row is, `[N]`.
+
+    Args:
+        codes: one row a candidate.
+        sizes: number of choices of each gene.
+    """
     array = np.asarray(codes)
     if math.prod(sizes) > np.iinfo(np.int64).max:
         _, first, which = np.unique(array, axis=0, return_index=True, return_inverse=True)
@@ -230,10 +244,7 @@ def numbered(codes: Codes, sizes: Sequence[int]) -> list[tuple[tuple[int, ...], 
         for column, size in zip(array.T, sizes, strict=True):
             keys = keys * size + column
         _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(which.reshape(-1), kind="stable")
-    ends = np.cumsum(np.bincount(which.reshape(-1), minlength=len(first)))[:-1]
-    rows = [tuple(row) for row in array[first].tolist()]
-    return list(zip(rows, np.split(order, ends), strict=True)) if rows else []
+    return array[first], which.reshape(-1)
 
 
 def all_codes(space: SearchSpace, chunk: int = 65_536) -> Iterator[Codes]:

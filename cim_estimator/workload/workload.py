@@ -273,9 +273,16 @@ class Workload:
 
     def rows(self, start: int, stop: int) -> Workload:
         """Candidates `start` to `stop` of the first leading axis; arrays shared by all candidates stay as they are."""
+        return self._picked(slice(start, stop))
+
+    def at(self, places: NDArray[np.int64]) -> Workload:
+        """Some candidates of the first leading axis, by their numbers."""
+        return self._picked(places)
+
+    def _picked(self, which: slice | NDArray[np.int64]) -> Workload:
         count = len(self.shape)
         cut = {
-            name: array[start:stop] if array.ndim == count and array.shape[0] > 1 else array
+            name: array[which] if array.ndim == count and array.shape[0] > 1 else array
             for name in ARRAY_FIELDS
             for array in [getattr(self, name)]
         }

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.cim_estimator import Activity, HardwareSpec, Workload, estimate_costs
-from hasnas.errors import BadInputError
 from hasnas.search_spaces.cell_groups import ReadsAsCells, by_group
 from hasnas.search_spaces.joint import JointSpace
 from hasnas.search_spaces.lowering import lower, lower_codes
@@ -17,6 +15,7 @@ from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes, SearchSpace
 
 from .costs import STANDARD, Cost, Costs
+from .joint_prices import joint_costs
 
 CHUNK = 32_768
 
@@ -27,7 +26,7 @@ class Pricer:
 
     Args:
         space: what the codes mean.
-        hardware: the chip; None in a joint space, where each candidate has its own.
+        hardware: the chip; not looked at in a joint space, where each candidate has its own.
         activity: the assumption about spikes; dense activity is an upper bound for any measured one.
         priced: the costs to compute.
 
@@ -42,49 +41,23 @@ class Pricer:
     """
 
     space: SearchSpace
-    hardware: HardwareSpec | None
+    hardware: HardwareSpec
     activity: Activity
     priced: tuple[Cost, ...] = STANDARD
 
-    def __post_init__(self) -> None:
-        if (self.hardware is None) != isinstance(self.space, JointSpace):
-            raise BadInputError("give a chip, or none for a joint space, where each candidate has its own")
-
     def costs(self, codes: Codes) -> Costs:
-        """What connected codes `[N, genes]` cost; candidates of a joint space are grouped by chip, one call each.
+        """What connected codes `[N, genes]` cost.
 
         Raises:
-            BadInputError: if the chip of one contradicts itself.
+            BadInputError: if the chip of a candidate contradicts itself.
         """
         array = np.atleast_2d(codes)
-        found = np.empty((len(array), len(self.priced)))
-        for hardware, space, rows, own in self._on_chips(array):
-            for start in range(0, len(rows), CHUNK):
-                part = slice(start, start + CHUNK)
-                found[rows[part]] = _Priced(space, hardware, self.activity, self.priced).values(own[part])
-        return Costs(self.priced, found)
+        if isinstance(self.space, JointSpace):
+            return Costs(self.priced, joint_costs(self.space, array, self.activity, self.priced))
+        parts = [self._chunk(array[start : start + CHUNK]) for start in range(0, len(array), CHUNK)]
+        return Costs(self.priced, np.concatenate(parts or [np.empty((0, len(self.priced)))]))
 
-    def _on_chips(self, codes: Codes) -> Iterator[tuple[HardwareSpec, SearchSpace, NDArray[np.int64], Codes]]:
-        """Each chip with the space of the networks on it, their rows, and their codes in that space."""
-        if self.hardware is not None:
-            yield self.hardware, self.space, np.arange(len(codes)), codes
-        elif isinstance(self.space, JointSpace):
-            networks = self.space.network(codes)
-            for chosen, rows in self.space.chips(codes):
-                yield self.space.chip.variant(chosen), self.space.inner, rows, networks[rows]
-
-
-@dataclass(frozen=True)
-class _Priced:
-    """Prices networks on one chip; see `Pricer`."""
-
-    space: SearchSpace
-    hardware: HardwareSpec
-    activity: Activity
-    priced: tuple[Cost, ...]
-
-    def values(self, codes: Codes) -> NDArray[np.float64]:
-        """`[N, C]`."""
+    def _chunk(self, codes: Codes) -> NDArray[np.float64]:
         if isinstance(self.space, CellSpace | ReadsAsCells):
             return by_group(self.space, codes, self._price)
         graphs = (self.space.decode(row).expand() for row in codes.tolist())

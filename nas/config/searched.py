@@ -1,4 +1,4 @@
-"""Fields that are searched, as a YAML lists them: `{adc.bits: [4, 5], clock_hz: {from: 2 MHz, to: 1 GHz, steps: 9}}`."""
+"""Fields that are searched, as a YAML lists them: `{adc.bits: [4, 5], clock_hz: {from: 2 MHz, to: 1 GHz, steps: 9}}`"""
 
 from __future__ import annotations
 

@@ -127,7 +127,8 @@ def test_canonical_is_stable_and_keeps_what_the_inner_space_says() -> None:
     np.testing.assert_array_equal(still, alive)
     inner, connected = INNER.canonical(space.network(drawn))
     np.testing.assert_array_equal(space.network(canonical), inner)
-    assert not (alive & ~connected).any() and 0 < alive.sum() < connected.sum()
+    assert not (alive & ~connected).any()
+    assert 0 < alive.sum() < connected.sum()
     assert space.canonical(drawn[:0])[0].shape == (0, len(space.genes))
 
 
@@ -166,7 +167,7 @@ def test_numbers_of_the_macro_have_an_order_in_a_joint_space() -> None:
 def test_a_joint_space_travels_to_other_processes() -> None:
     space = joint()
     drawn = sample(space, np.random.default_rng(5), 20)
-    other = pickle.loads(pickle.dumps(space))
+    other = pickle.loads(pickle.dumps(space))  # noqa: S301
     np.testing.assert_array_equal(other.canonical(drawn)[0], space.canonical(drawn)[0])
 
 
