@@ -22,7 +22,7 @@ from .architecture import Architecture
 from .cell_groups import CellGroup, cell_groups
 from .macro import Macro
 from .searched_macro import MACRO_PREFIX
-from .space import Codes, Gene, Scale, SearchSpace, check_codes, numbered
+from .space import Codes, Gene, Scale, SearchSpace, check_codes, distinct_rows, numbered, radices
 
 HARDWARE_PREFIX, TRAINING_PREFIX = "hardware/", "training/"
 
@@ -168,9 +168,10 @@ class JointSpace:
     def canonical(self, codes: Codes) -> tuple[Codes, NDArray[np.bool_]]:
         """Codes with dead choices at 0, and which networks are connected and have a chip that is one."""
         array = np.atleast_2d(np.asarray(codes)).copy()
-        found, alive = self.inner.canonical(self.network(array))
-        array[:, : self._network_genes] = found
-        alive = alive.copy()
+        networks, place = distinct_rows(self.network(array), radices(self.inner).tolist())
+        found, connected = self.inner.canonical(networks)
+        array[:, : self._network_genes] = found[place]
+        alive = connected[place]
         for own, rows in self.chips(array):
             if self.chip.contradiction(own) is not None:
                 alive[rows] = False

@@ -23,7 +23,7 @@ class Population:
 
     Args:
         workload: shape `[N, L]`, or `[L]` where all candidates agree.
-        count: N.
+        asked: prices that will be asked for, on all chips together.
 
     >>> from hasnas.cim_estimator import LayerSpec, load_hardware
     >>> layers = [LayerSpec("conv", 4, 8, kernel_size=3, in_size=8)]
@@ -33,12 +33,12 @@ class Population:
     """
 
     workload: Workload
-    count: int
+    asked: int
 
     @cached_property
     def _compressed(self) -> tuple[Workload, NDArray[Any]] | None:
         """The distinct layers and codes into them, where that pays."""
-        if len(self.workload.shape) != 2 or self.count < MANY:
+        if len(self.workload.shape) != 2 or self.asked < MANY:
             return None
         from .batch import compress  # numba is only imported where it pays
 

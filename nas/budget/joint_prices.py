@@ -40,7 +40,7 @@ def joint_costs(space: JointSpace, codes: Codes, activity: Activity, priced: Seq
     which = np.repeat(np.arange(len(chips)), [len(rows) for _, rows in chips])  # rises: those of a chip side by side
     found = np.empty((len(codes), len(priced)))
     for networks, place, pairs in _parts(space, codes[order]):
-        for population, members in _populations(space.inner, networks):
+        for population, members in _populations(space.inner, networks, len(pairs)):
             position = np.full(len(networks), -1)
             position[members] = np.arange(len(members))
             own = pairs[position[place] >= 0]
@@ -64,11 +64,11 @@ def _parts(space: JointSpace, codes: Codes) -> Iterator[tuple[Codes, Places, Pla
         yield *distinct_rows(space.network(codes[pairs]), sizes), pairs
 
 
-def _populations(space: SearchSpace, codes: Codes) -> Iterator[tuple[Population, Places]]:
-    """Networks that are priced as one array, and which of the networks `[N, genes]` they are."""
+def _populations(space: SearchSpace, codes: Codes, asked: int) -> Iterator[tuple[Population, Places]]:
+    """Networks that are priced as one array, and which of the networks `[N, genes]` they are; `asked`: prices."""
     if isinstance(space, CellSpace | ReadsAsCells):
         for group in cell_groups(space, codes):
-            yield Population(lower_codes(group.space, group.codes), len(group.codes)), group.rows
+            yield Population(lower_codes(group.space, group.codes), asked), group.rows
         return
     for number, row in enumerate(codes.tolist()):
         yield Population(lower(space.decode(row).expand()), 1), np.array([number])
