@@ -17,11 +17,23 @@ from hasnas.errors import BadInputError, nearest
 
 from .archives import UnpackLimits
 from .source import DatasetCard, Samples, Split, check_split, data_root, stratified_split
+from .splits import compare_splits
 
 Array = NDArray[Any]
 TEST_SHARE = 0.2
 TEST_SEED = 1797  # as for the digits: the split never depends on a run's seed
 NAMES = ("inputs", "targets")
+DEFLATE_RATIO = 1100.0  # no deflated file unpacks to more; frames of sparse events reach several hundred
+
+
+def free_memory() -> int:
+    """Bytes of memory that this machine has free; 64 GB where it does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            known = dict(line.split(":", 1) for line in file)
+        return int(known["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError, UnicodeError):
+        return 64 << 30
 
 
 def read_npz(path: Path, names: Collection[str], limits: UnpackLimits | None = None) -> dict[str, Array]:
@@ -41,6 +53,8 @@ def read_npz(path: Path, names: Collection[str], limits: UnpackLimits | None = N
             return {name: _member(file, f"{name}.npy", cap, path) for name in names}
     except BadInputError:
         raise
+    except FileNotFoundError as error:
+        raise BadInputError(f"{path} is missing; check the path, or write the file with numpy.savez") from error
     except (OSError, ValueError, EOFError, MemoryError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
         raise BadInputError(f"{path} is not a readable .npz file ({error}); write it again with numpy.savez") from error
 
@@ -52,11 +66,11 @@ def _member(file: zipfile.ZipFile, name: str, cap: int, path: Path) -> Array:
         raise BadInputError(f"{path} has no array '{wanted}'{nearest(wanted, [key[:-4] for key in known])}")
     if known[name] > cap:
         raise BadInputError(
-            f"{path}: array '{name[:-4]}' unpacks to far more than the file's size allows (a "
-            "decompression bomb?); write it again with numpy.savez"
+            f"{path}: array '{name[:-4]}' unpacks to {known[name] / 1e6:,.0f} MB, far more than the file's size or the "
+            f"free memory allows ({cap / 1e6:,.0f} MB); save fewer samples, or a narrower type such as uint8"
         )
     with file.open(name) as stream:
-        expected = _announced_bytes(stream)
+        expected = _announced_bytes(stream, name[:-4], path)
     if expected > known[name]:
         raise BadInputError(
             f"{path}: the header of array '{name[:-4]}' promises {expected} bytes; the file is damaged, "
@@ -66,10 +80,15 @@ def _member(file: zipfile.ZipFile, name: str, cap: int, path: Path) -> Array:
         return np.lib.format.read_array(stream, allow_pickle=False)
 
 
-def _announced_bytes(stream: IO[bytes]) -> int:
+def _announced_bytes(stream: IO[bytes], name: str, path: Path) -> int:
     version = np.lib.format.read_magic(stream)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(stream)
+    if dtype.hasobject:
+        raise BadInputError(
+            f"{path}: array '{name}' holds Python objects (dtype {dtype}), not numbers; make it an array of numbers, "
+            "e.g. with numpy.array(list(...), dtype=int) or numpy.stack, and save it again"
+        )
     return int(np.prod(shape, dtype=object)) * dtype.itemsize
 
 
@@ -108,7 +127,8 @@ class UserArrays:
         )
         if self.path is None:
             return card
-        train, test = self._load("train", self.path), self._load("test", self.path)
+        train, test = self._parts
+        compare_splits(train, test, self.places)
         *frames, channels, height, width = train.inputs.shape[1:]
         return replace(
             card,
@@ -116,38 +136,47 @@ class UserArrays:
             task="classification" if train.targets.ndim == 1 else "regression",
             input_shape=(channels, height, width),
             timesteps=frames[0] if frames else None,
-            outputs=_outputs(train, test, self.path),
+            outputs=train.targets.shape[1] if train.targets.ndim == 2 else int(train.targets.max()) + 1,
             splits={"train": len(train), "test": len(test)},
         )
+
+    @property
+    def places(self) -> tuple[str, str]:
+        """The files of the training and the test split, for messages; of one file its two parts."""
+        place = self.path or data_root(None)
+        if place.is_dir() and (place / "test.npz").exists():
+            return str(place / "train.npz"), str(place / "test.npz")
+        file = place / "train.npz" if place.is_dir() else place
+        return str(file), f"{file} (the fifth of it that is the test split)"
 
     def load(self, split: Split, root: Path | None = None) -> Samples:
         """The samples of a split; uint8 inputs get the scale 1/255."""
         check_split(split)
-        return self._load(split, self.path or data_root(root))
+        source = self if self.path is not None else self.located(data_root(root))
+        return source._parts[split == "test"]
 
-    def _load(self, split: Split, place: Path) -> Samples:
+    @cached_property
+    def _parts(self) -> tuple[Samples, Samples]:
+        place = self.path or data_root(None)
         if place.is_dir() and (place / "test.npz").exists():
-            return _samples(place / f"{split}.npz")
+            return _samples(place / "train.npz"), _samples(place / "test.npz")
         samples = _samples(place / "train.npz" if place.is_dir() else place)
-        train, test = stratified_split(samples.targets, TEST_SHARE, TEST_SEED)
-        chosen = train if split == "train" else test
-        return Samples(samples.inputs[chosen], samples.targets[chosen], samples.scale)
-
-
-def _outputs(train: Samples, test: Samples, place: Path) -> int:
-    if train.targets.ndim == 2:
-        return train.targets.shape[1]
-    classes, largest = int(train.targets.max()) + 1, int(test.targets.max())
-    if largest >= classes:  # only where there is a test file: the split of one file leaves every class in training
-        raise BadInputError(
-            f"{place / 'test.npz'}: class {largest} does not occur in train.npz; add samples of it there or remove it"
-        )
-    return classes
+        kept, held = stratified_split(samples.targets, TEST_SHARE, TEST_SEED)
+        parts = [Samples(samples.inputs[rows], samples.targets[rows], samples.scale) for rows in (kept, held)]
+        return parts[0], parts[1]
 
 
 def _samples(path: Path) -> Samples:
-    arrays = read_npz(path, NAMES)
+    if path.name == "train.npz" and path.parent.is_dir() and not path.exists():
+        found = ", ".join(sorted(entry.name for entry in path.parent.iterdir())[:5]) or "nothing"
+        raise BadInputError(f"{path} is missing ({path.parent} holds {found}); write it there, or give the file itself")
+    arrays = read_npz(path, NAMES, UnpackLimits(DEFLATE_RATIO, free_memory()))
     inputs, targets = arrays["inputs"], arrays["targets"]
+    if len(inputs) == 0 or 0 in inputs.shape:
+        raise BadInputError(
+            f"{path} holds no sample (inputs of shape {list(inputs.shape)}); put samples there"
+            + (", or remove the file: then a fifth of train.npz is the test split" if path.name == "test.npz" else "")
+        )
     if inputs.dtype == np.float64:
         inputs = inputs.astype(np.float32)
     if inputs.dtype == np.float32 and not np.isfinite(inputs).all():
@@ -161,7 +190,7 @@ def _samples(path: Path) -> Samples:
 
 
 def _targets(targets: Array, path: Path) -> Array:
-    if targets.dtype.kind in "iu" and targets.ndim == 1:
+    if targets.dtype.kind in "iub" and targets.ndim == 1:
         return _classes(targets, path)
     if targets.dtype.kind == "f" and targets.ndim in (1, 2):
         if not np.isfinite(targets).all():
@@ -170,11 +199,21 @@ def _targets(targets: Array, path: Path) -> Array:
         return targets.astype(np.float32).reshape(len(targets), -1)
     raise BadInputError(
         f"{path}: targets of type {targets.dtype} and shape {list(targets.shape)}; "
-        "give integers [N] or floats [N, outputs]"
+        f"give integers [N] or floats [N, outputs]{_remedy(targets)}"
     )
 
 
+def _remedy(targets: Array) -> str:
+    """How such targets become classes, where that can be said."""
+    if targets.dtype.kind in "US":
+        return "; names become numbers with numpy.unique(targets, return_inverse=True)[1]"
+    if targets.dtype.kind in "iub" and targets.ndim == 2:
+        return "; write .ravel()" if targets.shape[1] == 1 else "; for one-hot rows write .argmax(1)"
+    return ""
+
+
 def _classes(targets: Array, path: Path) -> NDArray[np.int64]:
+    targets = targets.astype(np.int64)
     wrong = np.flatnonzero(targets < 0)
     if wrong.size:
         first = int(wrong[0])
@@ -185,7 +224,7 @@ def _classes(targets: Array, path: Path) -> NDArray[np.int64]:
         raise BadInputError(
             f"{path}: no sample has label {gaps[0]}, but one has {present[-1]}; number classes from 0 without gaps"
         )
-    return targets.astype(np.int64)
+    return targets
 
 
 ARRAYS = UserArrays()

@@ -16,6 +16,7 @@ from .frames import Framing
 from .official import MissingFileError, candidates, check_labels
 from .preview import write_sheet
 from .source import DATASETS, SPLITS, DatasetCard, DatasetSource, RemoteFile, Samples, Split, data_root
+from .splits import load_both, notes_on, places_of
 
 
 @dataclass(frozen=True)
@@ -110,13 +111,15 @@ def check(name: str, root: Path | None = None, framing: Framing | None = None) -
         framing: how event recordings become frames.
 
     Returns:
-        One finding per official file that is there and one per split; what is wrong is a finding, too.
+        One finding per official file that is there, one per split, one of both together, and notes; what is wrong is a
+        finding, too.
 
     Raises:
         BadInputError: if there is no such dataset.
     """
     source = open_dataset(name, root, framing)
-    return [*_check_files(source.card, root), *(_check_split(source, split, root) for split in SPLITS)]
+    found = [*_check_files(source.card, root), *(_check_split(source, split, root) for split in SPLITS)]
+    return [*found, *_compare(source, root)] if all(finding.good for finding in found) else found
 
 
 def _check_files(card: DatasetCard, root: Path | None) -> Iterator[Finding]:
@@ -136,6 +139,18 @@ def _check_split(source: DatasetSource, split: Split, root: Path | None) -> Find
         return Finding(split, _describe(source.card, samples, split))
     except BadInputError as error:
         return Finding(split, str(error), good=False)
+
+
+def _compare(source: DatasetSource, root: Path | None) -> Iterator[Finding]:
+    try:
+        train, test = load_both(source, root)
+    except BadInputError as error:
+        yield Finding("splits", str(error), good=False)
+        return
+    yield Finding("splits", "alike in task, shape, type and scale of values")
+    places = places_of(source)
+    for note in (*notes_on(train, test, places), *getattr(source, "notes", ())):
+        yield Finding("note", note)
 
 
 def _describe(card: DatasetCard, samples: Samples, split: Split) -> str:

@@ -77,7 +77,15 @@ class EncodedDataset:
         Raises:
             BadInputError: if the samples cannot be encoded so, beside what the dataset itself raises.
         """
-        samples, coding = self.source.load(split, root), self.coding
+        return self.encoded(self.source.load(split, root), split)
+
+    def encoded(self, samples: Samples, split: Split) -> Samples:
+        """Samples of the source, encoded; the split decides which spikes are drawn.
+
+        Raises:
+            BadInputError: if the samples cannot be encoded so.
+        """
+        coding = self.coding
         spikes = ENCODINGS.get(coding.encoding).spikes
         shape = (len(samples), coding.timesteps, *self.card.input_shape)
         inputs = np.empty(shape, np.uint8 if spikes else np.float32)

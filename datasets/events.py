@@ -34,10 +34,33 @@ class Events:
     sensor: tuple[int, int]
 
     @classmethod
-    def of(cls, t_us: Any, x: Any, y: Any, p: Any, sensor: tuple[int, int]) -> Events:
-        """Events from sequences of numbers, as they are: call `checked` on what comes from outside."""
-        columns = [np.asarray(column, np.int64) for column in (t_us, x, y, p)]
-        return cls(columns[0], columns[1], columns[2], columns[3], sensor)
+    def of(
+        cls, t_us: Any, x: Any, y: Any, p: Any, sensor: tuple[int, int], where: Path | str = "events"
+    ) -> Events:
+        """Events from sequences of numbers; call `checked` on what comes from outside.
+
+        Args:
+            t_us, x, y: see the class; floats only where they are whole numbers.
+            p: polarities as 0 and 1, as -1 and 1, or as truth values.
+            sensor: (height, width).
+            where: the file, for messages.
+
+        Raises:
+            BadInputError: if times or places are fractions, or the columns have different lengths.
+
+        >>> Events.of([0, 5], [1, 2], [0, 0], [1, -1], (4, 4)).p
+        array([1, 0])
+        """
+        names = {"t": t_us, "x": x, "y": y, "p": p}
+        columns = {name: _whole(np.asarray(column).ravel(), name, where) for name, column in names.items()}
+        lengths = {name: len(column) for name, column in columns.items()}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise BadInputError(f"{where}: columns of different lengths ({told}); give each event a t, x, y and p")
+        polarities = columns["p"]
+        if polarities.min(initial=0) == -1 and not np.any(polarities == 0):
+            polarities = (polarities + 1) // 2
+        return cls(columns["t"], columns["x"], columns["y"], polarities, sensor)
 
     def __len__(self) -> int:
         return len(self.t_us)
@@ -70,7 +93,10 @@ class Events:
                 "sensor; the file is damaged or of another camera, fetch it again"
             )
         if np.any((self.p != 0) & (self.p != 1)):
-            raise BadInputError(f"{where}: polarities must be 0 or 1; the file is damaged, fetch it again")
+            found = ", ".join(str(value) for value in np.unique(self.p)[:5])
+            raise BadInputError(
+                f"{where}: polarities are {found}; give 1 for brighter and 0 (or -1, then everywhere) for darker"
+            )
         back = np.flatnonzero(np.diff(self.t_us) < 0)
         if back.size:
             first = int(back[0]) + 1
@@ -79,6 +105,24 @@ class Events:
                 "fetch the file again, or set dataset.framing.unsorted to sort in the config"
             )
         return self
+
+
+def _whole(column: NDArray[Any], name: str, where: Path | str) -> NDArray[np.int64]:
+    """A column of events as integers; fractions are refused, since cutting them would lose what they say."""
+    if column.dtype.kind not in "iubf":
+        raise BadInputError(f"{where}: column {name} holds {column.dtype}, not numbers; save it as integers")
+    if column.dtype.kind == "f" and not np.all(np.isfinite(column)):
+        first = int(np.argmin(np.isfinite(column)))
+        raise BadInputError(f"{where}: {name} of event {first} is {column[first]}; remove that event")
+    if column.dtype.kind == "f" and np.any(column != np.round(column)):
+        first = int(np.argmax(column != np.round(column)))
+        remedy = "give pixels"
+        if name == "t":
+            remedy = "times are microseconds: multiply seconds by 1e6 (milliseconds by 1e3)"
+        raise BadInputError(
+            f"{where}: {name} of event {first} is {column[first]:g}, a fraction; {remedy} and save whole numbers"
+        )
+    return column.astype(np.int64)
 
 
 def denoise(events: Events, support_us: int) -> Events:

@@ -12,23 +12,23 @@ from hasnas.errors import BadInputError
 
 from .arrays import TEST_SEED, TEST_SHARE
 from .cache import Allocate, Array, cached_arrays, fingerprint_of
-from .images import SUFFIXES, decode_files, decode_image, image_files
+from .folders import Layout, read_layout
+from .images import SUFFIXES, decode_files, survey
 from .source import DatasetCard, Samples, Split, check_split, data_root, stratified_split
 
-TRAIN_FOLDERS = ("train",)
-TEST_FOLDERS = ("test", "val", "validation")
+DECODING = 2  # grows with every change of what an image is decoded to, so that no old cache is taken for a new one
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Images in `ROOT/train/<class>/...` and `ROOT/test/<class>/...` (or `val`).
+    """Images in `ROOT/train/<class>/...` and `ROOT/test/<class>/...`, or in `ROOT/<class>/...`; see `read_layout`.
 
-    Without a test folder (or with the classes right under the root) a stratified 20 % are the test split, always the
-    same ones. Every image is scaled to cover the wanted size and cropped around the centre.
+    Without a test folder a stratified 20 % are the test split, always the same ones. Every image is scaled to cover the
+    wanted size and cropped around the centre. Images of more than 8 bits make samples of floats.
 
     Args:
         path: the folder; None until it is known.
-        size: height and width of the samples; None takes those of the first image.
+        size: height and width of the samples; None takes those of the images, which must then all be equal.
         channels: 3 for colour, 1 for grey.
     """
 
@@ -39,6 +39,10 @@ class ImageFolder:
     def located(self, root: Path) -> ImageFolder:
         """The same source reading from `root`."""
         return replace(self, path=root)
+
+    def shaped(self, size: tuple[int, int] | None, channels: int | None) -> ImageFolder:
+        """The same source with samples of another size or number of channels, where they are given."""
+        return replace(self, size=size or self.size, channels=channels or self.channels)
 
     @cached_property
     def card(self) -> DatasetCard:
@@ -56,66 +60,67 @@ class ImageFolder:
         )
         if self.path is None:
             return card
-        names = _class_names(self.path)
-        sizes = {split: len(_files(self.path, names, split)[0]) for split in ("train", "test")}
-        shape = (self.channels, *self._size(_files(self.path, names, "train")[0]))
-        title = f"Images in {self.path.name}"
-        return replace(card, title=title, input_shape=shape, outputs=len(names), splits=sizes, class_names=names)
+        return replace(
+            card,
+            title=f"Images in {self.path.name}",
+            input_shape=(self.channels, *self._size),
+            outputs=len(self._layout.classes),
+            splits={split: len(self._files(split)[0]) for split in ("train", "test")},
+            class_names=self._layout.classes,
+            notes="; ".join(("one subfolder a class", *self._layout.notes)),
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the folder was passed over, one line each."""
+        return self._layout.notes
 
     def load(self, split: Split, root: Path | None = None) -> Samples:
-        """The samples of a split as uint8 images `[N, C, H, W]` with scale 1/255, decoded once and cached."""
+        """The samples of a split, `[N, C, H, W]` bytes with scale 1/255 or floats, decoded once and cached."""
         check_split(split)
-        folder = self.path or data_root(root)
-        names = _class_names(folder)
-        files, labels = _files(folder, names, split)
-        size = self._size(_files(folder, names, "train")[0])
+        source = self if self.path is not None else self.located(data_root(root))
+        files, labels = source._files(split)
+        size = source._size
 
         def build(allocate: Allocate) -> tuple[Array, Array]:
-            images = allocate((len(files), self.channels, *size), np.uint8)
+            images = allocate((len(files), self.channels, *size), np.float32 if source._survey[1] else np.uint8)
             decode_files(files, self.channels, size, images)
             return images, labels
 
-        options = {"size": size, "channels": self.channels, "labels": labels.tolist()}
+        options = {"size": size, "channels": self.channels, "labels": labels.tolist(), "decoding": DECODING}
         images, targets = cached_arrays("image-folder", fingerprint_of(files, options), build)
-        return Samples(images, targets, 1 / 255)
+        return Samples(images, targets, 1 / 255 if images.dtype == np.uint8 else 1.0)
 
-    def _size(self, files: list[Path]) -> tuple[int, int]:
+    @cached_property
+    def _layout(self) -> Layout:
+        return read_layout(self.path or data_root(None), SUFFIXES, "images")
+
+    @cached_property
+    def _survey(self) -> tuple[dict[tuple[int, int], Path], bool]:
+        return survey([path for path, _ in (*self._layout.train, *self._layout.test)])
+
+    @cached_property
+    def _size(self) -> tuple[int, int]:
         if self.size:
             return self.size
-        height, width = decode_image(files[0], 1, None, files[0]).shape[1:]
-        return height, width
+        sizes = self._survey[0]
+        if len(sizes) > 1:
+            (first, path), (second, other) = list(sizes.items())[:2]
+            raise BadInputError(
+                f"images have {len(sizes)} sizes: {path} is {first[0]} x {first[1]}, {other} {second[0]} x {second[1]} "
+                "(height x width); say to which they are brought: dataset.images: {size: [HEIGHT, WIDTH]}"
+            )
+        return next(iter(sizes))
 
-
-def _split_folder(folder: Path, names: tuple[str, ...]) -> Path | None:
-    return next((folder / name for name in names if (folder / name).is_dir()), None)
-
-
-def _class_names(folder: Path) -> tuple[str, ...]:
-    top = _split_folder(folder, TRAIN_FOLDERS) or folder
-    names = tuple(sorted(path.name for path in top.iterdir() if path.is_dir())) if top.is_dir() else ()
-    if not names:
-        raise BadInputError(f"{top} has no folders of images; lay them out as {top}/<class>/<image>")
-    return names
-
-
-def _files(folder: Path, names: tuple[str, ...], split: str) -> tuple[list[Path], Array]:
-    train, test = _split_folder(folder, TRAIN_FOLDERS) or folder, _split_folder(folder, TEST_FOLDERS)
-    if test:
-        return _labelled(train if split == "train" else test, names)
-    files, labels = _labelled(train, names)
-    kept, held = stratified_split(labels, TEST_SHARE, TEST_SEED)
-    chosen = kept if split == "train" else held
-    return [files[index] for index in chosen], labels[chosen]
-
-
-def _labelled(top: Path, names: tuple[str, ...]) -> tuple[list[Path], Array]:
-    unknown = sorted({path.name for path in top.iterdir() if path.is_dir()} - set(names))
-    if unknown:
-        raise BadInputError(f"{top / unknown[0]}: no such class in the training folder; add it there or remove it here")
-    found = [(path, label) for label, name in enumerate(names) for path in image_files(top / name)]
-    if not found:
-        raise BadInputError(f"{top} holds no images; known endings are {', '.join(SUFFIXES)}")
-    return [path for path, _ in found], np.array([label for _, label in found], np.int64)
+    def _files(self, split: str) -> tuple[list[Path], Array]:
+        layout = self._layout
+        chosen = layout.train if split == "train" or not layout.test else layout.test
+        files, labels = [path for path, _ in chosen], np.array([label for _, label in chosen], np.int64)
+        if layout.test:
+            return files, labels
+        kept, held = stratified_split(labels, TEST_SHARE, TEST_SEED)
+        rows = kept if split == "train" else held
+        return [files[index] for index in rows], labels[rows]
 
 
 IMAGE_FOLDER = ImageFolder()

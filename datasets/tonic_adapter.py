@@ -55,7 +55,7 @@ def events_of(recording: NDArray[Any], sensor: tuple[int, int], where: str) -> E
     missing = {"t", "x", "y", "p"} - set(recording.dtype.names or ())
     if missing:
         raise BadInputError(f"{where} has no field {sorted(missing)[0]}; only datasets of event cameras can be used")
-    events = Events.of(recording["t"], recording["x"], recording["y"], recording["p"], sensor)
+    events = Events.of(recording["t"], recording["x"], recording["y"], recording["p"], sensor, where)
     return events.checked(where)
 
 

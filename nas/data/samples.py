@@ -14,6 +14,7 @@ from torch import Tensor
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
 from hasnas.datasets.source import Samples, stratified_split
+from hasnas.datasets.splits import load_both
 from hasnas.errors import BadInputError
 
 from .sources import open_source
@@ -200,7 +201,7 @@ def load_splits(
     [1150, 288, 359]
     """
     source = open_source(name, root, framing)
-    train, test = source.load("train", root), source.load("test", root)
+    train, test = load_both(source, root)
     kept, held = stratified_split(np.asarray(train.targets), validation_share, seed)
     parts = _tensors(train, kept), _tensors(train, held), _tensors(test, None)
     normalisation = training_normalisation(parts[0], source.card.place)

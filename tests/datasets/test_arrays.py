@@ -40,7 +40,7 @@ def test_a_folder_with_a_test_file_is_taken_as_it_is(tmp_path: Path):
 
 
 def test_floats_are_a_regression_and_five_axes_a_sequence(tmp_path: Path):
-    write(tmp_path / "a.npz", inputs=np.zeros((10, 3, 1, 2, 2)), targets=np.linspace(0, 1, 30).reshape(10, 3))
+    write(tmp_path / "a.npz", inputs=np.arange(120.0).reshape(10, 3, 1, 2, 2), targets=np.arange(30.0).reshape(10, 3))
     card = UserArrays(tmp_path / "a.npz").card
     assert (card.task, card.outputs, card.timesteps, card.input_shape) == ("regression", 3, 3, (1, 2, 2))
     write(tmp_path / "one.npz", targets=np.linspace(0, 1, 10))
@@ -61,7 +61,12 @@ def test_floats_are_a_regression_and_five_axes_a_sequence(tmp_path: Path):
         ({"targets": np.arange(10) + 1}, "no sample has label 0, but one has 10; number classes from 0"),
         ({"targets": np.array([0, 1, 255, 1, 0] * 2)}, "no sample has label 2, but one has 255"),
         ({"targets": np.array(["a"] * 10)}, "give integers"),
-        ({"targets": np.array([{}] * 10)}, "not a readable .npz"),
+        ({"targets": np.array([{}] * 10)}, "'targets' holds Python objects"),
+        ({"targets": np.array(["0", "1"] * 5, object)}, "numpy.array"),
+        ({"targets": np.array(["cat", "dog"] * 5)}, "return_inverse"),
+        ({"targets": np.zeros((10, 1), int)}, r"\.ravel\(\)"),
+        ({"targets": np.eye(10, dtype=int)}, r"\.argmax\(1\)"),
+        ({"inputs": np.zeros((10, 1, 0, 2), np.float32)}, "holds no sample"),
         ({"targets": np.zeros((10, 2), int)}, "give integers"),
         ({"targets": np.zeros((10, 1, 2))}, "give integers"),
         ({"targets": np.array([[0, 0]] * 7 + [[0, np.inf]] * 3)}, "NaN or infinity, first in sample 7;"),
@@ -111,7 +116,7 @@ def test_a_class_that_only_the_test_file_has_is_refused(tmp_path: Path):
     write(tmp_path / "test.npz", targets=np.array([0, 2] * 5))
     assert UserArrays(tmp_path).card.outputs == 3
     write(tmp_path / "test.npz", targets=np.array([0, 3] * 5))
-    with pytest.raises(BadInputError, match=r"test.npz: class 3 does not occur in train.npz"):
+    with pytest.raises(BadInputError, match=r"test.npz: class 3 does not occur in .*train.npz"):
         _ = UserArrays(tmp_path).card
 
 
@@ -123,7 +128,7 @@ def test_a_missing_array_is_named_with_the_nearest(tmp_path: Path):
 
 def test_a_bomb_is_refused(tmp_path: Path):
     np.savez_compressed(tmp_path / "a.npz", inputs=np.zeros(8 << 20, np.uint8))
-    with pytest.raises(BadInputError, match="far more than the file's size allows"):
+    with pytest.raises(BadInputError, match="far more than the file's size"):
         read_npz(tmp_path / "a.npz", ["inputs"])
 
 

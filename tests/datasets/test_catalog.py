@@ -19,7 +19,7 @@ def test_frames_are_chosen_for_recordings_and_ignored_for_images():
 
 
 def test_a_users_data_are_read_from_their_place(tmp_path: Path):
-    np.savez(tmp_path / "a.npz", inputs=np.zeros((10, 1, 2, 2), np.float32), targets=np.arange(10) % 3)
+    np.savez(tmp_path / "a.npz", inputs=np.arange(40.0).reshape(10, 1, 2, 2), targets=np.arange(10) % 3)
     source = open_dataset("arrays", tmp_path / "a.npz")
     assert source.card.classes == 3
     assert len(source.load("test", tmp_path)) == 2

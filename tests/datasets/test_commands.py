@@ -27,8 +27,8 @@ def idx(values: np.ndarray) -> bytes:
 CONTENT = {
     "train-images": idx(np.arange(4 * 784).astype(np.uint8).reshape(4, 28, 28)),
     "train-labels": idx(np.array([0, 1, 2, 9], np.uint8)),
-    "test-images": idx(np.zeros((2, 28, 28), np.uint8)),
-    "test-labels": idx(np.array([5, 5], np.uint8)),
+    "test-images": idx(np.arange(7, 7 + 2 * 784).astype(np.uint8).reshape(2, 28, 28)),
+    "test-labels": idx(np.array([1, 9], np.uint8)),
 }
 
 
@@ -115,7 +115,7 @@ def test_what_a_program_cannot_fetch_is_said(tmp_path: Path):
 
 
 def test_a_regression_is_described(tmp_path: Path):
-    np.savez(tmp_path / "a.npz", inputs=np.zeros((10, 1, 2, 2), np.float32), targets=np.zeros((10, 3)))
+    np.savez(tmp_path / "a.npz", inputs=np.arange(40.0).reshape(10, 1, 2, 2), targets=np.arange(30.0).reshape(10, 3))
     assert check("arrays", tmp_path / "a.npz")[0].detail == "8 samples of 1 x 2 x 2, 3 targets each"
     assert prepare("arrays", tmp_path / "a.npz") == {"train": 8, "test": 2}
 
@@ -136,7 +136,7 @@ def test_all_files_must_be_there_to_be_present(tmp_path: Path):
 @pytest.mark.slow
 def test_a_preview_is_of_training_samples_and_seed_0_by_default(tmp_path: Path):
     inputs = np.random.default_rng(0).random((60, 1, 2, 2), np.float32)
-    np.savez(tmp_path / "a.npz", inputs=inputs, targets=np.zeros(60))
+    np.savez(tmp_path / "a.npz", inputs=inputs, targets=np.arange(60.0))
     names: list[tuple[str, Split, int]] = [("0", "train", 0), ("1", "train", 1), ("2", "test", 0)]
     for name, split, seed in names:
         preview("arrays", tmp_path / name, tmp_path / "a.npz", split, seed)

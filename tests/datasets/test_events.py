@@ -34,7 +34,7 @@ def test_what_a_sensor_may_send_passes(events: Events):
         ([0, 5], [0, 0], [6, 0], [0, 1], "event 0 lies at x=0, y=6"),
         ([0], [-1], [0], [1], "event 0 lies at x=-1"),
         ([0], [0], [-1], [1], "event 0 lies at x=0, y=-1"),
-        ([0, 5], [0, 0], [0, 0], [1, 2], "polarities must be 0 or 1"),
+        ([0, 5], [0, 0], [0, 0], [1, 2], "polarities are 1, 2;"),
     ],
 )
 def test_what_it_cannot_send_is_refused(t_us, x, y, p, message: str):
@@ -91,3 +91,30 @@ def test_ten_times_the_mean_is_believed_by_default(count: int, hot: bool):
     x = [*range(100), *[100] * count]  # the mean is little over 1
     kept = drop_hot_pixels(Events.of(range(len(x)), x, [0] * len(x), [1] * len(x), (1, 101)))
     assert len(kept) == (100 if hot else 100 + count)
+
+
+def test_both_ways_to_write_polarities_are_taken():
+    for written in ([-1, 1, -1], [0, 1, 0], [False, True, False], [-1.0, 1.0, -1.0]):
+        assert Events.of([0, 1, 2], [0] * 3, [0] * 3, written, (1, 1)).checked("a").p.tolist() == [0, 1, 0]
+    assert Events.of([0, 1], [0] * 2, [0] * 2, [-1, -1], (1, 1)).p.tolist() == [0, 0]
+    with pytest.raises(BadInputError, match="polarities are -1, 0, 1;"):
+        Events.of([0, 1, 2], [0] * 3, [0] * 3, [-1, 0, 1], (1, 1)).checked("a")
+
+
+@pytest.mark.parametrize(
+    "columns, message",
+    [
+        (([0.0, 0.1, 0.2], [0] * 3, [0] * 3, [1] * 3), "t of event 1 is 0.1, a fraction; times are microseconds"),
+        (([0, 1, 2], [0, 0.5, 1], [0] * 3, [1] * 3), "x of event 1 is 0.5, a fraction; give pixels"),
+        (([0.0, np.nan, 2], [0] * 3, [0] * 3, [1] * 3), "t of event 1 is nan"),
+        (([0, 1], [0] * 3, [0] * 3, [1] * 3), "different lengths"),
+        ((["0", "1"], [0] * 2, [0] * 2, [1] * 2), "column t holds <U1"),
+    ],
+)
+def test_columns_that_would_lose_what_they_say_are_refused(columns: tuple, message: str):
+    with pytest.raises(BadInputError, match=message):
+        Events.of(*columns, (4, 4), "a.npz")
+
+
+def test_whole_microseconds_may_be_floats():
+    assert Events.of([0.0, 3e6], [0.0, 1.0], [0, 0], [0, 1], (1, 2)).t_us.tolist() == [0, 3_000_000]

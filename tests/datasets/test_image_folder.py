@@ -74,12 +74,29 @@ def test_before_its_place_is_known_a_folder_has_no_size() -> None:
     assert (card.input_shape, card.outputs, dict(card.splits)) == ((1, 0, 0), 0, {})
 
 
-def test_the_first_image_decides_the_size(tmp_path: Path):
+def test_images_of_several_sizes_are_refused_until_one_is_chosen(tmp_path: Path):
     write(tmp_path / "train", 2)
     write(tmp_path / "test", 1)
     Image.fromarray(np.zeros((3, 5, 3), np.uint8)).save(tmp_path / "train" / "cat" / "1.png")
-    assert ImageFolder(tmp_path).card.input_shape == (3, 6, 8)
-    assert ImageFolder().load("train", tmp_path).inputs.shape[1:] == (3, 6, 8)
+    with pytest.raises(BadInputError, match=r"1.png 3 x 5 .* dataset.images"):
+        _ = ImageFolder(tmp_path).card
+    assert ImageFolder(tmp_path).shaped((6, 8), 1).load("train").inputs.shape[1:] == (1, 6, 8)
+    assert ImageFolder(tmp_path, (6, 8)).shaped(None, None).card.input_shape == (3, 6, 8)
+
+
+def test_images_of_16_bits_and_of_floats_keep_their_values(tmp_path: Path):
+    values = np.linspace(1_000, 41_000, 24).astype(np.uint16).reshape(4, 6)
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(5):
+            Image.fromarray(values[:, ::-1] if name == "dog" else values).save(tmp_path / name / f"{number}.png")
+    Image.fromarray((values / 65535).astype(np.float32)).save(tmp_path / "cat" / "5.tif")
+    Image.fromarray((values >> 8).astype(np.uint8)).save(tmp_path / "cat" / "6.png")
+    samples = ImageFolder(tmp_path, channels=1).load("train")
+    assert (samples.inputs.dtype, samples.scale) == (np.float32, 1.0)
+    for image, label in zip(samples.inputs, samples.targets, strict=True):
+        expected = values[:, ::-1] if label else values
+        np.testing.assert_allclose(image[0], expected / 65535, atol=1 / 200)
 
 
 def test_a_damaged_first_image_is_named(tmp_path: Path):

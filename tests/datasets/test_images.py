@@ -78,3 +78,42 @@ def test_files_are_found_by_their_ending_and_sorted(tmp_path: Path):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "sub" / "d.jpg").touch()
     assert [path.name for path in image_files(tmp_path)] == ["a.JPEG", "b.png", "d.jpg"]
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_a_photograph_is_turned_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: the first row is the right-hand side
+    pixels = np.zeros((4, 8, 3), np.uint8)
+    pixels[0] = 255
+    content = encoded(Image.fromarray(pixels), "PNG", exif=exif)
+    upright = decode_image(content, 1, None, "a")[0]
+    assert upright.shape == (8, 4)
+    assert upright[:, -1].tolist() == [255] * 8
+    assert upright[:, :-1].max() == 0
+
+
+def test_depth_decides_the_scale():
+    values = np.array([[0, 1_000, 41_000, 65_535]], np.uint16)
+    assert decode_image(png(values), 1, None, "a").tolist() == [[[0, 4, 160, 255]]]
+    floats = encoded(Image.fromarray(np.array([[0, 0.5, 1]], np.float32)), "TIFF")
+    assert decode_image(floats, 3, None, "a")[:, 0].tolist() == [[0, 128, 255]] * 3
+    with pytest.raises(BadInputError, match="values from -1 to 300, not from 0 to 1"):
+        decode_image(encoded(Image.fromarray(np.array([[-1, 300]], np.float32)), "TIFF"), 1, None, "a")
+
+
+def test_what_is_transparent_is_white():
+    drawing = np.zeros((1, 2, 4), np.uint8)  # black ink, and a pixel that shows the paper
+    drawing[0, 0, 3] = 255
+    assert decode_image(png(drawing), 1, None, "a").tolist() == [[[0, 255]]]
+
+
+def test_several_pages_are_refused():
+    pages = [Image.fromarray(np.full((2, 2), number, np.uint8)) for number in range(3)]
+    with pytest.raises(BadInputError, match=r"a.tif holds 3 pages"):
+        decode_image(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]), 1, None, "a.tif")

@@ -25,7 +25,8 @@ def test_own_data_need_a_place(tmp_path: Path):
     for name in ("arrays", "image-folder"):
         with pytest.raises(BadInputError, match=r"give its file or folder as dataset\.root"):
             open_source(name, None)
-    np.savez(tmp_path / "mine.npz", inputs=np.zeros((10, 3, 2, 4, 5), np.uint8), targets=np.arange(10) % 2)
+    inputs = np.arange(1200).astype(np.uint8).reshape(10, 3, 2, 4, 5)
+    np.savez(tmp_path / "mine.npz", inputs=inputs, targets=np.arange(10) % 2)
     card = open_source("arrays", tmp_path / "mine.npz").card
     assert (card.timesteps, card.input_shape, card.outputs) == (3, (2, 4, 5), 2)
     with pytest.raises(BadInputError, match=r"set space\.macro\.timesteps to 3"):
