@@ -36,6 +36,10 @@ class CheckCost(Suite):
     @pytest.mark.parametrize("hardware", HARDWARE)
     @pytest.mark.parametrize("engine", ["numpy", "compiled"])
     def test_a_population_costs_what_its_members_cost(self, cost: Cost, hardware: str, engine: str) -> None:
+        if cost.measured is not None:
+            assert math.isnan(cost.measured({}))
+            assert not cost.priced
+            return
         chip, activity = load_hardware(hardware), Activity.assumed(0.3)
         space = SNASNetSpace(Macro((1, 8, 8), timesteps=3, channels=4, hidden=8, votes=1), feedback=True)
         codes, connected = space.canonical(sample(space, np.random.default_rng(0), 30))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hasnas.cim_estimator import Activity, load_hardware
+from hasnas.errors import BadInputError
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.budget.region import admission
@@ -147,6 +148,22 @@ class CheckStrategy(Suite):
             for codes in strategy.ask(4):
                 proposed.append(codes)
                 costs = price.costs(np.array([codes], np.int16)).row(0)
+                strategy.tell(codes, 0.5 + 0.4 * score(codes), costs)
+        assert len(set(proposed)) == len(proposed) == 20
+        assert task.admissible(np.array(proposed, np.int16))[1].all()
+
+    def test_what_only_an_evaluation_tells(self, name: str) -> None:
+        """Strategies for known costs say so; others are told objectives and limits, now and then none."""
+        task, unknown, limit = problem(), CostObjective("seconds"), CostObjective("chips", limit=1.5)
+        try:
+            strategy = self.build(name, dataclasses.replace(task, objectives=(unknown,), limits=(limit,)))
+        except BadInputError as error:
+            pytest.skip(str(error))
+        proposed: list[CodesOfOne] = []
+        for number in range(5):
+            for codes in strategy.ask(4):
+                proposed.append(codes)
+                costs = {} if number == 1 else {"seconds": 2 + score(codes), "chips": 1 + abs(score(codes))}
                 strategy.tell(codes, 0.5 + 0.4 * score(codes), costs)
         assert len(set(proposed)) == len(proposed) == 20
         assert task.admissible(np.array(proposed, np.int16))[1].all()

@@ -105,8 +105,8 @@ class Budget:
             if not (math.isfinite(limit) and limit > 0):
                 raise BadInputError(f"budget.{name} is {limit}; a limit is positive and finite")
         first = [cost.name for cost in STANDARD if cost.name in self.limits]
-        ordered = dict.fromkeys([*first, *(cost_called(name).name for name in self.limits)])
-        object.__setattr__(self, "limits", {name: self.limits[name] for name in ordered})
+        named = {cost_called(name).name: limit for name, limit in self.limits.items()}
+        object.__setattr__(self, "limits", {name: named[name] for name in dict.fromkeys([*first, *named])})
 
     @staticmethod
     def from_text(limits: Mapping[str, Any]) -> Budget:
@@ -122,15 +122,21 @@ class Budget:
         """
         return {cost.name: cost.write(limit) for cost, limit in self._limited()}
 
+    @property
+    def known_before(self) -> Budget:
+        """The limits on what is known before a network is trained."""
+        return Budget({cost.name: limit for cost, limit in self._limited() if cost.priced})
+
     def check(self, costs: Costs) -> Verdicts:
-        """Which candidates keep to every limit.
+        """Which candidates keep to every limit on what is known before they run.
 
         Raises:
             BadInputError: if the table lacks a cost that has a limit.
         """
-        names = tuple(dict.fromkeys([*(cost.name for cost in costs.costs), *self.limits]))
+        limited = list(self.known_before._limited())
+        names = tuple(dict.fromkeys([*(cost.name for cost in costs.costs), *(cost.name for cost, _ in limited)]))
         ratio = np.full((len(costs), len(names)), np.nan)
-        for cost, limit in self._limited():
+        for cost, limit in limited:
             ratio[:, names.index(cost.name)] = _ratio(cost, limit, costs[cost.name])
         return Verdicts(np.logical_not((ratio > 1).any(axis=1)), ratio, names)
 
@@ -138,16 +144,18 @@ class Budget:
         """One candidate against the limits.
 
         Args:
-            costs: field -> value, as a trial holds them; those without a limit may be absent.
+            costs: field -> value, as a trial holds them; those without a limit may be absent, and so may what only a
+                run tells, which then breaks its limit.
 
         Raises:
             BadInputError: if a cost that has a limit is absent.
         """
         ratios = {}
         for cost, limit in self._limited():
-            if cost.field not in costs:
+            if cost.priced and cost.field not in costs:
                 raise BadInputError(f"the costs lack '{cost.field}', which the budget limits; estimate it")
-            ratios[cost.name] = float(_ratio(cost, limit, np.array([costs[cost.field]], float))[0])
+            value = costs.get(cost.field, math.nan)
+            ratios[cost.name] = float(_ratio(cost, limit, np.array([value], float))[0])
         return Verdict(ratios)
 
     def nearest_miss(self, costs: Costs) -> str:
@@ -158,10 +166,11 @@ class Budget:
         'energy: least 3 uJ, limit 2 uJ (1.5x); the nearest candidate breaks energy by 1.5x'
         """
         verdicts = self.check(costs)
-        if not len(verdicts) or not self.limits:
-            return "there is no candidate to compare" if self.limits else "the budget has no limit"
+        limited = list(self.known_before._limited())
+        if not len(verdicts) or not limited:
+            return "there is no candidate to compare" if limited else "the budget has no limit"
         parts = []
-        for cost, limit in self._limited():
+        for cost, limit in limited:
             ratio = float(verdicts.ratio[:, verdicts.names.index(cost.name)].min())
             best = limit / ratio if cost.more_is_better else limit * ratio
             found = f"{'most' if cost.more_is_better else 'least'} {cost.show(best)}"

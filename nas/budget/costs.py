@@ -1,14 +1,16 @@
-"""The table of costs and objectives: what a budget may limit, a search may minimize, and every view shows.
+"""The table of costs and objectives: what a budget may limit, a search may look for, and every view shows.
 
 A cost is one entry. To add one, decorate the function that computes it, or announce a `Cost` under the entry point
-group `hasnas.costs`; then `budget:`, `search.minimize`, the front, the ledger and the views know it.
+group `hasnas.costs`; then `budget:`, `search.objectives`, the front, the ledger and the views know it. What is only
+known once a network ran stands in `measured`, what is computed from others in `expressions`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from hasnas.cim_estimator.hardware.units import format_quantity, parse_quantity
 from hasnas.cim_estimator.report.units import UNITS
 from hasnas.errors import BadInputError
 from hasnas.registry import Registry
+
+from .expressions import parse_expression
 
 FloatArray = NDArray[np.float64]
 PLAIN_UNITS = ("1", "bit")  # a number alone cannot be mistaken
@@ -32,12 +36,16 @@ class Cost:
         name: what people call it in a config.
         field: its key in ledgers, tables and JSON, with the SI unit.
         unit: SI unit of its values as `parse_quantity` takes it, `"1"` for a count.
-        of: totals of candidates -> its values, one for each, finite and not negative.
+        of: totals of candidates -> its values, one for each, finite and not negative; None if only a run tells it.
         example: a limit as people write it, for messages.
         label: what it is, in a few words.
         more_is_better: whether a limit on it is a least value, and a search keeps it high.
         whole: whether it is a count.
         curve_unit: unit in which a network on a chip gives handy numbers, for curves; empty for a count.
+        measured: metrics and priced costs of one network, by their keys -> its value, NaN if they do not tell it; for
+            what the totals do not tell, and for expressions.
+        best: the largest value there can be, where more is better and there is one, as of shares.
+        parts: the costs that it is computed from, if it is an expression.
 
     >>> ENERGY.parse("2 uJ"), ENERGY.show(2.34e-6), ENERGY.write(2e-6), ENERGY.curve
     (2e-06, '2.34 uJ', '2 uJ', ('energy (nJ)', 1000000000.0))
@@ -46,12 +54,29 @@ class Cost:
     name: str
     field: str
     unit: str
-    of: Callable[[Totals], ArrayLike]
+    of: Callable[[Totals], ArrayLike] | None
     example: str
     label: str
     more_is_better: bool = False
     whole: bool = False
     curve_unit: str = ""
+    measured: Callable[[Mapping[str, float]], float] | None = None
+    best: float = math.inf
+    parts: tuple[Cost, ...] = ()
+
+    @property
+    def priced(self) -> bool:
+        """Whether it is known before a network runs."""
+        return self.of is not None
+
+    def value(self, known: Mapping[str, float]) -> float:
+        """What metrics and costs of a network, by their keys, tell of it; NaN if nothing.
+
+        >>> ENERGY.value({"energy_j": 2e-6}), cost_called("edp/accuracy").value({"energy_j": 2e-6})
+        (2e-06, nan)
+        """
+        found = known.get(self.field, math.nan)
+        return found if self.measured is None or not math.isnan(found) else self.measured(known)
 
     def parse(self, value: Any) -> float:
         """A limit in SI units.
@@ -76,6 +101,8 @@ class Cost:
             raise BadInputError(f"a limit is positive and finite, e.g. {self.example}")
         if self.whole and number != int(number):
             raise BadInputError(f"a count is a whole number, e.g. {self.example}")
+        if number >= self.best:
+            raise BadInputError(f"it is a share, and a limit is below {self.best:g}, e.g. {self.example}")
         return number
 
     def show(self, value: float) -> str:
@@ -101,7 +128,7 @@ class Cost:
         return ("at least " if self.more_is_better else "") + self.show(limit)
 
     def burden(self, values: ArrayLike) -> FloatArray:
-        """The values so that less is better: themselves, or what they are the inverse of.
+        """The values so that less is better: themselves, what they are the inverse of, or what a share lacks.
 
         >>> ENERGY.burden([2.0]).tolist(), THROUGHPUT.burden([2.0, 0.0]).tolist()
         ([2.0], [0.5, inf])
@@ -109,6 +136,8 @@ class Cost:
         array = np.asarray(values, float)
         if not self.more_is_better:
             return array
+        if math.isfinite(self.best):
+            return self.best - array
         return np.divide(1.0, array, out=np.full(array.shape, np.inf), where=array != 0)
 
     @property
@@ -175,8 +204,16 @@ TIMESTEPS = Cost("timesteps", "timesteps", "1", lambda totals: totals.timesteps,
 STANDARD = (PARAMETERS, MEMORY, AREA, LATENCY, ENERGY)
 _BUILTIN = {cost.name: cost for cost in (*STANDARD, PEAK_MEMORY, EDP, THROUGHPUT, TIMESTEPS)}
 
+# Only known once a network ran; see `measured`.
+_MEASURED = ("accuracy", "error", "score", "device_accuracy", "device_error", "training_time")
+
 COSTS: Registry[Cost] = Registry(
-    "cost", {name: f"hasnas.nas.budget.costs:{name.upper()}" for name in _BUILTIN}, "hasnas.costs"
+    "cost",
+    {
+        **{name: f"hasnas.nas.budget.costs:{name.upper()}" for name in _BUILTIN},
+        **{name: f"hasnas.nas.budget.measured:{name.upper()}" for name in _MEASURED},
+    },
+    "hasnas.costs",
 )
 
 
@@ -206,7 +243,7 @@ def register_cost(
 
 
 def cost_called(name: str) -> Cost:
-    """The cost of a name.
+    """The cost of a name, or that of an expression of names such as `"energy*latency/accuracy"`.
 
     Raises:
         BadInputError: if there is none; the nearest known one is named.
@@ -214,10 +251,28 @@ def cost_called(name: str) -> Cost:
     >>> cost_called("enrgy")
     Traceback (most recent call last):
         ...
-    hasnas.errors.BadInputError: unknown cost 'enrgy'; did you mean 'energy'? Known: area, edp, energy, latency, \
-memory, parameters, peak_memory, throughput, timesteps
+    hasnas.errors.BadInputError: unknown cost 'enrgy'; did you mean 'energy'? Known: accuracy, area, device_accuracy, \
+device_error, edp, energy, error, latency, memory, parameters, peak_memory, score, throughput, timesteps, training_time
     """
-    return _BUILTIN[name] if name in _BUILTIN else COSTS.get(name)
+    if name in _BUILTIN:
+        return _BUILTIN[name]
+    return COSTS.get(name) if name.isidentifier() else _computed(parse_expression(name).text)
+
+
+@lru_cache(maxsize=1024)
+def _computed(name: str) -> Cost:
+    """The cost that an expression describes, in SI units; known before a network runs where all its names are."""
+    expression = parse_expression(name)
+    parts = tuple(map(cost_called, expression.names))
+
+    def of(totals: Totals) -> ArrayLike:
+        return expression.value({part.name: np.asarray(part.of(totals), float) for part in parts if part.of})
+
+    def measured(known: Mapping[str, float]) -> float:
+        return float(np.asarray(expression.value({part.name: np.float64(part.value(known)) for part in parts})))
+
+    before = of if all(part.priced for part in parts) else None
+    return Cost(name, name, "1", before, "1e-9", f"{name}, in SI units", measured=measured, parts=parts)
 
 
 def cost_of(name: str) -> Cost:
@@ -226,21 +281,27 @@ def cost_of(name: str) -> Cost:
     >>> cost_of("energy_j") is cost_of("energy")
     True
     """
-    return next((cost for cost in known_costs() if name in (cost.name, cost.field)), None) or cost_called(name)
+    return next((cost for cost in every_cost() if name in (cost.name, cost.field)), None) or cost_called(name)
 
 
-def known_costs() -> tuple[Cost, ...]:
-    """Every cost there is: the standard ones, the other ones that come with hasnas, those of plug-ins."""
+def every_cost() -> tuple[Cost, ...]:
+    """Every cost that has a name: the standard ones, the other ones that come with hasnas, those of plug-ins."""
     return (*_BUILTIN.values(), *(cost_called(name) for name in COSTS.names() if name not in _BUILTIN))
 
 
-def standard_and(names: Iterable[str]) -> tuple[Cost, ...]:
-    """The standard costs, and behind them those that are named beside them.
+def known_costs() -> tuple[Cost, ...]:
+    """Those of them that are known before a network runs."""
+    return tuple(cost for cost in every_cost() if cost.priced)
 
-    >>> [cost.name for cost in standard_and(["edp", "energy", "edp"])][4:]
-    ['energy', 'edp']
+
+def standard_and(names: Iterable[str]) -> tuple[Cost, ...]:
+    """The standard costs, and behind them those that are named beside them, expressions behind their parts.
+
+    >>> [cost.name for cost in standard_and(["edp", "energy", "edp", "throughput/accuracy"])][4:]
+    ['energy', 'edp', 'throughput', 'throughput/accuracy']
     """
-    return tuple(dict.fromkeys([*STANDARD, *map(cost_called, names)]))
+    named = [part for name in names for part in (*_priced_parts(cost_called(name)), cost_called(name))]
+    return tuple(dict.fromkeys([*STANDARD, *named]))
 
 
 def costs_of_fields(fields: Iterable[str]) -> tuple[Cost, ...]:
@@ -248,8 +309,31 @@ def costs_of_fields(fields: Iterable[str]) -> tuple[Cost, ...]:
     wanted = set(fields) - {cost.field for cost in STANDARD}
     found = [cost for cost in _BUILTIN.values() if cost.field in wanted]
     if len(found) < len(wanted):  # the others are of plug-ins, which are only loaded where they are needed
-        found = [cost for cost in known_costs() if cost.field in wanted]
-    return (*STANDARD, *found)
+        found = [cost for cost in every_cost() if cost.field in wanted]
+    expressions = sorted(field for field in wanted if not field.isidentifier())
+    return (*STANDARD, *found, *map(cost_called, expressions))
+
+
+def with_measured(
+    costs: Iterable[Cost], priced: Mapping[str, float], metrics: Mapping[str, float]
+) -> dict[str, float]:
+    """The priced costs of one network and, behind them, what its run tells of the others; what it does not is left out.
+
+    Args:
+        costs: all that are wanted.
+        priced: field -> value.
+        metrics: what was measured, by its key.
+
+    >>> with_measured([ENERGY, cost_called("accuracy")], {"energy_j": 1e-6}, {"validation_accuracy": 0.9})
+    {'energy_j': 1e-06, 'accuracy': 0.9}
+    """
+    known = {**metrics, **priced}
+    told = {cost.field: cost.value(known) for cost in costs if not cost.priced}
+    return {**priced, **{field: value for field, value in told.items() if not math.isnan(value)}}
+
+
+def _priced_parts(cost: Cost) -> list[Cost]:
+    return [part for part in cost.parts if part.priced]
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,9 +354,10 @@ class Costs:
 
     @staticmethod
     def of(totals: Totals, costs: tuple[Cost, ...], count: int = 1) -> Costs:
-        """The costs of `count` candidates by what the estimator says of them."""
-        columns = [np.broadcast_to(np.asarray(cost.of(totals), float), (count,)) for cost in costs]
-        return Costs(costs, np.stack(columns, axis=-1))
+        """Those of the costs of `count` candidates that the estimator tells."""
+        priced = [(cost, cost.of) for cost in costs if cost.of is not None]
+        columns = [np.broadcast_to(np.asarray(of(totals), float), (count,)) for _, of in priced]
+        return Costs(tuple(cost for cost, _ in priced), np.stack(columns, axis=-1))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -286,7 +371,7 @@ class Costs:
         for column, cost in enumerate(self.costs):
             if name in (cost.name, cost.field):
                 return self.values[:, column]
-        raise BadInputError(f"the costs lack '{name}'; name it in the budget or in search.minimize")
+        raise BadInputError(f"the costs lack '{name}'; name it in the budget or in search.objectives")
 
     def row(self, index: int) -> dict[str, float]:
         """One candidate's costs as a trial holds them: field -> value."""

@@ -28,7 +28,7 @@ class Pricer:
         space: what the codes mean.
         hardware: the chip; not looked at in a joint space, where each candidate has its own.
         activity: the assumption about spikes; dense activity is an upper bound for any measured one.
-        priced: the costs to compute.
+        priced: the costs to compute, each known before a network runs.
 
     >>> from hasnas.cim_estimator import load_hardware
     >>> from hasnas.search_spaces import Macro

@@ -16,7 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from hasnas.errors import BadInputError, nearest, one_line
 from hasnas.files import sha256_of
 from hasnas.nas.budget.budget import Budget
-from hasnas.nas.budget.costs import Cost, cost_of, standard_and
+from hasnas.nas.budget.costs import Cost, cost_called, cost_of, standard_and
+from hasnas.nas.budget.measured import JUDGED
 from hasnas.yaml_files import read_yaml, to_yaml
 
 from .overrides import apply_override, parse_override
@@ -37,6 +38,7 @@ from .sections import (
 )
 from .training import RetrainSection
 
+OF_TRAINED = ("accuracy", "error", "device_accuracy", "device_error", "training_time")
 PACKAGES = ("hasnas", "torch", "spikingjelly", "nni", "numpy", "pytorch-lightning")
 
 
@@ -72,10 +74,15 @@ class RunConfig(Section):
 
     @property
     def costs(self) -> tuple[Cost, ...]:
-        """The costs that the run prices: the standard ones and whatever the config names."""
+        """The costs that the run knows of: the standard ones and whatever the config names."""
         penalty = self.supernet.penalty
         penalised = [] if penalty is None else [cost_of(penalty.cost).name]
-        return standard_and([*self.budget.limits, *self.search.minimize, *penalised])
+        return standard_and([*self.budget.limits, *self.search.objectives, *penalised])
+
+    @property
+    def shown_costs(self) -> tuple[Cost, ...]:
+        """Those that views show beside the accuracy or the score."""
+        return tuple(cost for cost in self.costs if cost not in JUDGED)
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
@@ -127,6 +134,7 @@ hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versio
     _check_names(config, where, overrides or {})
     _check_one_shot(config, where, overrides or {})
     _check_multi_fidelity(config, where, overrides or {})
+    _check_told(config, where, overrides or {})
     return config
 
 
@@ -242,6 +250,30 @@ def _check_multi_fidelity(config: RunConfig, where: str, overrides: dict[str, st
             f"{place}: search.multi_fidelity trains candidates by themselves, and a supernet is there to spare that; "
             "set supernet.enabled to false or remove search.multi_fidelity"
         )
+
+
+def _check_told(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
+    """Refuse objectives and limits that the evaluations of this run cannot tell."""
+    scored, named = config.search.score is not None, dict.fromkeys([*config.search.objectives, *config.budget.limits])
+    for name in named:
+        cost = cost_called(name)
+        for part in [one.name for one in (cost.parts or (cost,)) if not one.priced]:
+            reason = ""
+            if part in ("score", "training_time") and not config.search.enabled:
+                reason = "nothing is searched; switch the search on"
+            elif part == "score" and not scored:
+                reason = "candidates are trained, not scored; set search.score, or name the accuracy"
+            elif part in OF_TRAINED and scored:
+                reason = f"a search by {config.search.score} trains no candidate; name the score"
+            elif part.startswith("device_") and config.nonideal.device is None:
+                reason = "chips are perfect; set nonideal.device"
+            elif part == "training_time" and config.supernet.enabled:
+                reason = "candidates inherit their weights and are not trained; switch the supernet off"
+            elif part == "training_time" and config.search.multi_fidelity is not None:
+                reason = "successive halving trains some for longer than others; remove search.multi_fidelity"
+            if reason:
+                key = "search.objectives" if name in config.search.objectives else "budget"
+                raise BadInputError(f"{_place(key, where, overrides)}: {key} names '{part}', but {reason}")
 
 
 def _place(key: str, where: str, overrides: dict[str, str]) -> str:

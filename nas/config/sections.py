@@ -223,7 +223,7 @@ def _read_budget(tree: Any) -> Budget:
     problems: list[InitErrorDetails] = []
     limits: dict[str, float] = {}
     for name, value in tree.items():
-        if name not in names:
+        if name not in names and str(name).isidentifier():
             problems.append(InitErrorDetails(type="extra_forbidden", loc=(name,), input=value))
         elif value is not None:
             try:
@@ -323,9 +323,11 @@ class SearchSection(Section):
         enabled: whether candidates are searched for.
         strategy: a registered search strategy.
         score: a registered training-free score that ranks candidates; then no supernet is trained.
-        minimize: costs to keep low beside the accuracy, by name (high where more is better, as of throughput); for
-            strategies that look for a front (`nsga2`, `nsga3`, and `predictor` with one cost); others look at the
-            accuracy alone.
+        objectives: what is looked for, by name: `accuracy` (of a regression `error`, in a search by score `score`),
+            `device_accuracy`, `training_time`, any cost, or an expression of them such as `energy*latency/accuracy`,
+            which is kept low. Strategies that look for a front (`nsga2`, `nsga3`, `bayesian_pareto`, and `predictor`
+            with one cost) take all of them, others the accuracy or score among them, or else the first one. Without
+            any, the accuracy or the score.
         evaluations: candidates to evaluate.
         batch: candidates proposed at a time, the same for any number of workers.
         population: candidates that evolution keeps.
@@ -342,7 +344,7 @@ class SearchSection(Section):
     enabled: bool = True
     strategy: str = "regularized_evolution"
     score: str | None = None
-    minimize: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    objectives: Annotated[tuple[str, ...], Field(strict=False)] = ()
     evaluations: Annotated[int, Field(ge=1, le=10_000_000)] = 100
     batch: Annotated[int, Field(ge=1, le=100_000)] = 8
     population: Annotated[int, Field(ge=1, le=1_000_000)] = 20
@@ -353,14 +355,23 @@ class SearchSection(Section):
     brief_epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
     multi_fidelity: MultiFidelitySection | None = None
 
-    @field_validator("minimize")
+    @field_validator("objectives")
     @classmethod
-    def _each_cost_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError(f"{', '.join(value)} names a cost twice; name each once")
-        for name in value:
-            cost_called(name)
-        return value
+    def _each_objective_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(cost_called(name).name for name in value)
+        if len(set(names)) < len(names):
+            raise ValueError(f"{', '.join(names)} names an objective twice; name each once")
+        return names
+
+    @model_validator(mode="before")
+    @classmethod
+    def _minimize_is_objectives(cls, tree: Any) -> Any:
+        """Saved configs of runs that minimized nothing are read; others are told the key of today."""
+        if not isinstance(tree, dict) or "minimize" not in tree:
+            return tree
+        if tree["minimize"]:
+            raise ValueError("'minimize' is now 'objectives'; name the accuracy (or the score) and the costs there")
+        return {name: value for name, value in tree.items() if name != "minimize"}
 
     @model_validator(mode="after")
     def _tournament_within_population(self) -> SearchSection:

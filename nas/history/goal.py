@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.nas.budget.costs import Cost, costs_of_fields
+from hasnas.nas.budget.costs import Cost, cost_called, costs_of_fields
+from hasnas.nas.budget.measured import JUDGED
+from hasnas.nas.budget.measured import SCORE_PREFIX as SCORE_PREFIX
 
 from .pareto import non_dominated
 from .quality import CLASSIFICATION, Quality, find_quality
 from .trial import Trial
 
-# A training-free search writes its score, and what that is made of, under these.
-SCORE_PREFIX = "score/"
+# A training-free search writes its score under SCORE_PREFIX, and what that is made of under this.
 PART_PREFIX = "score part/"
 
 
@@ -27,6 +28,7 @@ class Goal:
     Args:
         score: name of the training-free score; without one it is the quality on validation samples.
         quality: by which networks are judged once they are trained.
+        objectives: what the config names, if it names anything; the front is then over them.
 
     >>> Goal("depth").metric, Goal("depth").show(2.0), Goal().label, Goal().show(0.5)
     ('score/depth', '2', 'validation accuracy', '50.00%')
@@ -34,6 +36,7 @@ class Goal:
 
     score: str | None = None
     quality: Quality = CLASSIFICATION
+    objectives: tuple[str, ...] = ()
 
     @property
     def metric(self) -> str:
@@ -95,8 +98,9 @@ def merit(metrics: Mapping[str, float]) -> float:
 
 
 def costs_of_trials(trials: Sequence[Trial]) -> tuple[Cost, ...]:
-    """The costs that some trials were priced by: the standard ones and those that their config names."""
-    return costs_of_fields({field for trial in trials for field in trial.costs})
+    """The costs that some trials hold: the standard ones and those that their config names, but for the quality."""
+    found = costs_of_fields({field for trial in trials for field in trial.costs})
+    return tuple(cost for cost in found if cost not in JUDGED)
 
 
 def objective_values(trials: Sequence[Trial], costs: Sequence[Cost]) -> NDArray[np.float64]:
@@ -111,16 +115,17 @@ def objective_values(trials: Sequence[Trial], costs: Sequence[Cost]) -> NDArray[
     return np.array(rows, float).reshape(len(rows), 1 + len(costs))
 
 
-def front(trials: Sequence[Trial]) -> list[Trial]:
+def front(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> list[Trial]:
     """The trials that are done, keep to the budget and are beaten by no other, the best merit first.
 
-    They are compared by merit and every cost they were priced by.
+    They are compared by the named objectives; without any by merit and every cost they were priced by.
 
     Equal merits are ordered by id, so that the order is the same in every run.
     """
     eligible = [trial for trial in trials if trial.state == "done" and not trial.verdict]
-    costs = costs_of_trials(eligible)
-    mask = non_dominated(objective_values(eligible, costs), (True, *(cost.more_is_better for cost in costs)))
+    costs = tuple(map(cost_called, objectives)) or costs_of_trials(eligible)
+    values = objective_values(eligible, costs)[:, bool(objectives) :]
+    mask = non_dominated(values, (True, *(cost.more_is_better for cost in costs))[bool(objectives) :])
     return sorted((trial for trial, kept in zip(eligible, mask, strict=True) if kept), key=rank)
 
 

@@ -142,10 +142,13 @@ def returned_networks(trials: Iterable[Trial], asked: int = 1) -> list[Retrained
     return sorted((one for one in retrained_networks(trials, asked) if one.fits), key=lambda one: rank(one.summary))
 
 
-def returned_front(trials: Iterable[Trial], asked: int = 1) -> list[RetrainedNetwork]:
-    """Those of them that no other one beats, by their means."""
+def returned_front(
+    trials: Iterable[Trial], asked: int = 1, objectives: Sequence[str] = ()
+) -> list[RetrainedNetwork]:
+    """Those of them that no other one beats in the objectives of `front`, by their means."""
     networks = {network.key: network for network in returned_networks(trials, asked)}
-    return [networks[trial.key] for trial in front([network.summary for network in networks.values()])]
+    best = front([network.summary for network in networks.values()], objectives)
+    return [networks[trial.key] for trial in best]
 
 
 def _training(trial: Trial, figures: Sequence[str]) -> dict[str, Any]:

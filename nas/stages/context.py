@@ -15,6 +15,8 @@ from hasnas.datasets.catalog import Framed
 from hasnas.datasets.source import DatasetCard
 from hasnas.errors import BadInputError
 from hasnas.nas.budget.budget import Budget
+from hasnas.nas.budget.costs import cost_called
+from hasnas.nas.budget.measured import OF_REGRESSION
 from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.budget.region import FeasibleRegion
 from hasnas.nas.config.loading import RunConfig
@@ -69,6 +71,7 @@ class Setup:
         mixing = self.config.retrain.augmentation
         if card.task == "regression" and (mixing.mixup or mixing.cutmix):
             raise BadInputError(MIXES_CLASSES)
+        _check_objectives(self.config, card)
         return card
 
     @cached_property
@@ -104,7 +107,8 @@ class Setup:
     def pricer(self) -> Pricer:
         """Costs of candidates before they run."""
         hardware = None if isinstance(self.space, JointSpace) else self.hardware
-        return Pricer(self.space, hardware, assumed_activity(self.config), self.config.costs)
+        priced = tuple(cost for cost in self.config.costs if cost.priced)
+        return Pricer(self.space, hardware, assumed_activity(self.config), priced)
 
     def architecture(self, codes: tuple[int, ...]) -> Architecture:
         """What codes of the space mean; each is decoded once."""
@@ -254,6 +258,17 @@ def _check_supernet(config: RunConfig, space: SearchSpace) -> None:
             f"supernet.strategy '{strategy}' mixes operations, not values of the macro; "
             f"use {RANDOM_ONE_SHOT} with space.searched, or switch the supernet off (supernet.enabled=false)"
         )
+
+
+def _check_objectives(config: RunConfig, card: DatasetCard) -> None:
+    """Refuse objectives and limits that networks of the dataset's task do not have."""
+    other = OF_REGRESSION if card.task == "regression" else {error: name for name, error in OF_REGRESSION.items()}
+    for name in [*config.search.objectives, *config.budget.limits]:
+        cost = cost_called(name)
+        wrong = next((one.name for one in cost.parts or (cost,) if one.name in other), None)
+        if wrong is not None:
+            key = "search.objectives" if name in config.search.objectives else "budget"
+            raise BadInputError(f"{key} names '{wrong}', but {card.name} is a {card.task}; name '{other[wrong]}'")
 
 
 def assumed_activity(config: RunConfig) -> Activity:

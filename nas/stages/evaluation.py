@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,7 @@ from torch import Tensor
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
+from hasnas.nas.budget.measured import TRAINING_SECONDS
 from hasnas.nas.config.multi_fidelity import Rung
 from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Splits, batches, load_splits
@@ -130,6 +132,7 @@ class BriefTask:
         seed: decides weights, order and dropout.
         checkpoint_directory: where an interrupted training goes on.
         device: imperfect chips, or None for perfect ones.
+        timed: whether to tell how long the training took; equal runs then differ.
     """
 
     architecture: Mapping[str, Any]
@@ -138,14 +141,17 @@ class BriefTask:
     seed: int
     checkpoint_directory: str
     device: DeviceReference | None = None
+    timed: bool = False
 
 
 def evaluate_briefly(task: BriefTask) -> dict[str, float]:
     """What `evaluate_inherited` returns, after a short training from scratch."""
     splits = splits_of(task.data)
     train = TRAINING_METHODS.get(task.settings.method)
+    began = time.perf_counter()
     result = train(task.architecture, splits, task.settings, task.seed, Path(task.checkpoint_directory))
-    return score(result.network(task.architecture), splits, task.device, task.seed)
+    took = {TRAINING_SECONDS: time.perf_counter() - began} if task.timed else {}
+    return {**score(result.network(task.architecture), splits, task.device, task.seed), **took}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from hasnas.cim_estimator import Activity, estimate
 from hasnas.errors import BadInputError
-from hasnas.nas.budget.costs import Costs
+from hasnas.nas.budget.costs import Costs, cost_called, with_measured
 from hasnas.nas.config.multi_fidelity import MultiFidelitySection
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.goal import merit
@@ -60,22 +60,24 @@ def halve(context: RunContext, first: int, asked: Sequence[CodesOfOne]) -> list[
 def ranked(context: RunContext, rungs: Sequence[RungRecord], codes: Sequence[CodesOfOne]) -> list[int]:
     """Candidates of a rung, the best first: those that no other beats, those that only these beat, and so on.
 
-    They are compared by merit and the costs that the search minimizes, as these are known before any training; within
+    They are compared by the search's objectives, costs as they are known before any training, or else by merit; within
     each front by merit, then in their order.
     """
     if not rungs:
         return []
-    minimized = context.config.search.minimize
+    objectives = [cost_called(name) for name in context.config.search.objectives]
     table = context.pricer.costs(np.array(codes, np.int16))
-    found = [cost for cost in table.costs if cost.name in minimized]
-    values = np.column_stack([[merit(rung.metrics) for rung in rungs], *(table[cost.name] for cost in found)])
-    upward = (True, *(cost.more_is_better for cost in found))
+    known = [{**rung.metrics, **table.row(row)} for row, rung in enumerate(rungs)]
+    merits = np.array([merit(rung.metrics) for rung in rungs])
+    columns = [np.array([cost.value(one) for one in known]) for cost in objectives]
+    values = np.column_stack(columns or [merits])
+    upward = tuple(cost.more_is_better for cost in objectives) or (True,)
     order: list[int] = []
     left = np.arange(len(rungs))
     while len(left):
         best = non_dominated(values[left], upward)
         best = best if best.any() else np.ones(len(left), bool)  # what is no number beats nothing
-        order += sorted(left[best].tolist(), key=lambda row: (-values[row, 0], row))
+        order += sorted(left[best].tolist(), key=lambda row: (-merits[row], row))
         left = left[~best]
     return order
 
@@ -134,8 +136,10 @@ def _record(
     outcome: Outcome[RungOutcome],
 ) -> RungRecord:
     architecture, rung, reached = context.architecture(codes), section.rungs[number], outcome.value
-    costs = {} if reached is None else _measured_costs(context, architecture, reached.activity)
-    broken = context.budget.verdict(costs).violations if costs else {}
+    priced = {} if reached is None else _measured_costs(context, architecture, reached.activity)
+    costs = {} if reached is None else with_measured(context.config.costs, priced, reached.metrics)
+    limits = context.budget if number == len(section.rungs) - 1 else context.budget.known_before
+    broken = limits.verdict(costs).violations if costs else {}
     message = outcome.error if reached is None else reached.dead
     return RungRecord(
         trial,

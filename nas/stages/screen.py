@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.errors import NothingFitsError
+from hasnas.errors import BadInputError, NothingFitsError
 from hasnas.files import write_atomic
 from hasnas.nas.budget.budget import Verdicts
-from hasnas.nas.budget.costs import Costs
+from hasnas.nas.budget.costs import Costs, cost_called
 from hasnas.nas.budget.region import FeasibleRegion, admission, draw_inside
 from hasnas.nas.history.layout import SCREEN_FILE
 from hasnas.search_spaces.space import Codes, all_codes, sample, space_size
@@ -81,12 +81,14 @@ def run_screen(context: RunContext) -> None:
         if not len(found):
             raise NothingFitsError(f"no architecture within the budget was found ({context.budget.describe()})")
         context.region = FeasibleRegion(context.space, admits, found, complete=False)
+        _refuse_what_is_no_number(context, context.pricer.costs(found))
         return
     path = context.directory / SCREEN_FILE
     result = read_screen(context, path) or price_space(context)
     if not path.exists():
         write_atomic(path, _encode(result))
     check_feasible(context, result)
+    _refuse_what_is_no_number(context, result.costs.rows(result.feasible))
     canonical, _ = context.space.canonical(result.codes[result.feasible])
     context.region = FeasibleRegion(context.space, admits, np.unique(canonical, axis=0), result.complete)
     summary = result.summary()
@@ -111,6 +113,20 @@ def check_feasible(context: Setup, result: ScreenResult) -> None:
         f"no architecture fits the budget. {miss}; loosen those limits, "
         "or make the macro smaller"
     )
+
+
+def _refuse_what_is_no_number(context: Setup, costs: Costs) -> None:
+    """End the run if an objective that is known beforehand is a number for no candidate.
+
+    Raises:
+        BadInputError: naming it.
+    """
+    for name in context.config.search.objectives:
+        if cost_called(name).priced and not np.isfinite(costs[name]).any():
+            raise BadInputError(
+                f"search.objectives: '{name}' is not a number for any of {len(costs):,} candidates; "
+                "choose another objective"
+            )
 
 
 def price(context: Setup, codes: Codes) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

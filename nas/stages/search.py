@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
-from hasnas.nas.budget.costs import cost_called
+from hasnas.nas.budget.costs import Cost, cost_called, with_measured
+from hasnas.nas.budget.measured import QUALITIES, TRAINING_TIME
+from hasnas.nas.config.loading import RunConfig
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.goal import Goal, merit
 from hasnas.nas.history.rung import RungRecord
@@ -27,6 +29,9 @@ from .evaluation import BriefTask, InheritedTask, evaluate_briefly, evaluate_inh
 from .halving import halve
 from .scoring import scored
 from .supernet import data_reference, device_reference, proposed_architecture, weights_path
+
+# Candidates after which an objective that was never a number is given up.
+ENOUGH_TO_JUDGE = 10
 
 
 def run_search(context: RunContext) -> None:
@@ -50,35 +55,81 @@ def run_search(context: RunContext) -> None:
                 context.console.say(f"search: the region holds no further candidate after {done} evaluations")
                 break
             for trial in _answers(context, done, asked):
-                value = merit(trial.metrics)
+                value, judged = told_value(context.config, trial), merit(trial.metrics)
                 strategy.tell(trial.codes, value if math.isfinite(value) else None, trial.costs)
-                best = max(best, value if math.isfinite(value) else best)
+                best = max(best, judged if math.isfinite(judged) else best)
                 bar.update()
                 bar.set_postfix(best=goal.show(goal.sign * best), refresh=False)
             done += len(asked)
+            _refuse_what_is_never_told(context, done)
+
+
+def value_cost(config: RunConfig) -> Cost | None:
+    """What the value of a candidate is: the quality or score among the objectives, or else the first of them.
+
+    None where nothing is named; the value is then the merit.
+    """
+    named = [cost_called(name) for name in config.search.objectives]
+    return next((cost for cost in named if cost in QUALITIES), named[0] if named else None)
+
+
+def told_value(config: RunConfig, trial: Trial) -> float:
+    """The value that strategies are told, more being better; NaN if it is unknown."""
+    cost = value_cost(config)
+    if cost is None:
+        return merit(trial.metrics)
+    value = trial.costs.get(cost.field, math.nan) if trial.state == "done" else math.nan
+    return value if cost.more_is_better else -value
 
 
 def search_problem(context: RunContext) -> SearchProblem:
-    """What this run's strategy searches: costs to minimize are those that the estimator knows before any training."""
-    settings, limits = context.config.search, context.budget.limits
+    """What this run's strategy searches: the value, and beside it what else is to be kept low or within limits."""
+    settings, limits, value = context.config.search, context.budget.limits, value_cost(context.config)
 
-    def objective(name: str) -> CostObjective:
-        cost = cost_called(name)
-        limit = float(cost.burden(limits[name])) if name in limits else math.inf
+    def objective(cost: Cost) -> CostObjective:
+        limit = float(cost.burden(limits[cost.name])) if cost.name in limits else math.inf
 
         def predicted(codes: Codes) -> NDArray[np.float64]:
-            return cost.burden(context.pricer.costs(codes)[name])
+            return cost.burden(context.pricer.costs(codes)[cost.name])
 
-        return CostObjective(cost.field, predicted, limit, cost.burden)
+        return CostObjective(cost.field, predicted if cost.priced else None, limit, cost.burden)
 
+    named = [cost_called(name) for name in settings.objectives]
+    limited = [cost for cost in map(cost_called, limits) if not cost.priced and (cost not in named or cost is value)]
     return SearchProblem(
         context.space,
         context.feasible_region().admits,
         settings,
         context.config.seed,
-        tuple(objective(name) for name in settings.minimize),
-        best=context.quality.best if settings.score is None else math.inf,
+        tuple(objective(cost) for cost in named if cost is not value),
+        tuple(objective(cost) for cost in limited),
+        best=_best(context, value),
     )
+
+
+def _best(context: RunContext, value: Cost | None) -> float:
+    """The largest value there can be."""
+    if value is None:
+        return context.quality.best if context.config.search.score is None else math.inf
+    return value.best if value.more_is_better else 0.0 if value in QUALITIES else math.inf
+
+
+def _refuse_what_is_never_told(context: RunContext, done: int) -> None:
+    """Stop a search one of whose objectives is not a number for any of its first candidates.
+
+    Raises:
+        BadInputError: if there are enough of them to say so.
+    """
+    trials = [trial for trial in search_trials(context)[:done] if trial.state == "done"]
+    if len(trials) < min(ENOUGH_TO_JUDGE, context.config.search.evaluations):
+        return
+    for name in context.config.search.objectives:
+        field = cost_called(name).field
+        if not any(math.isfinite(trial.costs.get(field, math.nan)) for trial in trials):
+            raise BadInputError(
+                f"search.objectives: '{name}' is not a number for any of {len(trials)} candidates; "
+                "choose another objective and start a new run directory"
+            )
 
 
 def search_trials(context: RunContext) -> list[Trial]:
@@ -104,7 +155,8 @@ def _answers(context: RunContext, first: int, asked: Sequence[tuple[int, ...]]) 
     outcomes = _outcomes(context, asked, len(trials)) if rungs is None else map(_of_rung, rungs)
     for offset, outcome in enumerate(outcomes):
         trial_id = first + len(trials)
-        trial = _trial(context, trial_id, missing[offset], costs.row(offset), outcome)
+        told = with_measured(context.config.costs, costs.row(offset), outcome.value or {})
+        trial = _trial(context, trial_id, missing[offset], told, outcome)
         if rungs is not None and rungs[offset].state == "infeasible":
             trial = replace(trial, state="infeasible", verdict=rungs[offset].verdict)
         context.record(trial)
@@ -134,8 +186,9 @@ def evaluation_tasks(context: RunContext, codes: Sequence[tuple[int, ...]]) -> t
     if not config.supernet.enabled:
         settings = config.retrain.with_changes({"epochs": config.search.brief_epochs})
         folders = [context.checkpoints / "brief" / item.key for item in architectures]
+        timed = any(TRAINING_TIME in (cost, *cost.parts) for cost in config.costs)
         return evaluate_briefly, [
-            BriefTask(item.to_json(), data, settings, config.seed, str(folder), device_reference(context))
+            BriefTask(item.to_json(), data, settings, config.seed, str(folder), device_reference(context), timed)
             for item, folder in zip(architectures, folders, strict=True)
         ]
     weights, count, size = str(weights_path(context)), config.search.calibration_batches, config.supernet.batch_size

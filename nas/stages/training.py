@@ -12,7 +12,8 @@ import numpy as np
 
 from hasnas.cim_estimator import Activity, estimate
 from hasnas.errors import BadInputError, HasnasError
-from hasnas.nas.budget.costs import Costs
+from hasnas.nas.budget.costs import Costs, with_measured
+from hasnas.nas.budget.measured import SCORE_PREFIX, TRAINING_SECONDS
 from hasnas.nas.budget.region import draw_inside
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.checkpoint import load_checkpoint
@@ -38,7 +39,7 @@ def candidates(context: RunContext) -> list[tuple[int, ...]]:
         rng = np.random.default_rng([context.config.seed, 2])
         drawn = draw_inside(context.space, context.feasible_region().admits, rng, top)
         return [tuple(row) for row in drawn.tolist()]
-    best = front(searched)
+    best = front(searched, context.config.search.objectives)
     chosen = {trial.id for trial in best}
     rest = [trial for trial in searched if trial.state == "done" and not trial.verdict and trial.id not in chosen]
     return _distinct_networks(context, [trial.codes for trial in best + sorted(rest, key=rank)], top)
@@ -193,9 +194,16 @@ def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outc
         **rate_metrics(architecture.expand(), result.activity),
         **input_rate_metrics(architecture.expand(), result.activity),
     }
-    costs = measured_costs(context, architecture, result.activity)
+    priced = measured_costs(context, architecture, result.activity)
+    costs = with_measured(context.config.costs, priced, {**_of_search(context, codes), **metrics})
     broken = context.budget.verdict(costs).violations
     return replace(trial, state="infeasible" if broken else "done", metrics=metrics, costs=costs, verdict=broken)
+
+
+def _of_search(context: RunContext, codes: tuple[int, ...]) -> dict[str, float]:
+    """What only the search tells of a network, and a retraining does not: its score, and how long it took to train."""
+    found = next((trial.metrics for trial in search_trials(context) if trial.codes == codes), {})
+    return {name: value for name, value in found.items() if name == TRAINING_SECONDS or name.startswith(SCORE_PREFIX)}
 
 
 def _on_device(context: RunContext, architecture: Architecture, result: RetrainOutcome) -> dict[str, float]:

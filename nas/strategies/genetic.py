@@ -38,7 +38,8 @@ class PymooGenetic:
 
     Objectives are the value, to be kept high, and the costs of `problem.objectives`, to be kept low; without costs the
     value alone counts. Candidates outside the budget are refused before they are proposed, at no charge. Those whose
-    told cost turns out above its limit lose against every one within, and against those that break limits by less.
+    told cost turns out above its limit, an objective's or one of `problem.limits`, lose against every one within, and
+    against those that break limits by less.
 
     Args:
         problem: the space, the budget, the objectives, the settings (`population`, `mutation`) and the seed.
@@ -62,11 +63,13 @@ class PymooGenetic:
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
         """See `Strategy.tell`."""
-        prices = [objective.of(costs) for objective in self.problem.objectives]
+        limited = self.problem.objectives + self.problem.limits
+        prices = [one.of(costs) for one in limited]
         if value is None or not np.isfinite([value, *prices]).all():
             return
-        excess = [price / cost.limit - 1 for price, cost in zip(prices, self.problem.objectives, strict=True)]
-        self._told.append((tuple(codes), [-float(value), *prices], excess))
+        excess = [one.excess(price) for price, one in zip(prices, limited, strict=True)]
+        objectives = [-float(value), *prices[: len(self.problem.objectives)]]
+        self._told.append((tuple(codes), objectives, excess))
 
     def _children(self, count: int) -> list[CodesOfOne]:
         """New feasible children of the survivors, up to `count`; none while the first population is being drawn."""
@@ -152,7 +155,8 @@ class _Choices(Problem):
 
     def __init__(self, problem: SearchProblem) -> None:
         most, costs = radices(problem.space) - 1, len(problem.objectives)
-        super().__init__(n_var=len(most), n_obj=1 + costs, n_ieq_constr=costs, xl=0, xu=most, vtype=int)
+        limits = costs + len(problem.limits)
+        super().__init__(n_var=len(most), n_obj=1 + costs, n_ieq_constr=limits, xl=0, xu=most, vtype=int)
 
 
 class _AnotherChoice(Mutation):

@@ -43,7 +43,7 @@ class PredictorSearch:
             given, 10 with a cost. The default training-free score picks half of them, the others are random.
 
     Raises:
-        BadInputError: if there is more than one cost.
+        BadInputError: if there is more than one cost, or it is not known before evaluation.
 
     Source: predictor-guided search in the manner of BANANAS (White et al., AAAI 2021), with a Matern-3/2 process on
     graph features instead of an ensemble of networks.
@@ -54,7 +54,7 @@ class PredictorSearch:
             names = ", ".join(objective.name for objective in problem.objectives)
             raise BadInputError(f"predictor minimizes one cost, not {names}; keep one, or choose nsga2 or nsga3")
         self.problem, self.space = problem, problem.space
-        self.cost = problem.objectives[0] if problem.objectives else None
+        self.cost = _known(problem.objectives[0]) if problem.objectives else None
         self.initial = initial if initial is not None else 10 if self.cost else 20
         self.warm = self.initial // 2
         self._generator = np.random.default_rng(problem.seed)
@@ -135,7 +135,7 @@ class PredictorSearch:
     def _first(self, pool: _Pool, count: int) -> NDArray[np.int64]:
         """The next of the initial candidates: as many as are due by score, the others at random."""
         fits = np.arange(len(pool.codes))
-        if self.cost is not None and (affordable := self.cost.predicted(pool.codes) <= self.cost.limit).any():
+        if self.cost is not None and (affordable := self.cost.known(pool.codes) <= self.cost.limit).any():
             fits = np.flatnonzero(affordable)
         return fits[self._first_of(pool.rows(fits), count)]
 
@@ -198,10 +198,10 @@ class PredictorSearch:
         """What candidates of the pool add; `known_of`: features of the told, distances among them, cost predictions."""
         cost, (told, among, growing) = cast(CostObjective, self.cost), known_of
         prices = np.array([price for value, price in self._told.values() if np.isfinite(value)])
-        logs = np.log(cost.predicted(pool.codes))
+        logs = np.log(cost.known(pool.codes))
         spread: FloatArray = np.full(len(logs), 1e-6)
         measured = np.isfinite(prices) & (prices > 0)
-        prior = np.log(cost.predicted(codes))
+        prior = np.log(cost.known(codes))
         if measured.sum() >= 5 and np.ptp(np.log(prices[measured]) - prior[measured]) > 1e-9:
             surprise = np.log(prices[measured]) - prior[measured]
             process = GaussianProcess.fit(among[np.ix_(measured, measured)], surprise, pool.features.shape[1])
@@ -214,6 +214,16 @@ class PredictorSearch:
         scale = _ErrorScale(self.problem.best)
         corner = (limit, float(scale.error(np.array(worst))))
         return _HypervolumeImprovement(scale, corner, (np.exp(logs), fits), (known, scale.error(values)))
+
+
+def _known(cost: CostObjective) -> CostObjective:
+    """The cost, if it is known before evaluation."""
+    if cost.predicted is None:
+        raise BadInputError(
+            f"predictor minimizes a cost that is known before a network runs, not {cost.name}; "
+            "choose bayesian_pareto, nsga2 or nsga3"
+        )
+    return cost
 
 
 @dataclass(frozen=True)

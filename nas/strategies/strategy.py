@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hasnas.errors import BadInputError
 from hasnas.nas.config.plugins import STRATEGIES
 
 if TYPE_CHECKING:
@@ -49,19 +50,38 @@ class CostObjective:
 
     Args:
         name: key of the told costs.
-        predicted: canonical codes `[N, genes]` -> cost known before evaluation, positive, `[N]`.
+        predicted: canonical codes `[N, genes]` -> cost known before evaluation, positive, `[N]`; None for one that only
+            an evaluation tells.
         limit: largest cost of interest.
         burden: a told cost -> what is to be kept low.
     """
 
     name: str
-    predicted: Callable[[Codes], NDArray[np.float64]]
+    predicted: Callable[[Codes], NDArray[np.float64]] | None = None
     limit: float = math.inf
     burden: Callable[[float], ArrayLike] = float
+
+    def known(self, codes: Codes) -> NDArray[np.float64]:
+        """What it is before evaluation, `[N]`.
+
+        Raises:
+            BadInputError: if only an evaluation tells.
+        """
+        if self.predicted is None:
+            raise BadInputError(f"'{self.name}' is not known before a network runs; choose another objective")
+        return self.predicted(codes)
 
     def of(self, costs: Mapping[str, float]) -> float:
         """What is to be kept low, of told costs; NaN where it is unknown."""
         return float(np.asarray(self.burden(float(costs.get(self.name, math.nan)))))
+
+    def excess(self, price: float) -> float:
+        """By how much of the limit a cost is above it; not positive where it keeps to it.
+
+        >>> CostObjective("energy_j", limit=2.0).excess(3.0), CostObjective("energy_j").excess(3.0)
+        (0.5, -1.0)
+        """
+        return price / self.limit - 1
 
 
 @dataclass(frozen=True)
@@ -74,6 +94,8 @@ class SearchProblem:
         settings: the `search` section of the config.
         seed: source of all randomness of the strategy.
         objectives: costs to keep low beside the value; strategies for one objective look at the value alone.
+        limits: costs that only an evaluation tells and that have to keep to their limits, beside the objectives; those
+            that are known before it are part of `feasible`.
         best: the largest value there can be; 1 for shares, 0 for errors with their sign turned.
         worst: value below which a candidate is of no interest beside its costs; without it the lowest told so far.
     """
@@ -83,6 +105,7 @@ class SearchProblem:
     settings: SearchSection
     seed: int
     objectives: tuple[CostObjective, ...] = ()
+    limits: tuple[CostObjective, ...] = ()
     best: float = 1.0
     worst: float | None = None
 

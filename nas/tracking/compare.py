@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from hasnas.errors import BadInputError, nearest
-from hasnas.nas.budget.costs import COSTS, ENERGY, Cost, cost_called
+from hasnas.nas.budget.costs import COSTS, ENERGY, cost_called
+from hasnas.nas.budget.measured import ACCURACY, DEVICE_ACCURACY, SCORE
 from hasnas.nas.config.loading import RunConfig
 from hasnas.nas.history.comparison import FrontComparison, segments
 from hasnas.nas.history.goal import goal_of
@@ -22,8 +23,7 @@ from hasnas.nas.history.trial import Trial
 
 from .status import align, load_run_config
 
-QUALITY, SCORE, DEVICE, TEST = "accuracy", "score", "device_accuracy", "test_accuracy"
-MEASURED = (QUALITY, SCORE, DEVICE, TEST)
+QUALITY, DEVICE, TEST = ACCURACY.name, DEVICE_ACCURACY.name, "test_accuracy"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Axis:
 
     Args:
         name: what people call it in a config.
-        key: under which trials hold it, among their metrics or costs.
+        key: its name in tables of SI units.
+        value: metrics and costs of a trial -> its value, NaN if they do not tell it.
         more_is_better: whether a front keeps it high.
         show: a value as people read it.
         read: a value as people write it.
@@ -41,6 +42,7 @@ class Axis:
 
     name: str
     key: str
+    value: Callable[[Mapping[str, float]], float]
     more_is_better: bool
     show: Callable[[float], str]
     read: Callable[[str], float]
@@ -48,7 +50,7 @@ class Axis:
 
     def of(self, trial: Trial) -> float:
         """Its value of a trial; NaN if there is none."""
-        return {**trial.metrics, **trial.costs}.get(self.key, math.nan)
+        return self.value({**trial.metrics, **trial.costs})
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,9 +245,9 @@ def _trials(path: Path) -> list[Trial]:
 
 
 def _objectives_of(config: RunConfig) -> tuple[str, ...]:
-    """What a run looks for; energy beside the quality where its config names no cost."""
-    quality = QUALITY if config.search.score is None else SCORE
-    return quality, *(config.search.minimize or (ENERGY.name,))
+    """What a run looks for; where its config names one objective or none, energy beside it or beside the quality."""
+    found = config.search.objectives or (QUALITY if config.search.score is None else SCORE.name,)
+    return found if len(found) > 1 else tuple(dict.fromkeys([*found, ENERGY.name, ACCURACY.name]))[:2]
 
 
 def _axes(names: Sequence[str], trials: Sequence[Trial]) -> tuple[Axis, ...]:
@@ -257,23 +259,19 @@ def _axes(names: Sequence[str], trials: Sequence[Trial]) -> tuple[Axis, ...]:
 
 
 def _axis(name: str, trials: Sequence[Trial]) -> Axis:
-    if name in MEASURED:
-        return _measured(name, trials)
-    if name not in COSTS.names():
-        raise BadInputError(f"--objectives: unknown '{name}'{nearest(name, [*MEASURED, *COSTS.names()])}")
-    cost: Cost = cost_called(name)
-    return Axis(name, cost.field, cost.more_is_better, cost.show, cost.parse, cost.unit)
-
-
-def _measured(name: str, trials: Sequence[Trial]) -> Axis:
     goal = goal_of(trials)
     quality = goal.quality
-    if name == SCORE:
-        if goal.score is None:
-            raise BadInputError("--objectives: these runs rank candidates by accuracy, not by a score; take accuracy")
-        return Axis(name, goal.metric, True, lambda value: f"{value:.4g}", _number(name))
-    key = {QUALITY: quality.validation, DEVICE: quality.device, TEST: quality.test}[name]
-    return Axis(name, key, quality.sign > 0, quality.show, _number(name))
+    judged = {QUALITY: quality.validation, DEVICE: quality.device, TEST: quality.test}
+    if name in judged:
+        key = judged[name]
+        return Axis(name, key, lambda known: known.get(key, math.nan), quality.sign > 0, quality.show, _number(name))
+    if name.isidentifier() and name not in COSTS.names():
+        raise BadInputError(f"--objectives: unknown '{name}'{nearest(name, [TEST, *COSTS.names()])}")
+    cost = cost_called(name)
+    if cost is SCORE and goal.score is None:
+        raise BadInputError("--objectives: these runs rank candidates by accuracy, not by a score; take accuracy")
+    key = goal.metric if cost is SCORE else cost.field
+    return Axis(name, key, cost.value, cost.more_is_better, cost.show, cost.parse, cost.unit)
 
 
 def _number(name: str) -> Callable[[str], float]:

@@ -48,7 +48,10 @@ def axis_unit(cost: Cost, largest: float) -> tuple[float, str]:
 
 
 def quality_against_costs(
-    trials: Sequence[Trial], limits: Mapping[str, float], costs: Sequence[Cost] = STANDARD
+    trials: Sequence[Trial],
+    limits: Mapping[str, float],
+    costs: Sequence[Cost] = STANDARD,
+    objectives: Sequence[str] = (),
 ) -> Figure:
     """Every candidate in a panel for each cost; the front, the limits and the retrained networks stand out.
 
@@ -56,13 +59,14 @@ def quality_against_costs(
         trials: of both stages.
         limits: name of a cost -> value in SI units, for the limits there are.
         costs: one for each panel.
+        objectives: of the front; without any it is over merit and all costs.
     """
     rows = len(costs) // 3 + 1  # and a panel for the legend
     figure = blank_figure(9.6, 2.7 * rows)
     panels = figure.subplots(rows, 3).flatten()
     legend: dict[str, Any] = {}
     for panel, cost in zip(panels, costs, strict=False):
-        legend |= _cost_panel(panel, cost, trials, limits.get(cost.name))
+        legend |= _cost_panel(panel, cost, trials, limits.get(cost.name), objectives)
     for panel in panels[len(costs) :]:
         panel.axis("off")
     if legend:
@@ -70,16 +74,20 @@ def quality_against_costs(
     return figure
 
 
-def quality_against_cost(cost: Cost, trials: Sequence[Trial], limits: Mapping[str, float]) -> Figure:
+def quality_against_cost(
+    cost: Cost, trials: Sequence[Trial], limits: Mapping[str, float], objectives: Sequence[str] = ()
+) -> Figure:
     """One of those panels, in a size that stays readable as a thumbnail."""
     figure = blank_figure(4.6, 3.6)
     panel = figure.subplots()
-    if legend := _cost_panel(panel, cost, trials, limits.get(cost.name)):
+    if legend := _cost_panel(panel, cost, trials, limits.get(cost.name), objectives):
         panel.legend(legend.values(), legend.keys(), frameon=False, fontsize=8, loc="lower right")
     return figure
 
 
-def _cost_panel(panel: Axes, cost: Cost, trials: Sequence[Trial], value: float | None) -> dict[str, Any]:
+def _cost_panel(
+    panel: Axes, cost: Cost, trials: Sequence[Trial], value: float | None, objectives: Sequence[str]
+) -> dict[str, Any]:
     """Draw a panel; label -> handle of what a legend should name.
 
     Retrained networks have an axis of their own where candidates were ranked by a score.
@@ -90,7 +98,7 @@ def _cost_panel(panel: Axes, cost: Cost, trials: Sequence[Trial], value: float |
     goal = goal_of(trials)
     quality = goal.quality
     searched = [trial for trial in priced if trial.stage == "search" and _known(trial, goal.metric)]
-    best = sorted(front(searched), key=lambda trial: trial.costs[field])
+    best = sorted(front(searched, objectives), key=lambda trial: trial.costs[field])
     retrained = [trial for trial in priced if trial.stage == "retrain"]
     how = "before retraining" if goal.score is None else "not trained"
     accurate = panel
@@ -101,7 +109,7 @@ def _cost_panel(panel: Axes, cost: Cost, trials: Sequence[Trial], value: float |
         accurate.tick_params(labelsize=8)
     groups: list[tuple[Axes, str, list[Trial], str, dict[str, Any]]] = [
         (panel, f"candidate, {how}", searched, goal.metric, {"c": GREY, "s": 14}),
-        (panel, "Pareto front of all costs", best, goal.metric, {"c": BLUE, "s": 26}),
+        (panel, "Pareto front" if objectives else "Pareto front of all costs", best, goal.metric, {"c": BLUE, "s": 26}),
         (accurate, "retrained, validation", retrained, quality.validation, {"c": ORANGE, "s": 60, "marker": "*"}),
         (accurate, "retrained, test", retrained, quality.test, {"c": GREEN, "s": 36, "marker": "D"}),
     ]

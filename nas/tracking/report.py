@@ -135,13 +135,15 @@ def _search(data: ReportData) -> list[Text]:
     line = f"{counts['done']} candidates done, {counts['infeasible']} over budget, {counts['failed']} failed."
     if data.status["score"] is not None:
         line += f" They were ranked by the score '{data.status['score']}', without training."
+    if data.status["objectives"]:
+        line += f" Objectives: {', '.join(data.status['objectives'])}."
     parts: list[Text] = [element("h2", "Search"), element("p", line), _stages(data.status["stages"])]
     if data.status["rungs"]:
         rungs: list[list[Text]] = [[*rung_cells(row, _quality(data.status))] for row in data.status["rungs"]]
         parts += [element("h3", "Rungs of successive halving"), table([name.lower() for name in HEADER], rungs)]
     if searched:
         costs = _costs(data.status)
-        figure = quality_against_costs(data.trials, data.status["budget"], costs)
+        figure = quality_against_costs(data.trials, data.status["budget"], costs, data.status["objectives"])
         parts += [Markup(to_svg(figure)), Markup(to_svg(progress(data.trials)))]
         front, goal = data.status["front"], Goal(data.status["score"], _quality(data.status))
         rows = [[item["key"], goal.show(item.get(goal.metric)), *_shown(item, costs)] for item in front]
@@ -238,7 +240,7 @@ def _trial_costs(trial: Trial, costs: Sequence[Cost]) -> list[str]:
 
 
 def _shown(tree: Mapping[str, Any], costs: Sequence[Cost]) -> list[str]:
-    return [cost.show(tree[cost.field]) for cost in costs]
+    return [cost.show(math.nan if tree[cost.field] is None else tree[cost.field]) for cost in costs]
 
 
 def _percent(share: float | None, digits: int = 2) -> str:

@@ -30,12 +30,13 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         run_directory: as `hasnas search` made it.
 
     Returns:
-        `run`, `name`, `seed`, `dataset`, `space`, `hardware`; `costs` (names of those that the run prices); `budget`
-        (name of a cost -> limit in SI units); `state` (`"running"`, `"finished"` or `"stopped"`); `stages` (name,
-        state, seconds); `trials` (counts by state); `rungs` (of successive halving, see `counted_rungs`); `score`
-        (name of the training-free score that ranks candidates, or `None`); `task` (`"classification"`, `"regression"`
-        or `"location"`, `None` before anything was trained); `screen` (what the budget left of the space, `None` before
-        the screen); `feasible_share` of the connected architectures; `front` and `returned` (networks with what they
+        `run`, `name`, `seed`, `dataset`, `space`, `hardware`; `costs` (names of those that the run prices or measures
+        beside the accuracy or score); `objectives` (as the config names them); `budget` (name of a cost -> limit in SI
+        units); `state` (`"running"`, `"finished"` or `"stopped"`); `stages` (name, state, seconds); `trials` (counts by
+        state); `rungs` (of successive halving, see `counted_rungs`); `score` (name of the training-free score that
+        ranks candidates, or `None`); `task` (`"classification"`, `"regression"` or `"location"`, `None` before anything
+        was trained); `screen` (what the budget left of the space, `None` before the screen); `feasible_share` of the
+        connected architectures; `front` and `returned` (networks with what they
         reach and cost, the best first); `damage` (one line, or `None`). Where the config asks for several trainings
         of each network, those of `returned` have means over them, and `trainings`, see `RetrainedNetwork.to_json`.
 
@@ -49,6 +50,7 @@ def run_status(run_directory: Path) -> dict[str, Any]:
     trials, screen = contents.trials, _screen(run_directory / SCREEN_FILE)
     searched = [trial for trial in trials if trial.stage == "search"]
     quality = quality_of(trials)
+    best = front(searched, config.search.objectives)
     return {
         "run": str(run_directory),
         "name": config.name,
@@ -56,7 +58,8 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         "dataset": config.dataset.name,
         "space": config.space.name,
         "hardware": config.hardware.reference,
-        "costs": [cost.name for cost in config.costs],
+        "costs": [cost.name for cost in config.shown_costs],
+        "objectives": list(config.search.objectives),
         "budget": dict(config.budget.limits),
         "state": "running" if running else _end_state(contents.events),
         "stages": [_stage(stage, config, contents.events, running) for stage in STAGES],
@@ -66,7 +69,7 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         "task": quality.task if quality else None,
         "screen": screen,
         "feasible_share": screen["feasible_share"] if screen else None,
-        "front": [_network(trial, config, quality or CLASSIFICATION) for trial in front(searched)],
+        "front": [_network(trial, config, quality or CLASSIFICATION) for trial in best],
         "returned": [
             _returned(network, config, quality or CLASSIFICATION)
             for network in returned_networks(trials, config.retrain.seeds)
@@ -113,7 +116,7 @@ def _network(trial: Trial, config: RunConfig, quality: Quality) -> dict[str, Any
         "key": trial.key,
         "codes": list(trial.codes),
         **figures,
-        **{cost.field: trial.costs.get(cost.field) for cost in config.costs},
+        **{cost.field: trial.costs.get(cost.field) for cost in config.shown_costs},
         "fits": config.budget.verdict(trial.costs).feasible if trial.costs else False,
     }
 
@@ -177,6 +180,7 @@ def describe_status(status: Mapping[str, Any]) -> str:
     lines = [
         f"{status['run']}: {status['state']}",
         f"  {status['dataset']}, space {status['space']}, {status['hardware']}, seed {status['seed']}",
+        *([f"  objectives: {', '.join(status['objectives'])}"] if status["objectives"] else []),
         f"  budget: {describe_limits(status['budget'])}",
         "  stages: " + ", ".join(_describe_stage(stage) for stage in status["stages"]),
         f"  trials: {trials['total']} ({counts})",

@@ -14,6 +14,8 @@ from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import returned_front
 from hasnas.nas.history.trial import Trial
 
+from .status import load_run_config
+
 PARETO_FILE = "pareto.csv"
 NAMES = ("stage", "id", "key", "seed", "codes")
 
@@ -22,16 +24,18 @@ def write_pareto(run_directory: Path) -> Path:
     """Write `pareto.csv`: the front of the searched candidates, then that of the retrained networks, in SI units.
 
     Raises:
-        BadInputError: if there is no ledger or the directory is not writable.
+        BadInputError: if the directory holds no run or the directory is not writable.
     """
     trials = read_ledger(run_directory / LEDGER_FILE).trials
     path = run_directory / PARETO_FILE
-    write_atomic(path, pareto_csv(trials))
+    write_atomic(path, pareto_csv(trials, load_run_config(run_directory).search.objectives))
     return path
 
 
-def pareto_csv(trials: Sequence[Trial]) -> str:
+def pareto_csv(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> str:
     """The text of `pareto.csv`; within a stage the best network comes first.
+
+    The fronts are over the named objectives; without any over merit and all costs.
 
     Where candidates were ranked by a training-free score, a column with its name comes before the others. A regression
     has `validation_mean_absolute_error` and `test_mean_absolute_error`, in the units of the targets.
@@ -52,8 +56,8 @@ def pareto_csv(trials: Sequence[Trial]) -> str:
     scored = goal.score is not None
     writer.writerow([*NAMES, *([goal.label] if scored else []), *common])
     measured = [*([goal.metric] if scored else []), *common]
-    searched = front([trial for trial in trials if trial.stage == "search"])
-    retrained = [trial for network in returned_front(trials) for trial in network.finished]
+    searched = front([trial for trial in trials if trial.stage == "search"], objectives)
+    retrained = [trial for network in returned_front(trials, objectives=objectives) for trial in network.finished]
     for trial in [*searched, *retrained]:
         values = {**trial.metrics, **trial.costs}
         names = trial.stage, trial.id, trial.key, trial.seed, " ".join(str(code) for code in trial.codes)

@@ -121,9 +121,9 @@ class TensorBoardTracker:
     ) -> TensorBoardTracker:
         """The tracker of a configured run."""
         settings = _flat(config.model_dump(mode="json", exclude=NOT_COMPARED))
-        goal, seeds = Goal(config.search.score, quality), config.retrain.seeds
+        goal, seeds = Goal(config.search.score, quality, config.search.objectives), config.retrain.seeds
         return TensorBoardTracker(
-            directory, RunFacts(config.name, config.budget, settings, goal, seeds, config.costs), trials
+            directory, RunFacts(config.name, config.budget, settings, goal, seeds, config.shown_costs), trials
         )
 
     def on_trial(self, trial: Trial) -> None:
@@ -243,7 +243,10 @@ class TensorBoardTracker:
         against = f"{goal.quality.name if goal.score is None else goal.label} against"
         pictures = {
             "search/progress": progress(self._trials, width=4.6),
-            **{f"{against}/{one.name}": quality_against_cost(one, self._trials, limits) for one in self._facts.costs},
+            **{
+                f"{against}/{one.name}": quality_against_cost(one, self._trials, limits, goal.objectives)
+                for one in self._facts.costs
+            },
         }
         values = [image(tag, to_png(figure)) for tag, figure in pictures.items()]
         self._search.add(step, when, [*values, text("search/Pareto front", self._front_page())])
@@ -257,9 +260,9 @@ class TensorBoardTracker:
         columns = ["stage", "network", *(one.label for one in scored), *quality.columns, *seeds]
         columns += [cost.name for cost in self._facts.costs]
         lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-        searched = front([trial for trial in self._trials if trial.stage == "search"])
+        searched = front([trial for trial in self._trials if trial.stage == "search"], goal.objectives)
         rows = [(trial, RetrainedNetwork((trial,)), "") for trial in searched]
-        networks = returned_front(self._retrained, self._facts.seeds)
+        networks = returned_front(self._retrained, self._facts.seeds, goal.objectives)
         rows += [(network.summary, network, network.counted) for network in networks]
         for trial, network, counted in rows:
             scores = [one.show(trial.metrics.get(one.metric)) for one in scored]

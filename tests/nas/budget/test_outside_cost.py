@@ -27,8 +27,8 @@ space: {name: snasnet, macro: {channels: 4, timesteps: 2, hidden: 8, votes: 1}}
 hardware: rram-32nm
 budget: {footprint: 200 pJ*m2, throughput: 1 kHz, peak_memory: 1 Mbit}
 search:
-  {strategy: nsga2, score: depth, minimize: [footprint, edp, throughput], evaluations: 8, batch: 4, population: 4,
-   sample: 2}
+  {strategy: nsga2, score: depth, objectives: [score, footprint, edp, throughput], evaluations: 8, batch: 4,
+   population: 4, sample: 2}
 retrain: {epochs: 1, top: 1}
 export: {enabled: false}
 """
@@ -91,7 +91,7 @@ def test_every_view_shows_it(run: Path) -> None:
 def test_an_unknown_cost_is_refused_with_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(CONFIG.replace("footprint", "edp").replace("200 pJ*m2", "1 mJ*s").replace("edp, edp", "edp"))
-    assert load_config(path).search.minimize == ("edp", "throughput")
-    for override in ("budget.througput=1 kHz", "search.minimize=[througput]"):
+    assert load_config(path).search.objectives == ("score", "edp", "throughput")
+    for override in ("budget.througput=1 kHz", "search.objectives=[througput]"):
         with pytest.raises(BadInputError, match="did you mean 'throughput'"):
             load_config(path, [override])

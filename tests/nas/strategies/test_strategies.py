@@ -79,9 +79,18 @@ def test_a_strategy_without_its_package_says_what_to_install(
         import_module(f"hasnas.nas.strategies.{module}")
 
 
-def test_costs_to_minimize():
-    assert SearchSection().minimize == ()
-    assert SearchSection.model_validate({"minimize": ["energy", "area"]}).minimize == ("energy", "area")
-    for wrong, message in ((["enery"], "'energy'"), (["area", "area"], "names a cost twice"), ("energy", "tuple")):
+def test_objectives():
+    assert SearchSection().objectives == ()
+    named = SearchSection.model_validate({"objectives": ["energy", "latency * area"]})
+    assert named.objectives == ("energy", "latency*area")
+    assert SearchSection.model_validate({"minimize": []}).objectives == ()
+    for wrong, message in (
+        (["enery"], "'energy'"),
+        (["area", "area"], "names an objective twice"),
+        (["area*edp", "area * edp"], "names an objective twice"),
+        ("energy", "tuple"),
+    ):
         with pytest.raises(ValidationError, match=message):
-            SearchSection.model_validate({"minimize": wrong})
+            SearchSection.model_validate({"objectives": wrong})
+    with pytest.raises(ValidationError, match="'minimize' is now 'objectives'"):
+        SearchSection.model_validate({"minimize": ["energy"]})

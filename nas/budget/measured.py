@@ -1,0 +1,53 @@
+"""Costs and objectives that only a run tells: how good a network is, and how long its training took."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from .costs import Cost
+
+TRAINING_SECONDS = "training_s"
+SCORE_PREFIX = "score/"
+
+
+def _metric(*keys: str) -> Callable[[Mapping[str, float]], float]:
+    """The first of some metrics that there is."""
+    return lambda known: next((known[key] for key in keys if key in known), math.nan)
+
+
+def _score(known: Mapping[str, float]) -> float:
+    return next((value for key, value in known.items() if key.startswith(SCORE_PREFIX)), math.nan)
+
+
+ACCURACY = Cost(
+    "accuracy", "accuracy", "1", None, "0.9", "accuracy on validation samples", more_is_better=True,
+    measured=_metric("validation_accuracy"), best=1.0,
+)  # fmt: skip
+ERROR = Cost(
+    "error", "error", "1", None, "0.35",
+    "mean absolute error on validation samples, in the targets' units; of places the mean distance",
+    measured=_metric("validation_mean_absolute_error", "validation_mean_distance"),
+)  # fmt: skip
+SCORE = Cost("score", "score", "1", None, "20", "training-free score", more_is_better=True, measured=_score)
+DEVICE_ACCURACY = Cost(
+    "device_accuracy", "device_accuracy", "1", None, "0.85", "mean accuracy over imperfect chips", more_is_better=True,
+    measured=_metric("device_accuracy"), best=1.0,
+)  # fmt: skip
+DEVICE_ERROR = Cost(
+    "device_error", "device_error", "1", None, "0.4",
+    "mean absolute error over imperfect chips; of places the mean distance",
+    measured=_metric("device_mean_absolute_error", "device_mean_distance"),
+)  # fmt: skip
+# Of this machine: equal runs differ in it. A training that was stopped counts from where it went on.
+TRAINING_TIME = Cost(
+    "training_time", "training_time_s", "s", None, "'2 min'", "time that a candidate's own training took",
+    curve_unit="s", measured=_metric(TRAINING_SECONDS),
+)  # fmt: skip
+
+# Every view has them in columns of their own, with or without being asked.
+JUDGED = (ACCURACY, ERROR, SCORE)
+# What stands for which in a regression.
+OF_REGRESSION = {ACCURACY.name: ERROR.name, DEVICE_ACCURACY.name: DEVICE_ERROR.name}
+# What the value of a candidate is, if a config names one of them; the others are kept low beside it.
+QUALITIES = (*JUDGED, DEVICE_ACCURACY, DEVICE_ERROR)
