@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.cim_estimator import Activity
+from hasnas.cim_estimator import Activity, Workload
 from hasnas.cim_estimator.model.population import Population
 from hasnas.search_spaces.cell_groups import ReadsAsCells, cell_groups
 from hasnas.search_spaces.joint import JointSpace
@@ -18,6 +19,7 @@ from hasnas.search_spaces.space import Codes, SearchSpace, distinct_rows, radice
 from .costs import Cost, Costs
 
 NETWORKS = 32_768  # lowered at a time
+REMEMBERED = 256  # single networks: a strategy asks for one on chip after chip
 
 Places = NDArray[np.int64]
 
@@ -68,7 +70,15 @@ def _populations(space: SearchSpace, codes: Codes, asked: int) -> Iterator[tuple
     """Networks that are priced as one array, and which of the networks `[N, genes]` they are; `asked`: prices."""
     if isinstance(space, CellSpace | ReadsAsCells):
         for group in cell_groups(space, codes):
-            yield Population(lower_codes(group.space, group.codes), asked), group.rows
+            one = len(group.codes) == 1
+            lowered = _lowered(group.space, *group.codes[0].tolist()) if one else lower_codes(group.space, group.codes)
+            yield Population(lowered, asked), group.rows
         return
     for number, row in enumerate(codes.tolist()):
         yield Population(lower(space.decode(row).expand()), 1), np.array([number])
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _lowered(space: CellSpace, *codes: int) -> Workload:
+    """The workload of one network."""
+    return lower_codes(space, np.array([codes], np.int16))

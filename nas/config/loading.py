@@ -77,7 +77,8 @@ class RunConfig(Section):
         """The costs that the run knows of: the standard ones and whatever the config names."""
         penalty = self.supernet.penalty
         penalised = [] if penalty is None else [cost_of(penalty.cost).name]
-        return standard_and([*self.budget.limits, *self.search.objectives, *penalised])
+        rewarded = self.search.q_learning.reward if self.search.strategy == "q_learning" else ()
+        return standard_and([*self.budget.limits, *self.search.objectives, *penalised, *rewarded])
 
     @property
     def shown_costs(self) -> tuple[Cost, ...]:

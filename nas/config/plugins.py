@@ -21,6 +21,7 @@ STRATEGIES: Registry[Callable[..., Any]] = Registry(
         "optuna_tpe": "hasnas.nas.strategies.optuna_tpe:OptunaTPE",
         "predictor": "hasnas.nas.strategies.predictor:PredictorSearch",
         "cell_by_cell": "hasnas.nas.strategies.cell_by_cell:CellByCell",
+        "q_learning": "hasnas.nas.strategies.q_learning:QLearning",
         "supernet_pruning": "hasnas.nas.strategies.supernet_pruning:SupernetPruning",
     },
     "hasnas.strategies",

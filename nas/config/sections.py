@@ -26,6 +26,7 @@ from hasnas.nas.budget.costs import COSTS, cost_called, cost_of
 from .macro import MacroSection, SearchedSection
 from .multi_fidelity import MultiFidelitySection
 from .plugins import RANDOM_ONE_SHOT
+from .q_learning import QLearningSection
 from .searched import Searched, SearchedValues
 from .section import Section
 
@@ -338,6 +339,7 @@ class SearchSection(Section):
         brief_epochs: epochs that each candidate is trained for where there is no supernet.
         multi_fidelity: how candidates are trained instead, each batch as one round of successive halving; null trains
             each for `brief_epochs`.
+        q_learning: of the strategy of this name.
     """
 
     place = "search"
@@ -354,6 +356,7 @@ class SearchSection(Section):
     calibration_batches: Annotated[int, Field(ge=1, le=100_000)] = 4
     brief_epochs: Annotated[int, Field(ge=1, le=100_000)] = 3
     multi_fidelity: MultiFidelitySection | None = None
+    q_learning: QLearningSection = QLearningSection()
 
     @field_validator("objectives")
     @classmethod

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
-from hasnas.nas.budget.costs import Cost, cost_called, with_measured
+from hasnas.nas.budget.costs import Cost, Costs, cost_called, with_measured
 from hasnas.nas.budget.measured import QUALITIES, TRAINING_TIME
+from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.config.loading import RunConfig
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.goal import Goal, merit
@@ -85,12 +86,13 @@ def told_value(config: RunConfig, trial: Trial) -> float:
 def search_problem(context: RunContext) -> SearchProblem:
     """What this run's strategy searches: the value, and beside it what else is to be kept low or within limits."""
     settings, limits, value = context.config.search, context.budget.limits, value_cost(context.config)
+    priced = _LastPriced(context.pricer)
 
     def objective(cost: Cost) -> CostObjective:
         limit = float(cost.burden(limits[cost.name])) if cost.name in limits else math.inf
 
         def predicted(codes: Codes) -> NDArray[np.float64]:
-            return cost.burden(context.pricer.costs(codes)[cost.name])
+            return cost.burden(priced.costs(codes)[cost.name])
 
         return CostObjective(cost.field, predicted if cost.priced else None, limit, cost.burden)
 
@@ -103,8 +105,29 @@ def search_problem(context: RunContext) -> SearchProblem:
         context.config.seed,
         tuple(objective(cost) for cost in named if cost is not value),
         tuple(objective(cost) for cost in limited),
+        tuple(objective(cost) for cost in _targets(context.config)),
         best=_best(context, value),
     )
+
+
+def _targets(config: RunConfig) -> list[Cost]:
+    """The costs by which q_learning sizes chips: those it is rewarded for, and those that are limited."""
+    named = dict.fromkeys([*config.search.q_learning.reward, *config.budget.limits])
+    return [cost for cost in map(cost_called, named) if cost.priced]
+
+
+class _LastPriced:
+    """A pricer that remembers its last answer: a strategy asks for one cost after the other of the same candidates."""
+
+    def __init__(self, pricer: Pricer) -> None:
+        self.pricer = pricer
+        self._last: tuple[Codes, Costs] | None = None
+
+    def costs(self, codes: Codes) -> Costs:
+        """See `Pricer.costs`."""
+        if self._last is None or not np.array_equal(codes, self._last[0]):
+            self._last = np.array(codes), self.pricer.costs(codes)
+        return self._last[1]
 
 
 def _best(context: RunContext, value: Cost | None) -> float:

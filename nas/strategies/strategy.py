@@ -96,6 +96,7 @@ class SearchProblem:
         objectives: costs to keep low beside the value; strategies for one objective look at the value alone.
         limits: costs that only an evaluation tells and that have to keep to their limits, beside the objectives; those
             that are known before it are part of `feasible`.
+        targets: costs known before evaluation by which a strategy may size a candidate's chip, each with its limit.
         best: the largest value there can be; 1 for shares, 0 for errors with their sign turned.
         worst: value below which a candidate is of no interest beside its costs; without it the lowest told so far.
     """
@@ -106,6 +107,7 @@ class SearchProblem:
     seed: int
     objectives: tuple[CostObjective, ...] = ()
     limits: tuple[CostObjective, ...] = ()
+    targets: tuple[CostObjective, ...] = ()
     best: float = 1.0
     worst: float | None = None
 
