@@ -30,11 +30,10 @@ class QLearningSection(Section):
         exploration: share of steps that are drawn at random.
         steps: that a network's agent takes at most.
 
-    >>> QLearningSection(reward={"engery": 1.0})
+    >>> QLearningSection(discount=1.0)
     Traceback (most recent call last):
         ...
-    hasnas.errors.BadInputError: search.q_learning.reward: unknown cost 'engery'; did you mean 'energy'? Known: area, \
-edp, energy, latency, memory, parameters, peak_memory, throughput, timesteps
+    hasnas.errors.BadInputError: search.q_learning.discount is 1.0; it must be less than 1
     """
 
     place = "search.q_learning"
