@@ -50,7 +50,7 @@ def start_run(
     """
     config = load_config(Path(config_path), overrides)
     directory, setup = Path(run_directory or RUNS / config.name), Setup(config, Console())
-    _ = setup.card  # data that cannot be used are refused before a directory is made
+    _ = setup.card, setup.space  # what cannot be used is refused before a directory is made
     _claim(directory, config)
     return _run(setup, directory, workers)
 

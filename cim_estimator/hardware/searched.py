@@ -190,6 +190,20 @@ def _variant(chip: SearchedChip, codes: tuple[int, ...]) -> tuple[HardwareSpec, 
     return hardware, tuple(number for number, (key, _) in enumerate(chip.searched) if why_unused(hardware, key))
 
 
+def settings_of(reference: str, overrides: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What `load_hardware` changes: fixed fields, and the chosen ones that the chip reads; sections come first.
+
+    Raises:
+        BadInputError: if fields contradict each other.
+
+    >>> settings_of("rram-32nm", {}, {"adc.kind": "flash", "adc.sar_clock_s": "2 ns"})
+    {'adc.kind': 'flash'}
+    """
+    settings = _sections_first({**overrides, **chosen})
+    hardware = read_variant(reference, settings)
+    return {key: value for key, value in settings.items() if key not in chosen or not why_unused(hardware, key)}
+
+
 def described(chip: SearchedChip, codes: Sequence[int]) -> HardwareSpec:
     """The same chip as `SearchedChip.variant`, read from its files, so that each value tells its source.
 

@@ -74,7 +74,8 @@ def answer(question: Question) -> list[SweepPoint]:
         if not is_run:
             raise BadInputError(f"give --hardware for {question.source}; list the presets with: hasnas hardware")
         section = load_run_config(question.source).hardware
-        reference, settings = section.reference, dict(section.overrides)
+        reference = section.reference
+        settings = section.settings_of(returned_network(question.source).hardware)
     settings |= dict(_pair(text, "--set") for text in question.settings)
     fields = dict(_values(text) for text in question.sweeps)
     return [
@@ -191,7 +192,7 @@ def _measured_rates(run_directory: Path, trial: Trial) -> dict[str, float]:
     """The activity that was measured when the network was retrained."""
     from hasnas.nas.training.folders import read_activity, retrain_directory
 
-    directory = retrain_directory(run_directory, trial.key, trial.seed)
+    directory = retrain_directory(run_directory, trial.trained_as, trial.seed)
     rates = read_activity(directory)
     if not rates:
         raise BadInputError(f"{directory} holds no measured activity; give --activity dense or a rate")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from hasnas.cim_estimator.hardware.searched import settings_of
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import LARGEST_COUNT, Framing
 from hasnas.errors import BadInputError
@@ -199,6 +201,14 @@ class HardwareSection(Section):
         if (self.preset is None) == (self.path is None):
             raise ValueError("give either 'preset' or 'path'")
         return self
+
+    def settings_of(self, choices: Mapping[str, Any]) -> dict[str, Any]:
+        """What `load_hardware` changes for one chip: the fixed fields, and the chosen ones that this chip reads.
+
+        Raises:
+            BadInputError: if the fields contradict each other.
+        """
+        return settings_of(self.reference, self.overrides, choices)
 
     @property
     def reference(self) -> str:

@@ -78,6 +78,31 @@ def create_executor(workers: int) -> Executor:
     return EXECUTORS.get("in_process" if workers == 1 else "process_pool")(workers)
 
 
+def map_once(
+    executor: Executor, function: Callable[[Task], Result], tasks: Sequence[Task], same: Callable[[Task], str]
+) -> Iterator[Outcome[Result]]:
+    """The same as `executor.map`, but of tasks that are the same only the first is run.
+
+    Args:
+        executor: runs the tasks.
+        function: see `Executor.map`.
+        tasks: see `Executor.map`.
+        same: tasks for which this is equal have one outcome.
+
+    >>> [one.value for one in map_once(create_executor(1), len, ["ab", "ac", "b"], lambda text: text[0])]
+    [2, 2, 1]
+    """
+    first: dict[str, Task] = {}
+    for task in tasks:
+        first.setdefault(same(task), task)
+    results = executor.map(function, list(first.values()))
+    known: dict[str, Outcome[Result]] = {}
+    for task in tasks:
+        if same(task) not in known:
+            known[same(task)] = next(results)
+        yield known[same(task)]
+
+
 def attempt(function: Callable[[Any], Any], task: Any) -> Outcome[Any]:
     """The outcome of one call; only an interrupt gets through."""
     try:

@@ -19,7 +19,7 @@ from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.quality import CLASSIFICATION, find_quality
 from hasnas.nas.history.returned import RetrainedNetwork, returned_networks
-from hasnas.nas.history.trial import Trial
+from hasnas.nas.history.trial import CHOICES, Trial
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
 from hasnas.nas.training.state import load_tensors
 from hasnas.search_spaces.architecture import Architecture
@@ -107,7 +107,7 @@ def load_trained(run_directory: Path | str, trial: Trial) -> TrainedNetwork:
     Raises:
         BadInputError: if its checkpoint is missing, damaged or of another architecture.
     """
-    path = retrain_directory(run_directory, trial.key, trial.seed) / BEST_FILE
+    path = retrain_directory(run_directory, trial.trained_as, trial.seed) / BEST_FILE
     if not has_checkpoint(path):
         raise BadInputError(f"{path} is missing, which holds the weights of network {trial.key}; resume the run")
     tensors, meta = load_checkpoint(path)
@@ -118,6 +118,7 @@ def load_trained(run_directory: Path | str, trial: Trial) -> TrainedNetwork:
     facts = {
         "trial": trial.id,
         "seed": trial.seed,
+        **{name: dict(getattr(trial, name)) for name in CHOICES if getattr(trial, name)},
         "metrics": dict(trial.metrics),
         "costs": dict(trial.costs),
         "normalisation": meta.get("normalisation"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -9,6 +11,8 @@ from typing import Any, Literal, get_args
 
 from hasnas.errors import BadInputError
 
+Choice = int | float | str | bool | None
+CHOICES = ("hardware", "training")
 State = Literal["done", "infeasible", "failed"]
 VOLATILE_FIELDS = frozenset({"time", "host", "event"})
 
@@ -20,7 +24,7 @@ class Trial:
     Args:
         id: number in the order of proposal, from 0.
         stage: `"search"` or `"retrain"`.
-        key: key of the canonical architecture.
+        key: key of the canonical architecture, with that of the choices of chip and training where these are searched.
         codes: its integer codes in the space.
         architecture: its JSON form.
         seed: seed of its evaluation.
@@ -31,6 +35,8 @@ class Trial:
         message: why it failed, one line.
         time: seconds since the epoch; not compared.
         host: the machine; not compared.
+        hardware: searched field of the chip -> its value.
+        training: searched field of the training -> its value.
 
     >>> trial = Trial(0, "search", "ab12", (1, 2), {}, seed=7, state="done", metrics={"validation_accuracy": 0.5})
     >>> Trial.from_record(trial.to_record()) == trial
@@ -50,10 +56,17 @@ class Trial:
     message: str = ""
     time: float = 0.0
     host: str = ""
+    hardware: Mapping[str, Choice] = field(default_factory=dict)
+    training: Mapping[str, Choice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.state not in get_args(State):
             raise BadInputError(f"trial {self.id} has the state {self.state!r}; choose one of {get_args(State)}")
+
+    @property
+    def trained_as(self) -> str:
+        """By what its training is stored: the architecture and how it is trained, whatever the chip."""
+        return key_of(self.key.partition("-")[0], self.training)
 
     def to_record(self) -> dict[str, Any]:
         """Plain data for the ledger; numbers that JSON does not know become the texts nan, inf and -inf."""
@@ -64,6 +77,10 @@ class Trial:
         record["architecture"] = dict(self.architecture)
         for name in ("metrics", "costs", "verdict"):
             record[name] = plain_numbers(record[name])
+        for name in CHOICES:
+            record[name] = dict(record[name])
+            if not record[name]:  # runs that search neither have the records that they always had
+                del record[name]
         return record
 
     @staticmethod
@@ -91,6 +108,18 @@ class Trial:
 
     def __hash__(self) -> int:
         return hash((self.id, self.stage, self.key))
+
+
+def key_of(architecture: str, *choices: Mapping[str, Choice]) -> str:
+    """The key of an architecture with choices beside it; its own key where there are none.
+
+    >>> key_of("ab12", {}), key_of("ab12", {"adc.bits": 4}, {})
+    ('ab12', 'ab12-2d53a09c')
+    """
+    if not any(choices):
+        return architecture
+    text = json.dumps([dict(each) for each in choices], sort_keys=True)
+    return f"{architecture}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
 def plain_numbers(values: Mapping[str, float]) -> dict[str, float | str]:

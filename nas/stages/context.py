@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hasnas.cim_estimator import Activity, HardwareSpec, load_hardware
+from hasnas.cim_estimator import Activity, HardwareSpec, estimate, load_hardware
 from hasnas.datasets.catalog import Framed
 from hasnas.datasets.source import DatasetCard
 from hasnas.errors import BadInputError
 from hasnas.nas.budget.budget import Budget
-from hasnas.nas.budget.costs import cost_called
+from hasnas.nas.budget.costs import Costs, cost_called
 from hasnas.nas.budget.measured import OF_REGRESSION
 from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.budget.region import FeasibleRegion
@@ -26,10 +26,10 @@ from hasnas.nas.data.sources import check_timesteps, open_source
 from hasnas.nas.executors import Executor
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.quality import Quality, quality_of_task
-from hasnas.nas.history.trial import Trial
+from hasnas.nas.history.trial import Choice, Trial, key_of
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.joint import JointSpace, with_searched_chip
-from hasnas.search_spaces.lowering import REAL_BITS, bits_of_count
+from hasnas.search_spaces.lowering import REAL_BITS, bits_of_count, lower
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.python_space import load_space_class
 from hasnas.search_spaces.searched_macro import MACRO_PREFIX, with_searched_macro
@@ -98,6 +98,20 @@ class Setup:
         changes = self.space.training_of(codes) if isinstance(self.space, JointSpace) else {}
         return self.config.retrain.chosen(changes) if changes else self.config.retrain
 
+    def choices(self, codes: tuple[int, ...]) -> tuple[dict[str, Choice], dict[str, Choice]]:
+        """The searched fields of one candidate's chip, and those of its training."""
+        if not isinstance(self.space, JointSpace):
+            return {}, {}
+        return self.space.hardware_choices(codes), self.space.training_of(codes)
+
+    def key(self, codes: tuple[int, ...]) -> str:
+        """What a candidate is called; see `Trial.key`."""
+        return key_of(self.architecture(codes).key, *self.choices(codes))
+
+    def trained_as(self, codes: tuple[int, ...]) -> str:
+        """By what its training is stored; see `Trial.trained_as`."""
+        return key_of(self.architecture(codes).key, self.choices(codes)[1])
+
     @cached_property
     def budget(self) -> Budget:
         """The limits."""
@@ -106,9 +120,8 @@ class Setup:
     @cached_property
     def pricer(self) -> Pricer:
         """Costs of candidates before they run."""
-        hardware = None if isinstance(self.space, JointSpace) else self.hardware
         priced = tuple(cost for cost in self.config.costs if cost.priced)
-        return Pricer(self.space, hardware, assumed_activity(self.config), priced)
+        return Pricer(self.space, self.hardware, assumed_activity(self.config), priced)
 
     def architecture(self, codes: tuple[int, ...]) -> Architecture:
         """What codes of the space mean; each is decoded once."""
@@ -172,6 +185,13 @@ class RunContext(Setup):
         self.ledger.append(trial.to_record())
         self.trials.append(trial)
         self.tracker.on_trial(trial)
+
+
+def measured_costs(context: Setup, codes: tuple[int, ...], activity: Mapping[str, float]) -> dict[str, float]:
+    """What a candidate costs on its chip with the activity that was measured on the trained network."""
+    graph = context.architecture(codes).expand()
+    report = estimate(lower(graph, activity), context.hardware_of(codes), Activity.measured())
+    return Costs.of(report.costs(), context.config.costs).row(0)
 
 
 def build_space(config: RunConfig, card: DatasetCard) -> SearchSpace:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from hasnas.cim_estimator import Activity, estimate
 from hasnas.errors import BadInputError
-from hasnas.nas.budget.costs import Costs, cost_called, with_measured
+from hasnas.nas.budget.costs import cost_called, with_measured
 from hasnas.nas.config.multi_fidelity import MultiFidelitySection
-from hasnas.nas.executors import Outcome
+from hasnas.nas.executors import Outcome, map_once
 from hasnas.nas.history.goal import merit
 from hasnas.nas.history.pareto import non_dominated
 from hasnas.nas.history.rung import RUNG, RungRecord
-from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.lowering import lower
 
-from .context import RunContext
+from .context import RunContext, measured_costs
 from .evaluation import RungOutcome, RungTask, evaluate_rung
 from .supernet import data_reference, device_reference
 
@@ -102,13 +99,8 @@ def _climb(
 ) -> Iterator[RungRecord]:
     """Train some candidates of a batch up to a rung, each as soon as it is there; equal trainings are done once."""
     tasks = [_task(context, section, asked[place], number) for place in places]
-    distinct = {task.checkpoint_directory: task for task in tasks}
-    results = context.executor.map(evaluate_rung, list(distinct.values()))
-    outcomes: dict[str, Outcome[RungOutcome]] = {}
-    for place, task in zip(places, tasks, strict=True):
-        if task.checkpoint_directory not in outcomes:
-            outcomes[task.checkpoint_directory] = next(results)
-        outcome = outcomes[task.checkpoint_directory]
+    outcomes = map_once(context.executor, evaluate_rung, tasks, lambda task: task.checkpoint_directory)
+    for place, outcome in zip(places, outcomes, strict=True):
         yield _record(context, section, first + place, asked[place], number, outcome)
 
 
@@ -118,9 +110,9 @@ def _task(context: RunContext, section: MultiFidelitySection, codes: CodesOfOne,
     return RungTask(
         architecture.to_json(),
         data_reference(context),
-        config.retrain.with_changes(changes),
+        context.training_of(codes).with_changes(changes),
         config.seed,
-        str(context.checkpoints / "rungs" / architecture.key),
+        str(context.checkpoints / "rungs" / context.trained_as(codes)),
         section.rungs[: number + 1],
         section.dead_rate,
         device_reference(context),
@@ -135,8 +127,8 @@ def _record(
     number: int,
     outcome: Outcome[RungOutcome],
 ) -> RungRecord:
-    architecture, rung, reached = context.architecture(codes), section.rungs[number], outcome.value
-    priced = {} if reached is None else _measured_costs(context, architecture, reached.activity)
+    rung, reached = section.rungs[number], outcome.value
+    priced = {} if reached is None else measured_costs(context, codes, reached.activity)
     costs = {} if reached is None else with_measured(context.config.costs, priced, reached.metrics)
     limits = context.budget if number == len(section.rungs) - 1 else context.budget.known_before
     broken = limits.verdict(costs).violations if costs else {}
@@ -144,7 +136,7 @@ def _record(
     return RungRecord(
         trial,
         number,
-        architecture.key,
+        context.key(codes),
         0 if reached is None else reached.epochs,
         rung.timesteps,
         rung.data,
@@ -156,9 +148,3 @@ def _record(
         time.time(),
         socket.gethostname(),
     )
-
-
-def _measured_costs(context: RunContext, architecture: Architecture, activity: Mapping[str, float]) -> dict[str, float]:
-    """What the whole network costs with the activity that was measured at a rung."""
-    report = estimate(lower(architecture.expand(), activity), context.hardware, Activity.measured())
-    return Costs.of(report.costs(), context.config.costs).row(0)

@@ -207,12 +207,19 @@ def evaluation_tasks(context: RunContext, codes: Sequence[tuple[int, ...]]) -> t
     architectures = [context.architecture(one) for one in codes]
     config, data = context.config, data_reference(context)
     if not config.supernet.enabled:
-        settings = config.retrain.with_changes({"epochs": config.search.brief_epochs})
-        folders = [context.checkpoints / "brief" / item.key for item in architectures]
+        brief, folder = {"epochs": config.search.brief_epochs}, context.checkpoints / "brief"
         timed = any(TRAINING_TIME in (cost, *cost.parts) for cost in config.costs)
         return evaluate_briefly, [
-            BriefTask(item.to_json(), data, settings, config.seed, str(folder), device_reference(context), timed)
-            for item, folder in zip(architectures, folders, strict=True)
+            BriefTask(
+                item.to_json(),
+                data,
+                context.training_of(one).with_changes(brief),
+                config.seed,
+                str(folder / context.trained_as(one)),
+                device_reference(context),
+                timed,
+            )
+            for item, one in zip(architectures, codes, strict=True)
         ]
     weights, count, size = str(weights_path(context)), config.search.calibration_batches, config.supernet.batch_size
     return evaluate_inherited, [
@@ -228,14 +235,14 @@ def _trial(
     costs: Mapping[str, float],
     outcome: Outcome[dict[str, float]],
 ) -> Trial:
-    architecture = context.architecture(codes)
+    architecture, (hardware, training) = context.architecture(codes), context.choices(codes)
     metrics = outcome.value or {}
     # A score that is not a number, or minus infinity, says that a network cannot be trained.
     message = outcome.error or ("" if math.isfinite(merit(metrics)) else f"it scored {merit(metrics)}")
     return Trial(
         id=trial_id,
         stage="search",
-        key=architecture.key,
+        key=context.key(codes),
         codes=codes,
         architecture=architecture.to_json(),
         seed=context.config.seed,
@@ -246,4 +253,6 @@ def _trial(
         message=message,
         time=time.time(),
         host=socket.gethostname(),
+        hardware=hardware,
+        training=training,
     )

@@ -5,27 +5,24 @@ from __future__ import annotations
 import math
 import socket
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from hasnas.cim_estimator import Activity, estimate
 from hasnas.errors import BadInputError, HasnasError
-from hasnas.nas.budget.costs import Costs, with_measured
+from hasnas.nas.budget.costs import with_measured
 from hasnas.nas.budget.measured import SCORE_PREFIX, TRAINING_SECONDS
 from hasnas.nas.budget.region import draw_inside
-from hasnas.nas.executors import Outcome
+from hasnas.nas.executors import Outcome, map_once
 from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.goal import front, merit, rank
 from hasnas.nas.history.returned import retrained_networks
-from hasnas.nas.history.trial import Trial
+from hasnas.nas.history.trial import Trial, key_of
 from hasnas.nas.training.folders import BEST_FILE, retrain_directory
 from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, run_retrain_task
 from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.lowering import lower
 
-from .context import RunContext
+from .context import RunContext, measured_costs
 from .evaluation import DeviceTask, evaluate_on_device, input_rate_metrics, rate_metrics
 from .search import search_trials
 from .supernet import data_reference, device_reference
@@ -46,11 +43,11 @@ def candidates(context: RunContext) -> list[tuple[int, ...]]:
 
 
 def _distinct_networks(context: RunContext, ranked: list[tuple[int, ...]], count: int) -> list[tuple[int, ...]]:
-    """The first `count` whose layers differ: a network can be drawn in several ways."""
+    """The first `count` whose layers, chip or training differ: a network can be drawn in several ways."""
     seen: set[str] = set()
     kept: list[tuple[int, ...]] = []
     for codes in ranked:
-        structure = context.architecture(codes).expand().structure
+        structure = key_of(context.architecture(codes).expand().structure, *context.choices(codes))
         if structure not in seen and len(kept) < count:
             seen.add(structure)
             kept.append(codes)
@@ -69,11 +66,12 @@ def run_retrain(context: RunContext) -> None:
     wanted = [(codes, seed) for codes in candidates(context) for seed in _seeds(context)]
     first = len(search_trials(context))
     missing = wanted[len(context.trials) - first :]
-    tasks = [_task(context, context.architecture(codes), seed) for codes, seed in missing]
+    tasks = [_task(context, codes, seed) for codes, seed in missing]
+    outcomes = map_once(context.executor, run_retrain_task, tasks, lambda task: task.checkpoint_directory)
     best = -math.inf
     with context.console.bar("retrain", len(wanted), "net") as bar:
         bar.update(len(wanted) - len(missing))
-        for (codes, seed), outcome in zip(missing, context.executor.map(run_retrain_task, tasks), strict=True):
+        for (codes, seed), outcome in zip(missing, outcomes, strict=True):
             trial = _trial(context, codes, seed, outcome)
             if outcome.value is not None:
                 for record in outcome.value.history:
@@ -132,7 +130,7 @@ def require_a_trained_network(context: RunContext) -> None:
 def _mend_weights(context: RunContext) -> None:
     """Train again what the ledger calls trained but whose weights are gone or damaged; it repeats exactly."""
     for trial in context.trials:
-        path = retrain_directory(context.directory, trial.key, trial.seed) / BEST_FILE
+        path = retrain_directory(context.directory, trial.trained_as, trial.seed) / BEST_FILE
         if trial.stage != "retrain" or trial.state == "failed":
             continue
         try:
@@ -140,41 +138,34 @@ def _mend_weights(context: RunContext) -> None:
         except BadInputError as error:
             label = _label(context, trial)
             context.console.say(f"retrain: {str(error).split(';')[0]}; making the weights of {label} again")
-            architecture = Architecture.from_json(trial.architecture)
-            task = _task(context, architecture, trial.seed)
+            task = _task(context, trial.codes, trial.seed)
             outcome = next(iter(context.executor.map(run_retrain_task, [task])))
             if outcome.failed:
                 raise HasnasError(f"cannot make the weights of {label} again: {outcome.error}") from error
 
 
-def _task(context: RunContext, architecture: Architecture, seed: int) -> RetrainTask:
+def _task(context: RunContext, codes: tuple[int, ...], seed: int) -> RetrainTask:
     data = data_reference(context)
-    directory = retrain_directory(context.directory, architecture.key, seed)
+    directory = retrain_directory(context.directory, context.trained_as(codes), seed)
     return RetrainTask(
-        architecture.to_json(),
+        context.architecture(codes).to_json(),
         data.dataset,
         data.root,
         data.validation_share,
         data.seed,
-        context.config.retrain,
+        context.training_of(codes),
         seed,
         str(directory),
         data.framing,
     )
 
 
-def measured_costs(context: RunContext, architecture: Architecture, activity: Mapping[str, float]) -> dict[str, float]:
-    """Costs with the activity that was measured on the trained network."""
-    report = estimate(lower(architecture.expand(), activity), context.hardware, Activity.measured())
-    return Costs.of(report.costs(), context.config.costs).row(0)
-
-
 def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outcome[RetrainOutcome]) -> Trial:
-    architecture = context.architecture(codes)
+    architecture, (hardware, training) = context.architecture(codes), context.choices(codes)
     trial = Trial(
         id=len(context.trials),
         stage="retrain",
-        key=architecture.key,
+        key=context.key(codes),
         codes=codes,
         architecture=architecture.to_json(),
         seed=seed,
@@ -182,6 +173,8 @@ def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outc
         message=outcome.error,
         time=time.time(),
         host=socket.gethostname(),
+        hardware=hardware,
+        training=training,
     )
     if outcome.value is None:
         return trial
@@ -194,7 +187,7 @@ def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outc
         **rate_metrics(architecture.expand(), result.activity),
         **input_rate_metrics(architecture.expand(), result.activity),
     }
-    priced = measured_costs(context, architecture, result.activity)
+    priced = measured_costs(context, codes, result.activity)
     costs = with_measured(context.config.costs, priced, {**_of_search(context, codes), **metrics})
     broken = context.budget.verdict(costs).violations
     return replace(trial, state="infeasible" if broken else "done", metrics=metrics, costs=costs, verdict=broken)

@@ -86,8 +86,8 @@ def _returned_network(run_directory: Path, config: RunConfig, network: Retrained
     """A network with its costs; what cannot be priced here (a hardware file that has moved) is said in the report."""
     trial = network.best
     try:
-        hardware = load_hardware(config.hardware.reference, config.hardware.overrides)
-        activity = read_activity(retrain_directory(run_directory, trial.key, trial.seed))
+        hardware = load_hardware(config.hardware.reference, config.hardware.settings_of(trial.hardware))
+        activity = read_activity(retrain_directory(run_directory, trial.trained_as, trial.seed))
         workload = lower(Architecture.from_json(trial.architecture).expand(), activity)
         report = estimate(workload, hardware, Activity.measured() if activity else Activity.dense())
     except HasnasError as error:
