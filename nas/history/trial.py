@@ -114,7 +114,7 @@ def key_of(architecture: str, *choices: Mapping[str, Choice]) -> str:
     """The key of an architecture with choices beside it; its own key where there are none.
 
     >>> key_of("ab12", {}), key_of("ab12", {"adc.bits": 4}, {})
-    ('ab12', 'ab12-2d53a09c')
+    ('ab12', 'ab12-75095331')
     """
     if not any(choices):
         return architecture
