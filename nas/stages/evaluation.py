@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from torch import Tensor
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import Framing
+from hasnas.files import read_json, write_atomic
 from hasnas.nas.budget.measured import TRAINING_SECONDS
 from hasnas.nas.config.multi_fidelity import Rung
 from hasnas.nas.config.training import RetrainSection
@@ -31,6 +33,7 @@ from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.network import SpikingNetwork
 
+SECONDS_FILE = "seconds.json"
 RATE_PREFIX, INPUT_RATE_PREFIX = "firing_rate/", "input_rate/"
 
 
@@ -148,10 +151,18 @@ def evaluate_briefly(task: BriefTask) -> dict[str, float]:
     """What `evaluate_inherited` returns, after a short training from scratch."""
     splits = splits_of(task.data)
     train = TRAINING_METHODS.get(task.settings.method)
-    began = time.perf_counter()
-    result = train(task.architecture, splits, task.settings, task.seed, Path(task.checkpoint_directory))
-    took = {TRAINING_SECONDS: time.perf_counter() - began} if task.timed else {}
+    began, folder = time.perf_counter(), Path(task.checkpoint_directory)
+    result = train(task.architecture, splits, task.settings, task.seed, folder)
+    took = {TRAINING_SECONDS: _seconds(folder, time.perf_counter() - began)} if task.timed else {}
     return {**score(result.network(task.architecture), splits, task.device, task.seed), **took}
+
+
+def _seconds(folder: Path, seconds: float) -> float:
+    """How long a training took; one that an earlier candidate shared, with another chip, is only restored."""
+    path = folder / SECONDS_FILE
+    if not path.exists():
+        write_atomic(path, json.dumps(seconds) + "\n")
+    return float(read_json(path))
 
 
 @dataclass(frozen=True)
