@@ -26,6 +26,7 @@ from hasnas.nas.stages.screen import run_screen
 from hasnas.nas.stages.search import run_search
 from hasnas.nas.strategies import STRATEGIES, SearchProblem, Strategy
 from hasnas.nas.strategies.strategy import CostObjective
+from hasnas.search_spaces.joint import DeadTraining, JointSpace, SearchedField, with_searched_chip
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import all_codes
@@ -43,6 +44,22 @@ def problem(seed: int = 0, feedback: bool = True, nodes: int = 4, parameters: fl
     pricer = Pricer(space, load_hardware("spikesim-65nm-rram"), Activity.dense())
     budget = Budget() if parameters is None else Budget({"parameters": parameters})
     return SearchProblem(space, admission(pricer, budget), SETTINGS, seed)
+
+
+def joint_problem(seed: int = 0) -> SearchProblem:
+    """Networks with their chip and training: some chips contradict themselves, some choices make others meaningless."""
+    chip = (
+        SearchedField("crossbar.size", (64, 128)),
+        SearchedField("crossbar.columns_per_adc", (8, 128)),
+        SearchedField("adc.kind", ("sar", "flash")),
+        SearchedField("adc.sar_clock_s", (1e-9, 2e-9, 4e-9), "log"),
+    )
+    training = (SearchedField("method", ("surrogate", "soft_lif")), SearchedField("surrogate.width", (0.5, 1, 2)))
+    networks = SNASNetSpace(MACRO, feedback=False, nodes=3)
+    dead = (DeadTraining(("surrogate.width",), "method", ("soft_lif",)),)
+    space = with_searched_chip(networks, "rram-32nm", hardware=chip, training=training, dead=dead)
+    pricer = Pricer(space, load_hardware("rram-32nm"), Activity.dense())
+    return SearchProblem(space, admission(pricer, Budget({"area": 1.5e-6})), SETTINGS, seed)
 
 
 def score(codes: CodesOfOne) -> float:
@@ -167,6 +184,19 @@ class CheckStrategy(Suite):
                 strategy.tell(codes, 0.5 + 0.4 * score(codes), costs)
         assert len(set(proposed)) == len(proposed) == 20
         assert task.admissible(np.array(proposed, np.int16))[1].all()
+
+    def test_networks_are_searched_together_with_their_chips(self, name: str) -> None:
+        """Canonical, feasible and new on a joint space too, by seed and history alone."""
+        task = joint_problem()
+        assert isinstance(task.space, JointSpace)
+        proposed = play(self.build(name, task), rounds=10)
+        assert len(proposed) == len(set(proposed)) == 40
+        canonical, admitted = task.admissible(np.array(proposed, np.int16))
+        assert admitted.all()
+        np.testing.assert_array_equal(canonical, proposed)
+        assert len({str(task.space.hardware_choices(codes)) for codes in proposed}) > 1
+        resumed = self.build(name, joint_problem())
+        assert play(resumed, rounds=3) + play(resumed, rounds=3) == proposed[:24]
 
     @pytest.mark.parametrize("value", [None, math.nan, -math.inf])
     def test_failed_evaluations_do_not_stop_the_search(self, name: str, value: float | None) -> None:

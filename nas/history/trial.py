@@ -68,6 +68,11 @@ class Trial:
         """By what its training is stored: the architecture and how it is trained, whatever the chip."""
         return key_of(self.key.partition("-")[0], self.training)
 
+    @property
+    def choices(self) -> dict[str, Choice]:
+        """What was chosen of chip and training: `hardware/<field>` or `training/<field>` -> its value."""
+        return {f"{name}/{field}": value for name in CHOICES for field, value in getattr(self, name).items()}
+
     def to_record(self) -> dict[str, Any]:
         """Plain data for the ledger; numbers that JSON does not know become the texts nan, inf and -inf."""
         record: dict[str, Any] = {"kind": "trial"}

@@ -18,6 +18,7 @@ from .figures import cell_drawing, energy_by_layer, firing_rates, progress, qual
 from .html import Markup, Text, card, details, element, link, page, table
 from .report_data import ReportData, ReturnedNetwork, collect
 from .rungs import HEADER, rung_cells
+from .status import choice_rows
 
 REPORT_FILE = "report.html"
 
@@ -93,8 +94,17 @@ def _networks(data: ReportData) -> list[Text]:
     ]
     header = ["network", *quality.columns, *(["seeds"] if several else []), *(cost.name for cost in costs)]
     parts: list[Text] = [element("h2", "Returned networks"), element("p", note, css="note")]
-    parts.append(table(header, rows, {0: "best"}))
+    parts += [table(header, rows, {0: "best"}), *_choices({one.key: one.best.choices for one in networks}, True)]
     return [*parts, _trainings(networks, quality, costs)] if several else parts
+
+
+def _choices(networks: Mapping[str, Mapping[str, Any]], titled: bool = False) -> list[Text]:
+    """A table with chips and trainings, where these are searched."""
+    header, rows = choice_rows(networks)
+    if not header:
+        return []
+    shown: list[list[Text]] = [[*row] for row in rows]
+    return [*([element("h3", "Their chips and trainings")] if titled else []), table(["network", *header], shown)]
 
 
 def _trainings(networks: Sequence[RetrainedNetwork], quality: Quality, costs: Sequence[Cost]) -> Markup:
@@ -148,7 +158,8 @@ def _search(data: ReportData) -> list[Text]:
         front, goal = data.status["front"], Goal(data.status["score"], _quality(data.status))
         rows = [[item["key"], goal.show(item.get(goal.metric)), *_shown(item, costs)] for item in front]
         header = ["network", goal.label, *(cost.name for cost in costs)]
-        parts.append(details(f"Pareto front of the search ({len(front)})", table(header, rows)))
+        chosen = _choices({item["key"]: item.get("choices", {}) for item in front})
+        parts.append(details(f"Pareto front of the search ({len(front)})", table(header, rows), *chosen))
     failed = [trial for trial in data.trials if trial.state == "failed"]
     if failed:
         reasons = [[str(trial.id), trial.key, trial.message] for trial in failed]

@@ -118,6 +118,7 @@ def _network(trial: Trial, config: RunConfig, quality: Quality) -> dict[str, Any
         **figures,
         **{cost.field: trial.costs.get(cost.field) for cost in config.shown_costs},
         "fits": config.budget.verdict(trial.costs).feasible if trial.costs else False,
+        **({"choices": trial.choices} if trial.choices else {}),
     }
 
 
@@ -269,7 +270,33 @@ def _describe_networks(
         values = figures if goal is None else (goal.show(network.get(goal.metric)),)
         seeds = (_counted(network),) if several else ()
         rows.append((network["key"], *values, *seeds, *shown, "yes" if network["fits"] else "no"))
-    return [f"  {title}:", *("    " + line for line in align(rows).splitlines())]
+    return [f"  {title}:", *("    " + line for line in align(rows).splitlines()), *_describe_choices(networks)]
+
+
+def _describe_choices(networks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A table with the chip and the training of networks, where these are searched."""
+    header, rows = choice_rows({network["key"]: network.get("choices", {}) for network in networks})
+    if not header:
+        return []
+    lines = align([("KEY", *header), *rows]).splitlines()
+    return ["    chip and training of each:", *("      " + line for line in lines)]
+
+
+def choice_rows(networks: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Networks' choices as columns.
+
+    Args:
+        networks: key -> searched field -> value.
+
+    Returns:
+        The fields, `hardware/` left out, and for each network its key and values.
+
+    >>> choice_rows({"ab": {"hardware/adc.bits": 4, "training/learning_rate": 0.01}})
+    (['adc.bits', 'training/learning_rate'], [['ab', '4', '0.01']])
+    """
+    names = list(dict.fromkeys(name for chosen in networks.values() for name in chosen))
+    rows = [[key, *(str(chosen.get(name, "")) for name in names)] for key, chosen in networks.items()]
+    return [name.removeprefix("hardware/") for name in names], rows
 
 
 def _returned_title(networks: Sequence[Mapping[str, Any]]) -> str:

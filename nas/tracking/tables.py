@@ -12,7 +12,7 @@ from hasnas.nas.history.goal import costs_of_trials, front, goal_of
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import returned_front
-from hasnas.nas.history.trial import Trial
+from hasnas.nas.history.trial import Choice, Trial
 
 from .status import load_run_config
 
@@ -43,7 +43,7 @@ def pareto_csv(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> str:
     Costs that the budget or the search names beside the standard ones have columns of their own behind them.
 
     A retrained network has a row for each of its trainings that ended; whether it is on the front is decided by their
-    means.
+    means. Behind all others are the searched fields of chip and training, as `hardware/<field>` and `training/<field>`.
 
     >>> trial = Trial(0, "search", "ab", (1, 2), {}, 0, "done", {"validation_accuracy": 0.5}, {"energy_j": 1e-6})
     >>> print(pareto_csv([trial]).splitlines()[0])
@@ -54,12 +54,13 @@ def pareto_csv(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> str:
     goal = goal_of(trials)
     common = goal.quality.validation, goal.quality.test, *(cost.field for cost in costs_of_trials(trials))
     scored = goal.score is not None
-    writer.writerow([*NAMES, *([goal.label] if scored else []), *common])
+    chosen = list(dict.fromkeys(name for trial in trials for name in trial.choices))
+    writer.writerow([*NAMES, *([goal.label] if scored else []), *common, *chosen])
     measured = [*([goal.metric] if scored else []), *common]
     searched = front([trial for trial in trials if trial.stage == "search"], objectives)
     retrained = [trial for network in returned_front(trials, objectives=objectives) for trial in network.finished]
     for trial in [*searched, *retrained]:
-        values = {**trial.metrics, **trial.costs}
+        values: dict[str, Choice] = {**trial.metrics, **trial.costs, **trial.choices}
         names = trial.stage, trial.id, trial.key, trial.seed, " ".join(str(code) for code in trial.codes)
-        writer.writerow([*names, *(values.get(name, "") for name in measured)])
+        writer.writerow([*names, *(values.get(name, "") for name in [*measured, *chosen])])
     return buffer.getvalue()

@@ -181,6 +181,7 @@ class TensorBoardTracker:
         values = self._search_curves() if trial.stage == "search" else []
         values += scalars(_curves(trial, self._facts.goal.quality, self._facts.costs))
         values += scalars({f"{trial.stage} {name}": rate for name, rate in rates.items()})
+        values += scalars({f"{trial.stage} {name}": float(n) for name, n in trial.choices.items() if _is_number(n)})
         if rates:
             values.append(histogram(f"{trial.stage} firing rates of layers", list(rates.values())))
         self._search.add(trial.id, trial.time, values)
@@ -259,6 +260,8 @@ class TensorBoardTracker:
         seeds = ["seeds"] if several else []
         columns = ["stage", "network", *(one.label for one in scored), *quality.columns, *seeds]
         columns += [cost.name for cost in self._facts.costs]
+        chosen = list(dict.fromkeys(name for trial in self._trials for name in trial.choices))
+        columns += chosen
         lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
         searched = front([trial for trial in self._trials if trial.stage == "search"], goal.objectives)
         rows = [(trial, RetrainedNetwork((trial,)), "") for trial in searched]
@@ -270,7 +273,8 @@ class TensorBoardTracker:
             figures = [quality.show_mean(network.mean(name), network.deviation(name)) for name in names]
             costs = [cost.show(trial.costs.get(cost.field, math.nan)) for cost in self._facts.costs]
             seeds = [counted] if several else []
-            lines.append("| " + " | ".join([trial.stage, trial.key, *scores, *figures, *seeds, *costs]) + " |")
+            fields = [_cell(trial.choices.get(name, "")) for name in chosen]
+            lines.append("| " + " | ".join([trial.stage, trial.key, *scores, *figures, *seeds, *costs, *fields]) + " |")
         return "\n".join(lines)
 
 
