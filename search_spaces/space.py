@@ -184,10 +184,18 @@ def _drawn_near(space: SearchSpace, old: NDArray[Any], rng: np.random.Generator)
     has_order = np.array([gene.has_order for gene in space.genes], bool)
     if not has_order.any():
         return new
-    most = radices(space) - 1
     step = rng.geometric(STEP, len(old)) * rng.choice((-1, 1), len(old))
+    return np.where(has_order, moved(old, step, radices(space) - 1), new)
+
+
+def moved(old: NDArray[Any], step: NDArray[Any], most: NDArray[Any]) -> NDArray[Any]:
+    """Codes that many choices away, the other way where there is no room, and as far as there is any.
+
+    >>> moved(np.array([1, 0, 2]), np.array([1, -1, 9]), np.array([3, 3, 3])).tolist()
+    [2, 1, 0]
+    """
     step = np.where((old + step < 0) | (old + step > most), -step, step)
-    return np.where(has_order, np.clip(old + step, 0, most), new)
+    return np.clip(old + step, 0, most)
 
 
 def crossover(first: Sequence[int], second: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:

@@ -31,7 +31,8 @@ _FIRST_FIELDS = (
     "gradient_clip",
 )
 _NOT_OF_ONE_TRAINING = ("enabled", "top", "seeds", "searched")
-_MACHINE = ("accelerator", "devices", "nodes", "recomputed_parts")
+# Neither where a training runs decides its result, nor how long the chosen ones are trained that of the search.
+_NOT_SEARCHED = (*_NOT_OF_ONE_TRAINING, "accelerator", "devices", "nodes", "recomputed_parts", "epochs", "patience")
 
 # Fields that change nothing where another has one of some values.
 WITHOUT_EFFECT = (
@@ -39,6 +40,15 @@ WITHOUT_EFFECT = (
     DeadTraining(("augmentation.magnitude",), "augmentation.operations", (0,)),
     DeadTraining(("regularisation.rate_target", "regularisation.count"), "regularisation.rate_weight", (0,)),
 )
+# Fields that a training of a task does not read, and why.
+UNREAD: dict[str, dict[str, str]] = {
+    "classification": {"loss": "classes are trained with cross entropy"},
+    "regression": {
+        "label_smoothing": "values have no labels to smooth",
+        "augmentation.mixup": "mixup mixes classes",
+        "augmentation.cutmix": "cutmix mixes classes",
+    },
+}
 
 
 class AugmentationSection(Section):
@@ -213,6 +223,8 @@ class RetrainSection(Section):
         default = RetrainSection.model_construct()
         for item in self.searched.fields:
             key = f"searched.{item.name}"
+            if item.name in _NOT_SEARCHED:
+                raise ValueError(f"{key} cannot be searched: the search itself does not depend on it; remove it")
             if item.name not in self.searchable:
                 raise ValueError(f"unknown key 'retrain.{key}'{nearest(item.name, self.searchable)}")
             if (fixed := self.field(item.name)) != default.field(item.name):
@@ -236,7 +248,7 @@ class RetrainSection(Section):
             kind = about.annotation
             if isinstance(kind, type) and issubclass(kind, Section):
                 names += [f"{name}.{inner}" for inner in kind.model_fields]
-            elif name not in (*_NOT_OF_ONE_TRAINING, *_MACHINE):
+            elif name not in _NOT_SEARCHED:
                 names.append(name)
         return names
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.search_spaces.cell_groups import by_group, cell_groups
+from hasnas.search_spaces.joint import HARDWARE_PREFIX, TRAINING_PREFIX
 from hasnas.search_spaces.searched_macro import MACRO_PREFIX
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes, SearchSpace
@@ -17,6 +18,7 @@ from hasnas.search_spaces.space import Codes, SearchSpace
 from .cell_arrays import CellArrays, distinct_cells
 
 FloatArray = NDArray[np.float64]
+JOINT_PREFIXES = (HARDWARE_PREFIX, TRAINING_PREFIX)
 FEW = np.iinfo(np.int32).max
 
 
@@ -91,8 +93,8 @@ def graph_features(space: SearchSpace, codes: Codes) -> FloatArray:
     output; operators whose source is the input alone, with others, or without it; thresholds; operators that feed the
     output; source sizes; operators by depth. By position, for each pair of nodes: present, identity, convolution,
     threshold, pool, feedback, kinds beyond the first ones. The benchmark's accuracies do not fully respect renumbering,
-    so both help. Genes that are not about cells (`macro/...`) follow, as numbers where their choices are numbers, else
-    one column a choice.
+    so both help. Genes that are not about cells (`macro/...`, `hardware/...`, `training/...`) follow, as numbers where
+    their choices are numbers or have an order, else one column a choice.
 
     >>> from hasnas.search_spaces import Macro
     >>> graph_features(CellSpace(Macro()), np.zeros((2, 6), int)).shape[0]
@@ -101,7 +103,7 @@ def graph_features(space: SearchSpace, codes: Codes) -> FloatArray:
     array = np.atleast_2d(np.asarray(codes))
     threshold = space.macro.threshold
     cells = by_group(space, array, lambda group, part: _cell_features(_with_threshold(group, threshold), part))
-    return np.concatenate([cells, *_macro_columns(space, array)], axis=1)
+    return np.concatenate([cells, *_further_columns(space, array)], axis=1)
 
 
 def _with_threshold(space: CellSpace, threshold: float) -> CellSpace:
@@ -111,10 +113,12 @@ def _with_threshold(space: CellSpace, threshold: float) -> CellSpace:
     return replace(space, macro=replace(space.macro, threshold=threshold))
 
 
-def _macro_columns(space: SearchSpace, codes: Codes) -> list[FloatArray]:
+def _further_columns(space: SearchSpace, codes: Codes) -> list[FloatArray]:
     columns: list[FloatArray] = []
     for index, gene in enumerate(space.genes):
-        if gene.label.startswith(MACRO_PREFIX):
+        if gene.has_order:
+            columns.append(gene.coordinates[codes[:, index], None])
+        elif gene.label.startswith((MACRO_PREFIX, *JOINT_PREFIXES)):
             try:
                 columns.append(np.array([float(choice) for choice in gene.choices])[codes[:, index], None])
             except ValueError:
@@ -214,6 +218,8 @@ def _extreme(values: FloatArray, mask: NDArray[np.bool_], sign: int) -> FloatArr
 def canonical_classes(space: SearchSpace, codes: Codes) -> NDArray[np.uint64]:
     """A number for each candidate, equal for cells that differ only in dead edges, identity edges and node numbers.
 
+    Where chip and training are searched, candidates that differ in them differ.
+
     Each operator is hashed with the terms it sums, then again with the operators that read it; candidates with feedback
     are hashed by their canonical codes. Cells without a path share one class.
 
@@ -228,6 +234,11 @@ def canonical_classes(space: SearchSpace, codes: Codes) -> NDArray[np.uint64]:
         if searched:
             classes = np.where(classes > 0, _mix(classes + _mix(_macro_hash(group.space))), np.uint64(0))
         result[group.rows] = classes
+    array = np.atleast_2d(np.asarray(codes))
+    for index, gene in enumerate(space.genes):
+        if gene.label.startswith(JOINT_PREFIXES):
+            chosen = _mix(array[:, index].astype(np.uint64) + np.uint64(1))
+            result = np.where(result > 0, _mix(result + chosen), np.uint64(0))
     return result
 
 

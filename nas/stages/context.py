@@ -21,7 +21,7 @@ from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.budget.region import FeasibleRegion
 from hasnas.nas.config.loading import RunConfig
 from hasnas.nas.config.plugins import DIFFERENTIABLE, RANDOM_ONE_SHOT
-from hasnas.nas.config.training import MIXES_CLASSES, WITHOUT_EFFECT, RetrainSection
+from hasnas.nas.config.training import MIXES_CLASSES, UNREAD, WITHOUT_EFFECT, RetrainSection
 from hasnas.nas.data.sources import check_timesteps, open_source
 from hasnas.nas.executors import Executor
 from hasnas.nas.history.ledger import Ledger
@@ -71,6 +71,9 @@ class Setup:
         mixing = self.config.retrain.augmentation
         if card.task == "regression" and (mixing.mixup or mixing.cutmix):
             raise BadInputError(MIXES_CLASSES)
+        for name in self.config.retrain.searched.values:
+            if (reason := UNREAD[card.task].get(name)) is not None:
+                raise BadInputError(f"retrain.searched.{name}: {reason}; remove it")
         _check_objectives(self.config, card)
         return card
 

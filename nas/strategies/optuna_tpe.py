@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hasnas.errors import BadInputError
+from hasnas.search_spaces.space import Gene
 
 from .random_search import RandomSearch
 from .strategy import CodesOfOne, SearchProblem
@@ -19,6 +20,13 @@ except ImportError as error:
 
 # Samples without one that is new and feasible before a random member is taken instead; halved each time in a row.
 PATIENCE = 16
+
+
+def _distribution(gene: Gene) -> optuna.distributions.BaseDistribution:
+    """What Optuna samples: whole numbers, whose neighbours are alike, for a gene with an order."""
+    if gene.has_order:
+        return optuna.distributions.IntDistribution(0, len(gene.choices) - 1)
+    return optuna.distributions.CategoricalDistribution(range(len(gene.choices)))
 
 
 class OptunaTPE:
@@ -39,8 +47,7 @@ class OptunaTPE:
         self._proposed: set[CodesOfOne] = set()
         self._patience = PATIENCE
         self._genes: dict[str, optuna.distributions.BaseDistribution] = {
-            gene.label: optuna.distributions.CategoricalDistribution(range(len(gene.choices)))
-            for gene in problem.space.genes
+            gene.label: _distribution(gene) for gene in problem.space.genes
         }
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with warnings.catch_warnings():

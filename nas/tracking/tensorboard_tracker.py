@@ -181,7 +181,8 @@ class TensorBoardTracker:
         values = self._search_curves() if trial.stage == "search" else []
         values += scalars(_curves(trial, self._facts.goal.quality, self._facts.costs))
         values += scalars({f"{trial.stage} {name}": rate for name, rate in rates.items()})
-        values += scalars({f"{trial.stage} {name}": float(n) for name, n in trial.choices.items() if _is_number(n)})
+        numbers = {name: value for name, value in trial.choices.items() if isinstance(value, int | float)}
+        values += scalars({f"{trial.stage} {name}": float(value) for name, value in numbers.items()})
         if rates:
             values.append(histogram(f"{trial.stage} firing rates of layers", list(rates.values())))
         self._search.add(trial.id, trial.time, values)

@@ -21,7 +21,7 @@ from hasnas.nas.strategies.strategy import CodesOfOne, SearchProblem
 
 from .engine import BatchEngine
 from .environment import require_nni
-from .mutables import categorical
+from .mutables import Stepping, categorical
 
 require_nni()
 
@@ -136,6 +136,14 @@ class _Evolution(NniRegularizedEvolution):
             model = self.random()
         self._refused = 0
         return model
+
+    def best_parent(self) -> Sample:
+        """The parent of the next mutant, near which genes that have an order are drawn."""
+        parent = super().best_parent()
+        for name, variable in self.model_space.simplify().items():
+            if isinstance(variable, Stepping):
+                variable.near = parent[name]
+        return parent
 
     def propose(self) -> FeasibleSpace | None:
         """What NNI's own loop does for one candidate: a random one until the population is full, then a mutant."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hasnas.errors import BadInputError
 from hasnas.nas.history.ledger import decode_line, encode_line
-from hasnas.nas.history.trial import Trial
+from hasnas.nas.history.trial import Trial, key_of
 
 METRICS, COSTS = {"validation_accuracy": 0.5}, {"energy_j": 1e-6}
 TRIAL = Trial(3, "search", "ab12", (0, 1, 2), {"version": 1}, 7, "done", METRICS, COSTS)
@@ -32,6 +32,21 @@ def test_time_and_host_are_not_compared():
     assert replace(TRIAL, seed=8) != TRIAL
     assert len({TRIAL, replace(TRIAL, time=1.0)}) == 1
     assert TRIAL != "a trial"
+
+
+def test_a_trial_carries_its_chip_and_its_training():
+    chip, training = {"adc.bits": 4, "device": "neurosim-rram"}, {"learning_rate": 1e-3}
+    chosen = replace(TRIAL, key=key_of("ab12", chip, training), hardware=chip, training=training)
+    record = decode_line(encode_line(chosen.to_record()))
+    assert record is not None
+    assert Trial.from_record(record) == chosen != replace(chosen, hardware={**chip, "adc.bits": 5})
+    fields = {"hardware/adc.bits": 4, "hardware/device": "neurosim-rram", "training/learning_rate": 1e-3}
+    assert chosen.choices == fields
+    assert not {"hardware", "training"} & TRIAL.to_record().keys()
+    elsewhere = {**chip, "adc.bits": 5}
+    other = replace(chosen, key=key_of("ab12", elsewhere, training), hardware=elsewhere)
+    assert other.key != chosen.key
+    assert other.trained_as == chosen.trained_as != TRIAL.trained_as == "ab12"
 
 
 @pytest.mark.parametrize("change", [{"metrics": 3}, {"extra": 1}, {"state": "lost"}, {"costs": {"a": "x"}}])

@@ -101,6 +101,17 @@ def test_the_text_holds_the_same(run: Path):
     assert "1 uJ" in text
 
 
+def test_chips_and_trainings_are_told(run: Path):
+    assert "choices" not in run_status(run)["front"][0]
+    chosen = replace(trial(7, "search", 0.99), hardware={"crossbar.size": 128}, training={"learning_rate": 0.01})
+    with Ledger(run / "ledger.jsonl") as ledger:
+        ledger.append(chosen.to_record())
+    status = run_status(run)
+    assert status["front"][0]["choices"] == {"hardware/crossbar.size": 128, "training/learning_rate": 0.01}
+    assert "KEY   crossbar.size  training/learning_rate" in describe_status(status)
+    assert "key7  128            0.01" in describe_status(status)
+
+
 def rung(trial: int, number: int, state: str, accuracy: float | None, epochs: int) -> dict:
     metrics = {} if accuracy is None else {"validation_accuracy": accuracy}
     return RungRecord(trial, number, "key", epochs, 0.5, 0.25, state, metrics).to_record()

@@ -1,5 +1,6 @@
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ def test_errors_have_columns_of_their_own_and_the_least_comes_first(errors: list
     assert [(row["stage"], row["id"]) for row in rows] == [("search", "0"), ("retrain", "4")]
     assert float(rows[1]["test_mean_absolute_error"]) == 0.94
     assert not any("accuracy" in name for name in rows[0])
+
+
+def test_chip_and_training_have_columns_where_they_are_searched(history: list[Trial]):
+    chosen = [replace(one, hardware={"adc.bits": one.id}, training={"method": "soft_lif"}) for one in history]
+    rows = list(csv.DictReader(io.StringIO(pareto_csv(chosen))))
+    assert [row["hardware/adc.bits"] for row in rows] == [row["id"] for row in rows]
+    assert {row["training/method"] for row in rows} == {"soft_lif"}
+    assert not any("/" in name for name in next(csv.reader(io.StringIO(pareto_csv(history)))))
 
 
 def test_a_run_without_trials_has_a_header(tmp_path: Path):
