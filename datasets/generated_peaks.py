@@ -12,7 +12,7 @@ from .source import DatasetCard, Samples, Split, check_split
 
 FloatArray = NDArray[np.float64]
 SIDE = 11
-COUNTS = {"train": 8_000, "test": 2_000}
+COUNTS = {"train": 4_000, "test": 1_000}
 SEEDS = {"train": 1, "test": 2}  # fixed for ever, independent of any run's seed
 REACH = 2.5  # of the centre from the patch's middle, in pixels, each way
 WIDTHS = (1.5, 4.0)  # full width at half maximum, in pixels

@@ -35,15 +35,15 @@ def test_lorentzian_tails_reach_further_than_gaussian_ones() -> None:
 def test_samples_are_scaled_and_their_centres_lie_where_the_light_is() -> None:
     source = open_dataset("bragg-generated")
     train, test = source.load("train"), source.load("test")
-    assert train.inputs.shape == (8000, 1, SIDE, SIDE)
-    assert train.inputs.min(axis=(1, 2, 3)).tolist() == [0] * 8000
-    assert train.inputs.max(axis=(1, 2, 3)).tolist() == [1] * 8000
+    assert train.inputs.shape == (4000, 1, SIDE, SIDE)
+    assert train.inputs.min(axis=(1, 2, 3)).tolist() == [0] * 4000
+    assert train.inputs.max(axis=(1, 2, 3)).tolist() == [1] * 4000
     pixels = train.targets
     assert np.abs(pixels - SIDE / 2).max() <= REACH
-    brightest = np.stack(np.unravel_index(train.inputs[:, 0].reshape(8000, -1).argmax(1), (SIDE, SIDE))[::-1], 1) + 0.5
+    brightest = np.stack(np.unravel_index(train.inputs[:, 0].reshape(4000, -1).argmax(1), (SIDE, SIDE))[::-1], 1) + 0.5
     assert np.median(np.linalg.norm(pixels - brightest, axis=1)) < 0.8
     everything = np.concatenate([train.targets, test.targets])
-    assert len(np.unique(everything, axis=0)) == 10_000, "no peak is in both splits"
+    assert len(np.unique(everything, axis=0)) == 5_000, "no peak is in both splits"
     np.testing.assert_array_equal(source.load("test").inputs, test.inputs)
 
 
