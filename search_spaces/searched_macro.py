@@ -1,4 +1,4 @@
-"""Macro values as genes: any space, with timesteps, channels, threshold, neuron, bits or readout searched beside it."""
+"""Macro values as genes: any space, with timesteps, channels, neurons, bits or readout searched beside it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from hasnas.errors import BadInputError, nearest
 from .architecture import Architecture
 from .cell_groups import CellGroup, cell_groups
 from .macro import Macro
+from .neurons import NEURONS
 from .space import Codes, Gene, SearchSpace, check_codes
 
-SEARCHABLE = ("timesteps", "channels", "threshold", "neuron", "weight_bits", "membrane_bits", "readout")
+SEARCHABLE = ("timesteps", "channels", "threshold", "tau", "neuron", "weight_bits", "membrane_bits", "readout")
 MACRO_PREFIX = "macro/"
 
 Value = int | float | str
@@ -109,13 +110,18 @@ class SearchedMacroSpace:
         return (*self.inner.encode(Architecture(architecture.genotypes, base)), *own)
 
     def canonical(self, codes: Codes) -> tuple[Codes, NDArray[np.bool_]]:
-        """Codes with dead choices of the cells at 0, each at its own timesteps."""
+        """Codes with dead choices at 0, each at its own timesteps; neurons without leak have no time constant."""
         array = np.atleast_2d(np.asarray(codes)).copy()
         connected = np.zeros(len(array), bool)
         for macro, rows in self._by_macro(array, ("timesteps",)):
             found, alive = self._inner_with(macro).canonical(array[rows, : self._inner_genes])
             array[rows, : self._inner_genes] = found
             connected[rows] = alive
+        names = [name for name, _ in self.searched]
+        if "tau" in names:
+            for macro, rows in self._by_macro(array, ("neuron",)):
+                if not NEURONS.get(macro.neuron).leaks:
+                    array[rows, self._inner_genes + names.index("tau")] = 0
         return array, connected
 
     def cell_groups(self, codes: Codes) -> list[CellGroup]:

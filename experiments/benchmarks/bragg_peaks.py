@@ -87,14 +87,9 @@ def searched(out: Path, seed: int) -> Iterator[dict[str, Any]]:
             "method": "searched", "seed": seed, "mean_px": round(trial.metrics[TEST], 4),
             "validation_px": round(trial.metrics[VALIDATION], 4), "energy_nj": round(1e9 * trial.costs[ENERGY], 2),
             "latency_us": round(1e6 * trial.costs["latency_s"], 2), "parameters": int(trial.costs["parameters"]),
-            "readout": macro.readout, "timesteps": macro.timesteps, "chip": chip_of(trial),
-            "on_front": not any(beats(other, trial) for other in returned),
+            "readout": macro.readout, "timesteps": macro.timesteps, "chip": dict(trial.hardware),
+            "training": dict(trial.training), "on_front": not any(beats(other, trial) for other in returned),
         }  # fmt: skip
-
-
-def chip_of(trial: Trial) -> dict[str, Any]:
-    """What was searched of a trial's chip."""
-    return dict(getattr(trial, "hardware", None) or {})
 
 
 def beats(one: Trial, other: Trial) -> bool:

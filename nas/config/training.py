@@ -37,6 +37,14 @@ _NOT_SEARCHED = (*_NOT_OF_ONE_TRAINING, "accelerator", "devices", "nodes", "reco
 # Fields that change nothing where another has one of some values.
 WITHOUT_EFFECT = (
     DeadTraining(("surrogate.family", "surrogate.width"), "method", ("soft_lif", "spike_response")),
+    DeadTraining(
+        ("spike_response.width", "spike_response.height"), "method", ("surrogate", "soft_lif", "threshold_balance")
+    ),
+    DeadTraining(
+        ("threshold_balance.percentile", "threshold_balance.factor", "threshold_balance.fine_tuning_epochs"),
+        "method",
+        ("surrogate", "soft_lif", "spike_response"),
+    ),
     DeadTraining(("augmentation.magnitude",), "augmentation.operations", (0,)),
     DeadTraining(("regularisation.rate_target", "regularisation.count"), "regularisation.rate_weight", (0,)),
 )
@@ -105,6 +113,34 @@ class RegularisationSection(Section):
     count: Literal["spikes", "operations"] = "spikes"
 
 
+class SpikeResponseSection(Section):
+    """The probability density of a spike's change that the method `spike_response` assigns errors by.
+
+    Args:
+        width: in units of the threshold.
+        height: factor of the density.
+    """
+
+    place = "retrain.spike_response"
+    width: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    height: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+
+
+class ThresholdBalanceSection(Section):
+    """How the method `threshold_balance` converts, and for how long it trains the spiking network afterwards.
+
+    Args:
+        percentile: of the largest currents of neurons over time; 100 is the maximum.
+        factor: threshold for each unit of that current.
+        fine_tuning_epochs: of the spiking network; 0 leaves it as converted.
+    """
+
+    place = "retrain.threshold_balance"
+    percentile: Annotated[float, Field(gt=0, le=100)] = 90.0
+    factor: Annotated[float, Field(gt=0, le=1e6)] = 0.7
+    fine_tuning_epochs: Annotated[int, Field(ge=0, le=100_000)] = 5
+
+
 def _known_method(name: str) -> str:
     """Refuse a training method that is not registered."""
     if name not in TRAINING_METHODS.names():
@@ -163,6 +199,7 @@ class RetrainSection(Section):
             kept in memory. 0 is off, 4 to 8 save most; results are bit for bit the same.
         batch_norm: `standard` starts at scale 1, `threshold` at the scale that suits the neurons' thresholds.
         augmentation, surrogate, regularisation, noise: see their sections; each is off by default.
+        spike_response, threshold_balance: see their sections; of the methods of these names.
         searched: dotted field -> the values that it may take, searched beside the network: a list, or numbers
             `{from: 1e-4, to: 1e-2, steps: 16, scale: log}`.
 
@@ -198,6 +235,8 @@ class RetrainSection(Section):
     surrogate: SurrogateSection = SurrogateSection()
     regularisation: RegularisationSection = RegularisationSection()
     noise: TrainingNoiseSection = TrainingNoiseSection()
+    spike_response: SpikeResponseSection = SpikeResponseSection()
+    threshold_balance: ThresholdBalanceSection = ThresholdBalanceSection()
     searched: SearchedValues = Searched()
 
     @property

@@ -11,7 +11,7 @@ from hasnas.errors import BadInputError
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.searched_macro import with_searched_macro
-from hasnas.search_spaces.snasnet import CellSpace
+from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import (
     ENUMERABLE,
     Gene,
@@ -107,3 +107,12 @@ def test_what_is_just_small_enough_is_enumerated() -> None:
     np.testing.assert_array_equal(next(all_codes(most, chunk=11))[10], [0] * 7 + [1, 0])
     with pytest.raises(BadInputError, match="2,000,000,000 architectures, too many to enumerate"):
         all_codes(Grid(MACRO, own=(*genes, Gene("one more", ("0", "1")))))
+
+
+def test_neurons_without_leak_have_no_time_constant() -> None:
+    space = with_searched_macro(SNASNetSpace(Macro()), {"tau": [2.0, 4.0], "neuron": ["lif", "if"]})
+    codes = np.array([[0, 0, 3, 0, 0, 0, tau, neuron] for tau in (0, 1) for neuron in (0, 1)])
+    canonical, alive = space.canonical(codes)
+    assert alive.all()
+    assert canonical[:, 6:].tolist() == [[0, 0], [0, 1], [1, 0], [0, 1]]
+    assert [space.decode(row).macro.tau for row in canonical] == [2.0, 2.0, 4.0, 2.0]

@@ -234,13 +234,14 @@ def retrain(
         seed: decides weights, order and dropout.
         checkpoint_directory: made if absent; the state is kept in `spike_response/`, the result in `best.safetensors`.
         progress: called after every epoch, with its number from 1 and its metrics.
-        spike_response: kernels and density.
+        spike_response: kernels and density; by default the graph's own neurons and the density of the settings.
 
     Raises:
         BadInputError: for networks without fixed responses, or if the directory holds another training.
         TrainingDivergedError: if a loss or gradient is no longer finite.
     """
-    chosen = spike_response or SpikeResponseSettings()
+    section = settings.spike_response
+    chosen = spike_response or SpikeResponseSettings(width=section.width, height=section.height)
     job = Job(dict(architecture), splits, settings, seed, Path(checkpoint_directory), progress)
     with torch.random.fork_rng():
         network = spike_response_network(Architecture.from_json(architecture).expand(), chosen)

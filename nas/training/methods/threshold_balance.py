@@ -210,13 +210,16 @@ def retrain(
             `best.safetensors`.
         progress: called after every epoch, numbered through, with its metrics; accuracies of the first epochs are those
             of the network of rectified linear units.
-        threshold_balance: how to convert, and how long to fine-tune.
+        threshold_balance: how to convert, and how long to fine-tune; by default as the settings say.
 
     Raises:
         BadInputError: for networks with feedback, or if the directory holds another training.
         TrainingDivergedError: if a loss or gradient is no longer finite.
     """
-    chosen = threshold_balance or ThresholdBalanceSettings()
+    section = settings.threshold_balance
+    chosen = threshold_balance or ThresholdBalanceSettings(
+        section.percentile, section.factor, fine_tuning_epochs=section.fine_tuning_epochs
+    )
     job = Job(dict(architecture), splits, settings, seed, Path(checkpoint_directory), progress)
     with torch.random.fork_rng():
         rectified = rectified_network(Architecture.from_json(architecture).expand())

@@ -28,7 +28,7 @@ from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.neurons.modules import neuron_module
 from tests.lively import enliven
 
-ALPHA = SpikeResponseSettings(response="alpha")
+ALPHA, NARROW = SpikeResponseSettings(response="alpha"), SpikeResponseSettings(width=0.25)
 
 
 def layer(operation: LIF | IF, chosen: SpikeResponseSettings) -> SpikeResponse:
@@ -136,3 +136,12 @@ def test_training_learns_and_hands_over_the_graphs_network(build, few, tmp_path,
     result = retrain(chosen, few, trained, 0, tmp_path, spike_response=how)
     assert result.history[-1].loss < result.history[0].loss
     assert result.merit == evaluate(result.network(chosen), few.validation)
+
+
+def test_the_settings_of_a_run_say_the_density(build, few, tmp_path):
+    chosen, told = build(timesteps=2).to_json(), RetrainSection(epochs=1).chosen({"spike_response.width": 0.25})
+    found = retrain(chosen, few, told, 0, tmp_path / "told")
+    same = retrain(chosen, few, RetrainSection(epochs=1), 0, tmp_path / "same", spike_response=NARROW)
+    usual = retrain(chosen, few, RetrainSection(epochs=1), 0, tmp_path / "usual")
+    assert all(torch.equal(same.state_dict[name], value) for name, value in found.state_dict.items())
+    assert any(not torch.equal(usual.state_dict[name], value) for name, value in found.state_dict.items())

@@ -119,6 +119,17 @@ def test_route_from_units_to_spikes(build, few, tmp_path):
     assert all(torch.equal(again.state_dict[name], value) for name, value in result.state_dict.items())
 
 
+def test_the_settings_of_a_run_say_how_to_convert(build, few, tmp_path):
+    chosen = build("if", timesteps=2).to_json()
+    told = SETTINGS.chosen({"threshold_balance.fine_tuning_epochs": 0, "threshold_balance.factor": 0.25})
+    other = ThresholdBalanceSettings(factor=0.25, fine_tuning_epochs=0)
+    found = retrain(chosen, few, told, 0, tmp_path / "told")
+    same = retrain(chosen, few, SETTINGS, 0, tmp_path / "same", threshold_balance=other)
+    usual = retrain(chosen, few, told.chosen({"threshold_balance.factor": 0.7}), 0, tmp_path / "usual")
+    assert all(torch.equal(same.state_dict[name], value) for name, value in found.state_dict.items())
+    assert any(not torch.equal(usual.state_dict[name], value) for name, value in found.state_dict.items())
+
+
 def test_without_fine_tuning_the_converted_network(build, few, tmp_path):
     chosen = build("if").to_json()
     settings = ThresholdBalanceSettings(calibration_samples=32, fine_tuning_epochs=0)
