@@ -159,7 +159,11 @@ def estimate(
 
 @app.command("map")
 def map_command(
-    source: Path = typer.Argument(..., metavar="GRAPH", help="GRAPH.npz, or text: a line 'source destination ...'."),
+    source: Path = typer.Argument(
+        ...,
+        metavar="SOURCE",
+        help="A run, an exported network or a NIR file; GRAPH.npz; or text: a line 'source destination ...'.",
+    ),
     spikes: Path | None = typer.Option(None, "--spikes", metavar="FILE", help="For text: a line 'neuron time ...'."),
     recipe: str | None = typer.Option(None, "--recipe", help="Name or YAML file; by default spinemap."),
     recipes: str | None = typer.Option(None, "--recipes", metavar="A,B,C", help="Compare several."),
@@ -167,9 +171,16 @@ def map_command(
     settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
     network: str = typer.Option("noxim", "--network", help="Constants of the network between tiles."),
     cells: str = typer.Option("unverified", "--cells", help="Constants of heat and wear."),
-    step: str = typer.Option("1 ms", "--step", help="Duration of a timestep, for text."),
+    samples: str | None = typer.Option(None, "--samples", metavar="N|FILE.npy", help="Samples to trace; 64 by default."),
+    dataset: str | None = typer.Option(None, "--dataset", help="Where samples come from, for NIR files."),
+    data_root: Path | None = ROOT,
+    by_channel: bool = typer.Option(False, "--by-channel", help="A channel of maps is one neuron; for networks."),
+    timesteps: int | None = typer.Option(None, "--timesteps", min=1, help="T, for NIR files of other tools."),
+    step: str = typer.Option("1 ms", "--step", help="Duration of a timestep, for text and networks."),
     seed: int = typer.Option(0, "--seed", min=0, help="The only source of chance."),
     save: Path | None = typer.Option(None, "--save", metavar="FILE.npz", help="Write the mapping."),
+    mapping: Path | None = typer.Option(None, "--mapping", metavar="FILE.npz", help="Judge a saved mapping."),
+    save_graph: Path | None = typer.Option(None, "--save-graph", metavar="FILE.npz", help="Write the spike graph."),
     as_json: bool = AS_JSON,
 ) -> None:
     """Put a spiking network on crossbars and tiles, and say what that costs."""
@@ -178,8 +189,29 @@ def map_command(
     if recipe is not None and recipes is not None:
         raise BadInputError("give --recipe or --recipes, not both")
     names = (recipes or recipe or "spinemap").split(",")
-    found = answer(MapQuestion(source, spikes, names, hardware, settings, step, seed, save, network, cells))
-    typer.echo(to_json(found) if as_json else to_text(found))
+    found = answer(
+        MapQuestion(
+            source,
+            spikes,
+            names,
+            hardware,
+            settings,
+            step,
+            seed,
+            save,
+            network,
+            cells,
+            mapping,
+            save_graph,
+            samples,
+            dataset,
+            data_root,
+            by_channel,
+            timesteps,
+        )
+    )
+    metrics = [one.metrics for one in found]
+    typer.echo(to_json(metrics) if as_json else to_text(metrics))
 
 
 @app.command("schedule")

@@ -64,7 +64,11 @@ def _split_once(graph: SpikeGraph, rows: int, how: Splitting) -> SpikeGraph:
     neurons = graph.neurons + len(pieces)
     spikes = np.concatenate([graph.spikes, np.zeros(len(pieces), np.int64)])
     edges = np.concatenate([sources, pieces]), np.concatenate([targets, following])
-    wider = SpikeGraph.from_edges(*edges, spikes, graph.steps, graph.samples, graph.step_s)
+    strengths = None
+    if graph.strengths is not None:  # what an intermediate neuron sends on is not weighed again
+        order = np.argsort(graph.destinations, kind="stable")
+        strengths = np.concatenate([graph.strengths[order], np.ones(len(pieces), np.float32)])
+    wider = SpikeGraph.from_edges(*edges, spikes, graph.steps, graph.samples, graph.step_s, strengths)
     if graph.times is None:
         return replace(wider, spikes=_most_spikes(wider, graph.neurons))
     return _with_times(wider, graph.times, graph.neurons, neurons)

@@ -38,6 +38,8 @@ def save_graph(graph: SpikeGraph, path: Path | str) -> None:
             "time_samples": graph.times.samples,
             "time_steps": graph.times.steps,
         }
+    if graph.strengths is not None:
+        arrays["strengths"] = graph.strengths
     save_arrays(path, arrays)
 
 
@@ -57,7 +59,7 @@ def open_graph(path: Path | str) -> SpikeGraph:
             times = SpikeTimes(arrays["time_offsets"], arrays["time_samples"], arrays["time_steps"])
         steps, samples = map(int, arrays["recording"])
         kept = arrays["offsets"], arrays["destinations"], arrays["spikes"]
-        return SpikeGraph(*kept, steps, samples, float(arrays["step_s"]), times)
+        return SpikeGraph(*kept, steps, samples, float(arrays["step_s"]), times, arrays.get("strengths"))
     except (BadInputError, KeyError, ValueError, TypeError) as error:
         raise BadInputError(f"{path}: {error}") from error
 

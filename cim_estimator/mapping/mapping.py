@@ -28,6 +28,12 @@ from .spike_graph import Ids, SpikeGraph
 from .topology import Topology, topology_for
 
 
+_SAVED = {
+    "clusters", "tiles", "topology", "graph", "rows", "rows_offsets", "columns", "columns_offsets", "split_rows",
+    "splitting",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Chip:
     """What a mapping is made for.
@@ -73,6 +79,8 @@ class Mapped:
         topology: of the tiles.
         tiles: of each cluster, shape `[clusters]`.
         positions: rows and columns within each cluster's crossbar; sources and neurons in ascending order.
+        rows: of a crossbar, over which wide neurons were spread.
+        splitting: how they were spread.
     """
 
     graph: SpikeGraph
@@ -80,6 +88,8 @@ class Mapped:
     topology: Topology
     tiles: Ids
     positions: list[Positions]
+    rows: int
+    splitting: str = "partial-sums"
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,7 @@ def map_graph(graph: SpikeGraph, recipe: Recipe, chip: Chip, seed: int = 0) -> M
     topology = topology_for(flows.clusters, recipe.topology)
     tiles = place(flows, topology, recipe.placer, recipe.objective, rng)
     positions = [order(crossbar, chip.array, rng) for crossbar in crossbars(narrow, clusters)]
-    return Mapped(narrow, clusters, topology, tiles, positions)
+    return Mapped(narrow, clusters, topology, tiles, positions, limits.rows, recipe.splitting)
 
 
 def evaluate(mapped: Mapped, chip: Chip, recipe: str = "", seconds: float = 0.0) -> MappingMetrics:
@@ -194,6 +204,8 @@ def save_mapping(mapped: Mapped, path: Path | str) -> None:
         "tiles": mapped.tiles,
         "topology": np.array(mapped.topology, np.int64),
         "graph": np.frombuffer(_fingerprint(mapped.graph), np.uint8),
+        "split_rows": np.array([mapped.rows], np.int64),
+        "splitting": np.frombuffer(mapped.splitting.encode(), np.uint8),
     }
     for name in ("rows", "columns"):
         parts = [getattr(positions, name) for positions in mapped.positions]
@@ -203,21 +215,24 @@ def save_mapping(mapped: Mapped, path: Path | str) -> None:
 
 
 def open_mapping(path: Path | str, graph: SpikeGraph) -> Mapped:
-    """Open a mapping of this graph (as `Mapped.graph` has it: wide neurons are split).
+    """Open a mapping of this graph, whether or not its wide neurons are spread already.
 
     Raises:
         BadInputError: if the file is no mapping, or one of another network.
     """
     arrays = open_arrays(path)
-    names = {"clusters", "tiles", "topology", "graph", "rows", "rows_offsets", "columns", "columns_offsets"}
-    if names - set(arrays):
-        raise BadInputError(f"{path} is not a mapping: it lacks {', '.join(sorted(names - set(arrays)))}; save it anew")
+    missing = _SAVED - set(arrays)
+    if missing:
+        raise BadInputError(f"{path} is not a mapping: it lacks {', '.join(sorted(missing))}; save it anew")
+    rows, splitting = int(arrays["split_rows"][0]), arrays["splitting"].tobytes().decode()
+    if arrays["graph"].tobytes() != _fingerprint(graph):
+        graph = split_wide(graph, rows, splitting)  # type: ignore[arg-type]
     if arrays["graph"].tobytes() != _fingerprint(graph):
         raise BadInputError(f"{path} is a mapping of another network; map this one anew")
-    rows, columns = (np.split(arrays[name], arrays[f"{name}_offsets"][1:-1]) for name in ("rows", "columns"))
-    positions = [Positions(*pair) for pair in zip(rows, columns, strict=True)]
+    parts = (np.split(arrays[name], arrays[f"{name}_offsets"][1:-1]) for name in ("rows", "columns"))
+    positions = [Positions(*pair) for pair in zip(*parts, strict=True)]
     topology = Topology(*(int(number) for number in arrays["topology"]))
-    return Mapped(graph, arrays["clusters"], topology, arrays["tiles"], positions)
+    return Mapped(graph, arrays["clusters"], topology, arrays["tiles"], positions, rows, splitting)
 
 
 def _fingerprint(graph: SpikeGraph) -> bytes:

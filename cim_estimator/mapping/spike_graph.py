@@ -17,6 +17,7 @@ from hasnas.errors import BadInputError
 
 Ints = NDArray[np.int64]
 Ids = NDArray[np.int32]
+Shares = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class SpikeGraph:
         samples: number of samples that were recorded.
         step_s: seconds from one timestep to the next.
         times: when each spike happened, if it was recorded.
+        strengths: conductance of each synapse as a share of the largest of its layer, shape `[synapses]`; None if all
+            cells are taken as fully on.
 
     Raises:
         BadInputError: if the arrays do not fit together.
@@ -62,15 +65,23 @@ class SpikeGraph:
     samples: int = 1
     step_s: float = 1e-3
     times: SpikeTimes | None = None
+    strengths: Shares | None = None
 
     def __post_init__(self) -> None:
         check(self)
 
     @classmethod
     def from_edges(
-        cls, sources: Any, destinations: Any, spikes: Any, steps: int, samples: int = 1, step_s: float = 1e-3
+        cls,
+        sources: Any,
+        destinations: Any,
+        spikes: Any,
+        steps: int,
+        samples: int = 1,
+        step_s: float = 1e-3,
+        strengths: Any = None,
     ) -> SpikeGraph:
-        """The graph of these synapses, in any order; one given twice counts once.
+        """The graph of these synapses, in any order; one given twice counts once, as strong as where it stands first.
 
         Args:
             sources: neurons, shape `[synapses]`.
@@ -79,6 +90,7 @@ class SpikeGraph:
             steps: timesteps of a sample.
             samples: number of samples.
             step_s: seconds from one timestep to the next.
+            strengths: shares of the largest conductance, shape `[synapses]`.
         """
         counts = np.asarray(spikes, np.int64)
         source, destination = np.asarray(sources, np.int64), np.asarray(destinations, np.int64)
@@ -87,9 +99,11 @@ class SpikeGraph:
                 raise BadInputError(
                     f"a {name} is outside 0 to {len(counts) - 1}; give spikes for every neuron, in order"
                 )
-        keys = np.unique(source * len(counts) + destination)
+        keys, first = np.unique(source * len(counts) + destination, return_index=True)
         offsets = np.searchsorted(keys, np.arange(len(counts) + 1) * len(counts))
-        return cls(offsets, (keys % max(len(counts), 1)).astype(np.int32), counts, steps, samples, step_s)
+        shares = None if strengths is None else np.asarray(strengths, np.float32)[first]
+        ends = (keys % max(len(counts), 1)).astype(np.int32)
+        return cls(offsets, ends, counts, steps, samples, step_s, strengths=shares)
 
     @property
     def neurons(self) -> int:
@@ -142,6 +156,9 @@ def check(graph: SpikeGraph) -> None:
         raise BadInputError(f"neuron {int(graph.spikes.argmin())} has a negative number of spikes; give 0 or more")
     if graph.steps < 1 or graph.samples < 1 or not graph.step_s > 0:
         raise BadInputError(f"steps {graph.steps}, samples {graph.samples}, step_s {graph.step_s}: all must be above 0")
+    shares = graph.strengths
+    if shares is not None and (len(shares) != len(destinations) or not np.all((shares >= 0) & (shares <= 1))):
+        raise BadInputError("strengths must be one share from 0 to 1 for each synapse; mend the graph")
     if graph.times is not None:
         _check_times(graph, graph.times)
 

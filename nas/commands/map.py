@@ -9,13 +9,18 @@ from typing import Any
 
 from hasnas.cim_estimator import format_quantity, load_hardware, parse_quantity
 from hasnas.cim_estimator.mapping import (
+    Chip,
+    Mapped,
     MappingMetrics,
     SpikeGraph,
     chip_of,
+    evaluate,
     load_recipe,
     map_and_evaluate,
     open_graph,
+    open_mapping,
     read_graph_text,
+    save_graph,
     save_mapping,
 )
 from hasnas.errors import BadInputError
@@ -26,7 +31,7 @@ class MapQuestion:
     """What to map, and how.
 
     Args:
-        source: a graph as .npz or as text.
+        source: a graph as .npz or as text; a run, an exported network or a NIR file, which are traced.
         spikes: spike times, for a graph as text.
         recipes: names or YAML files, e.g. `"spinemap"`.
         hardware: preset or YAML file.
@@ -34,6 +39,13 @@ class MapQuestion:
         step: duration of a timestep, for a graph as text, e.g. `"1 ms"`.
         seed: the only source of chance.
         save: where the mapping goes; for a single recipe.
+        mapping: a saved mapping to judge instead of making one.
+        save_graph: where the graph goes.
+        samples: how many samples a network is traced on, or an .npy file of samples.
+        dataset: where samples come from, for networks that do not say.
+        data_root: folder that holds the datasets' files.
+        by_channel: whether a channel of maps is one neuron; for networks.
+        timesteps: T, for NIR files of other tools.
         network: constants of the network between tiles: preset or YAML file.
         cells: constants of heat and wear: preset or YAML file.
     """
@@ -48,46 +60,82 @@ class MapQuestion:
     save: Path | None = None
     network: str = "noxim"
     cells: str = "unverified"
+    mapping: Path | None = None
+    save_graph: Path | None = None
+    samples: str | None = None
+    dataset: str | None = None
+    data_root: Path | None = None
+    by_channel: bool = False
+    timesteps: int | None = None
 
 
-def answer(question: MapQuestion) -> list[MappingMetrics]:
-    """One record a recipe, in the order of the recipes.
+@dataclass(frozen=True)
+class Answer:
+    """A mapping, its chip and what it costs."""
+
+    mapped: Mapped
+    chip: Chip
+    metrics: MappingMetrics
+
+
+def answer(question: MapQuestion) -> list[Answer]:
+    """One answer a recipe, in the order of the recipes; one for a saved mapping.
 
     Raises:
-        BadInputError: if the graph, a recipe, the hardware or constants cannot be used.
+        BadInputError: if the source, a recipe, the hardware or constants cannot be used.
     """
     recipes = [load_recipe(name) for name in question.recipes]
-    if question.save is not None and len(recipes) != 1:
-        raise BadInputError(f"--save holds one mapping, of {len(recipes)} recipes; choose one with --recipe")
+    if question.save is not None and (len(recipes) != 1 or question.mapping is not None):
+        raise BadInputError(f"--save holds one mapping that is new; give a single --recipe and no --mapping")
     overrides = dict(_setting(text) for text in question.settings)
     chip = chip_of(load_hardware(question.hardware, overrides), question.network, question.cells)
-    graph = read_graph(question.source, question.spikes, question.step)
+    graph = read_graph(question)
+    if question.save_graph is not None:
+        save_graph(graph, question.save_graph)
+    if question.mapping is not None:
+        mapped = open_mapping(question.mapping, graph)
+        return [Answer(mapped, chip, evaluate(mapped, chip, question.mapping.stem))]
     found = []
     for recipe in recipes:
         mapped, metrics = map_and_evaluate(graph, recipe, chip, question.seed)
-        found.append(metrics)
+        found.append(Answer(mapped, chip, metrics))
         if question.save is not None:
             save_mapping(mapped, question.save)
     return found
 
 
-def read_graph(source: Path, spikes: Path | None, step: str) -> SpikeGraph:
-    """The graph in a file.
+def read_graph(question: MapQuestion) -> SpikeGraph:
+    """The graph in a file, or that of a network.
 
     Raises:
-        BadInputError: if the file is no graph, or a text without spikes.
+        BadInputError: if the source is neither, a text comes without spikes, or samples do not fit.
     """
+    source, spikes = question.source, question.spikes
+    step_s = parse_quantity(question.step, "s")
+    if not 0 < step_s < float("inf"):
+        raise BadInputError(f"--step is {question.step}; give a time above 0, e.g. '1 ms'")
     if source.is_dir() or source.suffix == ".nir":
-        raise BadInputError(f"{source}: networks are not traced yet; give a graph as .npz, or as text with --spikes")
+        if spikes is not None:
+            raise BadInputError(f"{source} is traced on samples, not on --spikes; give --samples")
+        from hasnas.nas.spikes.sources import trace_source
+
+        return trace_source(
+            source,
+            question.samples,
+            question.dataset,
+            question.data_root,
+            step_s,
+            question.by_channel,
+            question.timesteps,
+        )
+    if question.samples is not None:
+        raise BadInputError(f"{source} holds its spikes; --samples is for runs and NIR files")
     if source.suffix == ".npz":
         if spikes is not None:
             raise BadInputError(f"{source} holds its spikes; leave out --spikes")
         return open_graph(source)
     if spikes is None:
         raise BadInputError(f"{source} as text needs --spikes FILE, a line 'neuron time ...' for each neuron")
-    step_s = parse_quantity(step, "s")
-    if not 0 < step_s < float("inf"):
-        raise BadInputError(f"--step is {step}; give a time above 0, e.g. '1 ms'")
     return read_graph_text(source, spikes, step_s)
 
 

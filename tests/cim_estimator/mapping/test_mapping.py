@@ -82,8 +82,10 @@ def test_mappings_are_saved_and_only_open_for_their_own_network(graph: SpikeGrap
     save_mapping(mapped, tmp_path / "m.npz")
     opened = open_mapping(tmp_path / "m.npz", mapped.graph)
     assert evaluate(opened, chip, "espine", metrics.seconds) == metrics
+    whole = open_mapping(tmp_path / "m.npz", graph)  # its wide neurons are spread again
+    assert whole.graph.neurons == mapped.graph.neurons > graph.neurons
     with pytest.raises(BadInputError, match="mapping of another network"):
-        open_mapping(tmp_path / "m.npz", graph)
+        open_mapping(tmp_path / "m.npz", local_layers(width=48, depth=4, reach=3, outputs=6, seed=3))
     np.savez(tmp_path / "other.npz", clusters=mapped.clusters)
     with pytest.raises(BadInputError, match="is not a mapping: it lacks columns"):
         open_mapping(tmp_path / "other.npz", graph)

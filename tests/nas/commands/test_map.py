@@ -77,7 +77,7 @@ def test_npz_gives_the_same_and_the_mapping_is_saved(
     [
         (["--recipe", "spinmap"], "unknown recipe 'spinmap'; did you mean 'spinemap'"),
         (["--recipe", "espine", "--recipes", "naive"], "not both"),
-        (["--recipes", "espine,naive", "--save", "m.npz"], "--save holds one mapping"),
+        (["--recipes", "espine,naive", "--save", "m.npz"], "--save holds one mapping that is new"),
         (["--hardware", "spikesim-65nm-rram"], "does not say what its cells carry"),
         (["--set", "crossbar.size"], "write FIELD=VALUE"),
         (["--step", "0 ms"], "--step is 0 ms; give a time above 0"),
@@ -98,7 +98,7 @@ def test_bad_sources_are_one_line(files: list[str], tmp_path: Path, capsys: pyte
     for arguments, message in (
         ([files[0]], "needs --spikes FILE"),
         ([str(tmp_path / "graph.npz"), *files[1:3]], "leave out --spikes"),
-        ([str(tmp_path)], "networks are not traced yet"),
+        ([str(tmp_path)], "holds no network"),
         ([str(tmp_path / "absent.npz")], "cannot read"),
     ):
         assert run_command(["map", *arguments]) == 2

@@ -1,0 +1,110 @@
+"""What is traced: the network of a run, an exported one, or a NIR file, with samples of a dataset or of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hasnas.cim_estimator.mapping import SpikeGraph
+from hasnas.errors import BadInputError
+from hasnas.nas.config.loading import load_config
+from hasnas.nas.data.samples import load_splits
+from hasnas.nas.export.deploy import Deployed, deploy
+from hasnas.nas.export.nir_reader import read_deployed
+from hasnas.nas.export.run_export import load_trained, returned_trials
+from hasnas.nas.export.saved_network import ARCHITECTURE_FILE, load_bare_network
+from hasnas.nas.history.layout import CONFIG_FILE
+from hasnas.search_spaces.layers import Input
+
+from .trace import trace
+
+DEFAULT_SAMPLES = 64
+
+
+def trace_source(
+    source: Path,
+    samples: str | None = None,
+    dataset: str | None = None,
+    data_root: Path | None = None,
+    step_s: float = 1e-3,
+    by_channel: bool = False,
+    timesteps: int | None = None,
+) -> SpikeGraph:
+    """The spike graph of a trained network.
+
+    Args:
+        source: a run directory, a directory of `export/`, or a NIR file.
+        samples: how many validation samples, by default 64; or an `.npy` file of samples `[N, C, H, W]` or
+            `[N, T, C, H, W]`, as the network takes them.
+        dataset: where samples come from, for sources that do not know.
+        data_root: folder that holds the datasets' files.
+        step_s: seconds from one timestep to the next.
+        by_channel: see `trace`.
+        timesteps: T, for NIR files of other tools.
+
+    Raises:
+        BadInputError: if the source holds no network, or there are no samples that fit it.
+    """
+    is_run = (source / CONFIG_FILE).is_file()
+    if not is_run and not source.exists():
+        raise BadInputError(f"there is no {source}; give a run, an exported network, a NIR file or a graph")
+    deployed = _network(source, is_run, timesteps)
+    if samples is not None and not samples.isdigit():
+        inputs = _samples_of_file(Path(samples))
+    else:
+        count = DEFAULT_SAMPLES if samples is None else int(samples)
+        if count < 1:
+            raise BadInputError("--samples is 0; give at least 1, or an .npy file")
+        inputs = _of_run(source, data_root) if is_run and dataset is None else _of_dataset(source, dataset, data_root)
+        inputs = inputs[:count]
+    _check_shape(deployed, inputs)
+    return trace(deployed, inputs, step_s, by_channel)
+
+
+def _network(source: Path, is_run: bool, timesteps: int | None) -> Deployed:
+    if is_run:
+        trials = returned_trials(source)
+        network = load_trained(source, trials[0]).network
+    elif (source / ARCHITECTURE_FILE).is_file():
+        network = load_bare_network(source)
+    elif source.suffix == ".nir":
+        return read_deployed(source, timesteps)
+    else:
+        raise BadInputError(f"{source} holds no network; give a run, a directory of its export/, or a NIR file")
+    return deploy(network.graph, network.state_dict())
+
+
+def _of_run(run: Path, data_root: Path | None) -> Tensor:
+    config = load_config(run / CONFIG_FILE)
+    section = config.dataset
+    root = data_root or (None if section.root is None else Path(section.root))
+    splits = load_splits(section.name, root, section.validation_share, config.seed, section.chosen_framing)
+    return splits.validation.inputs
+
+
+def _of_dataset(source: Path, dataset: str | None, data_root: Path | None) -> Tensor:
+    if dataset is None:
+        raise BadInputError(f"{source} does not say what it was trained on; give --dataset NAME, or --samples FILE.npy")
+    return load_splits(dataset, data_root, 0.2, 0).validation.inputs
+
+
+def _samples_of_file(path: Path) -> Tensor:
+    try:
+        values = np.load(path, allow_pickle=False)
+        return torch.from_numpy(np.asarray(values, np.float32))
+    except OSError as error:
+        raise BadInputError(f"cannot read {path}: {error.strerror or error}; check the path") from error
+    except (ValueError, TypeError, EOFError, AttributeError) as error:
+        raise BadInputError(f"{path} is not an .npy file of numbers; save samples with numpy.save") from error
+
+
+def _check_shape(deployed: Deployed, inputs: Tensor) -> None:
+    entry = next(node for node in deployed.graph.nodes if isinstance(node.operation, Input))
+    assert isinstance(entry.operation, Input)  # for the type checker
+    static = entry.operation.static
+    wanted = entry.shape if static else (deployed.graph.timesteps, *entry.shape)
+    if tuple(inputs.shape[1:]) != wanted:
+        raise BadInputError(f"samples have shape {list(inputs.shape[1:])}; the network takes {list(wanted)}")
