@@ -1,5 +1,11 @@
 """From a network that spikes to a chip: clusters of neurons on crossbars, crossbars on tiles, and what that costs."""
 
+from .cell_array import Crossbar as Crossbar
+from .cell_array import Positions as Positions
+from .cell_array import cell_array as cell_array
+from .cell_array import crossbars as crossbars
+from .cell_array import executions as executions
+from .cell_array import temperature_k as temperature_k
 from .clusters import CrossbarLimits as CrossbarLimits
 from .clusters import Traffic as Traffic
 from .clusters import Usage as Usage
@@ -13,12 +19,6 @@ from .constants import constant_sources as constant_sources
 from .constants import load_cells as load_cells
 from .constants import load_network as load_network
 from .crossbar_order import ORDERS as ORDERS
-from .crossbar_order import Crossbar as Crossbar
-from .crossbar_order import Positions as Positions
-from .crossbar_order import cell_array as cell_array
-from .crossbar_order import crossbars as crossbars
-from .crossbar_order import executions as executions
-from .crossbar_order import temperature_k as temperature_k
 from .delivery import Delivery as Delivery
 from .delivery import deliver as deliver
 from .fan_in import split_wide as split_wide

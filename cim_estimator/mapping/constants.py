@@ -22,11 +22,13 @@ class NetworkConstants:
         hop_energy_j: energy of a packet from one router to the next.
         hop_cycles: cycles from one router to the next.
         link_cycles: cycles for which a packet takes a link, so that another must wait.
+        tile_pitch_m: from the middle of a tile to that of the next.
     """
 
     hop_energy_j: float
     hop_cycles: float
     link_cycles: float
+    tile_pitch_m: float
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class CellConstants:
         endurance_cycles: activations that a cell at ambient temperature survives.
         endurance_k: endurance goes as `exp(endurance_k / T)`.
         leakage_per_k: leakage goes as `exp(leakage_per_k * T)`.
+        substrate_w_per_m_k: heat that the substrate below the tiles conducts.
     """
 
     ambient_k: float
@@ -48,6 +51,7 @@ class CellConstants:
     endurance_cycles: float
     endurance_k: float
     leakage_per_k: float
+    substrate_w_per_m_k: float
 
 
 def load_network(name_or_path: str | Path = "noxim") -> NetworkConstants:

@@ -1,75 +1,20 @@
 """Inside a crossbar: which input drives which row and which neuron has which column, against wear and heat.
 
-Wires make cells near the drivers and the sense amplifiers carry the most current; these grow hot and wear out first.
 Only whole rows and whole columns can change places.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import convolve
+from numba import njit
 from scipy.optimize import linear_sum_assignment
 
-from hasnas.cim_estimator.nonideal import solve_array
 from hasnas.registry import Registry
 
-from .clusters import CrossbarLimits
-from .constants import CellConstants
-from .spike_graph import Ids, Ints, SpikeGraph
-
-Floats = NDArray[np.float64]
-_RADIUS = 4  # cells beyond which a neighbour's heat is left out
-
-
-@dataclass(frozen=True)
-class CellArray:
-    """What the cells of an array do when every row is driven, by position; all of shape `[rows, columns]`.
-
-    Args:
-        power_w: of a cell at the on-resistance, while its row is driven.
-        endurance: activations that it survives.
-        felt_k_per_w: kelvin that all cells of the array together warm for each watt of this one.
-        cells: constants of heat and wear.
-    """
-
-    power_w: Floats
-    endurance: Floats
-    felt_k_per_w: Floats
-    cells: CellConstants
-
-
-@dataclass(frozen=True)
-class Crossbar:
-    """A cluster on its array.
-
-    Args:
-        sources: neuron that drives each used row, shape `[rows used]`.
-        neurons: neuron of each used column, shape `[columns used]`.
-        connected: whether there is a synapse, shape `[rows used, columns used]`.
-        spikes: of each source, shape `[rows used]`.
-        duty: share of the timesteps at which it spikes, shape `[rows used]`.
-    """
-
-    sources: Ids
-    neurons: Ids
-    connected: NDArray[np.bool_]
-    spikes: Ints
-    duty: Floats
-
-
-@dataclass(frozen=True)
-class Positions:
-    """Row of each source and column of each neuron of a crossbar, all different."""
-
-    rows: Ids
-    columns: Ids
-
+from .cell_array import CellArray, Crossbar, Floats, Positions, executions
+from .spike_graph import Ids, Ints
 
 Order = Callable[[Crossbar, CellArray, np.random.Generator], Positions]
 ORDERS: Registry[Order] = Registry(
@@ -77,76 +22,8 @@ ORDERS: Registry[Order] = Registry(
     {name: f"{__name__}:{name}" for name in ("plain", "random", "endurance", "heat")},
     "hasnas.crossbar_orders",
 )
-
-
-@lru_cache(maxsize=8)
-def cell_array(
-    limits: CrossbarLimits, cell_ohm: float, read_v: float, row_wire_ohm: float, column_wire_ohm: float,
-    cells: CellConstants,
-) -> CellArray:  # fmt: skip
-    """Currents of a uniform array by an exact nodal solve, and what follows from them.
-
-        T = ambient + heating * I^2 R,      endurance = endurance_cycles * exp(endurance_k * (1 / T - 1 / ambient))
-
-    Args:
-        limits: rows and columns.
-        cell_ohm: resistance of every cell.
-        read_v: voltage on every row.
-        row_wire_ohm: resistance of one segment of a row.
-        column_wire_ohm: resistance of one segment of a column.
-        cells: constants of heat and wear.
-    """
-    shape = limits.rows, limits.columns
-    volts = solve_array(np.full(shape, 1 / cell_ohm), np.full(limits.rows, read_v), row_wire_ohm, column_wire_ohm)
-    power_w = volts.cell_voltage_v[0] ** 2 / cell_ohm
-    hot_k = cells.ambient_k + cells.heating_k_per_w * power_w
-    endurance = cells.endurance_cycles * np.exp(cells.endurance_k * (1 / hot_k - 1 / cells.ambient_k))
-    felt = cells.heating_k_per_w * convolve(np.ones(shape), heat_kernel(cells.neighbour_share), mode="constant")
-    return CellArray(power_w, endurance, felt, cells)
-
-
-def heat_kernel(neighbour_share: float) -> Floats:
-    """How much of a cell's heating cells around it feel: `neighbour_share ** distance`."""
-    along = np.arange(-_RADIUS, _RADIUS + 1)
-    return neighbour_share ** np.hypot(along[:, None], along[None, :])
-
-
-def crossbars(graph: SpikeGraph, clusters: Ids) -> list[Crossbar]:
-    """The crossbar of every cluster; sources and neurons ascend."""
-    cluster_of = clusters[graph.destinations]
-    order = np.argsort(cluster_of, kind="stable")
-    bounds = np.searchsorted(cluster_of[order], np.arange(int(clusters.max()) + 2))
-    return [_crossbar(graph, order[start:end]) for start, end in pairwise(bounds)]
-
-
-def _crossbar(graph: SpikeGraph, synapses: Ints) -> Crossbar:
-    sources, row = np.unique(graph.sources[synapses], return_inverse=True)
-    neurons, column = np.unique(graph.destinations[synapses], return_inverse=True)
-    connected = np.zeros((len(sources), len(neurons)), bool)
-    connected[row, column] = True
-    spikes = graph.spikes[sources]
-    return Crossbar(sources, neurons, connected, spikes, spikes / (graph.steps * graph.samples))
-
-
-def executions(crossbar: Crossbar, positions: Positions, array: CellArray) -> float:
-    """How often the recording can be repeated before the first cell is worn out; infinite if nothing spikes."""
-    endurance = array.endurance[np.ix_(positions.rows, positions.columns)]
-    worn = crossbar.connected * crossbar.spikes[:, None]
-    return float(np.min(np.where(worn > 0, endurance / np.maximum(worn, 1), np.inf), initial=np.inf))
-
-
-def temperature_k(crossbar: Crossbar, positions: Positions, array: CellArray) -> Floats:
-    """Mean temperature of every cell while timesteps follow one another without pause, shape `[rows, columns]`.
-
-    T = ambient + heating * (kernel * power), where a cell's power is that of a driven cell times its row's duty.
-    """
-    power_w = np.zeros_like(array.power_w)
-    used = np.ix_(positions.rows, positions.columns)
-    power_w[used] = array.power_w[used] * crossbar.connected * crossbar.duty[:, None]
-    cells = array.cells
-    return cells.ambient_k + cells.heating_k_per_w * convolve(
-        power_w, heat_kernel(cells.neighbour_share), mode="constant"
-    )
+_SHARPNESS = 8.0  # of a sum of powers that stands for the largest wear
+_TURNS = 6  # at most, of rows and columns
 
 
 def plain(crossbar: Crossbar, array: CellArray, rng: np.random.Generator) -> Positions:
@@ -167,21 +44,96 @@ def random(crossbar: Crossbar, array: CellArray, rng: np.random.Generator) -> Po
 
 
 def endurance(crossbar: Crossbar, array: CellArray, rng: np.random.Generator) -> Positions:
-    """The busiest rows and columns on the strongest cells, by turns sorted until the lifetime no longer grows."""
-    busy_rows = np.where(crossbar.connected.any(1), crossbar.spikes, 0)
-    busy_columns = (crossbar.connected * crossbar.spikes[:, None]).max(0, initial=0)
-    best = plain(crossbar, array, rng)
-    best_life, found = executions(crossbar, best, array), best
-    columns = _strongest(array.endurance.min(0), busy_columns)
-    for _ in range(4):
-        rows = _strongest(array.endurance[:, columns].min(1, initial=np.inf), busy_rows)
-        columns = _strongest(array.endurance[rows].min(0, initial=np.inf), busy_columns)
+    """The busiest synapses on the strongest cells, so that the first cell to wear out lasts longest.
+
+    It starts with rows and columns sorted by activity, and then, by turns, gives rows for fixed columns and columns
+    for fixed rows by a linear assignment of wear to a high power, which the most worn cell rules.
+    """
+    busy_rows = np.where(crossbar.share.any(1), crossbar.spikes, 0)
+    busy_columns = (crossbar.share * crossbar.spikes[:, None]).max(0, initial=0)
+    strength = array.endurance
+    columns = _strongest(strength.min(0), busy_columns)
+    rows = _strongest(strength[:, columns].min(1, initial=np.inf), busy_rows)
+    best = Positions(rows, _strongest(strength[rows].min(0, initial=np.inf), busy_columns))
+    best_life = executions(crossbar, best, array)
+    if not np.isfinite(best_life):
+        return best
+    columns, activity = best.columns, crossbar.spikes.astype(float)
+    for _ in range(_TURNS):
+        hottest = _hottest(crossbar.share, array.power_w[:, columns])
+        rows = _least(activity[:, None] / array.endurance_at(hottest), hottest > 0)
+        wear = _most_worn(crossbar.share, activity, array.power_w[rows], array)
+        columns = _least(wear, np.ones_like(wear, bool))
         found = Positions(rows, columns)
         life = executions(crossbar, found, array)
-        if life <= best_life:
+        if life <= best_life * (1 + 1e-12):
             break
         best, best_life = found, life
     return best
+
+
+def _least(wear: Floats, counts: np.ndarray) -> Ids:
+    """An assignment that keeps the largest wear low, shape `[things, positions]`."""
+    scaled = np.where(counts, wear / max(wear.max(), 1e-300), 0.0)
+    return linear_sum_assignment(scaled**_SHARPNESS)[1].astype(np.int32)
+
+
+@njit(cache=True, nogil=True)
+def _hottest(share: Floats, power: Floats) -> Floats:
+    """Largest power of a cell of each used row at each position, shape `[rows used, rows]`.
+
+    Args:
+        share: conductances, shape `[rows used, columns used]`.
+        power: at each row and in the columns used, shape `[rows, columns used]`.
+    """
+    found = np.zeros((share.shape[0], power.shape[0]))
+    for row in range(share.shape[0]):
+        for at in range(power.shape[0]):
+            largest = 0.0
+            for column in range(share.shape[1]):
+                largest = max(largest, share[row, column] * power[at, column])
+            found[row, at] = largest
+    return found
+
+
+def _most_worn(share: Floats, activity: Floats, power: Floats, array: CellArray) -> Floats:
+    """Largest wear of a cell of each used column at each position, shape `[columns used, columns]`.
+
+    Args:
+        share: conductances, shape `[rows used, columns used]`.
+        activity: of the rows used.
+        power: in the rows used and at each column, shape `[rows used, columns]`.
+        array: the cells.
+    """
+    cells = array.cells
+    return _worn(share, activity, power, cells.heating_k_per_w, cells.ambient_k, cells.endurance_k) / (
+        cells.endurance_cycles
+    )
+
+
+@njit(cache=True, nogil=True)
+def _worn(share: Floats, activity: Floats, power: Floats, heating: float, ambient: float, slope: float) -> Floats:
+    found = np.zeros((share.shape[1], power.shape[1]))
+    most = np.empty(len(activity))  # that any cell of a row can wear
+    for row in range(len(activity)):
+        most[row] = activity[row] * _wear(power[row].max(), heating, ambient, slope)
+    by_most = np.argsort(-most)
+    for column in range(share.shape[1]):
+        for at in range(power.shape[1]):
+            largest = 0.0
+            for row in by_most:
+                if most[row] <= largest:
+                    break
+                if share[row, column] > 0:
+                    watts = share[row, column] * power[row, at]
+                    largest = max(largest, activity[row] * _wear(watts, heating, ambient, slope))
+            found[column, at] = largest
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _wear(watts: float, heating: float, ambient: float, slope: float) -> float:
+    return np.exp(slope * (1 / ambient - 1 / (ambient + heating * watts)))
 
 
 def _strongest(strength: Floats, activity: Ints) -> Ids:
@@ -194,10 +146,9 @@ def _strongest(strength: Floats, activity: Ints) -> Ids:
 def heat(crossbar: Crossbar, array: CellArray, rng: np.random.Generator) -> Positions:
     """The coolest array on average: rows for fixed columns are a linear assignment, and the other way round."""
     warming = array.power_w * array.felt_k_per_w
-    drive = crossbar.connected * crossbar.duty[:, None]
+    drive = crossbar.share * crossbar.duty[:, None]
     best = plain(crossbar, array, rng)
-    rows, columns = best.rows, best.columns
-    least = np.inf
+    columns, least = best.columns, np.inf
     while True:
         rows = linear_sum_assignment(drive @ warming[:, columns].T)[1].astype(np.int32)
         price = drive.T @ warming[rows]

@@ -15,16 +15,30 @@ from hasnas.cim_estimator.model.components import access_width_m
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.errors import BadInputError
 
+from .cell_array import (
+    CellArray,
+    Crossbar,
+    Positions,
+    cell_array,
+    cell_executions,
+    crossbars,
+    driven_power_w,
+    executions,
+    mean_power_w,
+    temperature_k,
+)
 from .clusters import CrossbarLimits, check_clusters, global_spikes, traffic
 from .constants import CellConstants, NetworkConstants, load_cells, load_network
-from .crossbar_order import ORDERS, CellArray, Positions, cell_array, crossbars, executions, temperature_k
+from .crossbar_order import ORDERS
 from .delivery import deliver
 from .fan_in import split_wide
 from .graph_file import open_arrays, save_arrays
 from .partitioners import partition
-from .placers import place
+from .placement_state import Heat
+from .placers import JUDGED, OF_HEAT, place
 from .recipes import Recipe
 from .spike_graph import Ids, SpikeGraph
+from .tile_heat import tile_kernel
 from .topology import Topology, topology_for
 
 
@@ -42,13 +56,15 @@ class Chip:
         hardware: crossbars, cells, node and clock.
         network: constants of the network between tiles.
         cells: constants of heat and wear.
-        wire_ohm: resistance of a segment of a row or column.
+        row_wire_ohm: resistance of a segment of a row.
+        column_wire_ohm: resistance of a segment of a column.
     """
 
     hardware: GeneralHardware
     network: NetworkConstants
     cells: CellConstants
-    wire_ohm: float
+    row_wire_ohm: float
+    column_wire_ohm: float
 
     @property
     def limits(self) -> CrossbarLimits:
@@ -58,9 +74,18 @@ class Chip:
     @property
     def array(self) -> CellArray:
         """Power and endurance of cells by position."""
-        device, wire_ohm = self.hardware.device, self.wire_ohm
+        device, wires = self.hardware.device, (self.row_wire_ohm, self.column_wire_ohm)
         cell_ohm = device.on_resistance_ohm * (1 + device.access_share)
-        return cell_array(self.limits, cell_ohm, device.read_voltage_v, wire_ohm, wire_ohm, self.cells)
+        return cell_array(
+            self.limits, cell_ohm, device.read_voltage_v, *wires, self.cells, 1 / max(device.on_off_ratio, 1.0)
+        )
+
+    @property
+    def cells_area_m2(self) -> float:
+        """Of all cells of a crossbar."""
+        device, limits = self.hardware.device, self.limits
+        feature_m = self.hardware.node.feature_size_m
+        return limits.rows * limits.columns * device.cell_height_f * device.cell_width_f * feature_m**2
 
     @property
     def cell_leakage_w(self) -> float:
@@ -121,8 +146,13 @@ class MappingMetrics:
     seconds: float
 
 
-def chip_of(hardware: HardwareSpec, network: str | Path = "noxim", cells: str | Path = "unverified") -> Chip:
-    """The chip of a hardware description; wires are those of the `rram-typical` device of `nonideal`.
+def chip_of(
+    hardware: HardwareSpec,
+    network: str | Path = "noxim",
+    cells: str | Path = "unverified",
+    wires: str = "rram-typical",
+) -> Chip:
+    """The chip of a hardware description, with the wires of a device of `nonideal`.
 
     Raises:
         BadInputError: if the hardware does not describe its cells, or constants are unknown.
@@ -132,7 +162,8 @@ def chip_of(hardware: HardwareSpec, network: str | Path = "noxim", cells: str | 
             f"hardware '{hardware.name}' does not say what its cells carry; choose one of `model: general`, "
             "e.g. rram-32nm"
         )
-    return Chip(hardware, load_network(network), load_cells(cells), load_nonideal("rram-typical").row_wire_ohm)
+    device = load_nonideal(wires)
+    return Chip(hardware, load_network(network), load_cells(cells), device.row_wire_ohm, device.column_wire_ohm)
 
 
 def map_graph(graph: SpikeGraph, recipe: Recipe, chip: Chip, seed: int = 0) -> Mapped:
@@ -153,9 +184,50 @@ def map_graph(graph: SpikeGraph, recipe: Recipe, chip: Chip, seed: int = 0) -> M
     clusters = partition(narrow, limits, recipe.partitioner, rng, recipe.refined)
     flows = traffic(narrow, clusters)
     topology = topology_for(flows.clusters, recipe.topology)
-    tiles = place(flows, topology, recipe.placer, recipe.objective, rng)
-    positions = [order(crossbar, chip.array, rng) for crossbar in crossbars(narrow, clusters)]
+    array = chip.array
+    held = list(crossbars(narrow, clusters, array.least_share))
+    positions = [order(crossbar, array, rng) for crossbar in held]
+    wanted = {name for name, weight in recipe.objective.items() if weight}
+    heat = heat_of(held, positions, topology, chip) if wanted & set(OF_HEAT) else None
+    judge = None
+    if wanted & set(JUDGED):
+
+        def judge(tiles: Ids) -> np.ndarray:
+            sent = deliver(narrow, clusters, tiles, topology, chip.network, chip.hardware.clock_hz)
+            return np.array([sent.mean_latency_s, sent.isi_distortion_s or 0.0])
+
+    tiles = place(flows, topology, recipe.placer, recipe.objective, rng, heat=heat, judge=judge)
     return Mapped(narrow, clusters, topology, tiles, positions, limits.rows, recipe.splitting)
+
+
+def heat_of(held: list[Crossbar], positions: list[Positions], topology: Topology, chip: Chip) -> Heat:
+    """What crossbars give off, and how hot and worn they are, each alone on its chip."""
+    array, cells = chip.array, chip.cells
+    found = np.empty((len(held), 5))
+    for index, (crossbar, at) in enumerate(zip(held, positions, strict=True)):
+        hot_k, lives = temperature_k(crossbar, at, array), cell_executions(crossbar, at, array)
+        worn_w = driven_power_w(crossbar, at, array).ravel()[lives.argmin()] if lives.size else 0.0
+        life = lives.min(initial=np.inf)
+        found[index] = (
+            mean_power_w(crossbar, at, array),
+            hot_k.max(),
+            chip.cell_leakage_w * np.exp(cells.leakage_per_k * (hot_k - cells.ambient_k)).sum(),
+            1 / life,
+            cells.ambient_k + cells.heating_k_per_w * worn_w,
+        )
+    power_w, peak_k, leakage_w, wear, worn_k = np.ascontiguousarray(found.T)
+    kernel = tile_kernel(topology, chip.network.tile_pitch_m, chip.cells_area_m2, cells.substrate_w_per_m_k)
+    return Heat(power_w, kernel, peak_k, leakage_w, wear, worn_k, cells.leakage_per_k, cells.endurance_k)
+
+
+def warming_k(mapped: Mapped, chip: Chip) -> np.ndarray:
+    """Kelvin by which the crossbars together warm each cluster through the substrate, shape `[clusters]`."""
+    array = chip.array
+    held = crossbars(mapped.graph, mapped.clusters, array.least_share)
+    power_w = np.array([mean_power_w(one, at, array) for one, at in zip(held, mapped.positions, strict=True)])
+    area_m2, conducted = chip.cells_area_m2, chip.cells.substrate_w_per_m_k
+    kernel = tile_kernel(mapped.topology, chip.network.tile_pitch_m, area_m2, conducted)
+    return kernel[np.ix_(mapped.tiles, mapped.tiles)] @ power_w
 
 
 def evaluate(mapped: Mapped, chip: Chip, recipe: str = "", seconds: float = 0.0) -> MappingMetrics:
@@ -168,9 +240,10 @@ def evaluate(mapped: Mapped, chip: Chip, recipe: str = "", seconds: float = 0.0)
     check_clusters(graph, clusters, chip.limits)
     sent = deliver(graph, clusters, mapped.tiles, mapped.topology, chip.network, chip.hardware.clock_hz)
     lives, means, leakage_w = [], [], 0.0
-    for crossbar, positions in zip(crossbars(graph, clusters), mapped.positions, strict=True):
-        lives.append(executions(crossbar, positions, array))
-        hot_k = temperature_k(crossbar, positions, array)
+    held = crossbars(graph, clusters, array.least_share)
+    for crossbar, positions, warmer_k in zip(held, mapped.positions, warming_k(mapped, chip), strict=True):
+        lives.append(executions(crossbar, positions, array, warmer_k))
+        hot_k = temperature_k(crossbar, positions, array, warmer_k)
         means.append(hot_k.mean())
         growth = np.exp(chip.cells.leakage_per_k * (hot_k - chip.cells.ambient_k))
         leakage_w += float(chip.cell_leakage_w * growth.sum())

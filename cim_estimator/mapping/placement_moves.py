@@ -21,15 +21,15 @@ def climb(
         flows: packets between clusters.
         topology: the tiles.
         places: where to start; changed in place.
-        weights: of the three figures.
+        weights: of the figures.
         order: every tile, in the order of trying.
         moves: most swaps to try.
 
     Returns:
         Swaps tried.
     """
-    best, tried, improved = cost(places, weights), 0, True
-    only_hops = weights[1] == 0 and weights[2] == 0  # then a swap is costed without being made
+    best, tried, improved = cost(flows, places, weights), 0, True
+    only_hops = weights[1:].max() == 0  # then a swap is costed without being made
     while improved and tried < moves:
         improved = False
         for at in range(len(order)):
@@ -44,7 +44,7 @@ def climb(
                         improved = True
                 else:
                     swap(flows, topology, places, one, other, weights)
-                    now = cost(places, weights)
+                    now = cost(flows, places, weights)
                     if now < best * (1 - 1e-12):
                         best, improved = now, True
                     else:
@@ -70,7 +70,7 @@ def anneal(
         flows: packets between clusters.
         topology: the tiles.
         places: where to start; changed in place.
-        weights: of the three figures.
+        weights: of the figures.
         draws: three numbers in [0, 1) for each swap, shape `[swaps, 3]`.
         hot: temperature at the first swap.
         cold: temperature at the last; it falls geometrically.
@@ -78,7 +78,7 @@ def anneal(
     Returns:
         The best placement met: tile of each cluster.
     """
-    now = cost(places, weights)
+    now = cost(flows, places, weights)
     best, best_tiles = now, places.tile_of.copy()
     for step in range(len(draws)):
         temperature = hot * (cold / hot) ** (step / max(len(draws) - 1, 1))
@@ -86,7 +86,7 @@ def anneal(
         if one == other or (places.cluster_on[one] < 0 and places.cluster_on[other] < 0):
             continue
         swap(flows, topology, places, one, other, weights)
-        then = cost(places, weights)
+        then = cost(flows, places, weights)
         if then <= now or draws[step, 2] < np.exp((now - then) / temperature):
             now = then
             if now < best:
@@ -115,7 +115,7 @@ def fly(
         flows: packets between clusters.
         topology: the tiles.
         places: room to evaluate in.
-        weights: of the three figures.
+        weights: of the figures.
         swarm: placements to start from, shape `[particles, clusters]`; changed in place.
         draws: numbers in [0, 1), shape `[rounds, particles, clusters, 2]`.
         pull: probabilities to follow a particle's own best, the swarm's best, and chance.
@@ -127,7 +127,7 @@ def fly(
     own, own_cost = swarm.copy(), np.empty(particles)
     for particle in range(particles):
         load_placement(flows, topology, places, swarm[particle], weights)
-        own_cost[particle] = cost(places, weights)
+        own_cost[particle] = cost(flows, places, weights)
     best = own[own_cost.argmin()].copy()
     best_cost = own_cost.min()
     for step in range(len(draws)):
@@ -146,7 +146,7 @@ def fly(
                 if to != places.tile_of[cluster]:
                     swap(flows, topology, places, places.tile_of[cluster], to, weights)
             swarm[particle] = places.tile_of
-            now = cost(places, weights)
+            now = cost(flows, places, weights)
             if now < own_cost[particle]:
                 own_cost[particle], own[particle] = now, swarm[particle]
                 if now < best_cost:

@@ -1,7 +1,8 @@
 """What a placement costs, kept up to date while tiles change places; compiled.
 
-Three figures are kept: packets times hops, the hops of the longest flow, and the packets on the busiest link. The
-latter two are kept only where they count, because they cost time.
+Figures are kept only where they count, because they cost time: packets times hops, the hops of the longest flow, the
+packets on the busiest link; and what follows from how much each tile is warmed by all: mean and largest temperature,
+leakage, and wear, the inverse of the lifetime.
 """
 
 from __future__ import annotations
@@ -17,7 +18,39 @@ from .spike_graph import Ids, Ints
 from .topology import Topology, distances, route
 
 Weights = NDArray[np.float64]
-FIGURES = 3
+Floats = NDArray[np.float64]
+FIGURES = 7
+HOPS, WORST, BUSIEST, MEAN_K, PEAK_K, LEAKAGE, WEAR = range(FIGURES)
+
+
+class Heat(NamedTuple):
+    """What crossbars give off, and what it does to them.
+
+    Args:
+        power_w: of each cluster, shape `[clusters]`.
+        kernel: kelvin by which a tile warms for each watt of another, shape `[tiles, tiles]`.
+        peak_k: temperature of each cluster's hottest cell on a chip that is cool otherwise, shape `[clusters]`.
+        leakage_w: of each cluster there, shape `[clusters]`.
+        wear: of the cell that is worn out first there, the inverse of its life, shape `[clusters]`.
+        worn_k: temperature of that cell while it is driven, shape `[clusters]`.
+        leakage_per_k: leakage goes as `exp(leakage_per_k * T)`.
+        endurance_k: endurance goes as `exp(endurance_k / T)`.
+    """
+
+    power_w: Floats
+    kernel: Floats
+    peak_k: Floats
+    leakage_w: Floats
+    wear: Floats
+    worn_k: Floats
+    leakage_per_k: float
+    endurance_k: float
+
+
+def no_heat(clusters: int, tiles: int) -> Heat:
+    """Clusters that give off nothing."""
+    nothing = np.zeros(clusters)
+    return Heat(nothing, np.zeros((tiles, tiles)), nothing, nothing, nothing, np.ones(clusters), 0.0, 0.0)
 
 
 class Flows(NamedTuple):
@@ -28,12 +61,14 @@ class Flows(NamedTuple):
         other: the cluster at the other end, shape `[2 flows]`.
         packets: shape `[2 flows]`.
         sends: whether the flow leaves cluster `i`, shape `[2 flows]`.
+        heat: of the clusters.
     """
 
     offsets: Ints
     other: Ids
     packets: Ints
     sends: NDArray[np.bool_]
+    heat: Heat
 
 
 class Places(NamedTuple):
@@ -47,6 +82,7 @@ class Places(NamedTuple):
         load: packets on each link, shape `[links]`.
         links: room for one route, shape `[farthest + 1]`.
         distance: hops between tiles, shape `[tiles, tiles]`.
+        warmer_k: kelvin by which all crossbars together warm each tile, shape `[tiles]`.
     """
 
     tile_of: Ids
@@ -56,17 +92,19 @@ class Places(NamedTuple):
     load: Ints
     links: Ints
     distance: NDArray[np.int16]
+    warmer_k: Floats
 
 
-def flows_of(traffic: Traffic) -> Flows:
-    """The flows of each cluster."""
+def flows_of(traffic: Traffic, heat: Heat | None = None) -> Flows:
+    """The flows of each cluster; without `heat` all are cool."""
     owner = np.concatenate([traffic.sources, traffic.destinations])
     other = np.concatenate([traffic.destinations, traffic.sources])
     order = np.argsort(owner, kind="stable")
     sends = np.arange(len(owner)) < len(traffic.sources)
     offsets = np.searchsorted(owner[order], np.arange(traffic.clusters + 1))
     packets = np.concatenate([traffic.packets, traffic.packets])
-    return Flows(offsets.astype(np.int64), other[order].astype(np.int32), packets[order], sends[order])
+    warm = no_heat(traffic.clusters, 1) if heat is None else heat
+    return Flows(offsets.astype(np.int64), other[order].astype(np.int32), packets[order], sends[order], warm)
 
 
 def places_of(flows: Flows, topology: Topology, tiles: Ids, weights: Weights) -> Places:
@@ -79,9 +117,22 @@ def places_of(flows: Flows, topology: Topology, tiles: Ids, weights: Weights) ->
         np.zeros(topology.links, np.int64),
         np.zeros(topology.farthest + 1, np.int64),
         distances(topology),
+        np.zeros(topology.tiles),
     )
     load_placement(flows, topology, places, tiles.astype(np.int32), weights)
     return places
+
+
+@njit(cache=True, nogil=True)
+def heat_counts(weights: Weights) -> bool:
+    """Whether any figure of heat has a weight."""
+    return weights[MEAN_K] > 0 or weights[PEAK_K] > 0 or weights[LEAKAGE] > 0 or weights[WEAR] > 0
+
+
+@njit(cache=True, nogil=True)
+def _warm(warmer_k: Floats, kernel: Floats, tile: int, power_w: float) -> None:
+    for other in range(len(warmer_k)):
+        warmer_k[other] += power_w * kernel[tile, other]
 
 
 @njit(cache=True, nogil=True)
@@ -94,6 +145,10 @@ def load_placement(flows: Flows, topology: Topology, places: Places, tiles: Ids,
     places.packet_hops[0] = 0
     places.by_hops[:] = 0
     places.load[:] = 0
+    places.warmer_k[:] = 0
+    if heat_counts(weights):
+        for cluster in range(len(tiles)):
+            _warm(places.warmer_k, flows.heat.kernel, tiles[cluster], flows.heat.power_w[cluster])
     for cluster in range(len(tiles)):
         _count_cluster(flows, topology, places, cluster, -1, 1, weights, True)
 
@@ -111,7 +166,7 @@ def _count_cluster(
 ) -> None:
     other, packets, sends, tile_of = flows.other, flows.packets, flows.sends, places.tile_of
     by_hops, row = places.by_hops, places.distance[tile_of[cluster]]
-    count_hops, count_links, total = weights[1] > 0, weights[2] > 0, 0
+    count_hops, count_links, total = weights[WORST] > 0, weights[BUSIEST] > 0, 0
     for at in range(flows.offsets[cluster], flows.offsets[cluster + 1]):
         if other[at] == besides or (sent_only and not sends[at]):
             continue
@@ -160,6 +215,11 @@ def swap(flows: Flows, topology: Topology, places: Places, one: int, other: int,
     if second >= 0:
         _count_cluster(flows, topology, places, second, first, -1, weights, False)
     places.cluster_on[one], places.cluster_on[other] = second, first
+    if heat_counts(weights):
+        kernel, power_w = flows.heat.kernel, flows.heat.power_w
+        moved = (power_w[second] if second >= 0 else 0.0) - (power_w[first] if first >= 0 else 0.0)
+        _warm(places.warmer_k, kernel, one, moved)
+        _warm(places.warmer_k, kernel, other, -moved)
     if first >= 0:
         places.tile_of[first] = other
     if second >= 0:
@@ -171,14 +231,32 @@ def swap(flows: Flows, topology: Topology, places: Places, one: int, other: int,
 
 
 @njit(cache=True, nogil=True)
-def cost(places: Places, weights: Weights) -> float:
-    """Weighted sum of the three figures."""
-    total = weights[0] * places.packet_hops[0]
-    if weights[1] > 0:
+def cost(flows: Flows, places: Places, weights: Weights) -> float:
+    """Weighted sum of the figures."""
+    total = weights[HOPS] * places.packet_hops[0]
+    if weights[WORST] > 0:
         worst = len(places.by_hops) - 1
         while worst > 0 and places.by_hops[worst] == 0:
             worst -= 1
-        total += weights[1] * worst
-    if weights[2] > 0:
-        total += weights[2] * places.load.max()
+        total += weights[WORST] * worst
+    if weights[BUSIEST] > 0:
+        total += weights[BUSIEST] * places.load.max()
+    if heat_counts(weights):
+        mean, peak, leakage, wear = heat_figures(flows, places)
+        total += weights[MEAN_K] * mean + weights[PEAK_K] * peak + weights[LEAKAGE] * leakage + weights[WEAR] * wear
     return total
+
+
+@njit(cache=True, nogil=True)
+def heat_figures(flows: Flows, places: Places) -> tuple[float, float, float, float]:
+    """Mean warming and largest temperature in kelvin, leakage in watts, and the inverse of the life."""
+    heat = flows.heat
+    mean, peak, leakage, wear = 0.0, 0.0, 0.0, 0.0
+    for cluster in range(len(places.tile_of)):
+        warmer = places.warmer_k[places.tile_of[cluster]]
+        mean += warmer
+        peak = max(peak, heat.peak_k[cluster] + warmer)
+        leakage += heat.leakage_w[cluster] * np.exp(heat.leakage_per_k * warmer)
+        worn_k = heat.worn_k[cluster]
+        wear = max(wear, heat.wear[cluster] * np.exp(heat.endurance_k * (1 / worn_k - 1 / (worn_k + warmer))))
+    return mean / max(len(places.tile_of), 1), peak, leakage, wear

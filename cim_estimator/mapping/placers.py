@@ -10,7 +10,7 @@ swarm        particle swarm, then climb from the best particle
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -21,15 +21,39 @@ from .clusters import Traffic
 from .placement_moves import anneal as run_anneal
 from .placement_moves import climb as run_climb
 from .placement_moves import fly
-from .placement_state import FIGURES, Flows, Places, Weights, cost, flows_of, places_of, swap
+from .placement_state import (
+    BUSIEST,
+    FIGURES,
+    HOPS,
+    LEAKAGE,
+    MEAN_K,
+    PEAK_K,
+    WEAR,
+    WORST,
+    Flows,
+    Heat,
+    Places,
+    Weights,
+    cost,
+    flows_of,
+    heat_figures,
+    places_of,
+    swap,
+)
 from .spike_graph import Ids
 from .topology import Topology
 
 # What may be weighed, and which figure measures it: without queues a packet's mean time is as its hops.
-OBJECTIVES = {"energy": 0, "mean_latency": 0, "worst_latency": 1, "congestion": 2}
+OBJECTIVES = {
+    "energy": HOPS, "mean_latency": HOPS, "worst_latency": WORST, "congestion": BUSIEST, "temperature": MEAN_K,
+    "peak_temperature": PEAK_K, "leakage": LEAKAGE, "lifetime": WEAR,
+}  # fmt: skip
+JUDGED = ("queueing_latency", "isi_distortion")  # only carrying every packet tells them: few swaps are tried
+OF_HEAT = ("temperature", "peak_temperature", "leakage", "lifetime")
 PARTICLES, FLIGHTS = 16, 60
 PULL = 0.2, 0.2, 0.02
 MOST_MOVES = 20_000_000
+JUDGED_MOVES = 200
 
 
 @dataclass(frozen=True)
@@ -50,6 +74,7 @@ class Problem:
         return places_of(self.flows, self.topology, tiles, self.weights)
 
 
+Judge = Callable[[Ids], Weights]
 Placer = Callable[[Problem, np.random.Generator, int], Ids]
 PLACERS: Registry[Placer] = Registry(
     "placer",
@@ -66,11 +91,19 @@ class PlacementFigures:
         packet_hops: packets times the links they cross.
         worst_hops: links of the longest way that packets take.
         busiest_link: packets on it.
+        warmer_k: kelvin by which crossbars warm each other and themselves through the substrate, mean over them.
+        peak_k: temperature of the hottest cell; 0 if heat is unknown, as all that follows.
+        leakage_w: of all crossbars.
+        wear: inverse of the executions until the first cell is worn out.
     """
 
     packet_hops: int
     worst_hops: int
     busiest_link: int
+    warmer_k: float = 0.0
+    peak_k: float = 0.0
+    leakage_w: float = 0.0
+    wear: float = 0.0
 
 
 def place(
@@ -80,6 +113,8 @@ def place(
     objective: Mapping[str, float],
     rng: np.random.Generator,
     moves: int = MOST_MOVES,
+    heat: Heat | None = None,
+    judge: Judge | None = None,
 ) -> Ids:
     """Choose a tile for each cluster.
 
@@ -87,10 +122,12 @@ def place(
         traffic: packets between clusters.
         topology: the tiles.
         placer: name of a placer.
-        objective: weights of `energy`, `mean_latency`, `worst_latency` and `congestion`; each figure is measured
-            in units of what a random placement costs, so that weights compare.
+        objective: weights of `OBJECTIVES` and `JUDGED`; each figure is measured in units of what a random placement
+            costs, so that weights compare.
         rng: the only source of chance.
         moves: most swaps to try.
+        heat: what clusters give off, for objectives of heat.
+        judge: tiles -> the figures of `JUDGED`, for these.
 
     Returns:
         Tile of each cluster, all different, shape `[clusters]`.
@@ -106,23 +143,55 @@ def place(
     """
     if traffic.clusters > topology.tiles:
         raise BadInputError(f"{traffic.clusters} clusters do not fit {topology.tiles} tiles; give a larger topology")
-    flows = flows_of(traffic)
-    scale = _typical(traffic, topology, np.random.default_rng(0))
-    weights = np.zeros(FIGURES)
     for name, weight in objective.items():
-        if name not in OBJECTIVES:
-            raise BadInputError(f"unknown objective '{name}'{nearest(name, OBJECTIVES)}")
+        if name not in OBJECTIVES and name not in JUDGED:
+            raise BadInputError(f"unknown objective '{name}'{nearest(name, [*OBJECTIVES, *JUDGED])}")
         if not 0 <= weight < np.inf:
             raise BadInputError(f"objective '{name}' has weight {weight}; give a number from 0")
-        weights[OBJECTIVES[name]] += weight / scale[OBJECTIVES[name]]
-    return PLACERS.get(placer)(Problem(flows, topology, weights), rng, moves)
+        if (name in OF_HEAT and heat is None) or (name in JUDGED and judge is None):
+            raise BadInputError(f"objective '{name}' needs more than traffic; map a graph by a recipe")
+    scale = _typical(traffic, topology, np.random.default_rng(0), heat)
+    weights = np.zeros(FIGURES)
+    for name, weight in objective.items():
+        if name in OBJECTIVES:
+            weights[OBJECTIVES[name]] += weight / scale[OBJECTIVES[name]]
+    problem = Problem(flows_of(traffic, heat), topology, weights)
+    tiles = PLACERS.get(placer)(problem, rng, moves)
+    judged = np.array([objective.get(name, 0.0) for name in JUDGED])
+    return tiles if judge is None or not judged.any() else _polished(problem, tiles, judged, judge, rng)
 
 
-def placement_figures(traffic: Traffic, topology: Topology, tiles: Ids) -> PlacementFigures:
+def _polished(problem: Problem, tiles: Ids, judged: Weights, judge: Judge, rng: np.random.Generator) -> Ids:
+    """Keep those of some random swaps that help, packets carried for each."""
+    places = problem.at(tiles)
+    typical = np.maximum(judge(places.tile_of), 1e-300)
+
+    def total() -> float:
+        return cost(problem.flows, places, problem.weights) + float(judged @ (judge(places.tile_of) / typical))
+
+    best = total()
+    for one, other in rng.integers(problem.topology.tiles, size=(JUDGED_MOVES, 2)):
+        if one == other or max(places.cluster_on[one], places.cluster_on[other]) < 0:
+            continue
+        swap(problem.flows, problem.topology, places, one, other, problem.weights)
+        now = total()
+        if now < best:
+            best = now
+        else:
+            swap(problem.flows, problem.topology, places, one, other, problem.weights)
+    return places.tile_of
+
+
+def placement_figures(traffic: Traffic, topology: Topology, tiles: Ids, heat: Heat | None = None) -> PlacementFigures:
     """What a placement costs, counted in full."""
-    places = places_of(flows_of(traffic), topology, np.asarray(tiles, np.int32), np.ones(FIGURES))
+    flows = flows_of(traffic, heat)
+    weights = np.ones(FIGURES)
+    if heat is None:
+        weights[MEAN_K:] = 0
+    places = places_of(flows, topology, np.asarray(tiles, np.int32), weights)
     worst = int(np.flatnonzero(places.by_hops).max(initial=0))
-    return PlacementFigures(int(places.packet_hops[0]), worst, int(places.load.max(initial=0)))
+    hot = (0.0, 0.0, 0.0, 0.0) if heat is None else heat_figures(flows, places)
+    return PlacementFigures(int(places.packet_hops[0]), worst, int(places.load.max(initial=0)), *hot)
 
 
 def sequential(problem: Problem, rng: np.random.Generator, moves: int) -> Ids:
@@ -144,10 +213,10 @@ def anneal(problem: Problem, rng: np.random.Generator, moves: int) -> Ids:
     """Annealing from the size of a typical difference to a thousandth of it; then hill climbing."""
     places = problem.at(random(problem, rng, moves))
     tiles = problem.topology.tiles
-    before, differences = cost(places, problem.weights), []
+    before, differences = cost(problem.flows, places, problem.weights), []
     for one, other in rng.integers(tiles, size=(64, 2)):
         swap(problem.flows, problem.topology, places, one, other, problem.weights)
-        after = cost(places, problem.weights)
+        after = cost(problem.flows, places, problem.weights)
         differences.append(abs(after - before))
         before = after
     hot = max(float(np.mean(differences)), 1e-12)
@@ -173,10 +242,7 @@ def _climbed(problem: Problem, tiles: Ids, rng: np.random.Generator, moves: int)
     return places.tile_of
 
 
-def _typical(traffic: Traffic, topology: Topology, rng: np.random.Generator) -> list[float]:
-    found = [
-        placement_figures(traffic, topology, rng.permutation(topology.tiles)[: traffic.clusters].astype(np.int32))
-        for _ in range(3)
-    ]
-    means = np.mean([(one.packet_hops, one.worst_hops, one.busiest_link) for one in found], axis=0)
-    return [float(max(mean, 1.0)) for mean in means]
+def _typical(traffic: Traffic, topology: Topology, rng: np.random.Generator, heat: Heat | None) -> list[float]:
+    draws = [rng.permutation(topology.tiles)[: traffic.clusters].astype(np.int32) for _ in range(3)]
+    found = [astuple(placement_figures(traffic, topology, tiles, heat)) for tiles in draws]
+    return [float(mean) if mean > 0 else 1.0 for mean in np.mean(found, axis=0)]

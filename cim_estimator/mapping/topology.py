@@ -128,3 +128,19 @@ def route(topology: Topology, one: int, other: int, links: NDArray[np.int64]) ->
         one, other, count = one // width, other // width, count + 1
         first, nodes = first + nodes, nodes // width
     return total
+
+
+def places_on_chip(topology: Topology) -> NDArray[np.float64]:
+    """Where each tile lies, in tiles, shape `[tiles, 2]`: rows of a mesh; leaves of a tree that share a node together.
+
+    >>> places_on_chip(tree(4, 2))[:5].tolist()
+    [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 2.0]]
+    """
+    if topology.kind == _MESH:
+        return np.stack(np.divmod(np.arange(topology.tiles), topology.width), axis=1).astype(float)
+    side = math.ceil(math.sqrt(topology.width))  # the branches of a node fill a square
+    places, tile = np.zeros((topology.tiles, 2)), np.arange(topology.tiles)
+    for level in range(topology.height):
+        places += np.stack(np.divmod(tile % topology.width, side), axis=1) * float(side**level)
+        tile = tile // topology.width
+    return places

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hasnas.cim_estimator.mapping import Traffic, mesh, placement_figures
 from hasnas.cim_estimator.mapping.placement_moves import climb
-from hasnas.cim_estimator.mapping.placement_state import flows_of, places_of
+from hasnas.cim_estimator.mapping.placement_state import FIGURES, flows_of, places_of
 
 Tiles = NDArray[np.int32]
 SIZES = ((8, 8), (16, 8), (16, 20), (32, 20))  # side of the mesh, flows that leave each cluster
@@ -57,7 +57,7 @@ def numpy_rate(traffic: Traffic, tiles: Tiles, side: int, seed: int) -> float:
 
 def compiled_rate(traffic: Traffic, tiles: Tiles, side: int, seed: int) -> float:
     """Moves a second of hill climbing by difference."""
-    topology, weights = mesh(side, side), np.array([1.0, 0.0, 0.0])
+    topology, weights = mesh(side, side), np.eye(FIGURES)[0]
     flows = flows_of(traffic)
     places = places_of(flows, topology, tiles, weights)
     order = np.random.default_rng(seed).permutation(topology.tiles)

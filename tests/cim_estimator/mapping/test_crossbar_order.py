@@ -19,7 +19,7 @@ from hasnas.cim_estimator.mapping import (
     load_cells,
     temperature_k,
 )
-from hasnas.cim_estimator.mapping.crossbar_order import CellArray, Crossbar, heat_kernel
+from hasnas.cim_estimator.mapping.cell_array import CellArray, Crossbar, heat_kernel
 
 CELLS = replace(load_cells(), heating_k_per_w=4e6)  # hot enough that positions matter
 SMALL = CrossbarLimits(4, 3)
@@ -35,10 +35,10 @@ def array(limits: CrossbarLimits = SMALL, wire_ohm: float = 200.0) -> CellArray:
 
 def crossbar(seed: int, rows: int = 4, columns: int = 3, density: float = 1.0) -> Crossbar:
     draws = rng(seed)
-    connected = draws.random((rows, columns)) < density
+    share = (draws.random((rows, columns)) < density).astype(float)
     spikes = draws.permutation(np.arange(1, rows + 1) * 7)
     numbers = np.arange(max(rows, columns), dtype=np.int32)
-    return Crossbar(numbers[:rows], numbers[:columns], connected, spikes, spikes / 50)
+    return Crossbar(numbers[:rows], numbers[:columns], share, spikes, spikes / 50)
 
 
 @pytest.mark.parametrize("wire_ohm, ratio", [(1.0, 2.72), (2.5, 5.26)])
@@ -60,7 +60,7 @@ def test_cells_near_the_drivers_are_hot_and_weak() -> None:
 
 def test_one_hot_cell_warms_its_neighbours_by_the_kernel() -> None:
     limits = CrossbarLimits(9, 9)
-    one = Crossbar(np.zeros(1, np.int32), np.zeros(1, np.int32), np.ones((1, 1), bool), np.array([5]), np.array([0.5]))
+    one = Crossbar(np.zeros(1, np.int32), np.zeros(1, np.int32), np.ones((1, 1)), np.array([5]), np.array([0.5]))
     at = Positions(np.array([4], np.int32), np.array([4], np.int32))
     cells = array(limits)
     warmer = temperature_k(one, at, cells) - 300
@@ -136,5 +136,5 @@ def test_crossbars_hold_exactly_the_synapses_of_their_clusters() -> None:
     assert first.neurons.tolist() == [2]
     assert second.sources.tolist() == [1, 2, 3]
     assert second.neurons.tolist() == [3, 4]
-    assert second.connected.tolist() == [[True, False], [True, False], [False, True]]
+    assert second.share.tolist() == [[1, 0], [1, 0], [0, 1]]
     assert second.duty.tolist() == [0.4, 0.1, 0.1]

@@ -18,7 +18,7 @@ from hasnas.cim_estimator.mapping import (
 )
 from hasnas.errors import BadInputError
 
-NETWORK = NetworkConstants(hop_energy_j=2e-12, hop_cycles=2, link_cycles=1)
+NETWORK = NetworkConstants(hop_energy_j=2e-12, hop_cycles=2, link_cycles=1, tile_pitch_m=5e-4)
 CLOCK_HZ = 1e9
 
 
@@ -62,7 +62,7 @@ def test_gaps_do_not_cross_samples() -> None:
 
 
 def test_queues_last_into_the_next_timestep_where_the_network_is_slow() -> None:
-    slow = NetworkConstants(2e-12, hop_cycles=1500, link_cycles=1500)  # a timestep has 1000 cycles
+    slow = NetworkConstants(2e-12, hop_cycles=1500, link_cycles=1500, tile_pitch_m=5e-4)  # a timestep has 1000 cycles
     graph = two_tiles([[0, 1, 2]])
     clusters, tiles = np.array([0, 1], np.int32), np.array([0, 1], np.int32)
     found = deliver(graph, clusters, tiles, mesh(2, 1), slow, CLOCK_HZ)
@@ -93,15 +93,15 @@ def test_one_packet_serves_all_synapses_of_a_cluster() -> None:
 
 
 def test_every_constant_has_a_source_and_unknown_ones_are_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    for kind, name in (("network", "noxim"), ("cells", "unverified")):
+    for kind, name in (("network", "noxim"), ("cells", "unverified"), ("cells", "pcm-unverified")):
         assert all(source.strip() for source in constant_sources(kind, name).values())
     parts_pj = 0.762 + 0.534 + 0.221 + 0.06 + 0.05 + 32 * 0.025
     assert load_network().hop_energy_j == pytest.approx(parts_pj * 1e-12)
     with pytest.raises(BadInputError, match="unknown network constants 'noxm'; did you mean 'noxim'"):
         load_network("noxm")
-    (tmp_path / "mine.yaml").write_text("hop_energy_j: 1e-12\nhop_cycles: {value: 3}\nlink_cycles: 1\n")
-    assert load_network(tmp_path / "mine.yaml") == NetworkConstants(1e-12, 3, 1)
-    (tmp_path / "mine.yaml").write_text("hop_energy_j: -1\nhop_cycles: 3\nlink_cycles: 1\n")
+    (tmp_path / "mine.yaml").write_text("hop_energy_j: 1e-12\nhop_cycles: {value: 3}\nlink_cycles: 1\ntile_pitch_m: 0.001\n")
+    assert load_network(tmp_path / "mine.yaml") == NetworkConstants(1e-12, 3, 1, 1e-3)
+    (tmp_path / "mine.yaml").write_text("hop_energy_j: -1\nhop_cycles: 3\nlink_cycles: 1\ntile_pitch_m: 0.001\n")
     with pytest.raises(BadInputError, match="hop_energy_j is -1; give a number from 0"):
         load_network(tmp_path / "mine.yaml")
     (tmp_path / "mine.yaml").write_text("hop_energy: 1\n")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hasnas.cim_estimator.mapping import PLACERS, Traffic, mesh, place, placement_figures, topology_for, tree
-from hasnas.cim_estimator.mapping.placement_state import cost, flows_of, hops_saved, places_of, swap
+from hasnas.cim_estimator.mapping.placement_state import Heat, cost, flows_of, hops_saved, places_of, swap
+from hasnas.cim_estimator.mapping.tile_heat import tile_kernel
 from hasnas.cim_estimator.mapping.topology import Topology, hops, route
 from hasnas.errors import BadInputError
 
@@ -73,12 +74,66 @@ def test_routes_are_those_walked_step_by_step(topology: Topology) -> None:
     assert len(set(names.values())) == len(names)
 
 
-@pytest.mark.parametrize("weights", [(1.0, 0.0, 0.0), (1.0, 2.0, 3.0)])
+def random_heat(clusters: int, topology: Topology) -> Heat:
+    draws = rng(5)
+    power_w = draws.random(clusters)
+    kernel = tile_kernel(topology, 1e-3, 1e-6, 130.0)
+    peak_k, leakage_w, wear = 300 + 20 * draws.random(clusters), draws.random(clusters), draws.random(clusters)
+    return Heat(power_w, kernel, peak_k, leakage_w, wear, 310 + 20 * draws.random(clusters), 0.07, 1000.0)
+
+
+def slow_heat(heat: Heat, tiles: np.ndarray) -> tuple[float, ...]:
+    """Mean warming, peak temperature, leakage and wear, by the definitions."""
+    warmer = np.array([sum(heat.kernel[at, other] * w for other, w in zip(tiles, heat.power_w, strict=True))
+                       for at in tiles])  # fmt: skip
+    shorter = np.exp(1000 / heat.worn_k - 1000 / (heat.worn_k + warmer))
+    leakage_w = (heat.leakage_w * np.exp(0.07 * warmer)).sum()
+    return warmer.mean(), (heat.peak_k + warmer).max(), leakage_w, (heat.wear * shorter).max()
+
+
+def test_heat_spreads_as_from_points_and_discs() -> None:
+    kernel = tile_kernel(mesh(3, 2), 1e-3, np.pi * 4e-6, 100.0)
+    assert kernel[0, 1] == kernel[0, 3] == pytest.approx(1 / (2 * np.pi * 100 * 1e-3))
+    assert kernel[0, 4] == pytest.approx(kernel[0, 1] / np.sqrt(2))
+    assert np.diag(kernel) == pytest.approx(8 / (3 * np.pi**2 * 100 * 2e-3))
+    assert tile_kernel(tree(4, 2), 1e-3, 1e-6, 100.0)[0, 5] == pytest.approx(1 / (2 * np.pi * 100 * 3e-3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at, objective", enumerate(["temperature", "peak_temperature", "leakage", "lifetime"]))
+def test_heat_is_spread_as_well_as_can_be(at: int, objective: str) -> None:
+    topology, traffic = mesh(3, 2), random_traffic(5, 9, 0)
+    heat = random_heat(5, topology)
+    every = [slow_heat(heat, np.array(tiles))[at] for tiles in permutations(range(6), 5)]
+    places = [place(traffic, topology, "anneal", {objective: 1}, rng(start), heat=heat) for start in range(4)]
+    found = [slow_heat(heat, tiles)[at] for tiles in places]
+    assert min(found) == pytest.approx(min(every))
+    assert max(every) > min(every) * 1.0001
+    told = placement_figures(traffic, topology, places[0], heat)
+    assert (told.warmer_k, told.peak_k, told.leakage_w, told.wear) == pytest.approx(slow_heat(heat, places[0]))
+
+
+def test_objectives_of_heat_need_heat_and_judged_ones_a_judge() -> None:
+    traffic = random_traffic(5, 9, 0)
+    for name in ("leakage", "isi_distortion"):
+        with pytest.raises(BadInputError, match=f"objective '{name}' needs more than traffic"):
+            place(traffic, mesh(3, 3), "climb", {name: 1}, rng())
+
+
+def test_judged_objectives_are_lowered_by_swaps() -> None:
+    traffic = random_traffic(5, 9, 0)
+    found = place(traffic, mesh(3, 3), "random", {"isi_distortion": 1}, rng(), judge=lambda t: np.array([0.0, t @ t]))
+    start = place(traffic, mesh(3, 3), "random", {"energy": 1}, rng())
+    assert found @ found == 0 + 1 + 4 + 9 + 16 < start @ start
+
+
+@pytest.mark.parametrize("weights", [(1.0, 0, 0, 0, 0, 0, 0), (1.0, 2.0, 3.0, 0, 0, 0, 0), (1.0, 2.0, 3.0, 4, 5, 6, 7)])
 @pytest.mark.parametrize("topology", [mesh(4, 4), tree(4, 2)], ids=str)
 def test_moves_by_difference_equal_full_evaluation(topology: Topology, weights: tuple[float, ...]) -> None:
     traffic, draws = random_traffic(13, 60, 1), rng(2)
     weight = np.array(weights)
-    flows = flows_of(traffic)
+    heat = random_heat(13, topology)
+    flows = flows_of(traffic, heat)
     tiles = draws.permutation(16)[:13].astype(np.int32)
     places = places_of(flows, topology, tiles, weight)
     for one, other in draws.integers(16, size=(200, 2)):
@@ -89,7 +144,7 @@ def test_moves_by_difference_equal_full_evaluation(topology: Topology, weights: 
         assert places.packet_hops[0] == before - saved
         figures = slow_figures(traffic, topology, places.tile_of)
         assert places.packet_hops[0] == figures[0]
-        assert cost(places, weight) == pytest.approx(np.dot(weight, figures))
+        assert cost(flows, places, weight) == pytest.approx(np.dot(weight, figures + slow_heat(heat, places.tile_of)))
         found = placement_figures(traffic, topology, places.tile_of)
         assert (found.packet_hops, found.worst_hops, found.busiest_link) == figures
         assert (places.cluster_on[places.tile_of] == np.arange(13)).all()
