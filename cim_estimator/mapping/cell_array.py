@@ -33,12 +33,20 @@ class CellArray:
         felt_k_per_w: kelvin that all cells of the array together warm for each watt of this one.
         cells: constants of heat and wear.
         least_share: conductance of a cell that is off, as a share of one that is on.
+        offset: whether weights are stored with an offset, so that the most negative one is off; otherwise a cell holds
+            a magnitude.
     """
 
     power_w: Floats
     felt_k_per_w: Floats
     cells: CellConstants
     least_share: float = 0.0
+    offset: bool = False
+
+    def conductance(self, strengths: Floats) -> Floats:
+        """Conductance of weights from -1 to 1, as a share of that of a cell that is on."""
+        level = (1 + strengths) / 2 if self.offset else np.abs(strengths)
+        return self.least_share + (1 - self.least_share) * level
 
     @cached_property
     def endurance(self) -> Floats:
@@ -89,6 +97,7 @@ def cell_array(
     column_wire_ohm: float,
     cells: CellConstants,
     least_share: float = 0.0,
+    offset: bool = False,
 ) -> CellArray:
     """Currents of a uniform array by an exact nodal solve, and what follows from them.
 
@@ -102,12 +111,13 @@ def cell_array(
         column_wire_ohm: resistance of one segment of a column.
         cells: constants of heat and wear.
         least_share: see `CellArray`.
+        offset: see `CellArray`.
     """
     shape = limits.rows, limits.columns
     volts = solve_array(np.full(shape, 1 / cell_ohm), np.full(limits.rows, read_v), row_wire_ohm, column_wire_ohm)
     power_w = volts.cell_voltage_v[0] ** 2 / cell_ohm
     felt = cells.heating_k_per_w * convolve(np.ones(shape), heat_kernel(cells.neighbour_share), mode="constant")
-    return CellArray(power_w, felt, cells, least_share)
+    return CellArray(power_w, felt, cells, least_share, offset)
 
 
 def heat_kernel(neighbour_share: float) -> Floats:
@@ -116,19 +126,19 @@ def heat_kernel(neighbour_share: float) -> Floats:
     return neighbour_share ** np.hypot(along[:, None], along[None, :])
 
 
-def crossbars(graph: SpikeGraph, clusters: Ids, least_share: float = 0.0) -> Iterator[Crossbar]:
+def crossbars(graph: SpikeGraph, clusters: Ids, array: CellArray) -> Iterator[Crossbar]:
     """The crossbar of every cluster; sources and neurons ascend."""
     cluster_of = clusters[graph.destinations]
     order = np.argsort(cluster_of, kind="stable")
     bounds = np.searchsorted(cluster_of[order], np.arange(int(clusters.max()) + 2))
-    return (_crossbar(graph, order[start:end], least_share) for start, end in pairwise(bounds))
+    return (_crossbar(graph, order[start:end], array) for start, end in pairwise(bounds))
 
 
-def _crossbar(graph: SpikeGraph, synapses: Ints, least_share: float) -> Crossbar:
+def _crossbar(graph: SpikeGraph, synapses: Ints, array: CellArray) -> Crossbar:
     sources, row = np.unique(graph.sources[synapses], return_inverse=True)
     neurons, column = np.unique(graph.destinations[synapses], return_inverse=True)
     share = np.zeros((len(sources), len(neurons)))
-    share[row, column] = 1.0 if graph.strengths is None else np.maximum(graph.strengths[synapses], least_share)
+    share[row, column] = 1.0 if graph.strengths is None else array.conductance(graph.strengths[synapses])
     spikes = graph.spikes[sources]
     return Crossbar(sources, neurons, share, spikes, spikes / (graph.steps * graph.samples))
 

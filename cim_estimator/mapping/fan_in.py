@@ -22,7 +22,7 @@ Splitting = Literal["partial-sums", "chain"]
 def split_wide(graph: SpikeGraph, rows: int, how: Splitting = "partial-sums") -> SpikeGraph:
     """The graph with intermediate neurons, so that none has more than `rows` inputs.
 
-    Neurons keep their numbers; intermediate ones follow them. An intermediate neuron sends at every timestep at which
+    Neurons keep their numbers; intermediate ones follow them, the first of every wide neuron before all second ones. An intermediate neuron sends at every timestep at which
     any of its inputs does: known from the spike times, otherwise at most the sum of its inputs' spikes and at most
     once a timestep.
 
@@ -49,18 +49,21 @@ def _split_once(graph: SpikeGraph, rows: int, how: Splitting) -> SpikeGraph:
     wide = np.flatnonzero(fan_in > rows)
     added = np.zeros(graph.neurons, np.int64)
     added[wide] = -(-fan_in[wide] // rows) if how == "partial-sums" else -(-(fan_in[wide] - rows) // (rows - 1))
-    first = graph.neurons + np.cumsum(added) - added  # number of a neuron's first intermediate one
+    first = np.cumsum(added) - added  # place of a neuron's first piece, neuron by neuron
+    owner = np.repeat(wide, added[wide])
+    nth = np.arange(len(owner)) - first[owner]
+    number = np.empty(len(owner), np.int64)  # first pieces come first: neighbours hear much the same in them
+    number[np.lexsort((owner, nth))] = graph.neurons + np.arange(len(owner))
     offsets, sources = graph.incoming
     targets = np.repeat(np.arange(graph.neurons), fan_in)
     rank = np.arange(len(targets)) - offsets[targets]
     chained = np.maximum(rank - 1, 0) // (rows - 1)
     piece = rank * added[targets] // fan_in[targets] if how == "partial-sums" else chained
     split = (added[targets] > 0) & (piece < added[targets])
-    targets = np.where(split, first[targets] + piece, targets)
-    owner = np.repeat(wide, added[wide])
-    pieces = graph.neurons + np.arange(len(owner))
-    is_last = pieces == first[owner] + added[owner] - 1
-    following = np.where(is_last | (how == "partial-sums"), owner, pieces + 1)
+    targets[split] = number[(first[targets] + piece)[split]]
+    is_last = nth == added[owner] - 1
+    following = np.where(is_last | (how == "partial-sums"), owner, np.append(number[1:], 0))
+    pieces = number
     neurons = graph.neurons + len(pieces)
     spikes = np.concatenate([graph.spikes, np.zeros(len(pieces), np.int64)])
     edges = np.concatenate([sources, pieces]), np.concatenate([targets, following])

@@ -76,9 +76,8 @@ class Chip:
         """Power and endurance of cells by position."""
         device, wires = self.hardware.device, (self.row_wire_ohm, self.column_wire_ohm)
         cell_ohm = device.on_resistance_ohm * (1 + device.access_share)
-        return cell_array(
-            self.limits, cell_ohm, device.read_voltage_v, *wires, self.cells, 1 / max(device.on_off_ratio, 1.0)
-        )
+        least_share, offset = 1 / max(device.on_off_ratio, 1.0), self.hardware.crossbar.signed == "offset"
+        return cell_array(self.limits, cell_ohm, device.read_voltage_v, *wires, self.cells, least_share, offset)
 
     @property
     def cells_area_m2(self) -> float:
@@ -185,7 +184,7 @@ def map_graph(graph: SpikeGraph, recipe: Recipe, chip: Chip, seed: int = 0) -> M
     flows = traffic(narrow, clusters)
     topology = topology_for(flows.clusters, recipe.topology)
     array = chip.array
-    held = list(crossbars(narrow, clusters, array.least_share))
+    held = list(crossbars(narrow, clusters, array))
     positions = [order(crossbar, array, rng) for crossbar in held]
     wanted = {name for name, weight in recipe.objective.items() if weight}
     heat = heat_of(held, positions, topology, chip) if wanted & set(OF_HEAT) else None
@@ -223,7 +222,7 @@ def heat_of(held: list[Crossbar], positions: list[Positions], topology: Topology
 def warming_k(mapped: Mapped, chip: Chip) -> np.ndarray:
     """Kelvin by which the crossbars together warm each cluster through the substrate, shape `[clusters]`."""
     array = chip.array
-    held = crossbars(mapped.graph, mapped.clusters, array.least_share)
+    held = crossbars(mapped.graph, mapped.clusters, array)
     power_w = np.array([mean_power_w(one, at, array) for one, at in zip(held, mapped.positions, strict=True)])
     area_m2, conducted = chip.cells_area_m2, chip.cells.substrate_w_per_m_k
     kernel = tile_kernel(mapped.topology, chip.network.tile_pitch_m, area_m2, conducted)
@@ -240,7 +239,7 @@ def evaluate(mapped: Mapped, chip: Chip, recipe: str = "", seconds: float = 0.0)
     check_clusters(graph, clusters, chip.limits)
     sent = deliver(graph, clusters, mapped.tiles, mapped.topology, chip.network, chip.hardware.clock_hz)
     lives, means, leakage_w = [], [], 0.0
-    held = crossbars(graph, clusters, array.least_share)
+    held = crossbars(graph, clusters, array)
     for crossbar, positions, warmer_k in zip(held, mapped.positions, warming_k(mapped, chip), strict=True):
         lives.append(executions(crossbar, positions, array, warmer_k))
         hot_k = temperature_k(crossbar, positions, array, warmer_k)

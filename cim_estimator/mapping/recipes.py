@@ -40,12 +40,14 @@ class Recipe:
 
 
 _LATENCY_TOO = {"energy": 1.0, "worst_latency": 0.5}
+_LIFETIME_TOO = {**_LATENCY_TOO, "lifetime": 1.0}
+_LEAKAGE_TOO = {**_LATENCY_TOO, "leakage": 1.0}
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("spinemap", "kl", True, "swarm", _LATENCY_TOO, "plain"),
-        Recipe("espine", "kl", True, "swarm", _LATENCY_TOO, "endurance"),
-        Recipe("thermal", "kl", True, "climb", _LATENCY_TOO, "heat"),
+        Recipe("espine", "kl", True, "swarm", _LIFETIME_TOO, "endurance"),
+        Recipe("thermal", "kl", True, "climb", _LEAKAGE_TOO, "heat"),
         Recipe("naive", "sequential", False, "sequential", {"energy": 1.0}, "plain"),
         Recipe("random", "random", False, "random", {"energy": 1.0}, "random"),
     )

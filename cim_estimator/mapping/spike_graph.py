@@ -47,8 +47,8 @@ class SpikeGraph:
         samples: number of samples that were recorded.
         step_s: seconds from one timestep to the next.
         times: when each spike happened, if it was recorded.
-        strengths: conductance of each synapse as a share of the largest of its layer, shape `[synapses]`; None if all
-            cells are taken as fully on.
+        strengths: weight of each synapse as a share of the largest magnitude in its layer, -1 to 1, shape `[synapses]`;
+            None if all cells are taken as fully on.
 
     Raises:
         BadInputError: if the arrays do not fit together.
@@ -90,7 +90,7 @@ class SpikeGraph:
             steps: timesteps of a sample.
             samples: number of samples.
             step_s: seconds from one timestep to the next.
-            strengths: shares of the largest conductance, shape `[synapses]`.
+            strengths: weights as shares of the largest, shape `[synapses]`.
         """
         counts = np.asarray(spikes, np.int64)
         source, destination = np.asarray(sources, np.int64), np.asarray(destinations, np.int64)
@@ -157,8 +157,8 @@ def check(graph: SpikeGraph) -> None:
     if graph.steps < 1 or graph.samples < 1 or not graph.step_s > 0:
         raise BadInputError(f"steps {graph.steps}, samples {graph.samples}, step_s {graph.step_s}: all must be above 0")
     shares = graph.strengths
-    if shares is not None and (len(shares) != len(destinations) or not np.all((shares >= 0) & (shares <= 1))):
-        raise BadInputError("strengths must be one share from 0 to 1 for each synapse; mend the graph")
+    if shares is not None and (len(shares) != len(destinations) or not np.all(np.abs(shares) <= 1)):
+        raise BadInputError("strengths must be one share from -1 to 1 for each synapse; mend the graph")
     if graph.times is not None:
         _check_times(graph, graph.times)
 

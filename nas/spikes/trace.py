@@ -70,15 +70,14 @@ def _without_times(deployed: Deployed, first: dict[str, int], neurons: int, by_c
     rows, columns, shares = [], [], []
     for found in synapses_of(deployed.graph, tensors, by_channel):
         weights = found.weights.tocoo()
-        magnitude = np.abs(weights.data)
-        largest = magnitude.max(initial=0)
-        shares.append(magnitude / largest if largest > 0 else magnitude)
+        largest = np.abs(weights.data).max(initial=0)
+        shares.append(weights.data / largest if largest > 0 else weights.data)
         rows.append((weights.col + first[found.source]).astype(np.int32))
         columns.append((weights.row + first[found.target]).astype(np.int32))
     ends = np.concatenate(rows), np.concatenate(columns)
     table = coo_matrix((np.concatenate(shares), ends), (neurons, neurons)).tocsr()
     table.sort_indices()
-    strengths = np.minimum(table.data, 1).astype(np.float32)
+    strengths = np.clip(table.data, -1, 1).astype(np.float32)
     offsets = table.indptr.astype(np.int64)
     return SpikeGraph(offsets, table.indices, np.zeros(neurons, np.int64), 1, strengths=strengths)
 

@@ -131,10 +131,16 @@ def test_heat_order_is_the_coolest_or_near_it(seed: int, shape: tuple[int, int])
 
 def test_crossbars_hold_exactly_the_synapses_of_their_clusters() -> None:
     graph = SpikeGraph.from_edges([0, 1, 1, 2, 3], [2, 2, 3, 3, 4], [4, 8, 2, 2, 0], 10, 2)
-    first, second = crossbars(graph, np.array([0, 0, 0, 1, 1], np.int32))
+    first, second = crossbars(graph, np.array([0, 0, 0, 1, 1], np.int32), array())
     assert first.sources.tolist() == [0, 1]
     assert first.neurons.tolist() == [2]
     assert second.sources.tolist() == [1, 2, 3]
     assert second.neurons.tolist() == [3, 4]
     assert second.share.tolist() == [[1, 0], [1, 0], [0, 1]]
+    weighed = replace(graph, strengths=np.array([0.5, -1, 0, 0.2, 1], np.float32))
+    cells = replace(array(), least_share=0.1)
+    strong = next(iter(crossbars(weighed, np.array([0, 0, 0, 1, 1], np.int32), cells)))
+    assert strong.share[:, 0] == pytest.approx([0.1 + 0.9 * 0.5, 1])
+    strong = next(iter(crossbars(weighed, np.array([0, 0, 0, 1, 1], np.int32), replace(cells, offset=True))))
+    assert strong.share[:, 0] == pytest.approx([0.1 + 0.9 * 0.75, 0.1])
     assert second.duty.tolist() == [0.4, 0.1, 0.1]

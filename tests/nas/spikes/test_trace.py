@@ -131,7 +131,8 @@ def test_spikes_are_those_that_the_network_sends(trained: Trained, feedback: boo
         assert graph.times.steps[own].tolist() == step.tolist()
     assert (graph.spikes[bounds[-1] :] == 0).all()
     assert graph.strengths is not None
-    assert graph.strengths.max() == 1
+    assert np.abs(graph.strengths).max() == 1
+    assert graph.strengths.min() < 0
 
 
 def test_feedback_without_neurons_is_a_layer_that_sends() -> None:
