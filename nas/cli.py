@@ -171,7 +171,7 @@ def map_command(
     settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
     network: str = typer.Option("noxim", "--network", help="Constants of the network between tiles."),
     cells: str = typer.Option("unverified", "--cells", help="Constants of heat and wear."),
-    samples: str | None = typer.Option(None, "--samples", metavar="N|FILE.npy", help="Samples to trace; 64 by default."),
+    samples: str | None = typer.Option(None, "--samples", metavar="N|FILE.npy", help="To trace; 64 by default."),
     dataset: str | None = typer.Option(None, "--dataset", help="Where samples come from, for NIR files."),
     data_root: Path | None = ROOT,
     by_channel: bool = typer.Option(False, "--by-channel", help="A channel of maps is one neuron; for networks."),
@@ -181,10 +181,12 @@ def map_command(
     save: Path | None = typer.Option(None, "--save", metavar="FILE.npz", help="Write the mapping."),
     mapping: Path | None = typer.Option(None, "--mapping", metavar="FILE.npz", help="Judge a saved mapping."),
     save_graph: Path | None = typer.Option(None, "--save-graph", metavar="FILE.npz", help="Write the spike graph."),
+    plot: Path | None = typer.Option(None, "--plot", metavar="DIR", help="Draw heat, lifetime and traffic into DIR."),
+    wires: str = typer.Option("rram-typical", "--wires", help="Preset of imperfect devices, for its wires."),
     as_json: bool = AS_JSON,
 ) -> None:
     """Put a spiking network on crossbars and tiles, and say what that costs."""
-    from hasnas.nas.commands.map import MapQuestion, answer, to_json, to_text
+    from hasnas.nas.commands.map import MapQuestion, answer, draw, to_json, to_text
 
     if recipe is not None and recipes is not None:
         raise BadInputError("give --recipe or --recipes, not both")
@@ -208,8 +210,11 @@ def map_command(
             data_root,
             by_channel,
             timesteps,
+            wires,
         )
     )
+    if plot is not None:
+        draw(found, plot)
     metrics = [one.metrics for one in found]
     typer.echo(to_json(metrics) if as_json else to_text(metrics))
 

@@ -29,6 +29,7 @@ from .graph_text import write_graph_text as write_graph_text
 from .mapping import Chip as Chip
 from .mapping import Mapped as Mapped
 from .mapping import MappingMetrics as MappingMetrics
+from .mapping import arrange as arrange
 from .mapping import chip_of as chip_of
 from .mapping import evaluate as evaluate
 from .mapping import map_and_evaluate as map_and_evaluate

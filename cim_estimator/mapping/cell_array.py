@@ -138,7 +138,7 @@ def _crossbar(graph: SpikeGraph, synapses: Ints, array: CellArray) -> Crossbar:
     sources, row = np.unique(graph.sources[synapses], return_inverse=True)
     neurons, column = np.unique(graph.destinations[synapses], return_inverse=True)
     share = np.zeros((len(sources), len(neurons)))
-    share[row, column] = 1.0 if graph.strengths is None else array.conductance(graph.strengths[synapses])
+    share[row, column] = 1.0 if graph.strengths is None else array.conductance(graph.strengths[synapses].astype(float))
     spikes = graph.spikes[sources]
     return Crossbar(sources, neurons, share, spikes, spikes / (graph.steps * graph.samples))
 

@@ -129,34 +129,6 @@ def move(net: Net, state: State, neuron: int, to: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def gain_of_move(net: Net, state: State, neuron: int, to: int) -> tuple[int, int]:
-    """Global spikes saved by putting a neuron into `to`, and the rows that `to` needs for it beyond those it has."""
-    old = state.cluster[neuron]
-    saved, rows, loops = 0, 0, False
-    for at in range(net.in_offsets[neuron], net.in_offsets[neuron + 1]):
-        source = net.sources[at]
-        home = state.cluster[source]
-        leaves, enters = True, True
-        start = net.offsets[source]
-        for pin in range(start, start + state.pins[source]):
-            if state.pin_cluster[pin] == to:
-                enters = False
-            elif state.pin_cluster[pin] == old:
-                leaves = state.pin_count[pin] == 1
-        rows += enters
-        if source == neuron:  # its own home moves with it
-            loops = True
-            saved += net.spikes[source] * (int(leaves) - int(enters))
-        else:
-            saved += net.spikes[source] * (int(leaves and old != home) - int(enters and to != home))
-    if not loops:
-        at_old = synapses_in(net, state, neuron, old) > 0
-        at_new = synapses_in(net, state, neuron, to) > 0
-        saved += net.spikes[neuron] * (int(at_new) - int(at_old))
-    return saved, rows
-
-
-@njit(cache=True, nogil=True)
 def external_spikes(net: Net, state: State) -> int:
     """Spikes times the clusters that they must be carried to."""
     total = 0

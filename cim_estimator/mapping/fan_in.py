@@ -22,9 +22,9 @@ Splitting = Literal["partial-sums", "chain"]
 def split_wide(graph: SpikeGraph, rows: int, how: Splitting = "partial-sums") -> SpikeGraph:
     """The graph with intermediate neurons, so that none has more than `rows` inputs.
 
-    Neurons keep their numbers; intermediate ones follow them, the first of every wide neuron before all second ones. An intermediate neuron sends at every timestep at which
-    any of its inputs does: known from the spike times, otherwise at most the sum of its inputs' spikes and at most
-    once a timestep.
+    Neurons keep their numbers; intermediate ones follow them, the first of every wide neuron before all second ones. An
+    intermediate neuron sends at every timestep at which any of its inputs does: known from the spike times, otherwise
+    at most the sum of its inputs' spikes and at most once a timestep.
 
     Args:
         graph: any graph.

@@ -41,7 +41,6 @@ from .spike_graph import Ids, SpikeGraph
 from .tile_heat import tile_kernel
 from .topology import Topology, topology_for
 
-
 _SAVED = {
     "clusters", "tiles", "topology", "graph", "rows", "rows_offsets", "columns", "columns_offsets", "split_rows",
     "splitting",
@@ -178,10 +177,22 @@ def map_graph(graph: SpikeGraph, recipe: Recipe, chip: Chip, seed: int = 0) -> M
         BadInputError: if the recipe names an unknown part, or a neuron fits no crossbar.
     """
     rng, limits = np.random.default_rng(seed), chip.limits
-    order = ORDERS.get(recipe.order)
     narrow = split_wide(graph, limits.rows, recipe.splitting)  # type: ignore[arg-type]
     clusters = partition(narrow, limits, recipe.partitioner, rng, recipe.refined)
-    flows = traffic(narrow, clusters)
+    return arrange(narrow, clusters, recipe, chip, rng)
+
+
+def arrange(narrow: SpikeGraph, clusters: Ids, recipe: Recipe, chip: Chip, rng: np.random.Generator) -> Mapped:
+    """Order and place clusters that are there already.
+
+    Args:
+        narrow: the workload, its wide neurons spread.
+        clusters: of each neuron; they fit.
+        recipe: how; its partitioner is not asked.
+        chip: for what.
+        rng: the only source of chance.
+    """
+    order, flows = ORDERS.get(recipe.order), traffic(narrow, clusters)
     topology = topology_for(flows.clusters, recipe.topology)
     array = chip.array
     held = list(crossbars(narrow, clusters, array))
@@ -196,7 +207,7 @@ def map_graph(graph: SpikeGraph, recipe: Recipe, chip: Chip, seed: int = 0) -> M
             return np.array([sent.mean_latency_s, sent.isi_distortion_s or 0.0])
 
     tiles = place(flows, topology, recipe.placer, recipe.objective, rng, heat=heat, judge=judge)
-    return Mapped(narrow, clusters, topology, tiles, positions, limits.rows, recipe.splitting)
+    return Mapped(narrow, clusters, topology, tiles, positions, chip.limits.rows, recipe.splitting)
 
 
 def heat_of(held: list[Crossbar], positions: list[Positions], topology: Topology, chip: Chip) -> Heat:

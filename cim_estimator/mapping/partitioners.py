@@ -20,8 +20,9 @@ from hasnas.registry import Registry
 
 from .cluster_state import Net, State, external_spikes, net_of, state_of
 from .clusters import CrossbarLimits, axon_clusters, hand_in, renumber
+from .exchanging import exchange
 from .packing import grow, next_fit
-from .refining import exchange, sweep
+from .refining import sweep
 from .spike_graph import Ids, SpikeGraph
 
 Partitioner = Callable[[SpikeGraph, CrossbarLimits, np.random.Generator], Ids]
@@ -116,7 +117,7 @@ def kl(graph: SpikeGraph, limits: CrossbarLimits, rng: np.random.Generator) -> I
 
 def _kernighan_lin(graph: SpikeGraph, start: Ids, limits: CrossbarLimits, rng: np.random.Generator) -> Ids:
     net, state = _state(graph, start)
-    order = _shuffled(graph, rng)
+    order, number = _shuffled(graph, rng), np.full(graph.neurons, -1, np.int32)
     changes = np.zeros(len(state.rows), np.int64)  # how often each cluster has changed
     tried: dict[tuple[int, int], tuple[int, int]] = {}  # pair -> changes of both when an exchange last failed
     for _ in range(ROUNDS):
@@ -129,7 +130,7 @@ def _kernighan_lin(graph: SpikeGraph, start: Ids, limits: CrossbarLimits, rng: n
             if tried.get((one, other)) == (changes[one], changes[other]):
                 continue
             pair, both = np.array([one, other], np.int32), np.concatenate([members[one], members[other]])
-            if exchange(net, state, pair, both, limits.rows, limits.columns, PATIENCE):
+            if exchange(net, state, pair, both, limits.rows, limits.columns, PATIENCE, number):
                 members[one], members[other] = (both[state.cluster[both] == cluster] for cluster in pair)
                 changes[pair] += 1
             else:

@@ -1,7 +1,4 @@
-"""Better clusters from given ones: Kernighan-Lin between two clusters, and moves to any cluster; compiled.
-
-Both lower the global spikes of the hypergraph, keep every crossbar within its limits, and never end worse.
-"""
+"""Better clusters from given ones: single neurons move to whichever cluster saves most global spikes; compiled."""
 
 from __future__ import annotations
 
@@ -9,57 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .cluster_state import Net, State, gain_of_move, move
-from .spike_graph import Ids
-
-
-@njit(cache=True, nogil=True)
-def exchange(net: Net, state: State, pair: Ids, members: Ids, rows: int, columns: int, patience: int) -> int:
-    """One Kernighan-Lin pass between two clusters.
-
-    The best neuron moves, even at a loss, and is locked; a crossbar may overflow meanwhile by one column and some
-    rows. In the end everything after the best state in which both fit is undone.
-
-    Args:
-        net: the graph.
-        state: the clusters; changed in place.
-        pair: two clusters.
-        members: neurons of the two.
-        rows: of a crossbar.
-        columns: of a crossbar.
-        patience: moves without a new best state after which the pass stops.
-
-    Returns:
-        Global spikes saved, 0 or more.
-    """
-    locked = np.zeros(len(members), np.bool_)
-    moved = np.empty(len(members), np.int64)
-    saved, best_saved, best_count, count = 0, 0, 0, 0
-    slack = rows + rows // 4 + 1
-    while count < len(members) and count - best_count < patience:
-        chosen, chosen_gain = -1, 0
-        for index in range(len(members)):
-            neuron = members[index]
-            if locked[index]:
-                continue
-            to = pair[1] if state.cluster[neuron] == pair[0] else pair[0]
-            if state.columns[to] > columns:
-                continue
-            gain, new_rows = gain_of_move(net, state, neuron, to)
-            if state.rows[to] + new_rows <= slack and (chosen < 0 or gain > chosen_gain):
-                chosen, chosen_gain = index, gain
-        if chosen < 0:
-            break
-        neuron = members[chosen]
-        move(net, state, neuron, pair[1] if state.cluster[neuron] == pair[0] else pair[0])
-        locked[chosen], moved[count] = True, neuron
-        count, saved = count + 1, saved + chosen_gain
-        fits = max(state.columns[pair[0]], state.columns[pair[1]]) <= columns
-        if saved > best_saved and fits and max(state.rows[pair[0]], state.rows[pair[1]]) <= rows:
-            best_saved, best_count = saved, count
-    for index in range(count - 1, best_count - 1, -1):
-        move(net, state, moved[index], pair[1] if state.cluster[moved[index]] == pair[0] else pair[0])
-    return best_saved
+from .cluster_state import Net, State, move, synapses_in
+from .spike_graph import Ints
 
 
 @njit(cache=True, nogil=True)
@@ -76,18 +24,18 @@ def sweep(net: Net, state: State, order: NDArray[np.int64], rows: int, columns: 
     Returns:
         Global spikes saved.
     """
-    near = np.empty(len(state.rows), np.int64)
-    seen = np.full(len(state.rows), -1, np.int64)
+    clusters = len(state.rows)
+    near, seen = np.empty(clusters, np.int64), np.full(clusters, -1, np.int64)
+    has, shared = np.zeros(clusters, np.int64), np.zeros(clusters, np.int64)
     total = 0
     for neuron in order:
-        count = _neighbours(net, state, neuron, near, seen)
+        count, base = weigh_moves(net, state, neuron, near, seen, has, shared)
+        fan_in = net.in_offsets[neuron + 1] - net.in_offsets[neuron]
         best, best_gain = -1, 0
         for to in near[:count]:
-            if state.columns[to] == columns:
-                continue
-            gain, new_rows = gain_of_move(net, state, neuron, to)
-            if gain > best_gain and state.rows[to] + new_rows <= rows:
-                best, best_gain = to, gain
+            fits = state.columns[to] < columns and state.rows[to] + fan_in - shared[to] <= rows
+            if fits and has[to] + base > best_gain:
+                best, best_gain = to, has[to] + base
         if best >= 0:
             move(net, state, neuron, best)
             total += best_gain
@@ -95,30 +43,67 @@ def sweep(net: Net, state: State, order: NDArray[np.int64], rows: int, columns: 
 
 
 @njit(cache=True, nogil=True)
-def _neighbours(net: Net, state: State, neuron: int, near: NDArray[np.int64], seen: NDArray[np.int64]) -> int:
-    """Other clusters that hold an input or an output of a neuron, or share an input with it; how many there are."""
-    seen[state.cluster[neuron]] = neuron
-    count = _reached(net, state, neuron, neuron, near, seen, 0)
+def weigh_moves(
+    net: Net, state: State, neuron: int, near: Ints, seen: Ints, has: Ints, shared: Ints
+) -> tuple[int, int]:
+    """Walk once over what reaches a neuron and what it reaches.
+
+    The gain of a move to cluster `c` is `has[c] + base`, and it takes `fan_in - shared[c]` further rows there.
+
+    Args:
+        net: the graph.
+        state: the clusters.
+        neuron: the one that may move.
+        near: gets the other clusters that have something in common with it.
+        seen: neuron for which a cluster was last met.
+        has: gets the spikes that are delivered there already, or start there.
+        shared: gets the inputs that have a row there already.
+
+    Returns:
+        How many clusters are near, and the base.
+    """
+    old = state.cluster[neuron]
+    seen[old] = neuron
+    count, base, loops = 0, 0, False
     for at in range(net.in_offsets[neuron], net.in_offsets[neuron + 1]):
         source = net.sources[at]
-        count = _reached(net, state, source, neuron, near, seen, count)
-        home = state.cluster[source]
-        if home >= 0 and seen[home] != neuron:
-            seen[home] = neuron
-            near[count] = home
-            count += 1
-    return count
+        home, spikes = state.cluster[source], net.spikes[source]
+        itself = source == neuron
+        loops = loops or itself
+        leaves, at_home = False, home < 0 or itself or home == old
+        start = net.offsets[source]
+        for pin in range(start, start + state.pins[source]):
+            cluster = state.pin_cluster[pin]
+            if cluster == old:
+                leaves = state.pin_count[pin] == 1
+                continue
+            count = _meet(cluster, neuron, near, seen, has, shared, count)
+            has[cluster] += spikes
+            shared[cluster] += 1
+            at_home = at_home or cluster == home
+        if not at_home:
+            count = _meet(home, neuron, near, seen, has, shared, count)
+            has[home] += spikes
+        base -= spikes
+        if leaves and (itself or home != old):
+            base += spikes
+    if not loops:
+        start, spikes = net.offsets[neuron], net.spikes[neuron]
+        for pin in range(start, start + state.pins[neuron]):
+            cluster = state.pin_cluster[pin]
+            if cluster != old:
+                count = _meet(cluster, neuron, near, seen, has, shared, count)
+                has[cluster] += spikes
+        if synapses_in(net, state, neuron, old) > 0:
+            base -= spikes
+    return count, base
 
 
 @njit(cache=True, nogil=True)
-def _reached(
-    net: Net, state: State, axon: int, neuron: int, near: NDArray[np.int64], seen: NDArray[np.int64], count: int
-) -> int:
-    start = net.offsets[axon]
-    for pin in range(start, start + state.pins[axon]):
-        cluster = state.pin_cluster[pin]
-        if seen[cluster] != neuron:
-            seen[cluster] = neuron
-            near[count] = cluster
-            count += 1
-    return count
+def _meet(cluster: int, neuron: int, near: Ints, seen: Ints, has: Ints, shared: Ints, count: int) -> int:
+    if seen[cluster] == neuron:
+        return count
+    seen[cluster] = neuron
+    near[count] = cluster
+    has[cluster], shared[cluster] = 0, 0
+    return count + 1

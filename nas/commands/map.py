@@ -46,6 +46,7 @@ class MapQuestion:
         data_root: folder that holds the datasets' files.
         by_channel: whether a channel of maps is one neuron; for networks.
         timesteps: T, for NIR files of other tools.
+        wires: preset of imperfect devices whose wires the arrays have.
         network: constants of the network between tiles: preset or YAML file.
         cells: constants of heat and wear: preset or YAML file.
     """
@@ -67,6 +68,7 @@ class MapQuestion:
     data_root: Path | None = None
     by_channel: bool = False
     timesteps: int | None = None
+    wires: str = "rram-typical"
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,9 @@ def answer(question: MapQuestion) -> list[Answer]:
     """
     recipes = [load_recipe(name) for name in question.recipes]
     if question.save is not None and (len(recipes) != 1 or question.mapping is not None):
-        raise BadInputError(f"--save holds one mapping that is new; give a single --recipe and no --mapping")
+        raise BadInputError("--save holds one mapping that is new; give a single --recipe and no --mapping")
     overrides = dict(_setting(text) for text in question.settings)
-    chip = chip_of(load_hardware(question.hardware, overrides), question.network, question.cells)
+    chip = chip_of(load_hardware(question.hardware, overrides), question.network, question.cells, question.wires)
     graph = read_graph(question)
     if question.save_graph is not None:
         save_graph(graph, question.save_graph)
@@ -144,6 +146,23 @@ def _setting(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise BadInputError(f"--set {text}: write FIELD=VALUE, e.g. crossbar.size=64")
     return name, value
+
+
+def draw(found: list[Answer], directory: Path) -> None:
+    """Three PNG files for each answer.
+
+    Raises:
+        BadInputError: if the directory cannot be written.
+    """
+    from hasnas.cim_estimator.mapping.plots import draw_maps
+
+    try:
+        for one in found:
+            draw_maps(one.mapped, one.chip, directory, one.metrics.recipe)
+    except OSError as error:
+        raise BadInputError(f"cannot write into {directory}: {error.strerror or error}; choose another --plot") from (
+            error
+        )
 
 
 def to_json(found: list[MappingMetrics]) -> str:

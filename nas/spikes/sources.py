@@ -71,7 +71,8 @@ def _network(source: Path, is_run: bool, timesteps: int | None) -> Deployed:
     elif (source / ARCHITECTURE_FILE).is_file():
         network = load_bare_network(source)
     elif source.suffix == ".nir":
-        return read_deployed(source, timesteps)
+        found = read_deployed(source, timesteps)
+        return deploy(found.graph, found.tensors)  # batch norms that the file holds are folded
     else:
         raise BadInputError(f"{source} holds no network; give a run, a directory of its export/, or a NIR file")
     return deploy(network.graph, network.state_dict())

@@ -164,7 +164,7 @@ def layer_matrix(node: Node, shape: tuple[int, ...], weight: Weights | None, by_
             ones = np.ones(node.size, np.float32)
             return csr_matrix((ones, (np.arange(node.size), channel)), (node.size, shape[0]))
         case Vote(votes):
-            return _dense(np.kron(np.eye(node.size, dtype=np.float32), np.full((1, votes), 1 / votes, np.float32)))
+            return _dense(np.repeat(np.eye(node.size, dtype=np.float32), votes, axis=1) / np.float32(votes))
         case BatchNorm():
             raise BadInputError(f"layer '{node.name}' is a batch norm by itself; deploy the network first")
     raise BadInputError(f"layer '{node.name}' ({type(node.operation).__name__}) has no synapses")

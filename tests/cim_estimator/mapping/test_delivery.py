@@ -99,7 +99,9 @@ def test_every_constant_has_a_source_and_unknown_ones_are_named(tmp_path) -> Non
     assert load_network().hop_energy_j == pytest.approx(parts_pj * 1e-12)
     with pytest.raises(BadInputError, match="unknown network constants 'noxm'; did you mean 'noxim'"):
         load_network("noxm")
-    (tmp_path / "mine.yaml").write_text("hop_energy_j: 1e-12\nhop_cycles: {value: 3}\nlink_cycles: 1\ntile_pitch_m: 0.001\n")
+    (tmp_path / "mine.yaml").write_text(
+        "hop_energy_j: 1e-12\nhop_cycles: {value: 3}\nlink_cycles: 1\ntile_pitch_m: 0.001\n"
+    )
     assert load_network(tmp_path / "mine.yaml") == NetworkConstants(1e-12, 3, 1, 1e-3)
     (tmp_path / "mine.yaml").write_text("hop_energy_j: -1\nhop_cycles: 3\nlink_cycles: 1\ntile_pitch_m: 0.001\n")
     with pytest.raises(BadInputError, match="hop_energy_j is -1; give a number from 0"):

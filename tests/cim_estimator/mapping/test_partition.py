@@ -18,7 +18,9 @@ from hasnas.cim_estimator.mapping import (
     traffic,
     usage,
 )
-from hasnas.cim_estimator.mapping.cluster_state import external_spikes, gain_of_move, move, net_of, state_of
+from hasnas.cim_estimator.mapping.cluster_state import external_spikes, move, net_of, state_of
+from hasnas.cim_estimator.mapping.exchanging import exchange
+from hasnas.cim_estimator.mapping.refining import sweep, weigh_moves
 from hasnas.errors import BadInputError
 
 from .graphs import layered, planted, random_graph, slow_global_spikes, slow_usage
@@ -57,7 +59,11 @@ def test_moves_by_difference_equal_full_evaluation(seed: int) -> None:
         if graph.fan_in[neuron] == 0 or to == state.cluster[neuron]:
             continue
         before, rows_before = external_spikes(net, state), int(state.rows[to])
-        gain, new_rows = gain_of_move(net, state, neuron, to)
+        near, has, shared = (np.empty(5, np.int64) for _ in range(3))
+        count, base = weigh_moves(net, state, neuron, near, np.full(5, -1), has, shared)
+        known = to in near[:count]
+        gain = base + (int(has[to]) if known else 0)
+        new_rows = int(graph.fan_in[neuron]) - (int(shared[to]) if known else 0)
         move(net, state, neuron, to)
         anew = state_of(net, state.cluster, 5)
         assert external_spikes(net, anew) == external_spikes(net, state) == before - gain
@@ -170,3 +176,25 @@ def test_what_cannot_be_divided_is_said() -> None:
 def test_graphs_without_synapses_are_one_cluster(name: str) -> None:
     graph = SpikeGraph.from_edges([], [], [3, 0, 1], 5)
     assert partition(graph, CrossbarLimits(4, 4), name, rng()).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_a_pass_says_it_saves_is_saved(seed: int) -> None:
+    graph = random_graph(40, 200 + 40 * seed, seed, inputs=8)
+    draws, net = np.random.default_rng(seed), net_of(graph)
+    clusters = draws.integers(0, 4, graph.neurons)
+    state = state_of(net, clusters, 4)
+    before = external_spikes(net, state)
+    saved = sweep(net, state, draws.permutation(np.flatnonzero(graph.fan_in)), 60, 60)
+    assert saved > 0
+    assert before - external_spikes(net, state_of(net, state.cluster, 4)) == saved
+    state = state_of(net, clusters, 4)
+    members = np.flatnonzero((state.cluster == 1) | (state.cluster == 2)).astype(np.int32)
+    most_rows, most_columns = int(state.rows.max()), int(state.columns.max())
+    number = np.full(graph.neurons, -1, np.int32)
+    pair = np.array([1, 2], np.int32)
+    saved = exchange(net, state, pair, members, most_rows, most_columns, 16, number)
+    assert before - external_spikes(net, state_of(net, state.cluster, 4)) == saved >= 0
+    assert state.rows.max() <= most_rows
+    assert state.columns.max() <= most_columns
+    assert (number == -1).all()

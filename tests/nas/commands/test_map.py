@@ -72,6 +72,32 @@ def test_npz_gives_the_same_and_the_mapping_is_saved(
     assert len(set(open_mapping(saved, graph).clusters[::2].tolist())) == 1
 
 
+def test_saved_mappings_are_judged_again_but_not_for_another_network(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = str(tmp_path / "mapping.npz")
+    assert run_command(["map", *files, "--recipe", "espine", "--save", saved, "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)[0]
+    assert run_command(["map", *files, "--mapping", saved, "--json"]) == 0
+    judged = json.loads(capsys.readouterr().out)[0]
+    assert {**judged, "seconds": 0, "recipe": ""} == {**made, "seconds": 0, "recipe": ""}
+    (tmp_path / "graph.txt").write_text("0 1 2\n" + "\n".join(f"{n} 15" for n in range(1, 15)))
+    assert run_command(["map", *files, "--mapping", saved]) == 2
+    error = capsys.readouterr().err
+    assert "is a mapping of another network; map this one anew" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("topology", ["mesh", "tree"])
+def test_maps_of_heat_lifetime_and_traffic_are_drawn(files: list[str], tmp_path: Path, topology: str) -> None:
+    (tmp_path / "mine.yaml").write_text(f"partitioner: greedy\norder: heat\ntopology: {topology}\n")
+    assert run_command(["map", *files, "--recipe", str(tmp_path / "mine.yaml"), "--plot", str(tmp_path / "maps")]) == 0
+    found = sorted((tmp_path / "maps").iterdir())
+    assert [path.name for path in found] == ["mine-heat.png", "mine-lifetime.png", "mine-traffic.png"]
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in found)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -100,6 +126,9 @@ def test_bad_sources_are_one_line(files: list[str], tmp_path: Path, capsys: pyte
         ([str(tmp_path / "graph.npz"), *files[1:3]], "leave out --spikes"),
         ([str(tmp_path)], "holds no network"),
         ([str(tmp_path / "absent.npz")], "cannot read"),
+        ([str(tmp_path / "absent.nir")], "there is no"),
+        ([str(tmp_path), *files[1:3]], "is traced on samples"),
+        ([str(tmp_path / "graph.npz"), "--samples", "3"], "holds its spikes"),
     ):
         assert run_command(["map", *arguments]) == 2
         error = capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -41,12 +42,16 @@ def samples_for(network: SpikingNetwork, count: int, seed: int = 0) -> torch.Ten
         (AvgPool2d(3, 1, 1), (2, 4, 4), (2, 4, 4)),
     ],
 )
-def test_matrices_compute_what_the_layers_compute(operation: object, shape: tuple[int, ...], result: tuple[int, ...]) -> None:  # fmt: skip
+def test_matrices_compute_what_the_layers_compute(
+    operation: object, shape: tuple[int, ...], result: tuple[int, ...]
+) -> None:
     module = module_for(operation)  # type: ignore[arg-type]
     assert module is not None
     weight = getattr(module, "weight", None)
     matrix = layer_matrix(
-        Node("n", operation, result), shape, None if weight is None else weight.detach().numpy()  # type: ignore[arg-type]
+        Node("n", operation, result),
+        shape,
+        None if weight is None else weight.detach().numpy(),  # type: ignore[arg-type]
     )
     x = torch.rand(2, *shape, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
@@ -119,7 +124,7 @@ def test_spikes_are_those_that_the_network_sends(trained: Trained, feedback: boo
     assert {n.name for n in deployed.graph.nodes if isinstance(n.operation, Neuron)} <= {n.name for n in layers}
     expected = [int((samples != 0).sum()), *(int((values[node.name] != 0).sum()) for node in layers)]
     bounds = np.cumsum([0, samples[0].numel(), *(node.size for node in layers)])
-    assert [int(graph.spikes[a:b].sum()) for a, b in zip(bounds, bounds[1:], strict=False)] == expected
+    assert [int(graph.spikes[a:b].sum()) for a, b in pairwise(bounds)] == expected
     assert sum(expected[1:]) > 0
     assert graph.times is not None
     name, at = layers[-1].name, int(bounds[-2])
