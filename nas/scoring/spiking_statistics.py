@@ -149,9 +149,11 @@ def _simulate(inputs: FloatArray, dynamics: Dynamics) -> tuple[FloatArray, Float
     membrane = np.zeros((len(RATIOS), len(inputs)))
     largest = 2 ** (dynamics.membrane_bits - 1) if dynamics.membrane_bits else 0
     adaptation = np.zeros_like(membrane)
+    current = np.zeros(len(inputs))
     spikes = np.empty((steps, *membrane.shape), bool)
     for step in range(steps):
-        membrane = dynamics.keep * membrane + dynamics.gain * inputs[:, step]
+        current = dynamics.synapse_keep * current + (1 - dynamics.synapse_keep) * inputs[:, step]
+        membrane = dynamics.keep * membrane + dynamics.gain * current
         if largest:
             register_step = 2 * np.maximum(RATIOS, 1e-6)[:, None] / largest
             membrane = np.clip(np.rint(membrane / register_step), -largest, largest - 1) * register_step

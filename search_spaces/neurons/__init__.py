@@ -25,6 +25,7 @@ NEURONS: Registry[type[Neuron]] = Registry(
         "if": f"{_HERE}.integrate_and_fire:IF",
         "alif": f"{_HERE}.alif:ALIF",
         "lif_soft_reset": f"{_HERE}.soft_reset:SoftResetLIF",
+        "synaptic_lif": f"{_HERE}.synaptic:SynapticLIF",
     },
     "hasnas.neurons",
 )

@@ -31,8 +31,8 @@ def check_membrane_bits(bits: int, where: str = "membrane_bits") -> None:
 class Dynamics:
     """How mean-field statistics simulate neurons, at threshold 1 and rest 0.
 
-    v <- keep v + gain x, held by registers if these have bits; spike where v >= 1 + rise a; then v <- 0, or v <- v - 1
-    where the reset is soft; a <- fade a + spike.
+    i <- synapse_keep i + (1 - synapse_keep) x;  v <- keep v + gain i, held by registers if these have bits; spike where
+    v >= 1 + rise a; then v <- 0, or v <- v - 1 where the reset is soft; a <- fade a + spike.
     """
 
     keep: float
@@ -41,6 +41,7 @@ class Dynamics:
     fade: float = 0.0
     soft: bool = False
     membrane_bits: int = 0
+    synapse_keep: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from hasnas.search_spaces.membranes import held, hold
 from .alif import ALIF
 from .base import Neuron, check_membrane_bits
 from .plif import PLIF
+from .synaptic import SynapticLIF
 
 # SpikingJelly registers its GPU kernels on import, and torch warns on every machine that has no Triton to run them.
 logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
@@ -169,6 +170,46 @@ class AdaptiveLIF(OwnNeurons):
         fired = spikes.detach()
         self.membrane = membrane * (1 - fired) + reset * fired
         self.adaptation = self.decay * adaptation + spikes
+        return spikes.to(x.dtype)
+
+
+class SynapticNeurons(OwnNeurons):
+    """LIF neurons behind leaky synapses; equations and source at `hasnas.search_spaces.neurons.synaptic.SynapticLIF`.
+
+    The surrogate is the arctangent, the reset is detached.
+
+    Args:
+        operation: the neurons.
+
+    Raises:
+        BadInputError: if a time constant is below one timestep.
+    """
+
+    operation: SynapticLIF
+
+    def __init__(self, operation: SynapticLIF) -> None:
+        super().__init__(operation)
+        if not (operation.tau >= 1 and operation.tau_synapse >= 1):
+            raise BadInputError(f"{operation}: give tau and tau_synapse of at least 1 timestep")
+        self.rest = _rest(operation)
+        self.surrogate_function = surrogate.ATan()
+        self.membrane: Tensor | None = None
+        self.current: Tensor | None = None
+
+    def reset(self) -> None:
+        """Put the neurons at rest."""
+        self.membrane = self.current = None
+
+    def single_step_forward(self, x: Tensor) -> Tensor:
+        """Spikes of one timestep."""
+        arriving = _precise(x)
+        current = torch.zeros_like(arriving) if self.current is None else self.current
+        before = torch.full_like(arriving, self.rest) if self.membrane is None else self.membrane
+        self.current = current + (arriving - current) / self.operation.tau_synapse
+        charged = self.operation.charge(before, self.current, self.rest, None)
+        charged = hold(charged, self.operation.threshold, self.operation.membrane_bits)
+        spikes = self.surrogate_function(charged - self.operation.threshold)
+        self.membrane = self.operation.settle(charged, spikes.detach(), self.rest)
         return spikes.to(x.dtype)
 
 

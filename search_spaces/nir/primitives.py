@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.layers import IF, LIF, AvgPool2d, BatchNorm, Conv2d, Flatten, Input, Linear, Operation, Output
+from hasnas.search_spaces.neurons.synaptic import SynapticLIF
 
 TIMESTEP_S = 1e-4  # what SpikingJelly and snnTorch assume when they read a file
 SAME = "; the price is the same"
@@ -152,6 +153,24 @@ def _leaky(name: str, node: Any, before: Shape, context: Context) -> tuple[Opera
 _LEAKY = ("tau", "v_threshold", "v_reset", "v_leak", "r")
 
 
+def _synaptic(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    values = [_uniform(name, quantity, getattr(node, quantity), context) for quantity in _SYNAPTIC]
+    tau_synapse, tau, threshold, reset, leak, resistance, gain = values
+    if resistance * gain != 1 or leak != reset:
+        held = f"r = {resistance:g}, w_in = {gain:g}, v_leak = {leak:g}"
+        context.note(f"node '{name}' has {held}; only r w_in = 1 and v_reset can be run{SAME}")
+    elif not min(tau, tau_synapse) >= context.timestep_s:
+        step = f"a timestep of {context.timestep_s:g} s"
+        context.note(f"node '{name}' has a time constant less than {step}, and cannot be run{SAME}")
+    else:
+        steps = tau / context.timestep_s, tau_synapse / context.timestep_s
+        return SynapticLIF(steps[0], threshold, reset, steps[1], context.membrane_bits), before
+    return SynapticLIF(membrane_bits=context.membrane_bits), before
+
+
+_SYNAPTIC = ("tau_syn", "tau_mem", "v_threshold", "v_reset", "v_leak", "r", "w_in")
+
+
 def _integrators(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
     threshold, reset, resistance = (
         _uniform(name, quantity, getattr(node, quantity), context) for quantity in ("v_threshold", "v_reset", "r")
@@ -190,5 +209,5 @@ def side(name: str, value: Any) -> int:
 _READERS: dict[str, Callable[[str, Any, Shape, Context], tuple[Operation, Shape]]] = {
     "Input": _input, "Output": _output, "Flatten": _flatten, "Affine": _matrix, "Linear": _matrix,
     "Conv2d": _convolution, "AvgPool2d": _pool, "SumPool2d": _pool, "Scale": _scale, "LIF": _leaky, "IF": _integrators,
-    **dict.fromkeys(("CubaLIF", "LI", "CubaLI", "I", "Threshold"), _other_neurons),
+    "CubaLIF": _synaptic, **dict.fromkeys(("LI", "CubaLI", "I", "Threshold"), _other_neurons),
 }  # fmt: skip

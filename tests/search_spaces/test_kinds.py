@@ -25,6 +25,7 @@ from hasnas.search_spaces.lowering import lower, lower_codes
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import build_network, initialise, module_for
 from hasnas.search_spaces.neurons import NEURONS, neuron_of
+from hasnas.search_spaces.neurons.synaptic import SynapticLIF
 from hasnas.search_spaces.operations import OPERATIONS, listed_operations, operation_like, operation_named
 from hasnas.search_spaces.snasnet import CellSpace
 
@@ -155,6 +156,26 @@ def test_a_soft_reset_keeps_what_lies_above_the_threshold() -> None:
         1.5 + torch.randn(12, 20000, generator=torch.Generator().manual_seed(1))
     )
     assert rate == pytest.approx(float(simulated.mean()), abs=0.02)
+
+
+@pytest.mark.slow
+def test_synapses_smooth_the_input_and_keep_it() -> None:
+    x = 3 * torch.rand(12, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    synaptic = SynapticLIF(2.0, 0.8, tau_synapse=4.0)
+    current, smoothed = torch.zeros(200, dtype=torch.float64), []
+    for step in x:
+        current = 0.75 * current + 0.25 * step
+        smoothed.append(current)
+    spikes = synaptic.module().multi_step_forward(x)
+    assert 0 < spikes.mean() < 1
+    torch.testing.assert_close(spikes, LIF(2.0, 0.8).module().multi_step_forward(torch.stack(smoothed)))
+    at_once = SynapticLIF(2.0, 0.8, tau_synapse=1.0).module().multi_step_forward(x)
+    assert torch.equal(at_once, LIF(2.0, 0.8).module().multi_step_forward(x))
+    rate = spike_statistics(0.8, 0.0, 2.0, 12, mean=1.5, neuron="synaptic_lif").rate.item()
+    noise = 1.5 + torch.randn(12, 20000, generator=torch.Generator().manual_seed(1))
+    assert rate == pytest.approx(float(neuron_of("synaptic_lif", 2.0, 0.8).module()(noise).mean()), abs=0.02)
+    with pytest.raises(BadInputError, match="tau_synapse of at least 1"):
+        SynapticLIF(tau_synapse=0.5).module()
 
 
 CONVOLVING = [kind for kind in KINDS if (rule := OPERATIONS.get(kind).field_rule) and rule.does == "convolve"]

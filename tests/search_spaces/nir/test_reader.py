@@ -11,6 +11,7 @@ from hasnas.cim_estimator import LayerKind, Workload, estimate, load_hardware
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import read_nir
 from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.neurons.synaptic import SynapticLIF
 
 
 def lif(*shape: int) -> nir.LIF:
@@ -182,11 +183,10 @@ def neurons(kind: str) -> nir.NIRNode:
         "r = 10": nir.LIF(tau=1e-3 * one, r=10 * one, v_leak=0 * one, v_threshold=one),
         "different thresholds": nir.LIF(tau=1e-3 * one, r=one, v_leak=0 * one, v_threshold=np.arange(12.0)),
         "r = 1;": nir.IF(r=one, v_threshold=one),
-        "CubaLIF": nir.CubaLIF(tau_syn=one, tau_mem=one, r=one, v_leak=0 * one, v_threshold=one),
     }[kind]
 
 
-@pytest.mark.parametrize("kind", ["r = 10", "different thresholds", "r = 1;", "CubaLIF"])
+@pytest.mark.parametrize("kind", ["r = 10", "different thresholds", "r = 1;"])
 def test_dynamics_that_change_no_price_are_told_and_priced(tmp_path: Path, kind: str):
     ends = {"input": nir.Input(np.array([1, 20])), "output": nir.Output(np.array([12]))}  # a batch axis, as Norse's
     nodes = {**ends, "dense": nir.Affine(np.ones((12, 20)), np.zeros(12)), "neurons": neurons(kind)}
@@ -198,6 +198,22 @@ def test_dynamics_that_change_no_price_are_told_and_priced(tmp_path: Path, kind:
     assert (int(report.parameters), f"{report.energy_j * 1e9:.3f}", f"{report.area_m2 * 1e6:.4f}") == (
         252, "1.872", "0.2863",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("gain", [1.0, 5.0])
+def test_current_based_neurons_have_a_second_state(tmp_path: Path, gain: float):
+    one = np.ones(12)
+    values = {"tau_syn": 2e-4 * one, "tau_mem": 4e-4 * one, "r": one, "v_leak": 0 * one, "v_threshold": 0.5 * one}
+    node = nir.CubaLIF(**values, w_in=gain * one)
+    dense = nir.Affine(np.ones((12, 20)), np.zeros(12))
+    path = write(tmp_path, *chain(dense=dense, neurons=node), (20,))
+    found = read_nir(path, timesteps=8)
+    runs = gain == 1
+    assert ["w_in = 5" in text for text in found.ignored] == [True] * (not runs)
+    told = next(one.operation for one in found.graph.nodes if isinstance(one.operation, SynapticLIF))
+    assert told == (SynapticLIF(4.0, 0.5, 0.0, 2.0) if runs else SynapticLIF())
+    names = lower(found.graph).names
+    assert "neurons.current" in names
 
 
 def test_a_recurrent_loop_of_another_tool_is_priced_as_one_timestep_late(tmp_path: Path):
