@@ -28,6 +28,8 @@ EXTRAS = {
     "optuna": ("Optuna", "optuna"),
     "tonic": ("Tonic", "tonic"),
     "pytest": ("pytest", "test"),
+    "norse": ("Norse", "test"),
+    "snntorch": ("snnTorch", "test"),
 }
 
 

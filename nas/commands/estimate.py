@@ -100,7 +100,8 @@ def _workload(question: Question, measured: bool) -> tuple[Workload, tuple[str, 
         raise BadInputError(f"{source} needs --input C,H,W and --timesteps, for example --input 3,32,32 --timesteps 4")
     from .python_source import read_graph
 
-    return lower(read_graph(source, shape, question.timesteps, question.largest_count)), ()
+    notes: list[str] = []
+    return lower(read_graph(source, shape, question.timesteps, question.largest_count, notes.append)), tuple(notes)
 
 
 def _with_counts(graph: LayerGraph, largest: int) -> LayerGraph:

@@ -8,13 +8,14 @@ import math
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from hasnas.errors import BadInputError, nearest
+from hasnas.nas.environment.torchvision_repair import repair_imports
 from hasnas.nas.tracing.run import LayerRunError
 from hasnas.nas.tracing.trace import runs_over_time, trace_module
 from hasnas.search_spaces.graph import LayerGraph
@@ -22,7 +23,13 @@ from hasnas.search_spaces.graph import LayerGraph
 BATCH = 2
 
 
-def read_graph(source: Path, input_shape: tuple[int, ...], timesteps: int, largest_count: int = 0) -> LayerGraph:
+def read_graph(
+    source: Path,
+    input_shape: tuple[int, ...],
+    timesteps: int,
+    largest_count: int = 0,
+    note: Callable[[str], None] = lambda text: None,
+) -> LayerGraph:
     """The layers of the module that a function in a user's file returns.
 
     Args:
@@ -31,6 +38,7 @@ def read_graph(source: Path, input_shape: tuple[int, ...], timesteps: int, large
             for each timestep.
         timesteps: T of a sample.
         largest_count: of the input's values, see `trace_module`.
+        note: is told what layers do beyond what is priced.
 
     Raises:
         BadInputError: if the file or function fails, or the module cannot be traced.
@@ -44,14 +52,21 @@ def read_graph(source: Path, input_shape: tuple[int, ...], timesteps: int, large
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(BATCH, *frame, generator=generator)
     over_time = image.expand(timesteps, *image.shape)
-    # A module in multi-step mode takes all timesteps, unless it repeats the image by itself.
-    examples = [over_time, image] if runs_over_time(module) else [image]
+    # A module in multi-step mode takes all timesteps, unless it repeats the image by itself; another takes one, unless
+    # it loops over all of them by itself.
+    steps = runs_over_time(module)
     failures: list[BadInputError] = []
-    for example in examples:
+    for example in [over_time, image] if steps else [image, over_time]:
+        notes: list[str] = []
         try:
-            return trace_module(module, example, timesteps, static, largest_count)
+            graph = trace_module(module, example, timesteps, static, largest_count, notes.append)
         except BadInputError as error:
             failures.append(error)
+        else:
+            for text in notes:
+                note(text)
+            return graph
+    failures = failures if steps else failures[:1]
     told = max(failures, key=lambda error: error.reached if isinstance(error, LayerRunError) else math.inf)
     raise BadInputError(f"{source}: {told}") from told
 
@@ -69,6 +84,7 @@ def load_module(source: Path) -> nn.Module:
     path = Path(file)
     if not path.is_file():
         raise BadInputError(f"cannot read {path}: there is no such file; check the path")
+    repair_imports()  # before the file imports what fails beside a CPU build of torch
     with _as_script(path):
         names = _run(path)
         if factory not in names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.layers import (
@@ -27,6 +27,8 @@ from hasnas.search_spaces.neurons.modules import LearnedTauLIF, OwnNeurons, lear
 from hasnas.search_spaces.neurons.soft_reset import SoftResetLIF
 from hasnas.search_spaces.quantization import QuantisedConv2d, QuantisedLinear, weight_bits_of
 
+from .elsewhere import Note, is_neuron, library_of, neurons_of, number
+
 from spikingjelly.activation_based import base, layer  # isort: skip  # only after hasnas has silenced its import
 
 KNOWN_LAYERS = (
@@ -39,7 +41,9 @@ LEAKLESS = (neuron.IFNode, neuron.SimpleIFNode)
 Shape = tuple[int, ...]
 
 
-def operation_of(name: str, module: nn.Module, before: Shape, after: Shape) -> Operation | None:
+def operation_of(
+    name: str, module: nn.Module, before: Shape, after: Shape, note: Note = lambda text: None
+) -> Operation | None:
     """What a layer computes.
 
     Leaky neurons whose input is not scaled (`decay_input=False`) are expressed in units of 1 / tau: v / tau follows the
@@ -51,6 +55,7 @@ def operation_of(name: str, module: nn.Module, before: Shape, after: Shape) -> O
         module: the layer.
         before: shape of its input without time and batch.
         after: shape of its result, likewise.
+        note: is told what the layer does beyond what is priced.
 
     Returns:
         None if the result is the input.
@@ -93,7 +98,9 @@ def operation_of(name: str, module: nn.Module, before: Shape, after: Shape) -> O
                 "graph's"
             )
     if isinstance(module, (neuron.BaseNode, neuron.SimpleBaseNode)):
-        return _neurons(name, module)
+        return _neurons(name, module, note)
+    if library_of(module):
+        return neurons_of(name, module, note).neuron
     raise BadInputError(
         f"layer '{name}' is a {type(module).__name__}, which has no price; use spiking neurons and {KNOWN_LAYERS}"
     )
@@ -101,7 +108,7 @@ def operation_of(name: str, module: nn.Module, before: Shape, after: Shape) -> O
 
 def has_state(module: nn.Module) -> bool:
     """Whether a layer remembers what came before, as neurons do."""
-    return isinstance(module, base.MemoryModule | OwnNeurons)
+    return isinstance(module, base.MemoryModule | OwnNeurons) or is_neuron(module)
 
 
 def _convolution(name: str, module: nn.Conv2d) -> Conv2d:
@@ -172,27 +179,22 @@ def _adaptive_pool(
     return (AvgPool2d if isinstance(module, nn.AdaptiveAvgPool2d) else MaxPool2d)(window, window)
 
 
-def _neurons(name: str, module: Any) -> Neuron:
+def _neurons(name: str, module: Any, note: Note) -> Neuron:
     kind = type(module)
     if kind not in LEAKY + LEARNED + LEAKLESS:
         raise BadInputError(
             f"layer '{name}' is a {kind.__name__}, which has no price; use LIFNode, ParametricLIFNode or IFNode"
         )
     if module.v_reset is None and kind not in LEAKY:
-        raise BadInputError(
-            f"layer '{name}' is a {kind.__name__} that resets by subtraction (v_reset=None), which is known of LIFNode "
-            "alone; set v_reset=0.0, the costs are the same"
-        )
-    if isinstance(module.v_threshold, Tensor) and module.v_threshold.numel() != 1:
-        raise BadInputError(f"layer '{name}' has a threshold for each neuron; use one v_threshold")
-    threshold, reset = float(module.v_threshold), float(module.v_reset or 0.0)
+        note(f"layer '{name}' subtracts at reset; it is priced with a hard reset, which costs the same")
+    threshold, reset = number(name, "thresholds", module.v_threshold, note), float(module.v_reset or 0.0)
     if kind in LEAKLESS:
         return IF(threshold, reset)
     tau = learned_tau(module.w) if kind in LEARNED else float(module.tau)
     unit = 1.0 if module.decay_input else 1 / tau
-    if module.v_reset is None:
-        return SoftResetLIF(tau, threshold * unit)
-    return (PLIF if kind in LEARNED else LIF)(tau, threshold * unit, reset * unit)
+    if kind in LEARNED:
+        return PLIF(tau, threshold * unit, reset * unit)
+    return SoftResetLIF(tau, threshold * unit) if module.v_reset is None else LIF(tau, threshold * unit, reset * unit)
 
 
 def _side(name: str, what: str, value: Any) -> int:

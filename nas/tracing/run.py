@@ -16,6 +16,7 @@ from hasnas.errors import BadInputError
 from hasnas.search_spaces.network import SpikingNetwork, share_active
 from hasnas.search_spaces.pooling import OverlappingAvgPool2d
 
+from . import elsewhere
 from .layers import Shape, has_state
 from .sums import merge_sums
 
@@ -48,10 +49,35 @@ class Holder(nn.Module):
         return self.net(x)
 
 
+class _Sample(fx.Proxy):
+    """The input, whose sizes are those of the example, so that a module may loop over its timesteps."""
+
+    def __init__(self, node: fx.Node, tracer: fx.Tracer, example: Tensor) -> None:
+        super().__init__(node, tracer)
+        self.example = example
+
+    def __len__(self) -> int:
+        return len(self.example)
+
+    @property
+    def shape(self) -> torch.Size:
+        return self.example.shape
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.example.shape if dim is None else self.example.size(dim)
+
+
 class _Tracer(fx.Tracer):
     """Enters everything but layers; what lies in a container that steps through time is marked as stepped."""
 
     stepped = 0
+
+    def __init__(self, example: Tensor) -> None:
+        super().__init__()
+        self.example = example
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Sample(node, self, self.example) if node.op == "placeholder" else super().proxy(node)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         plain = isinstance(m, nn.Sequential) and not isinstance(m, base.StepModule)
@@ -89,7 +115,7 @@ def _is_layer(module: nn.Module) -> bool:
         return False
     if has_state(module) or isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.BatchNorm1d):
         return True
-    if isinstance(module, OverlappingAvgPool2d | SpikingNetwork):
+    if isinstance(module, OverlappingAvgPool2d | SpikingNetwork) or elsewhere.is_leaf(module):
         return True
     home = type(module).__module__
     return home.startswith(("torch.nn", "spikingjelly.activation_based.layer", "spikingjelly.activation_based.neuron"))
@@ -102,6 +128,7 @@ class ShapeInterpreter(fx.Interpreter):
         super().__init__(holder, graph=graph)
         self.extra_traceback = False
         self.shapes: dict[fx.Node, Shape | None] = {}
+        self.several: set[fx.Node] = set()  # calls with several results
         self.shares = shares
 
     def run_node(self, n: fx.Node) -> Any:
@@ -116,9 +143,13 @@ class ShapeInterpreter(fx.Interpreter):
             shapes = [list(arg.shape) for arg in args if isinstance(arg, Tensor)]
             message = f"{describe(n)} cannot run on {shapes or 'its input'}: {_first_line(error)}"
             raise LayerRunError(message, reached=len(self.shapes)) from error
-        self.shapes[n] = tuple(result.shape) if isinstance(result, Tensor) else None
-        if self.shares is not None and taken and isinstance(result, Tensor):
-            self.shares.setdefault(n, []).append(Shares(before, share_active([result])))
+        first = result
+        if isinstance(result, tuple) and result and n.op.startswith("call"):
+            self.several.add(n)
+            first = result[0]  # of neurons that return their states, too
+        self.shapes[n] = tuple(first.shape) if isinstance(first, Tensor) else None
+        if self.shares is not None and taken and isinstance(first, Tensor):
+            self.shares.setdefault(n, []).append(Shares(before, share_active([first])))
         return result
 
 
@@ -132,14 +163,16 @@ def _step(call: Callable[..., Any], target: Any, args: Any, kwargs: Any) -> Any:
     return torch.stack(results) if isinstance(results[0], Tensor) else results[0]
 
 
-def trace_symbols(holder: Holder) -> fx.Graph:
+def trace_symbols(holder: Holder, example: Tensor) -> fx.Graph:
     """The calls of a module, those of layers as one each, sums merged, without those that lead nowhere.
+
+    Sizes of the input are those of the example.
 
     Raises:
         BadInputError: naming the line, if the forward depends on the values of tensors.
     """
     try:
-        traced = _Tracer().trace(holder)
+        traced = _Tracer(example).trace(holder)
     except Exception as error:  # torch.fx, or the user's own forward when it meets a symbol instead of a tensor
         reason = _first_line(error).split(". ")[0]
         raise BadInputError(
@@ -169,7 +202,7 @@ def at_rest(module: nn.Module) -> Iterator[None]:
 
 def _reset(module: nn.Module) -> None:
     for child in module.modules():
-        if has_state(child):
+        if has_state(child) and not elsewhere.is_neuron(child):  # of other libraries a copy is run
             child.reset()  # type: ignore[operator]
 
 

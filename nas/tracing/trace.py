@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from math import prod
 from statistics import fmean
@@ -17,6 +20,7 @@ from hasnas.search_spaces.layers import Add, Flatten, Input, Neuron, Operation, 
 from hasnas.search_spaces.lowering import lower, rate_name
 from hasnas.search_spaces.network import SpikingNetwork
 
+from .elsewhere import Note, is_neuron, library_of, neurons_of, prepare
 from .layers import Shape, has_state, operation_of
 from .run import Holder, ShapeInterpreter, Shares, at_rest, describe, prefixed, stripped, trace_symbols
 from .sums import is_sum
@@ -24,6 +28,7 @@ from .sums import is_sum
 from spikingjelly.activation_based import base  # isort: skip  # only after hasnas has silenced its import
 
 MEANS = frozenset({torch.mean, "mean"})
+COUNTS = frozenset({torch.sum, "sum"})  # over time, of spikes: as good as their mean
 # Values keep their order; what happened is read off the shapes.
 MOVEMENTS = frozenset(
     {
@@ -41,14 +46,21 @@ KNOWN_FUNCTIONS = "+, flatten, view, reshape, squeeze, unsqueeze, repeat, expand
 
 
 def trace_module(
-    module: nn.Module, example: Tensor, timesteps: int, static: bool | None = None, largest_count: int = 0
+    module: nn.Module,
+    example: Tensor,
+    timesteps: int,
+    static: bool | None = None,
+    largest_count: int = 0,
+    note: Note = lambda text: None,
 ) -> LayerGraph:
     """The layers of a module, found by symbolic tracing, with shapes from one run on an example.
 
     Layers are called by their dotted names in the module, sums by their block's (`block1.add`); a name that is taken
     gets a number (`pool.2`). Additions that only lead into each other are one sum. Neurons become LIF, PLIF or IF
-    neurons (see `operation_of`), ours what they are; a `SpikingNetwork` is the graph that it was made of. Parameters,
-    training mode and gradients stay as they are; neurons are reset.
+    neurons (see `operation_of`), ours what they are; a `SpikingNetwork` is the graph that it was made of. Neurons of
+    snnTorch, Norse and sinabs are what `hasnas.nas.tracing.elsewhere` knows of them. A module may loop over all
+    timesteps itself, and return its neurons' states behind its result. Parameters, training mode and gradients stay as
+    they are; neurons are reset.
 
     Args:
         module: in single-step mode, for one timestep, or in multi-step mode; maps `[C, H, W]` or vectors `[F]`.
@@ -58,6 +70,7 @@ def trace_module(
         static: whether the input is the same at every timestep, so that layers before the first neuron run only once;
             unless given, it is for `[B, ...]`, and for `[T, B, ...]` if all frames of the example are equal.
         largest_count: of the input's values, see `hasnas.search_spaces.layers.Input`: 1 for spikes, 0 for real values.
+        note: is told what layers of other libraries do beyond what is priced.
 
     Raises:
         BadInputError: naming the layer or function that cannot be expressed, and what to use instead.
@@ -68,7 +81,7 @@ def trace_module(
     """
     if isinstance(module, SpikingNetwork):
         return _own_graph(module, example, timesteps, static, largest_count)
-    return _Run(module, example, timesteps, largest_count).graph(static)
+    return _Run(module, example, timesteps, largest_count, note=note).graph(static)
 
 
 def trace_activity(module: nn.Module, example: Tensor, timesteps: int) -> dict[str, float]:
@@ -156,12 +169,19 @@ class _Run:
     timesteps: int
     largest_count: int = 0
     shares: dict[fx.Node, list[Shares]] | None = None
+    note: Note = lambda text: None
     made: dict[fx.Node, str] = field(default_factory=dict)  # a call -> the name of its layer in the graph
     nodes: list[Node] = field(default_factory=list)
     links: list[Connection] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)  # a layer's place in the holder -> its name in the graph
     values: dict[fx.Node, _Value] = field(default_factory=dict)
     shapes: dict[fx.Node, Shape | None] = field(default_factory=dict)
+    called: Counter[str] = field(default_factory=Counter)  # how often each layer is called
+    turns: dict[Any, str] = field(default_factory=dict)  # what a loop over timesteps calls -> its node in the graph
+    states: set[fx.Node] = field(default_factory=set)  # of neurons of other libraries, which their callers carry
+    several: set[fx.Node] = field(default_factory=set)  # calls with several results
+    origin: Any = None  # what is called at the moment
+    loops: bool = False  # whether the module loops over all timesteps itself
 
     def __post_init__(self) -> None:
         if not isinstance(self.module, nn.Module):
@@ -173,6 +193,9 @@ class _Run:
                 f"the example has shape {list(self.example.shape)}; give [B, C, H, W], [T, B, C, H, W], [B, F] or "
                 "[T, B, F], with at least one sample"
             )
+        if any(library_of(child) for child in self.module.modules()):
+            self.module = deepcopy(self.module)  # their neurons keep states as buffers
+            prepare(self.module)
         self.holder = Holder(self.module)
         self.lead = tuple(self.example.shape[: 1 if self.example.dim() in (2, 4) else 2])
         self.batch = self.lead[-1]
@@ -182,33 +205,42 @@ class _Run:
     def graph(self, static: bool | None, passes: int = 1) -> LayerGraph:
         """Trace, run, translate; `shares` and `names` hold the rest of what was found."""
         with at_rest(self.module), torch.no_grad():
-            traced = trace_symbols(self.holder)
+            traced = trace_symbols(self.holder, self.example)
             interpreter = ShapeInterpreter(self.holder, traced, self.shares)
             for _ in range(passes):
                 interpreter.run(self.example)
-        self.shapes = interpreter.shapes
+        self.shapes, self.several = interpreter.shapes, interpreter.several
         if static is None:
             static = len(self.lead) == 1 or bool((self.example == self.example[:1]).all())
+        self.called = Counter(str(node.target) for node in traced.nodes if node.op == "call_module")
+        self.loops = self.timesteps > 1 and self.timesteps in self.called.values()
         for node in traced.nodes:
             self._translate(node, static)
         self._check_parameters()
         return LayerGraph(tuple(self.nodes), tuple(self.links), self.timesteps)
 
     def _add(self, name: str, operation: Operation, shape: Shape, *sources: str) -> str:
+        turn = (self.origin, operation, shape, sources)
+        if self.loops and turn in self.turns:
+            return self.turns[turn]
         taken = {"input", "output", *(node.name for node in self.nodes)}
         if name in taken and not isinstance(operation, Input | Output):
             name = next(f"{name}.{number}" for number in range(2, len(taken) + 3) if f"{name}.{number}" not in taken)
         self.nodes.append(Node(name, operation, shape))
         self.links.extend(Connection(source, name) for source in sources)
+        self.turns[turn] = name
         return name
 
     def _translate(self, node: fx.Node, static: bool) -> None:
         shape = self.shapes[node]
+        self.origin = node.target
         if node.op == "placeholder":
             inner = tuple(self.example.shape[len(self.lead) :])
             self.values[node] = _Value(self._add("input", Input(static, self.largest_count), inner), self.lead, inner)
         elif node.op == "output":
             self._finish(node)
+        elif self._is_state(node):
+            self.states.add(node)
         elif shape is None:
             return  # sizes and the like
         elif node.op == "call_module":
@@ -216,17 +248,54 @@ class _Run:
             self.values[node] = self._layer(node, module, self._name(node, module), shape)
         elif node.op == "get_attr":
             raise BadInputError(f"{describe(node)} is used outside of any layer; use it inside a Conv2d or Linear")
+        elif node.target is operator.getitem:
+            self.values[node] = self._item(node, shape)
+        elif node.target is torch.stack:
+            self.values[node] = self._stack(node)
         elif is_sum(node):
             self.values[node] = self._sum(node)
         elif node.target in POOLS:
             module = self._pool_module(node)
             self.values[node] = self._layer(node, module, prefixed(node.meta["scope"], node.name), shape)
-        elif node.target in MEANS:
+        elif node.target in MEANS or (node.target in COUNTS and len(self._argument(node).lead) == 2):
             self.values[node] = self._mean(node, shape)
         elif node.target in MOVEMENTS:
             self.values[node] = self._movement(node, self._argument(node), shape)
         else:
             raise BadInputError(f"{describe(node)} has no price; use layers, {KNOWN_FUNCTIONS}")
+
+    def _is_state(self, node: fx.Node) -> bool:
+        """Whether a call gives what neurons of another library remember, rather than their spikes."""
+        if node.op == "get_attr":
+            users = [user for user in node.users if user.op == "call_module" and user.args[:1] != (node,)]
+            held = [user for user in users if is_neuron(self.holder.get_submodule(str(user.target)))]
+            return bool(held) and len(held) == len(node.users)
+        if node.op == "call_module":
+            return False
+        if node.target is operator.getitem and node.args[0] in self.several:
+            return bool(node.args[1] != 0)
+        return bool(node.all_input_nodes) and all(one in self.states for one in node.all_input_nodes)
+
+    def _item(self, node: fx.Node, shape: Shape) -> _Value:
+        """The spikes of neurons that return their states, too; one timestep of all."""
+        value = self._argument(node)
+        if node.args[0] in self.several:
+            return value
+        if len(value.lead) != 2 or not isinstance(node.args[1], int) or shape != (self.batch, *value.shape):
+            raise BadInputError(f"{describe(node)} takes a part of {_full(value)}, which is not a timestep; take all")
+        return _Value(value.source, (self.batch,), value.shape)
+
+    def _stack(self, node: fx.Node) -> _Value:
+        """What a loop over timesteps gathers."""
+        gathered = node.args[0] if node.args else ()
+        values = [self.values.get(one) for one in gathered] if isinstance(gathered, list | tuple) else []
+        first = values[0] if values else None
+        alike = first is not None and all(value == first for value in values)
+        along = [*node.args[1:], *node.kwargs.values()]
+        if not alike or len(values) != self.timesteps or along not in ([], [0]):
+            raise BadInputError(f"{describe(node)} does not gather the timesteps of one layer; stack those, at dim=0")
+        assert first is not None
+        return _Value(first.source, (self.timesteps, *first.lead), first.shape)
 
     def _argument(self, node: fx.Node) -> _Value:
         first = node.args[0] if node.args else None
@@ -237,7 +306,8 @@ class _Run:
     def _name(self, node: fx.Node, module: nn.Module) -> str:
         target = str(node.target)
         name = stripped(target) or type(module).__name__.lower()
-        if target in self.names and (has_state(module) or any(True for _ in module.parameters())):
+        again = target in self.names and not (self.loops and self.called[target] == self.timesteps)
+        if again and (has_state(module) or any(True for _ in module.parameters())):
             raise BadInputError(
                 f"layer '{name}' is used twice in one pass; give each use a layer of its own, and a module that loops "
                 "over timesteps itself without the loop"
@@ -252,13 +322,37 @@ class _Run:
         count = len(value.lead)
         if shape[:count] != value.lead or len(shape) == count:
             raise BadInputError(f"layer '{name}' mixes samples or timesteps: {list(shape)} from {_full(value)}")
-        operation = operation_of(name, module, value.shape, shape[count:])
+        if is_neuron(module):
+            return self._neurons(node, module, name, value)
+        operation = operation_of(name, module, value.shape, shape[count:], self.note)
         if operation is None:
             return value
         source = self.made[node] = self._add(name, operation, shape[count:], value.source)
         if node.op == "call_module":
             self.names[str(node.target)] = source
         return _Value(source, value.lead, shape[count:])
+
+    def _neurons(self, node: fx.Node, module: nn.Module, name: str, value: _Value) -> _Value:
+        """Neurons of another library; what comes back from them arrives one timestep later."""
+        target = str(node.target)
+        found = neurons_of(name, module, (lambda text: None) if target in self.names else self.note)
+        source, shape = value.source, value.shape
+        if found.before is not None:
+            if shape != (found.before.in_features,):
+                raise BadInputError(f"layer '{name}' takes {found.before.in_features} values, not {list(shape)}")
+            shape = (found.before.out_features,)
+            source = self._add(f"{name}.input", found.before, shape, source)
+        recurrent: Operation | None = found.weights
+        if found.recurrent is not None:
+            recurrent = operation_of(f"{name}.recurrent", found.recurrent, shape, shape)
+        if recurrent is not None:
+            source = self._add(f"{name}.sum", Add(), shape, source)
+        spikes = self.made[node] = self._add(name, found.neuron, shape, source)
+        if recurrent is not None and target not in self.names:
+            back = self._add(f"{name}.recurrent", recurrent, shape, spikes)
+            self.links.append(Connection(back, source, delay=1))
+        self.names[target] = spikes
+        return _Value(spikes, value.lead, shape)
 
     def _check_step_mode(self, module: nn.Module, name: str, value: _Value, stepped: bool) -> None:
         single = stepped or len(value.lead) == 1
@@ -287,8 +381,8 @@ class _Run:
         if len(found) != len(values) or not found or node.kwargs or len({(v.lead, v.shape) for v in found}) != 1:
             raise BadInputError(f"{describe(node)} does not add results of one shape; add only layers' results alike")
         first = found[0]
-        if len(found) == 1:
-            return first
+        if len(found) == 1 or (self.loops and len(found) == self.timesteps and len(set(found)) == 1):
+            return first  # one layer's timesteps, counted by a loop over them
         name = prefixed(node.meta["scope"], "add")
         self.made[node] = self._add(name, Add(), first.shape, *(v.source for v in found))
         return _Value(self.made[node], first.lead, first.shape)
@@ -345,12 +439,20 @@ class _Run:
 
     def _finish(self, node: fx.Node) -> None:
         result = node.args[0]
+        if isinstance(result, tuple | list) and result and all(map(self._is_left_over, result[1:])):
+            result = result[0]
         if not isinstance(result, fx.Node) or result not in self.values:
             raise BadInputError(f"{type(self.module).__name__} does not return one tensor of its layers; return one")
         value = self.values[result]
         if value.source == "input":
             raise BadInputError(f"{type(self.module).__name__} has no layers; give at least one")
         self._add("output", Output(), value.shape, value.source)
+
+    def _is_left_over(self, given: Any) -> bool:
+        """Whether what a module returns behind its result are states of neurons, in whatever lists."""
+        if isinstance(given, tuple | list):
+            return all(map(self._is_left_over, given))
+        return given is None or given in self.states
 
     def _check_parameters(self) -> None:
         owners: dict[int, str] = {}

@@ -45,6 +45,15 @@ def test_broken_builds_are_repaired_once_and_said(tmp_path: Path):
 
 
 @pytest.mark.slow
+def test_a_users_file_may_import_what_is_repaired(tmp_path: Path):
+    fake(tmp_path, "torchvision", VISION)
+    (tmp_path / "net.py").write_text("import torch, torchvision\n\ndef net():\n    return torch.nn.Linear(784, 10)\n")
+    arguments = [f"{tmp_path}/net.py:net", "--input", "784", "--timesteps", "4", "--hardware", "rram-32nm"]
+    done = run(tmp_path, f"from hasnas.nas.cli import run_command\nrun_command({['estimate', *arguments]})\n")
+    assert "7,850" in done.stdout, done.stderr
+
+
+@pytest.mark.slow
 def test_what_cannot_be_repaired_says_what_to_install(tmp_path: Path):
     fake(tmp_path, "torchvision", VISION + "torch.library.register_fake('torchvision::roi')(lambda x: x)\n")
     done = run(tmp_path, "from hasnas.nas.environment.torchvision_repair import repair_imports\nrepair_imports()")
