@@ -22,7 +22,7 @@ from .architecture import Architecture
 from .cell_groups import CellGroup, cell_groups
 from .macro import Macro
 from .searched_macro import MACRO_PREFIX
-from .space import Codes, Gene, Scale, SearchSpace, check_codes, distinct_rows, numbered, radices
+from .space import Codes, Gene, Scale, SearchSpace, check_codes, distinct_rows, numbered, radices, sample
 
 HARDWARE_PREFIX, TRAINING_PREFIX = "hardware/", "training/"
 
@@ -242,6 +242,25 @@ def with_searched_chip(
     chip = SearchedChip(reference, tuple((overrides or {}).items()), fields)
     scales = tuple((field.name, field.scale) for field in hardware if field.scale is not None)
     return JointSpace(space, chip, tuple(training), tuple(dead), scales)
+
+
+def sample_on_few_chips(space: SearchSpace, rng: np.random.Generator, count: int, chips: int) -> Codes:
+    """The same as `sample`, but candidates of a joint space share a few chips, so that they are priced together.
+
+    Args:
+        space: any space.
+        rng: source of the draws.
+        count: candidates.
+        chips: how many chips there are among them at most; some of these may contradict themselves.
+
+    Returns:
+        Codes `[count, genes]`.
+    """
+    codes = sample(space, rng, count)
+    if isinstance(space, JointSpace) and chips < count:
+        own = space.hardware_genes
+        codes[:, own] = codes[rng.integers(0, chips, count), own]
+    return codes
 
 
 def _with_order(gene: Gene) -> Gene:

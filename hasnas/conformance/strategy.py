@@ -88,11 +88,16 @@ space:
   name: snasnet
   nodes: 3
   macro: {channels: 2, timesteps: 1, hidden: 0, votes: 1, final_pool: 4, dropout: 0.1}
-hardware: rram-32nm
+hardware:
+  preset: rram-32nm
+  searched: {crossbar.size: [64, 128], crossbar.columns_per_adc: [8, 128], adc.kind: [sar, flash]}
 budget: {parameters: 400}
 supernet: {enabled: false}
 search: {evaluations: 4, batch: 2, population: 2, sample: 2, brief_epochs: 1}
-retrain: {enabled: false, batch_size: 512}
+retrain:
+  enabled: false
+  batch_size: 512
+  searched: {method: [surrogate, soft_lif], surrogate.width: [0.5, 2]}
 """
 
 
@@ -234,3 +239,4 @@ class CheckStrategy(Suite):
         trials = [record for record in read_ledger(alone).records if record["kind"] == "trial"]
         assert len({trial["key"] for trial in trials}) == len(trials) == 4
         assert all(trial["state"] == "done" and not trial["verdict"] for trial in trials)
+        assert all(trial["hardware"] and trial["training"] for trial in trials)

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.search_spaces.space import Codes, SearchSpace, sample
+from hasnas.search_spaces.joint import JointSpace, sample_on_few_chips
+from hasnas.search_spaces.space import Codes, SearchSpace
 
 from .budget import Budget
 from .pricer import Pricer
 
 DRAWS = 4096
 PATIENCE = 256
+CHIPS = 64  # of a joint space that they are placed on
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,20 @@ def admission(pricer: Pricer, budget: Budget) -> Callable[[Codes], NDArray[np.bo
     return admits
 
 
+def of_networks(region: FeasibleRegion) -> FeasibleRegion:
+    """The networks of a region of a joint space that are inside on some known chip; any other region itself."""
+    space = region.space
+    if not isinstance(space, JointSpace):
+        return region
+    networks = np.unique(space.network(region.codes), axis=0)
+    known = {tuple(row) for row in networks.tolist()}
+
+    def admits(codes: Codes) -> NDArray[np.bool_]:
+        return np.array([tuple(row) in known for row in codes.tolist()], bool)
+
+    return FeasibleRegion(space.inner, admits, networks, region.complete)
+
+
 def draw_inside(
     space: SearchSpace, admits: Callable[[Codes], NDArray[np.bool_]], rng: np.random.Generator, count: int
 ) -> Codes:
@@ -65,7 +81,7 @@ def draw_inside(
     barren = 0
     while len(found) < count and barren < PATIENCE:
         before = len(found)
-        codes, connected = space.canonical(sample(space, rng, DRAWS))
+        codes, connected = space.canonical(sample_on_few_chips(space, rng, DRAWS, CHIPS))
         inside = codes[connected]
         inside = inside[admits(inside)] if len(inside) else inside
         found.update(dict.fromkeys(tuple(row) for row in inside.tolist()))

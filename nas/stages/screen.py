@@ -17,12 +17,15 @@ from hasnas.nas.budget.budget import Verdicts
 from hasnas.nas.budget.costs import Costs, cost_called
 from hasnas.nas.budget.region import FeasibleRegion, admission, draw_inside
 from hasnas.nas.history.layout import SCREEN_FILE
-from hasnas.search_spaces.space import Codes, all_codes, sample, space_size
+from hasnas.search_spaces.joint import JointSpace, sample_on_few_chips
+from hasnas.search_spaces.space import Codes, all_codes, space_size
 
 from .context import RunContext, Setup
 
 CHUNK = 32_768
 KNOWN_CODES = 4096
+JOINT_CHUNK = 2**20  # neighbours in the order of codes lie on different chips, each of which is asked once a chunk
+CHIPS = 1024  # of a joint space that a sample of it is placed on
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,12 +162,14 @@ def price_space(context: Setup) -> ScreenResult:
 
 
 def _candidates(context: Setup, count: int) -> Iterator[Codes]:
+    joint = isinstance(context.space, JointSpace)
     if count == space_size(context.space):
-        yield from all_codes(context.space, CHUNK)
+        yield from all_codes(context.space, JOINT_CHUNK if joint else CHUNK)
         return
     rng = np.random.default_rng([context.config.seed, 0])
     for start in range(0, count, CHUNK):
-        yield sample(context.space, rng, min(CHUNK, count - start))
+        drawn = min(CHUNK, count - start)
+        yield sample_on_few_chips(context.space, rng, drawn, -(-CHIPS * drawn // count))
 
 
 def _encode(result: ScreenResult) -> bytes:

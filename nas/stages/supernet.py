@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hasnas.errors import BadInputError
+from hasnas.nas.budget.region import of_networks
 from hasnas.nas.config.plugins import DIFFERENTIABLE, RANDOM_ONE_SHOT, SUPERNET_TRAINERS
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.nas.supernet.cost_table import CostTable, fit_cost_table
@@ -62,12 +63,13 @@ def run_supernet(context: RunContext) -> None:
     if not context.config.supernet.enabled:
         context.console.say("supernet: switched off; candidates are trained by themselves")
         return
-    region, section = context.feasible_region(), context.config.supernet
+    region, section = of_networks(context.feasible_region()), context.config.supernet
+    space = region.space
     if section.strategy in DIFFERENTIABLE:
-        require_mixable(context.space)
+        require_mixable(space)
     # A sample of the region cannot show that an option occurs nowhere in it.
-    options = live_options(context.space, region.codes) if region.complete else None
-    report = supernet_report(context.space, options)
+    options = live_options(space, region.codes) if region.complete else None
+    report = supernet_report(space, options)
     context.console.say(f"supernet: {report} after removing what no feasible architecture uses")
     if _is_trained(context):
         return
@@ -83,7 +85,7 @@ def run_supernet(context: RunContext) -> None:
                 context.tracker.on_epoch("supernet", state.epoch, {"loss": state.loss, **state.metrics})
 
         trained = SUPERNET_TRAINERS.get(section.strategy)().train(
-            context.space,
+            space,
             region.draw,
             train,
             settings=section,
