@@ -43,8 +43,8 @@ class QLearningSection(Section):
     penalty: Weight = 3.0
     learning_rate: Annotated[float, Field(gt=0, le=1, strict=False)] = 0.5
     discount: Annotated[float, Field(ge=0, lt=1, strict=False)] = 0.9
-    exploration: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.1
-    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 60
+    exploration: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.02
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 200
 
     @field_validator("reward")
     @classmethod

@@ -11,8 +11,9 @@ from hasnas.nas.config.q_learning import QLearningSection
 from hasnas.search_spaces.space import Gene
 
 CodesOfOne = tuple[int, ...]
-# What a step is worth that was never taken; above 0, so that it is tried before a walk ends.
-UNTRIED = 0.1
+# What a step is worth that was never taken, and one that was not taken from this very chip; above 0, so that a walk
+# does not end before it has looked at every neighbour of a chip once.
+UNTRIED, UNSEEN_HERE = 0.1, 0.01
 # What a step costs that leads to no chip.
 REFUSED = -1.0
 
@@ -37,16 +38,17 @@ class Standing:
 
 Look = Callable[[CodesOfOne], Standing | None]
 Step = tuple[int, int]  # number of the field, and the code it goes to
-Entry = tuple[int, int, int, tuple[bool, ...]]
+Targets = tuple[bool, ...]
 
 
 class ChipAgent:
     """Tabular Q-learning over the fields of a chip, with one table for all networks.
 
     An action changes one field by one step: to a neighbour where its values have an order, else to the next or previous
-    one in a circle. What an action is worth is told by a table with one entry for each field, its value, the step and
-    the set of targets that are missed: of the other fields the table knows nothing, so that every walk, whatever the
-    network, teaches something about every other. A walk ends where no step promises a gain.
+    one in a circle. The table knows nothing of the network, so that every walk teaches something about every other. Its
+    entries are for a chip, the set of targets that it misses, and a step. A second table guesses what the first one
+    lacks: its entries are for the value of one field, that set, and a step, whatever the other fields are. A walk ends
+    on a chip that meets the targets and from which no step promises a gain.
 
     Rule: Q(s, a) += rate * (reward + discount * max(0, max_b Q(s', b)) - Q(s, a)); the 0 is the end of the walk.
 
@@ -62,12 +64,13 @@ class ChipAgent:
     def __init__(self, genes: Sequence[Gene], settings: QLearningSection, rng: np.random.Generator) -> None:
         self.genes, self.settings = tuple(genes), settings
         self._rng = rng
-        self._table: dict[Entry, float] = {}
+        self._table: dict[tuple[CodesOfOne, Targets, Step], float] = {}
+        self._guesses: dict[tuple[int, int, Targets, int], float] = {}
 
-    @property
-    def entries(self) -> int:
-        """How many entries of the table were ever updated."""
-        return len(self._table)
+    def forget(self) -> None:
+        """Empty the tables."""
+        self._table.clear()
+        self._guesses.clear()
 
     def walk(self, start: CodesOfOne, look: Look) -> tuple[CodesOfOne, Standing] | None:
         """Walk from a chip; the best one that was seen, and how it stands.
@@ -93,8 +96,8 @@ class ChipAgent:
                 seen[after] = look(after)
             reached = seen[after]
             reward = REFUSED if reached is None else reached.worth - standing.worth
-            came_from, at = (chip, standing), (after, reached) if reached is not None else (chip, standing)
-            self._learn(self._entry(*came_from, step), reward, self._promise(*at))
+            at = (chip, standing) if reached is None else (after, reached)
+            self._learn(chip, standing, step, reward + self.settings.discount * self._promise(*at))
             chip, standing = at
             if standing.rank > best[1].rank:
                 best = chip, standing
@@ -120,7 +123,7 @@ class ChipAgent:
             return steps[self._rng.integers(len(steps))]
         values = [self._value(chip, standing, step) for step in steps]
         top = max(values)
-        if top <= 0:
+        if top <= 0 and not any(standing.missed):
             return None
         best = [step for step, value in zip(steps, values, strict=True) if value == top]
         return best[self._rng.integers(len(best))]
@@ -130,17 +133,23 @@ class ChipAgent:
         return max(0.0, *(self._value(chip, standing, step) for step in self.steps(chip)))
 
     def _value(self, chip: CodesOfOne, standing: Standing, step: Step) -> float:
-        return self._table.get(self._entry(chip, standing, step), UNTRIED)
-
-    def _entry(self, chip: CodesOfOne, standing: Standing, step: Step) -> Entry:
+        known = self._table.get((chip, standing.missed, step))
+        if known is not None:
+            return known
         number, code = step
-        return number, chip[number], code, standing.missed
+        return max(self._guesses.get((number, chip[number], standing.missed, code), UNTRIED), UNSEEN_HERE)
 
-    def _learn(self, entry: Entry, reward: float, promise: float) -> None:
-        """Move an entry towards what was seen; one that is new takes it whole."""
-        seen = reward + self.settings.discount * promise
-        known = self._table.get(entry, seen)
-        self._table[entry] = known + self.settings.learning_rate * (seen - known)
+    def _learn(self, chip: CodesOfOne, standing: Standing, step: Step, seen: float) -> None:
+        """Move the entries of a step towards what was seen; new ones take it whole."""
+        number, code = step
+        guess, entry = (number, chip[number], standing.missed, code), (chip, standing.missed, step)
+        rate = self.settings.learning_rate
+        self._guesses[guess] = _moved(self._guesses.get(guess, seen), seen, rate)
+        self._table[entry] = _moved(self._table.get(entry, seen), seen, rate)
+
+
+def _moved(known: float, seen: float, rate: float) -> float:
+    return known + rate * (seen - known)
 
 
 def _changed(chip: CodesOfOne, step: Step) -> CodesOfOne:

@@ -48,7 +48,8 @@ class QLearning:
         self._of_chip = np.zeros(len(problem.space.genes), bool)
         self._of_chip[chip] = True
         self._rng = np.random.default_rng(problem.seed)
-        self.agent = ChipAgent(problem.space.genes[chip], problem.settings.q_learning, self._rng)
+        own = np.random.default_rng([problem.seed, 1])  # the same networks, whatever the agent does
+        self.agent = ChipAgent(problem.space.genes[chip], problem.settings.q_learning, own)
         self.dropped = 0
         self._walks = bool(problem.targets and self._of_chip.any())
         self._chip: NDArray[np.int16] | None = None

@@ -83,7 +83,7 @@ def test_an_entry_moves_by_the_rule() -> None:
     """One field of two values: the step up gains 2, the step down loses it."""
     settings = QLearningSection(exploration=0.0, steps=1, learning_rate=0.25, discount=0.5)
     learner = ChipAgent((Gene("a", ("x", "y"), "ordered"),), settings, np.random.default_rng(0))
-    up, down = (0, 0, 1, ()), (0, 1, 0, ())
+    up, down = ((0,), (), (0, 1)), ((1,), (), (0, 0))
     learner.walk((0,), lambda chip: Standing(2.0 * chip[0]))
     assert learner._table == {up: pytest.approx(2 + 0.5 * 0.1)}, "the way back was never tried and promises 0.1"
     learner.walk((1,), lambda chip: Standing(2.0 * chip[0]))
