@@ -127,6 +127,33 @@ def test_what_breaks_the_budget_by_its_measured_spikes_is_dropped(alone: Path, t
         assert bool(trial.verdict) == (trial.state == "infeasible")
 
 
+JOINT = [
+    "hardware={preset: rram-32nm, searched: {crossbar.size: [64, 256], device.cell_bits: [1, 4]}}",
+    "retrain.searched={learning_rate: [0.001, 0.03]}",
+    "search.strategy=q_learning",
+    "search.evaluations=4",
+    "search.batch=2",
+    "screen.sample=50",
+]
+
+
+@pytest.mark.slow
+def test_candidates_of_a_joint_space_climb_with_their_own_chip_and_training(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", create_executor(1), JOINT)
+    contents = read_ledger(whole)
+    assert len({trial.training["learning_rate"] for trial in contents.trials}) == 2
+    assert all(trial.state == "done" for trial in contents.trials)
+    for trial in contents.trials:
+        rungs = [rung for rung in contents.rungs if rung.trial == trial.id]
+        assert rungs[0].costs["energy_j"] < trial.costs["energy_j"]
+        assert all(rung.costs["area_m2"] == pytest.approx(trial.costs["area_m2"]) for rung in rungs), "its own chip"
+    lines = whole.read_text().splitlines(keepends=True)
+    cut = [number for number, line in enumerate(lines) if '"kind":"trial"' in line][3]
+    (tmp_path / "stopped").mkdir()
+    (tmp_path / "stopped" / "ledger.jsonl").write_text("".join(lines[:cut]))
+    assert equal_ledgers(whole, run(tmp_path / "stopped", create_executor(1), JOINT))
+
+
 @pytest.mark.parametrize(
     ("search", "said"),
     [
