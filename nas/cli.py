@@ -124,7 +124,7 @@ def estimate(
     source: Path = typer.Argument(
         ..., metavar="X", help="ARCHITECTURE.json, LAYERS.yaml, NETWORK.nir, FILE.py:FACTORY (torch) or a run."
     ),
-    hardware: str | None = typer.Option(None, "--hardware", help="Preset or YAML file; a run brings its own."),
+    hardware: list[str] = typer.Option([], "--hardware", help="Preset or YAML file, several to compare."),
     settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
     sweeps: list[str] = typer.Option([], "--sweep", metavar="FIELD=A,B,C", help="Try several values."),
     activity: str | None = typer.Option(None, "--activity", help="dense, a rate such as 0.2, or measured (a run)."),
@@ -146,14 +146,15 @@ def estimate(
         return
     from hasnas.files import write_atomic
 
-    from .commands.estimate import Question, answer, draw, read_shape, to_csv, to_json, to_text
+    from .commands.estimate import Question, answer, drawn, read_shape, to_csv, to_json, to_text, write_plots
 
     shape = None if input_shape is None else read_shape(input_shape)
     variants = answer(Question(source, hardware, settings, sweeps, activity, timesteps, shape, input_count))
+    pictures = drawn(variants) if plot is not None else {}
     if csv is not None:
         write_atomic(csv, to_csv(variants))
     if plot is not None:
-        draw(variants, plot)
+        write_plots(pictures, plot)
     typer.echo(to_json(variants) if as_json else to_text(variants))
 
 

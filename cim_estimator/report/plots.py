@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from hasnas.errors import BadInputError, nearest
 from .report import CostReport
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _QUANTITIES = {"energy": ("energy_j", 1e6, "energy per sample (uJ)"), "area": ("area_m2", 1e6, "area (mm2)")}
@@ -79,17 +81,34 @@ def draw_breakdown(report: CostReport, quantity: str = "energy") -> Figure:
     figure = _figure()
     axes = figure.add_subplot()
     names = [layer["name"] for layer in tree["layers"]]
-    bottom = np.zeros(len(names))
+    bottom, places = np.zeros(len(names)), np.arange(len(names))
+    colours = component_colours(tree)
     for component, total in tree["components"][key].items():
         if total > 0:
             heights = np.array([layer[by_component][component] for layer in tree["layers"]]) * scale
-            axes.bar(names, heights, bottom=bottom, label=component)
+            axes.bar(places, heights, bottom=bottom, label=component, color=colours[component])
             bottom = bottom + heights
     axes.set_ylabel(label)
-    axes.set_title(report.hardware)
-    axes.tick_params(axis="x", rotation=90)
-    axes.legend(fontsize="small")
+    axes.set_title(report.hardware, parse_math=False)
+    axes.set_xticks(places, names, rotation=90, parse_math=False)
+    axes.set_xlabel("layer")
+    _legend(axes)
     return figure
+
+
+def component_colours(tree: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    """A colour for each component of a report's tree, the same in every picture; 20 before one comes twice."""
+    from matplotlib import colormaps
+
+    palette: Any = colormaps["tab20"]
+    names = list(dict.fromkeys([*tree["components"]["energy_j"], *tree["components"]["area_m2"]]))
+    order = [*range(0, 20, 2), *range(1, 20, 2)]  # strong colours first, then the pale ones
+    return {name: palette(order[number % 20]) for number, name in enumerate(names)}
+
+
+def _legend(axes: Axes) -> None:
+    for text in axes.legend(fontsize="small").get_texts():
+        text.set_parse_math(False)
 
 
 def draw_roofline(report: CostReport, hardware: HardwareSpec) -> Figure:
@@ -105,8 +124,8 @@ def draw_roofline(report: CostReport, hardware: HardwareSpec) -> Figure:
         axes.loglog([x], [top], marker="_", color=line.get_color())
     axes.set_xlabel("operations per bit moved")
     axes.set_ylabel("operations per second")
-    axes.set_title(f"{hardware.name}: dots run, dashes are the crossbars' peak")
-    axes.legend(fontsize="small")
+    axes.set_title(f"{hardware.name}: dots run, dashes are the crossbars' peak", parse_math=False)
+    _legend(axes)
     return figure
 
 

@@ -37,7 +37,7 @@ class Question:
     Args:
         source: architecture (`.json`), layer list (`.yaml`), NIR file (`.nir`), run directory, or `FILE.py:FACTORY`
             for a torch module that a function in a Python file returns.
-        hardware: preset or path; only a run brings its own.
+        hardware: presets or paths, several to compare; only a run brings its own.
         settings: texts `field=value` that change the hardware.
         sweeps: texts `field=a,b,c`; several of them are combined.
         activity: `"dense"`, a rate such as `"0.2"`, or `"measured"` (a run only); by default `"measured"` for a run,
@@ -49,7 +49,7 @@ class Question:
     """
 
     source: Path
-    hardware: str | None = None
+    hardware: Sequence[str] = ()
     settings: Sequence[str] = ()
     sweeps: Sequence[str] = ()
     activity: str | None = None
@@ -59,7 +59,7 @@ class Question:
 
 
 def answer(question: Question) -> list[SweepPoint]:
-    """One report for each combination of the sweeps' values, a single one without sweeps.
+    """One report for each chip and combination of the sweeps' values; a single one for one chip without sweeps.
 
     Raises:
         BadInputError: if the source, the hardware, a setting or the activity cannot be used.
@@ -69,19 +69,22 @@ def answer(question: Question) -> list[SweepPoint]:
     if activity.kind == MEASURED and not is_run:
         raise BadInputError(f"--activity measured needs a run; {question.source} has no trained network, give a rate")
     workload, ignored = _workload(question, activity.kind == MEASURED)
-    reference, settings = question.hardware, {}
-    if reference is None:
+    references, settings = question.hardware, {}
+    if not references:
         if not is_run:
             raise BadInputError(f"give --hardware for {question.source}; list the presets with: hasnas hardware")
         section = load_run_config(question.source).hardware
-        reference = section.reference
+        references = [section.reference]
         settings = section.settings_of(returned_network(question.source).hardware)
     settings |= dict(_pair(text, "--set") for text in question.settings)
     fields = dict(_values(text) for text in question.sweeps)
-    return [
-        replace(point, report=replace(point.report, warnings=(*ignored, *point.report.warnings)))
-        for point in sweep(workload, reference, fields, activity, settings)
-    ]
+    points = []
+    for reference in dict.fromkeys(references):
+        compared = {"hardware": reference} if len(set(references)) > 1 else {}
+        for point in sweep(workload, reference, fields, activity, settings):
+            report = replace(point.report, warnings=(*ignored, *point.report.warnings))
+            points.append(replace(point, values={**compared, **point.values}, report=report))
+    return points
 
 
 def _workload(question: Question, measured: bool) -> tuple[Workload, tuple[str, ...]]:
@@ -216,32 +219,41 @@ def to_csv(variants: Sequence[SweepPoint]) -> str:
     return "".join(parts)
 
 
-def draw(variants: Sequence[SweepPoint], directory: Path) -> list[Path]:
-    """Write `energy.png`, `area.png` and, where the hardware describes a bus, `roofline.png`.
+def drawn(variants: Sequence[SweepPoint]) -> dict[str, bytes]:
+    """PNG files by name: `energy.png`, `area.png` and, where the hardware describes a bus, `roofline.png`.
 
     Raises:
-        BadInputError: for a sweep, or if the directory cannot be written to.
+        BadInputError: for more than one report.
     """
     from hasnas.cim_estimator.hardware.spec import GeneralHardware
     from hasnas.cim_estimator.report.plots import draw_breakdown, draw_roofline
 
     if len(variants) != 1:
-        raise BadInputError("--plot draws one report; leave out --sweep")
+        raise BadInputError("--plot draws one report; leave out --sweep, and name one --hardware")
     only = variants[0]
     figures = {name: draw_breakdown(only.report, name) for name in ("energy", "area")}
     if isinstance(only.hardware, GeneralHardware):
         figures["roofline"] = draw_roofline(only.report, only.hardware)
+    files = {}
+    for name, figure in figures.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=120)
+        files[f"{name}.png"] = buffer.getvalue()
+    return files
+
+
+def write_plots(files: Mapping[str, bytes], directory: Path) -> None:
+    """Write pictures into a folder, which is made.
+
+    Raises:
+        BadInputError: if it cannot be.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInputError(f"cannot make {directory}: {error.strerror or error}; give another --plot") from error
-    paths = []
-    for name, figure in figures.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=120)
-        paths.append(directory / f"{name}.png")
-        write_atomic(paths[-1], buffer.getvalue())
-    return paths
+    for name, content in files.items():
+        write_atomic(directory / name, content)
 
 
 def to_text(variants: Sequence[SweepPoint]) -> str:
@@ -275,12 +287,18 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip() or not value.strip():
         raise BadInputError(f"{option} '{text}' is not field=value; write for example crossbar.rows=128")
-    return key.strip(), value.strip()
+    return key.strip(), _path_from_here(value.strip())
+
+
+def _path_from_here(value: str) -> str:
+    """A file beside the user, not beside the file that names the chip; anything else as it is."""
+    is_file = value.endswith((".yaml", ".yml")) and Path(value).expanduser().is_file()
+    return str(Path(value).expanduser().resolve()) if is_file else value
 
 
 def _values(text: str) -> tuple[str, list[str]]:
     key, values = _pair(text, "--sweep")
-    choices = [value.strip() for value in values.split(",")]
+    choices = [_path_from_here(value.strip()) for value in values.split(",")]
     if not all(choices):
         raise BadInputError(f"--sweep '{text}' has an empty value; write for example adc.bits=4,5,6")
     return key, choices

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,38 @@ def test_settings_change_the_hardware_and_sweeps_are_combined(here: Path, capsys
     assert capsys.readouterr().out.splitlines()[0].startswith("CROSSBAR.SIZE  TILE.PES  PARAMETERS")
 
 
+def test_chips_are_compared(here: Path, capsys: pytest.CaptureFixture[str]):
+    both = ["--hardware", "rram-32nm", "--hardware", "rram-22nm"]
+    assert run_command(["estimate", "layers.yaml", *both, "--sweep", "adc.bits=4,5", "--json"]) == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert [tuple(one["set"].values()) for one in compared] == [
+        ("rram-32nm", "4"), ("rram-32nm", "5"), ("rram-22nm", "4"), ("rram-22nm", "5"),
+    ]  # fmt: skip
+    assert run_command(["estimate", "layers.yaml", *both[2:], "--set", "adc.bits=5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["energy_j"] == compared[3]["energy_j"] != compared[1]["energy_j"]
+    assert run_command(["estimate", "layers.yaml", *both]) == 0
+    assert capsys.readouterr().out.splitlines()[0].startswith("HARDWARE   PARAMETERS")
+
+
+def test_nothing_is_written_before_all_is_checked(here: Path, capsys: pytest.CaptureFixture[str]):
+    for several in (["--sweep", "adc.bits=4,5"], ["--hardware", "rram-22nm"]):
+        arguments = ["--hardware", "rram-32nm", *several, "--csv", "s.csv", "--plot", "p"]
+        assert run_command(["estimate", "layers.yaml", *arguments]) == 2
+        assert "draws one report" in capsys.readouterr().err
+        assert not Path("s.csv").exists()
+
+
+def test_a_file_that_is_swept_lies_beside_the_user(here: Path, capsys: pytest.CaptureFixture[str]):
+    preset = files("hasnas.cim_estimator.hardware.presets") / "device-neurosim-rram.yaml"
+    Path("hw").mkdir()
+    Path("hw/mine.yaml").write_text(preset.read_text())
+    command = ["estimate", "layers.yaml", "--hardware", "rram-32nm", "--json"]
+    assert run_command([*command, "--sweep", "device=hw/mine.yaml,neurosim-rram"]) == 0
+    mine, theirs = json.loads(capsys.readouterr().out)
+    assert mine["energy_j"] == theirs["energy_j"]
+    assert run_command([*command, "--set", "device=hw/mine.yaml"]) == 0
+
+
 def test_less_activity_costs_no_more_energy(here: Path, capsys: pytest.CaptureFixture[str]):
     energies = []
     for activity in ("0", "0.2", "dense"):
@@ -267,6 +300,8 @@ def test_an_estimate_is_drawn(here: Path):
     assert run_command(["estimate", "cell.json", "--hardware", "rram-32nm", "--plot", "plots"]) == 0
     for name in ("energy", "area", "roofline"):
         assert Path("plots", f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    Path("odd.yaml").write_text(Path("layers.yaml").read_text().replace("{kind: conv", "{name: 'a$\\foo$b', kind: conv"))
+    assert run_command(["estimate", "odd.yaml", "--hardware", "rram-32nm", "--plot", "odd"]) == 0
     assert run_command(["estimate", "cell.json", *HARDWARE, "--plot", "plain"]) == 0
     assert not Path("plain", "roofline.png").exists(), "the SpikeSim formulas know no bus"
 

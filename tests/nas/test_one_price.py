@@ -177,7 +177,7 @@ def test_graph_and_nir_file(name: str, tmp_path: Path):
 def test_file_and_command(tmp_path: Path):
     graph = SPACES["feedback"].decode(connected(SPACES["feedback"], 1)[0]).expand()
     write_nir(tmp_path / "network.nir", deploy(graph, build_network(graph, 0).state_dict()))
-    (told,) = answer(Question(tmp_path / "network.nir", "rram-32nm", ["readout=event"], activity="0.1"))
+    (told,) = answer(Question(tmp_path / "network.nir", ["rram-32nm"], ["readout=event"], activity="0.1"))
     assert_same({name: float(value) for name, value in told.report.costs().items()}, costs_of(graph, "general"))
     assert told.report.layer_names == lower(graph).names
 
@@ -285,11 +285,11 @@ def test_spikes_at_the_input_of_a_file_or_a_module_are_said_on_the_command_line(
     wanted = costs_of(spiking.decode(connected(space, 1)[0]).expand(), "general")
     write_nir(tmp_path / "network.nir", deploy(graph, build_network(graph, 0).state_dict()))
     settings = ["readout=event"]
-    (told,) = answer(Question(tmp_path / "network.nir", "rram-32nm", settings, activity="0.1", largest_count=1))
+    (told,) = answer(Question(tmp_path / "network.nir", ["rram-32nm"], settings, activity="0.1", largest_count=1))
     assert_same({name: float(value) for name, value in told.report.costs().items()}, wanted)
     (tmp_path / "net.py").write_text("from torch import nn\n\ndef make():\n    return nn.Sequential(nn.Linear(8, 4))\n")
-    module = Question(Path(f"{tmp_path}/net.py:make"), "rram-32nm", timesteps=2, input_shape=(8,))
+    module = Question(Path(f"{tmp_path}/net.py:make"), ["rram-32nm"], timesteps=2, input_shape=(8,))
     real, spikes = (answer(replace(module, largest_count=largest))[0].report for largest in (0, 1))
     assert real.energy_j > spikes.energy_j
     with pytest.raises(BadInputError, match="--input-count is for torch modules and NIR files"):
-        answer(Question(tmp_path / "layers.yaml", "rram-32nm", largest_count=1))
+        answer(Question(tmp_path / "layers.yaml", ["rram-32nm"], largest_count=1))

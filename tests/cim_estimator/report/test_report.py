@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hasnas.cim_estimator import Activity, LayerSpec, Workload, estimate, load_hardware, sweep
 from hasnas.cim_estimator.report.formats import to_csv, to_table
-from hasnas.cim_estimator.report.plots import draw_breakdown, draw_roofline, roofline
+from hasnas.cim_estimator.report.plots import component_colours, draw_breakdown, draw_roofline, roofline
 from hasnas.errors import BadInputError
 
 LAYERS = [
@@ -101,6 +101,17 @@ def test_bars_stack_up_to_the_totals(quantity: str):
             tops[index] = max(tops[index], bar.get_y() + bar.get_height())
     by_layer = REPORT.energy_by_layer_j if quantity == "energy" else REPORT.area_by_layer_m2
     np.testing.assert_allclose(tops, by_layer.sum(axis=-1) * 1e6, rtol=1e-9)
+
+
+def test_a_component_has_one_colour_of_its_own_in_all_pictures():
+    found: dict[str, set[tuple[float, ...]]] = {}
+    for quantity in ("energy", "area"):
+        for container in draw_breakdown(REPORT, quantity).axes[0].containers:
+            found.setdefault(container.get_label(), set()).add(container.patches[0].get_facecolor())
+    assert {len(colours) for colours in found.values()} == {1}
+    assert len(set.union(*found.values())) == len(found)
+    parts = component_colours(REPORT.to_dict())
+    assert len(set(parts.values())) == len(parts) > 10, "more than matplotlib's own cycle of colours"
 
 
 def test_no_layer_runs_above_its_roofs():

@@ -62,7 +62,7 @@ def test_a_run_brings_network_hardware_and_measured_activity(run: Path, capsys: 
 def test_the_hardware_of_the_run_is_changed_or_replaced(run: Path):
     (own,) = answer(Question(run))
     (larger,) = answer(Question(run, settings=["crossbar.size=128"]))
-    (replaced,) = answer(Question(run, hardware="spikesim-65nm-rram", settings=["crossbar.size=32"]))
+    (replaced,) = answer(Question(run, hardware=["spikesim-65nm-rram"], settings=["crossbar.size=32"]))
     assert larger.report.area_m2 != own.report.area_m2
     assert replaced.report.area_m2 == own.report.area_m2
 
@@ -72,8 +72,8 @@ def test_an_exported_network_costs_what_the_run_says(run: Path):
     folder = run / "export" / ARCHITECTURE.key
     hardware, settings = "spikesim-65nm-rram", ["crossbar.size=32"]
     dense = answer(Question(run, activity="dense"))[0].report.to_dict()
-    assert answer(Question(folder / "architecture.json", hardware, settings))[0].report.to_dict() == dense
-    assert answer(Question(folder / "network.nir", hardware, settings))[0].report.to_dict() == dense
+    assert answer(Question(folder / "architecture.json", [hardware], settings))[0].report.to_dict() == dense
+    assert answer(Question(folder / "network.nir", [hardware], settings))[0].report.to_dict() == dense
 
 
 def test_activity_that_was_not_measured_is_not_invented(run: Path):
