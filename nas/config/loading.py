@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -94,7 +94,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
         overrides: texts such as `"budget.energy=2 uJ"` or `"hardware=rram-32nm"`, applied in order.
 
     Returns:
-        The config; paths of a hardware description or a space relative to the YAML file have become absolute.
+        The config, its paths absolute; see `resolve_paths`.
 
     Raises:
         BadInputError: in one line with file (or override), dotted key and remedy, for whatever is wrong.
@@ -107,7 +107,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
             tree["hardware"] = expand_hardware(tree.get("hardware"))
         apply_override(tree, key, value)
         changed[key] = text
-    return resolve_paths(config_from_tree(tree, str(path), changed), Path(path).parent)
+    return resolve_paths(config_from_tree(tree, str(path), changed), Path(path).parent, changed)
 
 
 def config_from_tree(tree: Any, where: str, overrides: dict[str, str] | None = None) -> RunConfig:
@@ -139,16 +139,69 @@ hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versio
     return config
 
 
-def resolve_paths(config: RunConfig, directory: Path) -> RunConfig:
-    """The config with the paths of hardware description and space made absolute, relative to the YAML's folder."""
-    for section, key in (("hardware", "path"), ("space", "file")):
-        part = getattr(config, section)
-        given = getattr(part, key)
-        if given is not None:
-            own = _expanded(given, f"{section}.{key}")
-            absolute = (directory / own if (directory / own).exists() else own).resolve()
-            config = config.model_copy(update={section: part.model_copy(update={key: str(absolute)})})
+# Every key whose value may be a file or folder. Where devices are concerned, other texts are names of presets.
+PATHS = ("dataset.root", "hardware.path", "space.file", "nonideal.device", "retrain.noise.device")
+
+
+def resolve_paths(config: RunConfig, directory: Path, overridden: Collection[str] = ()) -> RunConfig:
+    """The config with all its paths made absolute.
+
+    A path in a YAML starts at the YAML's folder; one given on the command line where the command was started, or at the
+    YAML's folder if nothing lies there. `~` is the user's home.
+
+    Args:
+        config: as it was read.
+        directory: the YAML's folder.
+        overridden: dotted keys that the command line set.
+    """
+    for key in PATHS:
+        given = _value(config, key)
+        if given is None or not _is_path(key, given):
+            continue
+        own = _expanded(given, key)
+        here = any(key == changed or key.startswith(changed + ".") for changed in overridden)
+        starts = (Path(), directory) if here else (directory,)
+        found = next((start / own for start in starts if (start / own).exists()), starts[0] / own)
+        config = _changed(config, key, str(found.resolve()))
     return config
+
+
+def file_contents(config: RunConfig) -> dict[str, str]:
+    """SHA-256 of every file that a resolved config names, by its key; the dataset's files are not among them.
+
+    Raises:
+        BadInputError: if a file cannot be read.
+    """
+    found = {}
+    for key in PATHS:
+        path = _value(config, key)
+        if key == "dataset.root" or path is None or not _is_path(key, path):
+            continue
+        try:
+            found[key] = sha256_of(path)
+        except FileNotFoundError as error:
+            raise BadInputError(f"{key}: {path} is missing; paths in a YAML start at its folder") from error
+        except OSError as error:
+            raise BadInputError(f"{key}: cannot read {path}: {error.strerror or error}") from error
+    return found
+
+
+def _is_path(key: str, value: str) -> bool:
+    return not key.endswith(".device") or "/" in value or Path(value).suffix in (".yaml", ".yml")
+
+
+def _value(config: RunConfig, key: str) -> str | None:
+    """The value of a dotted key."""
+    part: Any = config
+    for name in key.split("."):
+        part = getattr(part, name)
+    return None if part is None else str(part)
+
+
+def _changed(part: Any, key: str, value: str) -> Any:
+    """The section with the value of a dotted key exchanged."""
+    name, _, rest = key.partition(".")
+    return part.model_copy(update={name: _changed(getattr(part, name), rest, value) if rest else value})
 
 
 def _expanded(path: str, key: str) -> Path:
@@ -162,19 +215,19 @@ def _expanded(path: str, key: str) -> Path:
 def config_identity(config: RunConfig) -> str:
     """A hash of all that decides the result; runs with equal identities may share a directory.
 
-    Where the dataset's files lie and which packages were installed do not count; the content of a hardware description
-    or a space of one's own does. Keys at their defaults do not count either, so that runs from before a key existed can
-    still be resumed.
+    Where files lie and which packages were installed do not count; the content of hardware descriptions, devices and
+    spaces of one's own does (that of the dataset is compared by itself, see `hasnas.nas.stages.preflight`). Keys at
+    their defaults do not count either, so that runs from before a key existed can still be resumed.
     """
     excluded: dict[str, Any] = {"versions": True, "dataset": {"root"}, "hardware": {"path"}, "space": {"file"}}
     tree = config.model_dump(mode="json", exclude=excluded, exclude_defaults=True)
-    for section, key, path in (("hardware", "path", config.hardware.path), ("space", "file", config.space.file)):
-        if path is None:
-            continue
-        try:
-            tree.setdefault(section, {})["sha256"] = sha256_of(path)
-        except OSError as error:
-            raise BadInputError(f"{section}.{key}: cannot read {path}: {error.strerror or error}") from error
+    for key, digest in file_contents(config).items():
+        *sections, name = key.split(".")
+        part = tree
+        for section in sections:
+            part = part.setdefault(section, {})
+        part.pop(name, None)
+        part["sha256"] = digest
     return hashlib.blake2b(json.dumps(tree, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -21,7 +22,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from hasnas.cim_estimator.hardware.searched import settings_of
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import LARGEST_COUNT, Framing
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, nearest
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import COSTS, cost_called, cost_of
 
@@ -399,6 +400,15 @@ class SearchSection(Section):
         return self
 
 
+def known_device(name: str) -> str:
+    """Refuse a preset of device non-ideality that does not exist; files are read when they are needed."""
+    from hasnas.cim_estimator.nonideal.spec import nonideal_names
+
+    if Path(name).suffix not in (".yaml", ".yml") and name not in nonideal_names():
+        raise ValueError(f"no such preset{nearest(name, nonideal_names())}")
+    return name
+
+
 class NonidealSection(Section):
     """Accuracy on imperfect chips as what the search looks for.
 
@@ -408,7 +418,7 @@ class NonidealSection(Section):
     """
 
     place = "nonideal"
-    device: str | None = None
+    device: Annotated[str, AfterValidator(known_device)] | None = None
     chips: Annotated[int, Field(ge=1, le=100_000)] = 8
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -14,7 +13,7 @@ from hasnas.search_spaces.joint import DeadTraining
 from .plugins import TRAINING_METHODS
 from .searched import Searched, SearchedValues
 from .section import Section
-from .sections import Rate, Share
+from .sections import Rate, Share, known_device
 
 RegressionLoss = Literal["smooth_l1", "mse"]
 MIXES_CLASSES = "retrain.augmentation: mixup and cutmix mix classes; set both to 0 for regression"
@@ -148,15 +147,6 @@ def _known_method(name: str) -> str:
     return name
 
 
-def _known_device(name: str) -> str:
-    """Refuse a preset that does not exist before anything is trained; files are read when they are needed."""
-    from hasnas.cim_estimator.nonideal.spec import nonideal_names
-
-    if Path(name).suffix not in (".yaml", ".yml") and name not in nonideal_names():
-        raise ValueError(f"no such preset{nearest(name, nonideal_names())}")
-    return name
-
-
 class TrainingNoiseSection(Section):
     """Training with weights as a device would hold them.
 
@@ -165,7 +155,7 @@ class TrainingNoiseSection(Section):
     """
 
     place = "retrain.noise"
-    device: Annotated[str, AfterValidator(_known_device)] | None = None
+    device: Annotated[str, AfterValidator(known_device)] | None = None
 
 
 class RetrainSection(Section):

@@ -230,13 +230,17 @@ def _moments(values: Tensor, axes: tuple[int, ...]) -> tuple[tuple[float, ...], 
     return tuple(mean.tolist()), tuple(deviation.tolist())
 
 
-def batches(split: Split, batch_size: int, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    split: Split, batch_size: int, generator: torch.Generator | None = None, smallest: int = 1
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches as a network takes them, in an order that only the generator decides.
 
     Args:
         split: the samples.
         batch_size: samples per batch; the last batch may hold fewer.
         generator: shuffles; `None` keeps the order of the split.
+        smallest: samples that the last batch must have to be given, unless it is the only one: batch norm has no
+            variance of one sample on maps of one pixel.
 
     Yields:
         Inputs `[B, C, H, W]` or `[T, B, C, H, W]`, and targets `[B]` or `[B, outputs]`.
@@ -248,7 +252,9 @@ def batches(split: Split, batch_size: int, generator: torch.Generator | None = N
     if batch_size < 1:
         raise BadInputError(f"batch_size is {batch_size}; give at least 1")
     order = torch.arange(len(split)) if generator is None else torch.randperm(len(split), generator=generator)
-    for indices in order.split(batch_size):
+    for number, indices in enumerate(order.split(batch_size)):
+        if number and len(indices) < smallest:
+            return
         part = split.take(indices)
         yield (part.inputs if part.is_static else part.inputs.transpose(0, 1).contiguous()), part.targets
 

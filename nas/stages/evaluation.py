@@ -107,7 +107,7 @@ def _supernet_state(path: str) -> dict[str, Tensor]:
 @lru_cache(maxsize=1)
 def _calibration_inputs(data: DataReference, count: int, batch_size: int, seed: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return [inputs for inputs, _ in islice(batches(splits_of(data).train, batch_size, generator), count)]
+    return [inputs for inputs, _ in islice(batches(splits_of(data).train, batch_size, generator, 2), count)]
 
 
 def evaluate_inherited(task: InheritedTask) -> dict[str, float]:

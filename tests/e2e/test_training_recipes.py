@@ -13,7 +13,7 @@ from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.run import dry_run, start_run
 from hasnas.nas.training.folders import BEST_FILE, LAST_FILE, retrain_directory
-from hasnas.nas.training.loop import has_bfloat16
+from hasnas.nas.training.machine import has_bfloat16
 
 pytestmark = pytest.mark.slow
 

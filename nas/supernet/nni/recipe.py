@@ -42,6 +42,8 @@ from nni.nas.space import RawFormatModelSpace  # noqa: E402
 
 CHECKPOINT_NAME = "supernet.safetensors"
 
+FEWEST = 2  # samples of a batch that batch norm can take whatever the size of the maps
+
 _OF_THE_WEIGHTS = ("epochs", "batch_size", "learning_rate", "weight_decay")
 _OPTIMIZER, _ALPHAS, _ALPHA_OPTIMIZER = "optimizer/", "architecture/", "architecture_optimizer/"
 _PATHS, _SAMPLES, _DROPOUT, _CHOOSING, _FIRST_ALPHAS = range(5)
@@ -63,7 +65,8 @@ class EpochBatches:
 
     def __init__(self, split: Split, batch_size: int, seed: int, length: int | None = None, use: int = _SAMPLES):
         self.split, self.batch_size, self.seed, self.use = split, batch_size, seed, use
-        self.length = math.ceil(len(split) / batch_size) if length is None else length
+        full, rest = divmod(len(split), batch_size)
+        self.length = max(full + (rest >= FEWEST), 1) if length is None else length
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -73,7 +76,7 @@ class EpochBatches:
         generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch, self.use))
         given = 0
         while given < self.length:
-            for batch in batches(self.split, self.batch_size, generator):
+            for batch in batches(self.split, self.batch_size, generator, FEWEST):
                 if given < self.length:
                     yield batch
                 given += 1
