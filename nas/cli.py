@@ -62,32 +62,32 @@ def search(
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say how large the space is and what fits."),
 ) -> None:
     """Search a space within a budget, retrain the best, export."""
-    from .config.loading import load_config
-    from .tracking.status import load_run_config
+    from .commands.check import check_config, check_run
 
-    # Whatever is wrong with the config is said before anything heavy is imported.
+    # Whatever is wrong with config, data or machine is said before anything heavy is imported.
+    changes = overrides or []
     if resume is not None:
+        if config is not None and "=" in str(config):
+            raise BadInputError(
+                f"--resume goes on with the config of the run, which '{config}' would change; start a new run: "
+                f"hasnas search {resume}/config.yaml {config} --run-dir DIR"
+            )
         if config is not None or run_dir is not None or dry_run:
             raise BadInputError("--resume takes the config of the run; leave out CONFIG, --run-dir and --dry-run")
-        load_run_config(resume)
-    elif config is None:
+        checked = check_run(resume)
+        from . import run
+
+        _print_status(run.resume_run(resume, workers, checked), as_json=False)
+        return
+    if config is None:
         raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
-    else:
-        load_config(config, overrides or [])
-    _search(config, overrides or [], run_dir, resume, workers, dry_run)
-
-
-def _search(
-    config: Path | None, overrides: list[str], run_dir: Path | None, resume: Path | None, workers: int, dry_run: bool
-) -> None:
+    checked = check_config(config, changes, run_dir, writes=not dry_run)
     from . import run
 
-    if resume is not None:
-        _print_status(run.resume_run(resume, workers), as_json=False)
-    elif config is not None and dry_run:
-        typer.echo(run.dry_run(config, overrides).describe())
-    elif config is not None:
-        _print_status(run.start_run(config, overrides, run_dir, workers), as_json=False)
+    if dry_run:
+        typer.echo(run.dry_run(config, changes, checked).describe())
+    else:
+        _print_status(run.start_run(config, changes, run_dir, workers, checked), as_json=False)
 
 
 @app.command()

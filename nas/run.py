@@ -11,12 +11,13 @@ from hasnas.files import write_atomic
 
 from .config.loading import RunConfig, config_identity, dump_config, load_config
 from .executors import create_executor
-from .history.layout import CONFIG_FILE, LEDGER_FILE, STAGES
-from .history.ledger import Ledger
+from .history.layout import CONFIG_FILE, LEDGER_FILE, RUNS, STAGES
+from .history.ledger import Ledger, Record, read_ledger
 from .history.trial import Trial
 from .stages.context import RunContext, Setup
 from .stages.exporting import run_export
 from .stages.forecast import Forecast, forecast
+from .stages.preflight import Preflight, preflight
 from .stages.progress import Console
 from .stages.screen import run_screen
 from .stages.search import run_search
@@ -24,14 +25,17 @@ from .stages.supernet import run_supernet
 from .stages.training import run_retrain
 from .tracking import create_tracker
 
-RUNS = Path("runs")
 RUNNERS: dict[str, Callable[[RunContext], None]] = dict(
     zip(STAGES, (run_screen, run_supernet, run_search, run_retrain, run_export), strict=True)
 )
 
 
 def start_run(
-    config_path: Path | str, overrides: Sequence[str] = (), run_directory: Path | str | None = None, workers: int = 1
+    config_path: Path | str,
+    overrides: Sequence[str] = (),
+    run_directory: Path | str | None = None,
+    workers: int = 1,
+    checked: Preflight | None = None,
 ) -> Path:
     """Run a config from the start, or go on if its directory holds the same run.
 
@@ -40,6 +44,7 @@ def start_run(
         overrides: dotted changes, `"budget.energy=2 uJ"`.
         run_directory: where everything goes; by default `runs/<name>`.
         workers: processes that evaluate candidates; the result does not depend on it.
+        checked: what `preflight` found, if it was asked already.
 
     Returns:
         The run directory.
@@ -50,13 +55,18 @@ def start_run(
     """
     config = load_config(Path(config_path), overrides)
     directory, setup = Path(run_directory or RUNS / config.name), Setup(config, Console())
-    _ = setup.card, setup.space  # what cannot be used is refused before a directory is made
-    _claim(directory, config)
-    return _run(setup, directory, workers)
+    found = checked or preflight(setup, directory)  # what would fail later fails before a directory is made
+    _claim(directory, config, found)
+    return _run(setup, directory, workers, found)
 
 
-def resume_run(run_directory: Path, workers: int = 1) -> Path:
+def resume_run(run_directory: Path, workers: int = 1, checked: Preflight | None = None) -> Path:
     """Go on with a run that was stopped; a finished one is checked and left as it is.
+
+    Args:
+        run_directory: of the run.
+        workers: processes that evaluate candidates.
+        checked: what `preflight` found, if it was asked already.
 
     Raises:
         BadInputError: if the directory holds no run, or another process works on it.
@@ -64,18 +74,24 @@ def resume_run(run_directory: Path, workers: int = 1) -> Path:
     path = run_directory / CONFIG_FILE
     if not path.exists():
         raise BadInputError(f"{run_directory} holds no run (no {CONFIG_FILE}); start one with: hasnas search CONFIG")
-    return _run(Setup(load_config(path), Console()), run_directory, workers)
+    setup = Setup(load_config(path), Console())
+    return _run(setup, run_directory, workers, checked or preflight(setup, run_directory))
 
 
-def _claim(directory: Path, config: RunConfig) -> None:
+def _claim(directory: Path, config: RunConfig, found: Preflight) -> None:
     """Make the run directory, or make sure that it belongs to this config."""
     path = directory / CONFIG_FILE
     if path.exists():
-        if config_identity(load_config(path)) != config_identity(config):
+        events = read_events(directory / LEDGER_FILE)
+        _check_contents(directory, events, found)
+        identities = [event["details"]["identity"] for event in events if "identity" in event.get("details", {})]
+        if (identities[0] if identities else config_identity(load_config(path))) != config_identity(config):
             raise BadInputError(
                 f"{directory} belongs to a run with another config; give another --run-dir or name, "
                 f"or go on with the old one: hasnas search --resume {directory}"
             )
+        if load_config(path).model_copy(update={"versions": {}}) != config:  # files were moved
+            write_atomic(path, dump_config(config))
         return
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -89,8 +105,17 @@ def _claim(directory: Path, config: RunConfig) -> None:
     write_atomic(path, dump_config(config))
 
 
-def _run(setup: Setup, directory: Path, workers: int) -> Path:
+def read_events(path: Path) -> Sequence[Record]:
+    """The events of a ledger; none if there is no ledger yet."""
+    return read_ledger(path).events if path.exists() else ()
+
+
+def _run(setup: Setup, directory: Path, workers: int, found: Preflight) -> Path:
     config, console = setup.config, setup.console
+    _check_contents(directory, read_events(directory / LEDGER_FILE), found)
+    console.say(f"data: {found.facts.describe()}")
+    for note in found.notes:
+        console.say(f"note: {note}")
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger(directory / LEDGER_FILE))
         if ledger.damage:
@@ -103,13 +128,32 @@ def _run(setup: Setup, directory: Path, workers: int) -> Path:
         tracker = create_tracker(directory, config, trials, setup.quality)
         stack.callback(tracker.close)
         context = RunContext(config, console, directory, ledger, executor, tracker, trials)
-        context.event("resume" if ledger.records else "start", "run", {"workers": workers, "identity": identity})
+        details = {"identity": identity, "contents": found.contents, "data": found.facts.to_json()}
+        context.event("resume" if ledger.records else "start", "run", {"workers": workers, **details})
         for stage in STAGES:
             context.event("stage_begin", stage)
             RUNNERS[stage](context)
             context.event("stage_end", stage)
         context.event("end", "run")
     return directory
+
+
+def _check_contents(directory: Path, events: Sequence[Record], found: Preflight) -> None:
+    """A run goes on with the data and the files that it was started with, wherever they lie now.
+
+    Raises:
+        BadInputError: naming what has another content.
+    """
+    for event in events:
+        details = event.get("details", {})
+        known = {**details.get("contents", {}), "dataset": details.get("data", {}).get("digest")}
+        for key, digest in {**found.contents, "dataset": found.facts.digest}.items():
+            if known.get(key) not in (None, digest):
+                what = "another dataset" if key == "dataset" else f"another content of {key}"
+                raise BadInputError(
+                    f"{directory} belongs to a run with {what} (what a file holds counts, not where it lies); "
+                    "put the old one back, or start a new run with another --run-dir"
+                )
 
 
 def _check_identity(directory: Path, ledger: Ledger, identity: str) -> None:
@@ -123,11 +167,14 @@ def _check_identity(directory: Path, ledger: Ledger, identity: str) -> None:
             )
 
 
-def dry_run(config_path: Path, overrides: Sequence[str] = ()) -> Forecast:
+def dry_run(config_path: Path, overrides: Sequence[str] = (), checked: Preflight | None = None) -> Forecast:
     """What `start_run` would do: size of the space, share that fits the budget, estimated time. Writes nothing.
 
     Raises:
         BadInputError: for anything wrong in the config.
         NothingFitsError: if the budget leaves nothing.
     """
-    return forecast(Setup(load_config(config_path, overrides), Console()))
+    setup = Setup(load_config(config_path, overrides), Console())
+    if checked is None:
+        preflight(setup)
+    return forecast(setup)

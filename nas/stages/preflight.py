@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.datasets.cache import cache_root
@@ -26,7 +27,7 @@ from hasnas.nas.data.facts import DataFacts, facts_of
 from hasnas.nas.data.sources import open_source
 from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
 from hasnas.search_spaces.cell_groups import cell_groups
-from hasnas.search_spaces.space import sample
+from hasnas.search_spaces.space import Codes, sample
 
 from .context import Setup
 
@@ -68,6 +69,9 @@ def preflight(setup: Setup, directory: Path | None = None) -> Preflight:
     _check_packages(config)
     _check_devices(config)
     _check_machine(config)
+    if config.dataset.root is not None and not Path(config.dataset.root).exists():
+        raise BadInputError(f"dataset.root: {config.dataset.root} is missing; paths in a YAML start at its folder")
+    _check_space(setup)
     train, test, notes = _check_samples(setup)
     facts = facts_of(setup.card, train, test, config.dataset.validation_share, config.seed)
     if facts.train < 2 * config.retrain.processes:
@@ -75,8 +79,8 @@ def preflight(setup: Setup, directory: Path | None = None) -> Preflight:
             f"dataset '{config.dataset.name}': {facts.train} samples are left to train on; "
             "lower dataset.validation_share or add samples"
         )
-    _check_space(setup)
-    disk = [] if directory is None else [*_check_disk(directory, "--run-dir"), *_check_disk(cache_root(), "HASNAS_CACHE")]
+    written = [] if directory is None else [(directory, "--run-dir"), (cache_root(), "HASNAS_CACHE")]
+    disk = [note for folder, setting in written for note in _check_disk(folder, setting)]
     few = [f"the test split has {facts.test} samples: its figure says little"] if facts.test < FEW_SAMPLES else []
     return Preflight(facts, contents, (*notes, *few, *disk))
 
@@ -85,8 +89,6 @@ def _check_samples(setup: Setup) -> tuple[Samples, Samples, tuple[str, ...]]:
     """Read both splits, compare them, and encode their extremes."""
     section = setup.config.dataset
     root = None if section.root is None else Path(section.root)
-    if root is not None and not root.exists():
-        raise BadInputError(f"dataset.root: {root} is missing; paths in a YAML start at its folder")
     source = open_source(section.name, section.root, section.chosen_framing)
     train, test = load_stored(source, root)
     places = places_of(source)
@@ -176,12 +178,24 @@ def _make_strategy(setup: Setup) -> None:
     settings = setup.config.search
     if settings.strategy in NNI_STRATEGIES:
         return
-    costs = [cost_called(name) for name in settings.minimize]
-    objectives = [CostObjective(cost.field, lambda codes: np.ones(len(codes)), burden=cost.burden) for cost in costs]
-    admits = lambda codes: np.ones(len(codes), bool)  # noqa: E731
+    objectives: list[CostObjective] = []
+    if settings.objectives:
+        from .search import value_cost
+
+        value = value_cost(setup.config)
+        costs = [cost for cost in map(cost_called, settings.objectives) if cost is not value]
+        objectives = [CostObjective(cost.field, _nothing if cost.priced else None) for cost in costs]
     create_strategy(
-        settings.strategy, SearchProblem(setup.space, admits, settings, setup.config.seed, tuple(objectives))
+        settings.strategy, SearchProblem(setup.space, _everything, settings, setup.config.seed, tuple(objectives))
     )
+
+
+def _everything(codes: Codes) -> NDArray[np.bool_]:
+    return np.ones(len(codes), bool)
+
+
+def _nothing(codes: Codes) -> NDArray[np.float64]:
+    return np.ones(len(codes))
 
 
 def _check_disk(folder: Path, setting: str) -> Iterator[str]:

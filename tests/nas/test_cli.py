@@ -188,8 +188,9 @@ def test_example_configs_are_listed_and_copied(here: Path, capsys: pytest.Captur
 
 @pytest.mark.parametrize("config", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_example_config_is_valid(config: Path, capsys: pytest.CaptureFixture[str]):
-    assert run_command(["validate", str(config)]) == 0
-    assert f"{config} is valid" in capsys.readouterr().out
+    code, told = run_command(["validate", str(config)]), capsys.readouterr()
+    # Of a good config the only thing that may be missing is its data, which do not come with the package.
+    assert f"{config} is valid" in told.out if code == 0 else "run `hasnas data prepare" in told.err
 
 
 def test_a_config_is_validated(here: Path, capsys: pytest.CaptureFixture[str]):

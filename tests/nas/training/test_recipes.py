@@ -17,8 +17,8 @@ from hasnas.nas.config.training import (
 )
 from hasnas.nas.data.samples import Normalisation, Split, Splits, batches
 from hasnas.nas.history.checkpoint import load_checkpoint
-from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity
 from hasnas.nas.training import machine as machine_module
+from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity
 from hasnas.nas.training.loop import TrainingDivergedError
 from hasnas.nas.training.machine import check_machine, has_bfloat16
 from hasnas.nas.training.retrain import RetrainResult, build_for_training, retrain
