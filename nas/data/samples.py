@@ -19,6 +19,9 @@ from hasnas.errors import BadInputError
 
 from .sources import open_source
 
+SAMPLES_AT_A_TIME = 256
+SPARSE = 0.5  # share of values that are not zero, below which zero means that nothing happened
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -182,9 +185,9 @@ def load_splits(
     """A dataset as normalised tensors.
 
     The test split is the dataset's own and the same for every seed; validation samples are drawn from its train split
-    so that every class keeps its proportion. Static samples are standardised per channel with the mean and deviation
-    of the training samples; sequences (event counts) stay as they are, so that no event stays zero. Each value of a
-    regression is standardised with the mean and deviation of the training targets.
+    so that every class keeps its proportion. Static samples and sequences of real values are standardised per channel
+    with the mean and deviation of the training samples; counts of events stay as they are, so that no event stays zero.
+    Each value of a regression is standardised with the mean and deviation of the training targets.
 
     Args:
         name: name of the dataset, e.g. `"digits"`.
@@ -204,7 +207,7 @@ def load_splits(
     train, test = load_both(source, root)
     kept, held = stratified_split(np.asarray(train.targets), validation_share, seed)
     parts = _tensors(train, kept), _tensors(train, held), _tensors(test, None)
-    normalisation = training_normalisation(parts[0], source.card.place)
+    normalisation = training_normalisation(parts[0], source.card.place, counts=source.card.largest_count > 0)
     fitting, choosing, judging = (_normalised(part, normalisation) for part in parts)
     return Splits(fitting, choosing, judging, normalisation, source.card.outputs)
 
@@ -214,13 +217,43 @@ def _normalised(part: Split, normalisation: Normalisation) -> Split:
     return Split(normalisation.apply(part.inputs), targets, normalisation.target_unit, normalisation.place)
 
 
-def training_normalisation(train: Split, place: bool = False) -> Normalisation:
-    """Mean and deviation per channel of static samples, the identity for sequences; those of a regression's targets."""
+def training_normalisation(train: Split, place: bool = False, counts: bool = False) -> Normalisation:
+    """What brings each channel of the training samples to one scale, and a regression's targets.
+
+    Static samples and sequences of real values get mean 0 and deviation 1. Counts of events stay as they are. In
+    sequences of which most values are zero, zero stays zero: they are only divided, by the root mean square of the
+    values that are not zero.
+
+    Args:
+        train: the samples.
+        place: whether a regression's targets are one place.
+        counts: whether the values are counts of events, or spikes.
+    """
     channels = train.inputs.shape[-3]
     targets = TargetScale(*_moments(train.targets, (0,)), place) if train.is_regression else None
-    if not train.is_static:
+    if train.is_static:
+        return Normalisation(*_moments(train.inputs, (0, 2, 3)), targets)
+    if counts:
         return Normalisation((0.0,) * channels, (1.0,) * channels, targets)
-    return Normalisation(*_moments(train.inputs, (0, 2, 3)), targets)
+    return Normalisation(*_moments_of_sequences(train.inputs), targets)
+
+
+def _moments_of_sequences(inputs: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The same in parts, as sequences may fill the memory; see `training_normalisation` for those of mostly zeros."""
+    present, total, squares = (torch.zeros(inputs.shape[-3], dtype=torch.float64) for _ in range(3))
+    for part in inputs.split(SAMPLES_AT_A_TIME):
+        values = part.double()
+        present += (values != 0).sum((0, 1, 3, 4))
+        total += values.sum((0, 1, 3, 4))
+        squares += values.square().sum((0, 1, 3, 4))
+    count = inputs.numel() / len(present)
+    if float(present.sum()) < SPARSE * inputs.numel():
+        mean, deviation = torch.zeros_like(total), (squares / present.clamp(min=1)).sqrt()
+    else:
+        mean = total / count
+        deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+    deviation[~(deviation > 1e-7 * mean.abs())] = 1.0
+    return tuple(mean.tolist()), tuple(deviation.tolist())
 
 
 def _moments(values: Tensor, axes: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...]]:

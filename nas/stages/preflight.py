@@ -23,8 +23,9 @@ from hasnas.extras import missing_extra
 from hasnas.nas.budget.costs import cost_called
 from hasnas.nas.config.loading import RunConfig, file_contents
 from hasnas.nas.config.plugins import NETWORK_SCORES
-from hasnas.nas.data.facts import DataFacts, facts_of
+from hasnas.nas.data.facts import facts_of
 from hasnas.nas.data.sources import open_source
+from hasnas.nas.history.worth import FEW, DataFacts
 from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
 from hasnas.search_spaces.cell_groups import cell_groups
 from hasnas.search_spaces.space import Codes, sample
@@ -34,7 +35,6 @@ from .context import Setup
 FREE_BYTES_NEEDED = 100 << 20
 FREE_BYTES_WANTED = 2 << 30
 DRAWN = 512
-FEW_SAMPLES = 100
 NNI_STRATEGIES = ("regularized_evolution",)
 PACKAGES_OF_STRATEGIES = {"optuna_tpe": "optuna", "nsga2": "pymoo", "nsga3": "pymoo", "predictor": "scipy"}
 
@@ -81,7 +81,7 @@ def preflight(setup: Setup, directory: Path | None = None) -> Preflight:
         )
     written = [] if directory is None else [(directory, "--run-dir"), (cache_root(), "HASNAS_CACHE")]
     disk = [note for folder, setting in written for note in _check_disk(folder, setting)]
-    few = [f"the test split has {facts.test} samples: its figure says little"] if facts.test < FEW_SAMPLES else []
+    few = [f"the test split has {facts.test} samples: its figure says little"] if facts.test < FEW else []
     return Preflight(facts, contents, (*notes, *few, *disk))
 
 

@@ -77,6 +77,22 @@ def test_sequences_keep_their_zeros():
     assert torch.equal(inputs[:, 2], splits.train.inputs[2])
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-5, 300.0])
+def test_sequences_of_real_values_are_standardised(scale: float):
+    generator = torch.Generator().manual_seed(0)
+    wave = torch.randn(300, 4, 2, 1, 5, generator=generator) + torch.tensor([0.0, 7.0]).reshape(2, 1, 1)
+    labels = torch.zeros(300, dtype=torch.int64)
+    split = Split(wave * scale, labels)
+    values = training_normalisation(split).apply(split.inputs)
+    torch.testing.assert_close(values.mean((0, 1, 3, 4)), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(values.std((0, 1, 3, 4)), torch.ones(2), atol=1e-3, rtol=0)
+    spikes = (wave.abs() > 2).float() * wave * scale  # one value in thirteen; the rest is silence
+    found = training_normalisation(Split(spikes[:, :, :1], labels)).apply(spikes[:, :, :1])
+    assert torch.equal(found == 0, spikes[:, :, :1] == 0)
+    assert float(found[found != 0].square().mean()) == pytest.approx(1, rel=1e-4)
+    assert training_normalisation(split, counts=True) == Normalisation((0.0, 0.0), (1.0, 1.0))
+
+
 @pytest.mark.usefixtures("_blinks")
 def test_regression_learns_standardised_values():
     splits = load_splits("gaze", None, 0.3, seed=0)

@@ -10,7 +10,7 @@ from hasnas.cim_estimator.hardware import presets
 from hasnas.errors import BadInputError
 from hasnas.nas.cli import run_command
 from hasnas.nas.config.loading import load_config
-from hasnas.nas.data.facts import DataFacts
+from hasnas.nas.history.worth import DataFacts
 from hasnas.nas.run import dry_run, start_run
 from hasnas.nas.stages import preflight as module
 from hasnas.nas.stages.context import Setup
