@@ -125,7 +125,7 @@ def _run(setup: Setup, directory: Path, workers: int, found: Preflight) -> Path:
         trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]
         identity = config_identity(config)
         _check_identity(directory, ledger, identity)
-        tracker = create_tracker(directory, config, trials, setup.quality)
+        tracker = create_tracker(directory, config, trials, setup.quality, found.facts)
         stack.callback(tracker.close)
         context = RunContext(config, console, directory, ledger, executor, tracker, trials)
         details = {"identity": identity, "contents": found.contents, "data": found.facts.to_json()}

@@ -207,7 +207,8 @@ def load_splits(
     train, test = load_both(source, root)
     kept, held = stratified_split(np.asarray(train.targets), validation_share, seed)
     parts = _tensors(train, kept), _tensors(train, held), _tensors(test, None)
-    normalisation = training_normalisation(parts[0], source.card.place, counts=source.card.largest_count > 0)
+    counts = source.card.largest_count > 0 or (train.inputs.dtype == np.uint8 and train.scale == 1.0)
+    normalisation = training_normalisation(parts[0], source.card.place, counts)
     fitting, choosing, judging = (_normalised(part, normalisation) for part in parts)
     return Splits(fitting, choosing, judging, normalisation, source.card.outputs)
 

@@ -43,7 +43,7 @@ class Repair:
 def repair_imports() -> tuple[Repair, ...]:
     """Make torchvision and torchaudio importable where their binaries do not match the installed torch.
 
-    Each repair is logged once as a warning; calling again does nothing.
+    Each repair is logged once, as information; calling again does nothing.
 
     Returns:
         The repairs done by this call; empty where nothing was wrong.
@@ -55,8 +55,8 @@ def repair_imports() -> tuple[Repair, ...]:
     ()
     """
     done = tuple(repair for repair in (_repair_torchvision(), _repair_torchaudio()) if repair)
-    # Workers repair themselves too; once is enough to read about it.
-    level = logging.WARNING if parent_process() is None else logging.DEBUG
+    # Nobody who starts a command needs to know; workers repair themselves too, once is enough to read about it.
+    level = logging.INFO if parent_process() is None else logging.DEBUG
     for repair in done:
         logger.log(level, "%s", repair)
     return done

@@ -20,6 +20,7 @@ from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.quality import CLASSIFICATION, find_quality
 from hasnas.nas.history.returned import RetrainedNetwork, returned_networks
 from hasnas.nas.history.trial import CHOICES, Trial
+from hasnas.nas.history.worth import data_facts, worth_of
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
 from hasnas.nas.training.state import load_tensors
 from hasnas.search_spaces.architecture import Architecture
@@ -69,10 +70,13 @@ def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) 
     """
     directory = Path(run_directory)
     returned = _returned(directory)
+    data = data_facts(read_ledger(directory / LEDGER_FILE).events)
     chosen = load_config(directory / CONFIG_FILE).export.formats if formats is None else formats
     files: list[Path] = []
     for network in returned:
         trained = load_trained(directory, network.best)
+        worth = worth_of(network.best.metrics, find_quality(network.best.metrics) or CLASSIFICATION, data)
+        trained = replace(trained, facts={**trained.facts, "worth": worth})
         files += export_network(_with_all_seeds(trained, network), directory / "export" / network.key, chosen)
     return files
 

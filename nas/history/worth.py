@@ -85,12 +85,33 @@ def data_facts(events: Iterable[Record]) -> DataFacts | None:
     return DataFacts.from_json(known[-1]) if known else None
 
 
-def test_interval(metrics: Mapping[str, float], quality: Quality, facts: DataFacts | None) -> tuple[float, float] | None:
+def interval_of(
+    metrics: Mapping[str, float], quality: Quality, facts: DataFacts | None
+) -> tuple[float, float] | None:
     """Where the accuracy on all samples of the test split's kind lies with 95 % confidence; `None` if unknown."""
     share = metrics.get(quality.test)
     if facts is None or share is None or quality.task != "classification" or not math.isfinite(share):
         return None
     return interval(min(max(share, 0.0), 1.0), facts.test)
+
+
+def worth_of(metrics: Mapping[str, float], quality: Quality, facts: DataFacts | None) -> dict[str, Any]:
+    """What is to be written beside the figures of a trained network, as plain data.
+
+    Returns:
+        `test_interval` (95 %, `None` if unknown), `samples` (of each split) and `blind` (what the best constant answer
+        reaches on test samples, by chance and by the most frequent class) if they are known, and `warnings`.
+    """
+    limits = interval_of(metrics, quality, facts)
+    known = {} if facts is None else {
+        "samples": {"train": facts.train, "validation": facts.validation, "test": facts.test},
+        "blind": {"constant": facts.blind[1], "chance": facts.chance},
+    }
+    return {
+        "test_interval": None if limits is None else list(limits),
+        **known,
+        "warnings": warnings_on(metrics, quality, facts),
+    }
 
 
 def warnings_on(metrics: Mapping[str, float], quality: Quality, facts: DataFacts | None) -> list[str]:
@@ -114,7 +135,7 @@ def _on_rates(rates: Mapping[str, float]) -> list[str]:
     busy = [name for name, rate in rates.items() if rate > ALWAYS]
     told = []
     if silent and len(silent) == len(rates):
-        told.append("no neuron ever fires, so that the answer does not depend on the input; lower space.macro.threshold")
+        told.append("no neuron fires, so that the answer does not depend on the input; lower space.macro.threshold")
     else:
         cut = [name for name in silent if name.startswith(HEAD)]
         if cut:
@@ -132,7 +153,7 @@ def _on_figure(metrics: Mapping[str, float], quality: Quality, facts: DataFacts 
     if facts is None or figure is None:
         return []
     told = []
-    limits, blind = test_interval(metrics, quality, facts), facts.blind[1]
+    limits, blind = interval_of(metrics, quality, facts), facts.blind[1]
     if limits is not None and limits[0] <= max(blind, facts.chance or 0.0):
         what = "the most frequent class" if blind >= (facts.chance or 0.0) else "chance"
         told.append(f"no better than {what} ({max(blind, facts.chance or 0.0):.1%}) within 95 % confidence")

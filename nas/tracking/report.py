@@ -13,6 +13,7 @@ from hasnas.nas.history.goal import Goal
 from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality
 from hasnas.nas.history.returned import RetrainedNetwork
 from hasnas.nas.history.trial import Trial
+from hasnas.nas.history.worth import DataFacts
 
 from .figures import cell_drawing, energy_by_layer, firing_rates, progress, quality_against_costs, to_svg
 from .html import Markup, Text, card, details, element, link, page, table
@@ -57,7 +58,9 @@ def _winner(data: ReportData) -> list[Text]:
     network, limits, quality = data.returned[0].network, data.status["budget"], _quality(data.status)
     seeds = f", {network.counted} seeds" if network.seeds > 1 else ""
     trial, test = network.summary, _mean(network, quality.test, quality)
-    cards = [card(f"test {quality.name}", test, f"network {trial.key}{seeds}")]
+    interval = data.status["returned"][0]["test_interval"]
+    within = f", {quality.show(interval[0])} to {quality.show(interval[1])} (95 %)" if interval else ""
+    cards = [card(f"test {quality.name}", test, f"network {trial.key}{seeds}{within}")]
     for cost in _costs(data.status):
         value, limit = trial.costs.get(cost.field, math.nan), limits.get(cost.name)
         note = "no limit" if limit is None else f"of {cost.show_limit(limit)}"
@@ -95,6 +98,7 @@ def _networks(data: ReportData) -> list[Text]:
     header = ["network", *quality.columns, *(["seeds"] if several else []), *(cost.name for cost in costs)]
     parts: list[Text] = [element("h2", "Returned networks"), element("p", note, css="note")]
     parts += [table(header, rows, {0: "best"}), *_choices({one.key: one.best.choices for one in networks}, True)]
+    parts += _worth(data.status)
     return [*parts, _trainings(networks, quality, costs)] if several else parts
 
 
@@ -105,6 +109,16 @@ def _choices(networks: Mapping[str, Mapping[str, Any]], titled: bool = False) ->
         return []
     shown: list[list[Text]] = [[*row] for row in rows]
     return [*([element("h3", "Their chips and trainings")] if titled else []), table(["network", *header], shown)]
+
+
+def _worth(status: Mapping[str, Any]) -> list[Text]:
+    """What the samples are, and what speaks against the networks."""
+    parts: list[Text] = []
+    if status["data"] is not None:
+        parts.append(element("p", f"Data: {DataFacts.from_json(status['data']).describe()}.", css="note"))
+    for network in status["returned"]:
+        parts += [element("p", f"Warning: {network['key']}: {warning}.") for warning in network["warnings"]]
+    return parts
 
 
 def _trainings(networks: Sequence[RetrainedNetwork], quality: Quality, costs: Sequence[Cost]) -> Markup:

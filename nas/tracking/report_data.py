@@ -26,7 +26,7 @@ RATE_PREFIX = "firing_rate/"
 
 @dataclass(frozen=True)
 class ReturnedNetwork:
-    """A network that the run returned.
+    """A network that the run returned, see also `worth_of`.
 
     Args:
         network: it and its trainings.

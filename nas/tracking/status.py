@@ -19,6 +19,7 @@ from hasnas.nas.history.ledger import LedgerContents, Record, is_being_written, 
 from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality
 from hasnas.nas.history.returned import RetrainedNetwork, counted, returned_networks
 from hasnas.nas.history.trial import Trial
+from hasnas.nas.history.worth import DataFacts, data_facts, worth_of
 
 from .rungs import HEADER, counted_rungs, rung_cells
 
@@ -36,8 +37,8 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         state); `rungs` (of successive halving, see `counted_rungs`); `score` (name of the training-free score that
         ranks candidates, or `None`); `task` (`"classification"`, `"regression"` or `"location"`, `None` before anything
         was trained); `screen` (what the budget left of the space, `None` before the screen); `feasible_share` of the
-        connected architectures; `front` and `returned` (networks with what they
-        reach and cost, the best first); `damage` (one line, or `None`). Where the config asks for several trainings
+        connected architectures; `data` (samples and what a blind answer reaches, see `DataFacts`); `front` and
+        `returned` (networks with what they reach and cost, the best first; returned ones also what `worth_of` says); `damage` (one line, or `None`). Where the config asks for several trainings
         of each network, those of `returned` have means over them, and `trainings`, see `RetrainedNetwork.to_json`.
 
     Raises:
@@ -50,7 +51,7 @@ def run_status(run_directory: Path) -> dict[str, Any]:
     trials, screen = contents.trials, _screen(run_directory / SCREEN_FILE)
     searched = [trial for trial in trials if trial.stage == "search"]
     quality = quality_of(trials)
-    best = front(searched, config.search.objectives)
+    best, facts = front(searched, config.search.objectives), data_facts(contents.events)
     return {
         "run": str(run_directory),
         "name": config.name,
@@ -70,8 +71,9 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         "screen": screen,
         "feasible_share": screen["feasible_share"] if screen else None,
         "front": [_network(trial, config, quality or CLASSIFICATION) for trial in best],
+        "data": None if facts is None else facts.to_json(),
         "returned": [
-            _returned(network, config, quality or CLASSIFICATION)
+            _returned(network, config, quality or CLASSIFICATION, facts)
             for network in returned_networks(trials, config.retrain.seeds)
         ],
         # The last line of a live run may be half written at this very moment.
@@ -122,8 +124,10 @@ def _network(trial: Trial, config: RunConfig, quality: Quality) -> dict[str, Any
     }
 
 
-def _returned(network: RetrainedNetwork, config: RunConfig, quality: Quality) -> dict[str, Any]:
-    found = _network(network.summary, config, quality)
+def _returned(
+    network: RetrainedNetwork, config: RunConfig, quality: Quality, facts: DataFacts | None
+) -> dict[str, Any]:
+    found = _network(network.summary, config, quality) | worth_of(network.best.metrics, quality, facts)
     if network.seeds == 1:
         return found
     fits = all(config.budget.verdict(trial.costs).feasible for trial in network.finished)
@@ -182,6 +186,7 @@ def describe_status(status: Mapping[str, Any]) -> str:
         f"{status['run']}: {status['state']}",
         f"  {status['dataset']}, space {status['space']}, {status['hardware']}, seed {status['seed']}",
         *([f"  objectives: {', '.join(status['objectives'])}"] if status["objectives"] else []),
+        *([f"  data:   {DataFacts.from_json(status['data']).describe()}"] if status["data"] else []),
         f"  budget: {describe_limits(status['budget'])}",
         "  stages: " + ", ".join(_describe_stage(stage) for stage in status["stages"]),
         f"  trials: {trials['total']} ({counts})",
@@ -189,6 +194,7 @@ def describe_status(status: Mapping[str, Any]) -> str:
         *_describe_rungs(status["rungs"], quality),
         *_describe_front(Goal(status["score"], quality), status["front"], costs),
         *_describe_networks(_returned_title(status["returned"]), status["returned"], costs, quality),
+        *_describe_worth(status["returned"], quality),
         *([f"  {quality.remark}"] if quality.remark and (status["front"] or status["returned"]) else []),
         *([f"  damage: {status['damage']}"] if status["damage"] else []),
     ]
@@ -297,6 +303,17 @@ def choice_rows(networks: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], l
     names = list(dict.fromkeys(name for chosen in networks.values() for name in chosen))
     rows = [[key, *(str(chosen.get(name, "")) for name in names)] for key, chosen in networks.items()]
     return [name.removeprefix("hardware/") for name in names], rows
+
+
+def _describe_worth(networks: Sequence[Mapping[str, Any]], quality: Quality) -> list[str]:
+    """The interval of each returned network's test figure, and what speaks against the network."""
+    lines = []
+    for network in networks:
+        if network["test_interval"] is not None:
+            low, high = (quality.show(limit) for limit in network["test_interval"])
+            lines.append(f"    {network['key']}: test {low} to {high} with 95 % confidence")
+        lines += [f"    warning: {network['key']}: {warning}" for warning in network["warnings"]]
+    return lines
 
 
 def _returned_title(networks: Sequence[Mapping[str, Any]]) -> str:

@@ -18,6 +18,7 @@ from hasnas.nas.history.goal import PART_PREFIX, SCORE_PREFIX, Goal, front, rank
 from hasnas.nas.history.quality import CLASSIFICATION, Quality
 from hasnas.nas.history.returned import RetrainedNetwork, returned_front, returned_networks
 from hasnas.nas.history.trial import Trial
+from hasnas.nas.history.worth import DataFacts, interval_of, warnings_on
 
 from .event_file import (
     EventFile,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RATE_PREFIX = "firing_rate/"
+ENDS = ("accuracy, at least (95 %)", "accuracy, at most (95 %)")
 DEVIATION = "standard deviation over seeds"
 FIGURE_INTERVAL_S = 15.0
 NOT_COMPARED: Any = {"name": True, "versions": True, "export": True, "dataset": {"root"}}
@@ -57,6 +59,7 @@ class RunFacts:
         goal: what candidates are ranked by.
         seeds: trainings of each chosen network.
         costs: that the run prices.
+        data: what is known of its samples.
     """
 
     title: str
@@ -65,15 +68,17 @@ class RunFacts:
     goal: Goal = field(default_factory=Goal)
     seeds: int = 1
     costs: tuple[Cost, ...] = STANDARD
+    data: DataFacts | None = None
 
     @property
     def results(self) -> dict[str, str]:
         """Tag -> name of what the row of the run holds."""
         scored = {} if self.goal.score is None else {f"result/{self.goal.label}": self.goal.label}
         judged = [f"{split} {self.goal.quality.name}" for split in ("validation", "test")]
+        sure = [] if self.data is None or self.data.task != "classification" else [f"test {end}" for end in ENDS]
         judged += [f"{name} {DEVIATION}" for name in judged] if self.seeds > 1 else []
         priced = [cost.curve[0] for cost in self.costs]
-        return {**{f"result/{name}": name for name in [*judged, *priced, "feasible share"]}, **scored}
+        return {**{f"result/{name}": name for name in [*judged, *sure, *priced, "feasible share"]}, **scored}
 
 
 class TensorBoardTracker:
@@ -117,13 +122,17 @@ class TensorBoardTracker:
 
     @staticmethod
     def of_run(
-        directory: Path, config: RunConfig, trials: Sequence[Trial], quality: Quality = CLASSIFICATION
+        directory: Path,
+        config: RunConfig,
+        trials: Sequence[Trial],
+        quality: Quality = CLASSIFICATION,
+        data: DataFacts | None = None,
     ) -> TensorBoardTracker:
         """The tracker of a configured run."""
         settings = _flat(config.model_dump(mode="json", exclude=NOT_COMPARED))
         goal, seeds = Goal(config.search.score, quality, config.search.objectives), config.retrain.seeds
         return TensorBoardTracker(
-            directory, RunFacts(config.name, config.budget, settings, goal, seeds, config.shown_costs), trials
+            directory, RunFacts(config.name, config.budget, settings, goal, seeds, config.shown_costs, data), trials
         )
 
     def on_trial(self, trial: Trial) -> None:
@@ -162,7 +171,8 @@ class TensorBoardTracker:
         """The config as a page, and the columns and settings of the row: whatever is declared later would be lost."""
         budget = self._facts.budget.describe()
         rows = "\n".join(f"| {_cell(key)} | {_cell(value)} |" for key, value in self._facts.settings.items())
-        page = f"# {_cell(self._facts.title)}\n\nBudget: {budget}\n\n| setting | value |\n|---|---|\n{rows}"
+        data = "" if self._facts.data is None else f"Data: {self._facts.data.describe()}\n\n"
+        page = f"# {_cell(self._facts.title)}\n\n{data}Budget: {budget}\n\n| setting | value |\n|---|---|\n{rows}"
         self._search.add(0, now, [text("run/config", page)])
         if self._facts.settings:
             row = self._facts.settings
@@ -215,6 +225,7 @@ class TensorBoardTracker:
             f"result/validation {quality.name}": best.metrics.get(quality.validation, math.nan),
             f"result/test {quality.name}": best.metrics.get(quality.test, math.nan),
             **(self._deviations(networks[0]) if networks and self._facts.seeds > 1 else {}),
+            **(self._interval(networks[0]) if networks else {}),
             **self._best_score(),
             **{f"result/{shown}": value for shown, value in _costs(best, self._facts.costs).items()},
             "result/feasible share": self._feasible_share(),
@@ -226,6 +237,11 @@ class TensorBoardTracker:
         return {
             f"result/{split} {quality.name} {DEVIATION}": network.deviation(name) for split, name in names.items()
         }
+
+    def _interval(self, network: RetrainedNetwork) -> dict[str, float]:
+        """Where the accuracy on all such samples lies with 95 % confidence."""
+        limits = interval_of(network.summary.metrics, self._facts.goal.quality, self._facts.data)
+        return {} if limits is None else {f"result/test {end}": limit for end, limit in zip(ENDS, limits, strict=True)}
 
     def _best_score(self) -> dict[str, float]:
         """The score of the best candidate, where a score ranks them."""
@@ -276,6 +292,9 @@ class TensorBoardTracker:
             seeds = [counted] if several else []
             fields = [_cell(trial.choices.get(name, "")) for name in chosen]
             lines.append("| " + " | ".join([trial.stage, trial.key, *scores, *figures, *seeds, *costs, *fields]) + " |")
+        for returned in networks:
+            warnings = warnings_on(returned.best.metrics, quality, self._facts.data)
+            lines += [f"\nWarning: {returned.key}: {_cell(warning)}" for warning in warnings]
         return "\n".join(lines)
 
 

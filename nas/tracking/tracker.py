@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hasnas.nas.history.quality import CLASSIFICATION, Quality
 from hasnas.nas.history.trial import Trial
+from hasnas.nas.history.worth import DataFacts
 
 if TYPE_CHECKING:
     from hasnas.nas.config.loading import RunConfig
@@ -32,7 +33,11 @@ class Tracker(Protocol):
 
 
 def create_tracker(
-    run_directory: Path, config: RunConfig, trials: Sequence[Trial], quality: Quality = CLASSIFICATION
+    run_directory: Path,
+    config: RunConfig,
+    trials: Sequence[Trial],
+    quality: Quality = CLASSIFICATION,
+    data: DataFacts | None = None,
 ) -> Tracker:
     """A tracker that writes to `tensorboard/` in a run directory.
 
@@ -44,13 +49,14 @@ def create_tracker(
         config: of the run.
         trials: the ledger's trials so far.
         quality: by which the run's networks are judged.
+        data: what is known of its samples.
 
     Raises:
         BadInputError: if the directory is not writable.
     """
     from .tensorboard_tracker import TensorBoardTracker
 
-    return TensorBoardTracker.of_run(run_directory / FOLDER, config, trials, quality)
+    return TensorBoardTracker.of_run(run_directory / FOLDER, config, trials, quality, data)
 
 
 def write_views(run_directory: Path) -> list[Path]:
