@@ -184,12 +184,17 @@ def _samples(path: Path) -> Samples:
         raise BadInputError(f"{path}: inputs hold NaN or infinity, first in sample {first}; remove those samples")
     scale = 1 / 255 if inputs.dtype == np.uint8 else 1.0
     try:
-        return Samples(inputs, _targets(targets, path), scale)
+        return Samples(inputs, read_targets(targets, path), scale)
     except BadInputError as error:
         raise error if str(path) in str(error) else BadInputError(f"{path}: {error}") from error
 
 
-def _targets(targets: Array, path: Path) -> Array:
+def read_targets(targets: Array, path: Path) -> Array:
+    """Classes as int64 `[N]`, or values as float32 `[N, outputs]`.
+
+    Raises:
+        BadInputError: if they are neither.
+    """
     if targets.dtype.kind in "iub" and targets.ndim == 1:
         return _classes(targets, path)
     if targets.dtype.kind == "f" and targets.ndim in (1, 2):

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from hasnas.errors import BadInputError
+
 from .cache import Allocate, Array, cached_arrays, fingerprint_of
+from .choices import SUBSET_SEED, Subset
 from .event_files import read_bytes
 from .events import Events
 from .frames import LARGEST_COUNT, Framing, frames
 from .official import check_count, check_labels
-from .source import DatasetCard, Samples, Split, check_split
+from .source import DatasetCard, Samples, Split, check_split, stratified_split
 
 UNMENTIONED = ("largest_count", LARGEST_COUNT)  # in fingerprints, as frames made before it could be chosen are the same
 
@@ -43,12 +46,29 @@ class EventDataset:
         list_clips: finds the clips of a split under a data root.
         parse: turns a file's bytes into events; takes the bytes, the sensor's (height, width) and the path.
         framing: how recordings become frames.
+        subset: how many recordings of each split are read.
     """
 
     recorded: DatasetCard
     list_clips: Callable[[DatasetCard, Split, Path | None], Sequence[Clip]]
     parse: Callable[[bytes, tuple[int, int], Path], Events]
     framing: Framing = Framing()
+    subset: Subset = Subset()
+
+    def limited(self, subset: Subset) -> EventDataset:
+        """The same dataset with fewer recordings; an incomplete copy may hold enough of them."""
+        splits = {**self.recorded.splits, **{name: n for name, n in vars(subset).items() if n is not None}}
+        return replace(self, recorded=replace(self.recorded, splits=splits), subset=subset)
+
+    def _clips(self, split: Split, root: Path | None) -> Sequence[Clip]:
+        """The recordings of a split, or those of them that were chosen."""
+        clips, wanted = self.list_clips(self.recorded, split, root), self.subset.of(split)
+        if wanted is None or wanted == len(clips):
+            return clips
+        if wanted > len(clips):
+            raise BadInputError(f"dataset.subset.{split} is {wanted}, but there are {len(clips)} recordings; lower it")
+        labels = np.array([clip.label for clip in clips], np.int64)
+        return [clips[index] for index in stratified_split(labels, wanted / len(clips), SUBSET_SEED)[1]]
 
     @property
     def card(self) -> DatasetCard:
@@ -66,12 +86,12 @@ class EventDataset:
             BadInputError: if files are missing or damaged, or hold events this sensor cannot have sent.
         """
         check_split(split)
-        yield from self._read(self.list_clips(self.recorded, split, root))
+        yield from self._read(self._clips(split, root))
 
     def load(self, split: Split, root: Path | None = None) -> Samples:
         """The frames of a split as uint8 counts `[N, T, 2, H, W]`, made once and cached."""
         check_split(split)
-        clips = self.list_clips(self.recorded, split, root)
+        clips = self._clips(split, root)
         check_count(self.recorded, split, len(clips), clips[0].path.parent if clips else "no recordings")
 
         def build(allocate: Allocate) -> tuple[Array, Array]:

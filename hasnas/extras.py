@@ -27,6 +27,8 @@ EXTRAS = {
     "matplotlib": ("Matplotlib", "plots"),
     "optuna": ("Optuna", "optuna"),
     "tonic": ("Tonic", "tonic"),
+    "aedat": ("aedat", "events"),
+    "expelliarmus": ("expelliarmus", "events"),
     "pytest": ("pytest", "test"),
     "norse": ("Norse", "test"),
     "snntorch": ("snnTorch", "test"),

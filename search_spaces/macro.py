@@ -198,10 +198,18 @@ class Macro:
         sizes = tuple((height >> times, width >> times) for times in self._halvings(cells))
         if min(sizes[-1]) < self.final_pool:
             raise BadInputError(
-                f"macro.final_pool {self.final_pool} does not fit on the last cell's {sizes[-1]} maps; "
-                "use a smaller window, fewer reductions or a smaller macro.stem_stride"
+                f"macro.final_pool {self.final_pool} does not fit on the last cell's {sizes[-1][0]} x {sizes[-1][1]} "
+                f"maps; {self._remedy(min(height, width), min(sizes[-1]))}"
             )
         return sizes
+
+    def _remedy(self, entering: int, last: int) -> str:
+        """What makes maps large enough, of which the shorter side is `entering` before and `last` after reductions."""
+        if last >= 1:
+            return f"set macro.final_pool to {last}, or use fewer reductions"
+        stride = " and a smaller macro.stem_stride" if self.stem_stride > 1 and min(self.input_shape[1:]) > 1 else ""
+        fewer = f"fewer reductions (at most {entering.bit_length() - 1})" if entering > 1 else "macro.reductions: []"
+        return f"set macro.final_pool to 1 and use {fewer}{stride}"
 
     def cell_channels(self, cells: int) -> tuple[int, ...]:
         """Channels of each cell."""

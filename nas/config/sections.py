@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hasnas.cim_estimator.hardware.searched import settings_of
+from hasnas.datasets.choices import Choices, ImageShape, SignalShape, Subset, View
 from hasnas.datasets.encoded import Coding
 from hasnas.datasets.frames import LARGEST_COUNT, Framing
 from hasnas.errors import BadInputError, nearest
@@ -37,6 +38,9 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Rate = Annotated[float, Field(gt=0, le=10)]
 Share = Annotated[float, Field(ge=0, le=1)]
 OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Side2 = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=100_000)], Annotated[int, Field(ge=1, le=100_000)]], Field(strict=False)
+]
 _ONE_OR_MORE = Field(strict=False, min_length=1)
 Names = Annotated[tuple[str, ...], _ONE_OR_MORE]
 
@@ -77,6 +81,52 @@ class EncodingSection(Section):
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 
+class SubsetSection(Section):
+    """How many samples of each split are used, drawn once so that every class keeps its proportion; null for all.
+
+    Args:
+        train: samples to learn and to choose from.
+        test: samples to be judged on.
+    """
+
+    place = "dataset.subset"
+    train: Annotated[int, Field(ge=2, le=1_000_000_000)] | None = None
+    test: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+
+
+class ImagesSection(Section):
+    """What the images of an `image-folder` are brought to.
+
+    Args:
+        size: height and width: an image is scaled to cover them and cropped around its centre; null keeps the images'
+            own, which must then be equal.
+        channels: 1 for grey, 3 for colour.
+    """
+
+    place = "dataset.images"
+    size: Side2 | None = None
+    channels: Literal[1, 3] | None = None
+
+
+class SignalSection(Section):
+    """How the signals of the dataset `signal` become samples.
+
+    Args:
+        length: values of each signal: longer ones are cut, shorter ones filled with their last value; null where all
+            are equally long.
+        every: neighbouring values that become one, their mean.
+        rows: rows that a signal is folded into like the lines of a text, so that square kernels see neighbours in time
+            and those a row away; 1 leaves it a line.
+        frames: parts in time, one for each timestep of the network; null shows the whole signal at every timestep.
+    """
+
+    place = "dataset.signal"
+    length: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    every: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    rows: Annotated[int, Field(ge=1, le=100_000)] = 1
+    frames: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+
 class DatasetSection(Section):
     """Where samples come from.
 
@@ -87,6 +137,10 @@ class DatasetSection(Section):
         validation_share: part of the train split that chooses between candidates.
         framing: how event recordings become frames; null takes the dataset's own way.
         encoding: how static samples become spikes over time; null shows them as they are at every timestep.
+        subset: how many samples are used; null for all.
+        images: size and channels of an `image-folder`.
+        signal: how the signals of `signal` become samples.
+        sensor: height and width of the camera of an `event-folder`.
     """
 
     place = "dataset"
@@ -95,10 +149,25 @@ class DatasetSection(Section):
     validation_share: OpenShare = 0.2
     framing: FramingSection | None = None
     encoding: EncodingSection | None = None
+    subset: SubsetSection | None = None
+    images: ImagesSection | None = None
+    signal: SignalSection | None = None
+    sensor: Side2 | None = None
 
     @property
-    def chosen_framing(self) -> Framing | Coding | None:
-        """The framing or the encoding as datasets take it."""
+    def chosen_framing(self) -> View:
+        """What is chosen of the dataset, as datasets take it."""
+        choices = Choices(
+            self._view,
+            None if self.subset is None else Subset(self.subset.train, self.subset.test),
+            None if self.images is None else ImageShape(self.images.size, self.images.channels),
+            None if self.signal is None else SignalShape(**self.signal.model_dump()),
+            self.sensor,
+        )
+        return choices.view if choices == Choices(choices.view) else choices
+
+    @property
+    def _view(self) -> Framing | Coding | None:
         if self.encoding is not None:
             return Coding(self.encoding.name, self.encoding.timesteps, self.encoding.seed)
         chosen = self.framing

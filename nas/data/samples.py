@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hasnas.datasets.encoded import Coding
-from hasnas.datasets.frames import Framing
+from hasnas.datasets.choices import View
 from hasnas.datasets.source import Samples, stratified_split
 from hasnas.datasets.splits import load_both
 from hasnas.errors import BadInputError
@@ -180,7 +179,7 @@ class Splits:
 
 
 def load_splits(
-    name: str, root: Path | None, validation_share: float, seed: int, framing: Framing | Coding | None = None
+    name: str, root: Path | None, validation_share: float, seed: int, framing: View = None
 ) -> Splits:
     """A dataset as normalised tensors.
 

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hasnas.datasets.catalog import Framed, Located, open_dataset
-from hasnas.datasets.encoded import Coding, EncodedDataset
-from hasnas.datasets.frames import Framing
+from hasnas.datasets.catalog import Located, is_framed, open_dataset
+from hasnas.datasets.choices import Choices, SubsetDataset, View
+from hasnas.datasets.encoded import EncodedDataset
 from hasnas.datasets.source import DatasetCard, DatasetSource
 from hasnas.errors import BadInputError
 
 
-def open_source(name: str, root: Path | str | None, framing: Framing | Coding | None = None) -> DatasetSource:
+def open_source(name: str, root: Path | str | None, framing: View = None) -> DatasetSource:
     """A dataset as a config names it.
 
     Args:
         name: name of the dataset, or `tonic:<class>`.
         root: folder that holds the datasets' files; for a user's own data the file or folder itself.
-        framing: how event recordings become frames, or static samples spikes; None takes the dataset's own way.
+        framing: how event recordings become frames, or static samples spikes, and what else is chosen; None takes the
+            dataset's own way.
 
     Raises:
         BadInputError: for an unknown dataset, a framing of static samples, an encoding of event recordings, or own data
             whose place is not given.
     """
     source = open_dataset(name, root, framing)
+    view = framing.view if isinstance(framing, Choices) else framing
+    inner = source.source if isinstance(source, EncodedDataset) else source
     if isinstance(source, EncodedDataset):
-        if isinstance(source.source, Framed):
+        if is_framed(inner):
             raise BadInputError(
                 f"dataset.encoding is set, but dataset '{name}' has event recordings; use dataset.framing"
             )
-    elif framing is not None and not isinstance(source, Framed):
+    elif view is not None and not is_framed(inner):
         raise BadInputError(f"dataset.framing is set, but dataset '{name}' has no event recordings; remove it")
-    if root is None and isinstance(source, Located):
+    if root is None and isinstance(inner.source if isinstance(inner, SubsetDataset) else inner, Located):
         raise BadInputError(f"dataset '{name}' is your own data; give its file or folder as dataset.root")
     return source
 

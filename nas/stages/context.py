@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hasnas.cim_estimator import Activity, HardwareSpec, estimate, load_hardware
-from hasnas.datasets.catalog import Framed
+from hasnas.datasets.catalog import is_framed
 from hasnas.datasets.source import DatasetCard
 from hasnas.errors import BadInputError
 from hasnas.nas.budget.budget import Budget
@@ -67,7 +67,7 @@ class Setup:
         source = open_source(section.name, section.root, section.chosen_framing)
         card = source.card
         for timesteps in space.searched.values.get("timesteps", (space.macro.macro().timesteps,)):
-            check_timesteps(card, int(timesteps), framed=isinstance(source, Framed))
+            check_timesteps(card, int(timesteps), framed=is_framed(source))
         mixing = self.config.retrain.augmentation
         if card.task == "regression" and (mixing.mixup or mixing.cutmix):
             raise BadInputError(MIXES_CLASSES)

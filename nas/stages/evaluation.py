@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from hasnas.cim_estimator.nonideal import load_nonideal
-from hasnas.datasets.encoded import Coding
-from hasnas.datasets.frames import Framing
+from hasnas.datasets.choices import View
 from hasnas.files import read_json, write_atomic
 from hasnas.nas.budget.measured import TRAINING_SECONDS
 from hasnas.nas.config.multi_fidelity import Rung
@@ -53,7 +52,7 @@ class DataReference:
     root: str | None
     validation_share: float
     seed: int
-    framing: Framing | Coding | None = None
+    framing: View = None
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,9 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         ranks candidates, or `None`); `task` (`"classification"`, `"regression"` or `"location"`, `None` before anything
         was trained); `screen` (what the budget left of the space, `None` before the screen); `feasible_share` of the
         connected architectures; `data` (samples and what a blind answer reaches, see `DataFacts`); `front` and
-        `returned` (networks with what they reach and cost, the best first; returned ones also what `worth_of` says); `damage` (one line, or `None`). Where the config asks for several trainings
-        of each network, those of `returned` have means over them, and `trainings`, see `RetrainedNetwork.to_json`.
+        `returned` (networks with what they reach and cost, the best first; returned ones also what `worth_of` says);
+        `damage` (one line, or `None`). Where the config asks for several trainings of each network, those of
+        `returned` have means over them, and `trainings`, see `RetrainedNetwork.to_json`.
 
     Raises:
         BadInputError: if the directory holds no run.

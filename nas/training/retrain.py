@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hasnas.datasets.encoded import Coding
-from hasnas.datasets.frames import Framing
+from hasnas.datasets.choices import View
 from hasnas.files import write_atomic
 from hasnas.nas.config.plugins import TRAINING_METHODS
 from hasnas.nas.config.training import RetrainSection, SurrogateSection
@@ -168,7 +167,7 @@ class RetrainTask:
     settings: RetrainSection
     seed: int
     checkpoint_directory: str
-    framing: Framing | Coding | None = None
+    framing: View = None
 
 
 @dataclass(frozen=True)

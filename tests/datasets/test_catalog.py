@@ -81,4 +81,5 @@ def test_cards_say_what_is_published(name: str):
 
 
 def test_every_dataset_that_is_published_is_listed_here():
-    assert set(DATASETS.names()) - set(PUBLISHED) == {"arrays", "bragg-generated", "image-folder"}
+    own = {"arrays", "event-folder", "image-folder", "signal"}
+    assert set(DATASETS.names()) - set(PUBLISHED) == {"bragg-generated", *own}

@@ -1,0 +1,264 @@
+"""One-dimensional signals: a user's arrays `[N, C, L]`, or folders of WAV or CSV files, one subfolder a class."""
+
+from __future__ import annotations
+
+import csv
+import wave
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hasnas.errors import BadInputError
+
+from .archives import UnpackLimits
+from .arrays import DEFLATE_RATIO, TEST_SEED, TEST_SHARE, free_memory, read_npz, read_targets
+from .choices import SignalShape
+from .folders import Layout, read_layout
+from .source import DatasetCard, Samples, Split, check_split, data_root, stratified_split
+
+SUFFIXES = (".wav", ".csv", ".txt", ".npy")
+Signal = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Signals of one or more channels, as images of few rows (or sequences of them) for a network.
+
+    The data root is a file `NAME.npz`, or a folder with `train.npz` and perhaps `test.npz`, of `inputs` `[N, C, L]` or
+    `[N, L]` and `targets` as for `arrays`; or a folder of files in class folders (see `read_layout`): WAV (channels as
+    recorded), CSV (a column a channel, a row an instant, a header or none), NPY (`[L]` or `[C, L]`).
+
+    Args:
+        path: the file or folder; None until it is known.
+        shape: how signals become samples.
+    """
+
+    path: Path | None = None
+    shape: SignalShape = SignalShape()
+
+    def located(self, root: Path) -> Signals:
+        """The same source reading from `root`."""
+        return replace(self, path=root)
+
+    def formed(self, shape: SignalShape) -> Signals:
+        """The same source with other samples made of its signals."""
+        return replace(self, shape=shape)
+
+    @cached_property
+    def card(self) -> DatasetCard:
+        """What the dataset is; read from the signals once their place is known."""
+        card = DatasetCard(
+            name="signal",
+            title="Signals",
+            task="classification",
+            input_shape=(0, 0, 0),
+            outputs=0,
+            splits={},
+            licence="the user's",
+            citation="none: the user's own data",
+            timesteps=self.shape.frames,
+            notes="one-dimensional signals",
+        )
+        if self.path is None:
+            return card
+        train, test = self._parts
+        *_, channels, height, width = train.inputs.shape
+        classes = train.targets.ndim == 1
+        return replace(
+            card,
+            title=f"Signals in {self.path.name}",
+            task="classification" if classes else "regression",
+            input_shape=(channels, height, width),
+            outputs=int(train.targets.max()) + 1 if classes else train.targets.shape[1],
+            splits={"train": len(train), "test": len(test)},
+            class_names=() if self._layout is None else self._layout.classes,
+        )
+
+    @property
+    def places(self) -> tuple[str, str]:
+        """The files of the training and the test split, for messages."""
+        place = self._place
+        both = (place / "test.npz").exists()
+        return (str(place / "train.npz"), str(place / "test.npz")) if both else (str(place), f"{place} (test split)")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of a folder was passed over."""
+        return () if self._layout is None else self._layout.notes
+
+    def load(self, split: Split, root: Path | None = None) -> Samples:
+        """The samples of a split, float32 `[N, C, rows, L / rows]`, or `[N, frames, C, rows, L / (frames rows)]`."""
+        check_split(split)
+        source = self if self.path is not None else self.located(data_root(root))
+        return source._parts[split == "test"]
+
+    @property
+    def _place(self) -> Path:
+        return self.path or data_root(None)
+
+    @cached_property
+    def _layout(self) -> Layout | None:
+        """The layout of a folder of files; None for arrays."""
+        place = self._place
+        arrays = place.suffix == ".npz" or (place / "train.npz").exists()
+        return None if arrays else read_layout(place, SUFFIXES, "signals")
+
+    @cached_property
+    def _parts(self) -> tuple[Samples, Samples]:
+        if self._layout is not None:
+            return self._of_files(self._layout)
+        place = self._place
+        if (place / "test.npz").exists():
+            train, test = self._of_arrays(place / "train.npz"), self._of_arrays(place / "test.npz")
+            return train, test
+        return _split(self._of_arrays(place / "train.npz" if place.is_dir() else place))
+
+    def _of_files(self, layout: Layout) -> tuple[Samples, Samples]:
+        parts = []
+        for files in (layout.train, layout.test):
+            signals = [(read_signal(path), path) for path, _ in files]
+            parts.append((signals, np.array([label for _, label in files], np.int64)))
+        length = self.shape.length or _common_length([pair for signals, _ in parts for pair in signals])
+        made = [
+            Samples(self._form(np.stack([_of_length(signal, length) for signal, _ in signals])), labels)
+            for signals, labels in parts
+            if signals
+        ]
+        return (made[0], made[1]) if len(made) == 2 else _split(made[0])
+
+    def _of_arrays(self, path: Path) -> Samples:
+        arrays = read_npz(path, ("inputs", "targets"), UnpackLimits(DEFLATE_RATIO, free_memory()))
+        inputs = arrays["inputs"]
+        if inputs.dtype.kind not in "iuf" or inputs.ndim not in (2, 3) or 0 in inputs.shape:
+            raise BadInputError(
+                f"{path}: inputs of type {inputs.dtype} and shape {list(inputs.shape)}; "
+                "give numbers [N, C, L] or [N, L]"
+            )
+        signals = np.asarray(inputs if inputs.ndim == 3 else inputs[:, None], np.float32)
+        _check_finite(signals, path)
+        length = self.shape.length or signals.shape[2]
+        if signals.shape[2] != length:
+            signals = np.stack([_of_length(signal, length) for signal in signals])
+        try:
+            return Samples(self._form(signals), read_targets(arrays["targets"], path))
+        except BadInputError as error:
+            raise error if str(path) in str(error) else BadInputError(f"{path}: {error}") from error
+
+    def _form(self, signals: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Signals `[N, C, L]` as samples; what does not fill the last row or frame is cut."""
+        shape = self.shape
+        count, channels, length = signals.shape
+        parts = (shape.frames or 1) * shape.rows
+        width = length // shape.every // parts
+        if width < 1:
+            raise BadInputError(
+                f"signals of {length} values cannot be cut into {shape.frames or 1} frames of {shape.rows} rows of "
+                f"means of {shape.every}; lower dataset.signal's frames, rows or every"
+            )
+        used = signals[:, :, : width * parts * shape.every]
+        means = used.reshape(count, channels, width * parts, shape.every).mean(3, dtype=np.float64).astype(np.float32)
+        if shape.frames is None:
+            return means.reshape(count, channels, shape.rows, width)
+        cut = means.reshape(count, channels, shape.frames, shape.rows, width)
+        return np.ascontiguousarray(cut.transpose(0, 2, 1, 3, 4))
+
+
+def _split(samples: Samples) -> tuple[Samples, Samples]:
+    kept, held = stratified_split(samples.targets, TEST_SHARE, TEST_SEED)
+    first, second = (Samples(samples.inputs[rows], samples.targets[rows]) for rows in (kept, held))
+    return first, second
+
+
+def _check_finite(signals: NDArray[np.float32], path: Path) -> None:
+    if not np.isfinite(signals).all():
+        first = int(np.argmin(np.isfinite(signals).reshape(len(signals), -1).all(axis=1)))
+        raise BadInputError(f"{path}: inputs hold NaN or infinity, first in sample {first}; remove those samples")
+
+
+def _of_length(signal: Signal, length: int) -> Signal:
+    missing = length - signal.shape[1]
+    return signal[:, :length] if missing <= 0 else np.pad(signal, ((0, 0), (0, missing)), mode="edge")
+
+
+def _common_length(signals: list[tuple[Signal, Path]]) -> int:
+    """The length that all signals have; all must have as many channels."""
+    channels = {signal.shape[0]: path for signal, path in signals}
+    if len(channels) > 1:
+        (first, path), (second, other) = list(channels.items())[:2]
+        raise BadInputError(f"{path} has {first} channels, {other} {second}; give all signals as many")
+    lengths = sorted(signal.shape[1] for signal, _ in signals)
+    if lengths[0] != lengths[-1]:
+        raise BadInputError(
+            f"signals have {lengths[0]} to {lengths[-1]} values, the middle one {lengths[len(lengths) // 2]}; say to "
+            f"which they are brought: dataset.signal: {{length: {lengths[len(lengths) // 2]}}}"
+        )
+    return lengths[0]
+
+
+def read_signal(path: Path) -> Signal:
+    """A signal `[C, L]` of a WAV, CSV or NPY file; WAV values are scaled to -1 to 1 by their depth.
+
+    Raises:
+        BadInputError: if the file is damaged, empty or holds something else than numbers.
+    """
+    try:
+        found = {".wav": _wav, ".npy": _npy}.get(path.suffix.lower(), _csv)(path)
+    except BadInputError:
+        raise
+    except FileNotFoundError as error:
+        raise BadInputError(f"{path} is missing; check the path") from error
+    except (OSError, EOFError, ValueError, wave.Error, UnicodeError, csv.Error) as error:
+        raise BadInputError(f"{path} is not a readable signal ({error}); remove it or write it anew") from error
+    if 0 in found.shape or not np.isfinite(found).all():
+        raise BadInputError(f"{path} holds no values, or NaN or infinity; remove it or write it anew")
+    return found
+
+
+def _wav(path: Path) -> Signal:
+    with wave.open(str(path), "rb") as file:
+        channels, width, count = file.getnchannels(), file.getsampwidth(), file.getnframes()
+        content = file.readframes(count)
+    raw = np.frombuffer(content, np.uint8)
+    raw = raw[: len(raw) // (width * channels) * width * channels].reshape(-1, width)
+    if width == 1:
+        values = (raw[:, 0].astype(np.float64) - 128) / 128
+    else:
+        padded = np.zeros((len(raw), 4), np.uint8)
+        padded[:, 4 - width :] = raw  # the highest bytes, so that the sign stands where it belongs
+        values = padded.view("<i4")[:, 0] / 2.0**31
+    return np.ascontiguousarray(values.reshape(-1, channels).T, np.float32)
+
+
+def _npy(path: Path) -> Signal:
+    values = np.load(path, allow_pickle=False)
+    if values.dtype.kind not in "iuf" or values.ndim not in (1, 2):
+        raise BadInputError(f"{path}: {values.dtype} of shape {list(values.shape)}; give numbers [L] or [C, L]")
+    return np.atleast_2d(values).astype(np.float32)
+
+
+def _csv(path: Path) -> Signal:
+    text = path.read_text(encoding="utf-8-sig")
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise BadInputError(f"{path} is empty; remove it or write it anew")
+    separator = next((mark for mark in (";", "\t", ",") if any(mark in line for line in lines)), None)
+    rows = [line.split(separator) for line in lines]
+    if not _are_numbers(rows[0]):
+        rows = rows[1:]
+    widths = {len(row) for row in rows}
+    if len(widths) != 1:
+        raise BadInputError(f"{path}: rows of {min(widths, default=0)} to {max(widths, default=0)} columns; mend them")
+    return np.ascontiguousarray(np.array([[float(cell) for cell in row] for row in rows], np.float32).T)
+
+
+def _are_numbers(cells: list[str]) -> bool:
+    try:
+        return all(float(cell) is not None for cell in cells)
+    except ValueError:
+        return False
+
+
+SIGNALS = Signals()
