@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hasnas.errors import BadInputError
 from hasnas.nas.budget.costs import Cost, cost_called, costs_of_fields
 from hasnas.nas.budget.measured import JUDGED
 from hasnas.nas.budget.measured import SCORE_PREFIX as SCORE_PREFIX
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.functions import function_key
 
 from .pareto import non_dominated
 from .quality import CLASSIFICATION, Quality, find_quality
@@ -118,7 +121,8 @@ def objective_values(trials: Sequence[Trial], costs: Sequence[Cost]) -> NDArray[
 def front(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> list[Trial]:
     """The trials that are done, keep to the budget and are beaten by no other, the best merit first.
 
-    They are compared by the named objectives; without any by merit and every cost they were priced by.
+    They are compared by the named objectives; without any by merit and every cost they were priced by. Of several that
+    compute the same function, with the same training on the same chip, only the best is listed.
 
     Equal merits are ordered by id, so that the order is the same in every run.
     """
@@ -126,7 +130,19 @@ def front(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> list[Trial
     costs = tuple(map(cost_called, objectives)) or costs_of_trials(eligible)
     values = objective_values(eligible, costs)[:, bool(objectives) :]
     mask = non_dominated(values, (True, *(cost.more_is_better for cost in costs))[bool(objectives) :])
-    return sorted((trial for trial, kept in zip(eligible, mask, strict=True) if kept), key=rank)
+    ranked = sorted((trial for trial, kept in zip(eligible, mask, strict=True) if kept), key=rank)
+    listed: dict[object, Trial] = {}
+    for trial in ranked:
+        listed.setdefault((trial.stage, _function(trial), tuple(trial.choices.items())), trial)
+    return list(listed.values())
+
+
+def _function(trial: Trial) -> str:
+    """The function that a trial's network computes; its own key where the architecture is of an outside kind."""
+    try:
+        return function_key(Architecture.from_json(trial.architecture))
+    except BadInputError:
+        return trial.key
 
 
 def rank(trial: Trial) -> tuple[float, int]:

@@ -301,7 +301,7 @@ def test_an_estimate_is_drawn(here: Path):
     assert run_command(["estimate", "cell.json", "--hardware", "rram-32nm", "--plot", "plots"]) == 0
     for name in ("energy", "area", "roofline"):
         assert Path("plots", f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    Path("odd.yaml").write_text(Path("layers.yaml").read_text().replace("{kind: conv", "{name: 'a$\\foo$b', kind: conv"))
+    Path("odd.yaml").write_text(LAYERS.replace("{kind: conv", "{name: 'a$\\foo$b', kind: conv"))
     assert run_command(["estimate", "odd.yaml", "--hardware", "rram-32nm", "--plot", "odd"]) == 0
     assert run_command(["estimate", "cell.json", *HARDWARE, "--plot", "plain"]) == 0
     assert not Path("plain", "roofline.png").exists(), "the SpikeSim formulas know no bus"

@@ -8,6 +8,9 @@ from dataclasses import replace
 from hasnas.nas.history.goal import Goal, front, goal_of, merit, rank, score_metrics
 from hasnas.nas.history.quality import CLASSIFICATION, REGRESSION
 from hasnas.nas.history.trial import Trial
+from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.cells import Edge, Genotype
+from hasnas.search_spaces.macro import Macro
 
 
 def trial(number: int, metrics: dict[str, float], energy_j: float = 1e-6, state: str = "done") -> Trial:
@@ -28,6 +31,23 @@ def test_a_score_is_the_merit_where_nothing_was_trained():
 def test_the_front_of_scored_candidates():
     trials = [scored(0, 1.0), scored(1, 3.0, 2e-6), scored(2, 2.0, 3e-6)]
     assert [one.id for one in front(trials)] == [1, 0]
+
+
+def test_the_front_lists_each_function_once_as_its_best():
+    def drawn(number: int, accuracy: float, energy_j: float, *edges: Edge, chip: int = 64) -> Trial:
+        found = Architecture((Genotype(4, edges),) * 2, Macro())
+        one = trial(number, {CLASSIFICATION.validation: accuracy}, energy_j)
+        return replace(one, architecture=found.to_json(), key=found.key, hardware={"crossbar.size": chip})
+
+    chain = Edge(0, 1, "conv3x3"), Edge(1, 3, "identity")
+    trials = [
+        drawn(0, 0.8, 1e-6, Edge(0, 3, "conv3x3")),
+        drawn(1, 0.9, 2e-6, *chain),
+        drawn(2, 0.85, 1.5e-6, Edge(0, 3, "conv1x1")),
+        drawn(3, 0.7, 0.5e-6, *chain, chip=128),
+    ]
+    assert len({one.key for one in trials}) == 3
+    assert [one.id for one in front(trials)] == [1, 2, 3]
 
 
 def test_the_smaller_error_is_the_better_one():
