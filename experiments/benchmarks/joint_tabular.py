@@ -33,6 +33,7 @@ from hasnas.nas.bench.distinct import PLACES, DistinctSpace
 from hasnas.nas.bench.table import MACRO, BenchmarkTable, read_table
 from hasnas.nas.budget.costs import AREA, EDP
 from hasnas.nas.budget.pricer import Pricer
+from hasnas.nas.config.q_learning import QLearningSection
 from hasnas.nas.config.sections import SearchSection
 from hasnas.nas.strategies import SearchProblem, create_strategy
 from hasnas.nas.strategies.strategy import CodesOfOne, CostObjective
@@ -42,6 +43,7 @@ from hasnas.search_spaces.space import Codes, space_size
 FloatArray = NDArray[np.float64]
 DEFAULT_CHIP = "rram-32nm"
 AREA_M2 = 300e-6
+ROUNDING = 1e-9
 MARGINS = (0.25, 1.0, 2.0)  # points of validation accuracy below the best of the networks' search
 SIDES = (32, 64, 128, 256, 512)
 CLOCKS = tuple(round(float(value)) for value in np.geomspace(2e8, 1e9, 9))
@@ -56,7 +58,9 @@ CHIPS = (
     SearchedField("tile.pes", (1, 4, 16)),
     SearchedField("neuron.lanes", (16, 64, 256)),
 )
-SETTINGS = SearchSection(population=20, sample=10, mutation=0.1, batch=10)
+SETTINGS = SearchSection(
+    population=20, sample=10, mutation=0.15, batch=10, q_learning=QLearningSection(reward={"edp": 1.0})
+)
 
 
 def bits_cut_off(chip: Any) -> float:
@@ -147,15 +151,31 @@ class Pairs:
             for chosen, rows in self.space.chips(codes):
                 yield self.space.chip.variant(chosen), rows
 
+    def area(self, codes: Codes) -> FloatArray:
+        """Of the chips, `[N]`; activity plays no part in it."""
+        space = self.networks if codes.shape[1] == 6 else self.space
+        return Pricer(space, self.default, Activity.dense(), (AREA,)).costs(codes)["area"]
+
+    def steps_lost(self, codes: Codes) -> FloatArray:
+        """Into how many of the default chip's one step of the chips' converters reaches, `[N]`; it changes accuracy."""
+        found = np.empty(len(codes))
+        for hardware, rows in self._on_chips(codes):
+            found[rows] = 2 ** (bits_cut_off(hardware) - bits_cut_off(self.default))
+        return found
+
     def feasible(self, codes: Codes) -> NDArray[np.bool_]:
         """Which candidates keep to the area on a chip that resolves as much as the default one."""
-        joint = codes.shape[1] > 6
-        pricer = Pricer(self.space if joint else self.networks, self.default, Activity.dense(), (AREA,))
-        most, fits = bits_cut_off(self.default) + 1e-9, np.ones(len(codes), bool)
-        for chosen, rows in self.space.chips(codes) if joint else ():
-            fits[rows] = bits_cut_off(self.space.chip.variant(chosen)) <= most
-        fits[fits] = pricer.costs(codes[fits])["area"] <= AREA_M2
+        fits = self.steps_lost(codes) <= 1 + ROUNDING
+        fits[fits] = self.area(codes[fits]) <= AREA_M2
         return fits
+
+    def targets(self) -> tuple[CostObjective, ...]:
+        """What is known of a chip before a network is evaluated on it, with its limits."""
+        return (
+            CostObjective(EDP.field, lambda codes: self.edp(codes, self.expected)),
+            CostObjective(AREA.field, self.area, AREA_M2),
+            CostObjective("steps_lost", self.steps_lost, 1 + ROUNDING),
+        )
 
 
 @dataclass(frozen=True)
@@ -220,8 +240,9 @@ def search(pairs: Pairs, space: Any, strategy: str, evaluations: int, seed: int,
         seed: of the strategy.
         costs: whether it looks for little energy and delay beside accuracy.
     """
-    objective = CostObjective(EDP.field, lambda codes: pairs.edp(codes, pairs.expected))
-    problem = SearchProblem(space, pairs.feasible, SETTINGS, seed, (objective,) if costs else ())
+    targets = pairs.targets()
+    objectives = targets[:1] if costs else ()
+    problem = SearchProblem(space, pairs.feasible, SETTINGS, seed, objectives, targets=targets)
     player = create_strategy(strategy, problem)
     cells, prices = [np.zeros(0, np.int64)], [np.zeros(0)]
     while (left := evaluations - sum(map(len, cells))) and (asked := player.ask(min(SETTINGS.batch, left))):
@@ -287,9 +308,10 @@ def against(baseline: Sequence[Found], found: Sequence[Found], margin: float) ->
     }
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, least and largest."""
-    return {name: round(float(of(values)), 4) for name, of in (("median", np.median), ("min", np.min), ("max", np.max))}
+def _spread(values: Sequence[float]) -> dict[str, float | None]:
+    """Median, least and largest; null for what was never reached."""
+    found = {name: float(of(values)) for name, of in (("median", np.median), ("min", np.min), ("max", np.max))}
+    return {name: round(value, 4) if math.isfinite(value) else None for name, value in found.items()}
 
 
 def main() -> None:
@@ -298,7 +320,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--evaluations", type=int, default=300)
-    parser.add_argument("--joint", nargs="+", default=["nsga2"], help="strategies of the joint search")
+    parser.add_argument("--joint", nargs="+", default=["nsga2", "q_learning"], help="strategies of the joint search")
     given = parser.parse_args()
     pairs = Pairs(read_table(given.data))
     chips = math.prod(pairs.space.chip.sizes)
