@@ -262,7 +262,7 @@ def attach(root: nn.Module, dotted: str, module: nn.Module) -> None:
 
 def initialise(module: nn.Module, seed: int) -> None:
     """Draw all weights anew: uniform within 1/sqrt(fan in), batch norm at 1 and 0, biases at 0, learned tau at its
-    initial value.
+    initial value; biases of output neurons that are read by their rate let them fire at every second step.
 
     Each parameter has its own generator, seeded by the run's seed and the parameter's name, so that a layer starts
     from the same weights in every network that holds it.
@@ -282,6 +282,25 @@ def initialise(module: nn.Module, seed: int) -> None:
             child.reset_running_stats()
         if isinstance(child, LearnedTauLIF | SteppedNeurons):
             child.initialise()
+    if isinstance(module, SpikingNetwork):
+        _let_outputs_fire(module)
+
+
+def _let_outputs_fire(network: SpikingNetwork) -> None:
+    """Give neurons that are read by their rate a current for a rate of 1/2, as silent ones would not learn.
+
+    A neuron with v <- k v + g x fires at every second step for currents from 1 / (g (1 + k)) to 1 / g thresholds; it
+    gets the middle of these.
+    """
+    graph = network.graph
+    for node in graph.nodes:
+        if isinstance(node.operation, Vote) and node.operation.span:
+            neurons = graph.node(graph.inputs(node.name)[0].source)
+            if isinstance(neurons.operation, Neuron) and (dynamics := neurons.operation.dynamics) is not None:
+                lowest, highest = 1 / (dynamics.gain * (1 + dynamics.keep)), 1 / dynamics.gain
+                layer = graph.inputs(neurons.name)[0].source
+                with torch.no_grad():
+                    network.get_parameter(f"{layer}.bias").fill_(neurons.operation.threshold * (lowest + highest) / 2)
 
 
 def _seed_of(name: str, seed: int) -> int:

@@ -156,6 +156,8 @@ def _plain(operation: Operation) -> bool:
         return False
     if isinstance(operation, Dropout) and operation.probability > 0:
         return False
+    if isinstance(operation, Vote) and operation.span:
+        return False  # the biases before it do not start at 0
     # Whole-number weights are rounded layer by layer in the network; here they would be rounded twice.
     # The fused kernels know no membranes of few bits.
     return not getattr(operation, "weight_bits", 0) and not getattr(operation, "membrane_bits", 0)

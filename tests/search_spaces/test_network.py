@@ -12,6 +12,7 @@ from torch.nn import functional
 from hasnas.errors import BadInputError
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.network import SpikingNetwork, build_network
+from hasnas.search_spaces.neurons.modules import neuron_module
 from tests.lively import enliven
 
 MACRO = Macro((1, 8, 8), classes=3, timesteps=5, channels=4, hidden=8, votes=2, dropout=0.0)
@@ -232,3 +233,16 @@ def test_an_answer_by_rate_counts_spikes_of_the_output_neurons() -> None:
     rate = spikes.mean(0).reshape(16, 3, 3).mean(2)
     assert 0 < rate.mean() < 1
     torch.testing.assert_close(answer, 4 * (rate - 0.5))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("neuron", ["lif", "if", "plif", "alif", "lif_soft_reset"])
+def test_outputs_that_are_read_by_rate_begin_at_a_half(neuron: str) -> None:
+    macro = replace(MACRO, readout="rate", votes=3, neuron=neuron, threshold=0.7, tau=2.0, timesteps=8)
+    network = build_network(Architecture((FORWARD, FORWARD), macro).expand(), 0)
+    bias = network.get_parameter("head.classifier.bias")
+    node = network.graph.node("head.readout_lif").operation
+    spikes = neuron_module(node).multi_step_forward(bias.expand(8, -1))
+    assert spikes.mean() == pytest.approx(0.5, abs=0.26)
+    plain = build_network(Architecture((FORWARD, FORWARD), replace(macro, readout="membrane")).expand(), 0)
+    assert not plain.get_parameter("head.classifier.bias").any()
