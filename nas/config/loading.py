@@ -135,6 +135,7 @@ hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versio
     _check_names(config, where, overrides or {})
     _check_one_shot(config, where, overrides or {})
     _check_multi_fidelity(config, where, overrides or {})
+    _check_q_learning(config, where, overrides or {})
     _check_told(config, where, overrides or {})
     return config
 
@@ -328,6 +329,16 @@ def _check_told(config: RunConfig, where: str, overrides: dict[str, str]) -> Non
             if reason:
                 key = "search.objectives" if name in config.search.objectives else "budget"
                 raise BadInputError(f"{_place(key, where, overrides)}: {key} names '{part}', but {reason}")
+
+
+def _check_q_learning(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
+    """Refuse an agent that walks over chips where there is one chip."""
+    if config.search.strategy == "q_learning" and not config.hardware.searched:
+        place = _place("search.strategy", where, overrides)
+        raise BadInputError(
+            f"{place}: search.strategy q_learning sizes the chip of each network, but hardware.searched names no field "
+            "of it; name some, or choose regularized_evolution"
+        )
 
 
 def _place(key: str, where: str, overrides: dict[str, str]) -> str:

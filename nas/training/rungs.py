@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from .state import derived_seed, load_tensors
 CONTINUED = "surrogate"
 # Samples on which it is seen whether a network is dead.
 PROBED = 256
+# Batches of as many training samples that set the batch norm of the result; one is enough to see whether it is dead.
+SETTLED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +38,8 @@ class RungResult:
     """A network as a rung left it.
 
     Args:
-        network: with the best weights of the rung, for as many timesteps as the rung has; in evaluation mode.
+        network: with the best weights of the rung, for as many timesteps as the rung has; in evaluation mode. Its batch
+            norm has the statistics of training samples: after few steps the running ones are still on their way.
         splits: what the rung saw of the data.
         epochs: that it was trained for so far.
         dead: why it was given up, one line; empty if it was not.
@@ -93,7 +97,7 @@ def train_to_rung(
     with torch.random.fork_rng():
         judged = SpikingNetwork(network.graph)
     load_tensors(judged, training.best, str(training.path))
-    return RungResult(judged.eval(), part, len(training.history), dead)
+    return RungResult(_settled(judged, part.train, SETTLED), part, len(training.history), dead)
 
 
 def _restored(
@@ -192,23 +196,28 @@ def share_of(split: Split, share: float, seed: int) -> Split:
 def _shortened(split: Split, rung: Rung) -> Split:
     if split.is_static:
         return split
-    return Split(split.inputs[:, : timesteps_at(split.inputs.shape[1], rung)], split.targets, split.unit)
+    return dataclasses.replace(split, inputs=split.inputs[:, : timesteps_at(split.inputs.shape[1], rung)])
 
 
 def what_is_dead(network: SpikingNetwork, splits: Splits, dead_rate: float) -> str:
     """Why nothing reaches the output of a network, one line; empty if something does.
 
-    Batch norm takes the statistics of training samples: after few steps its running ones are still on their way, and a
-    network that trains well would look silent.
+    Its running statistics of batch norm would make a network look silent that trains well, see `RungResult`.
     """
-    seen, _ = next(batches(splits.train, PROBED))
     probe = splits.validation.take(torch.arange(min(PROBED, len(splits.validation))))
-    rates = firing_rates(network.graph, measure_activity(recalibrate_batch_norm(network, [seen]), probe))
+    rates = firing_rates(network.graph, measure_activity(_settled(network, splits.train), probe))
     dead = dead_layers(network.graph, rates, dead_rate)
     if not dead:
         return ""
     told = [f"{name} {'never' if rates[name] < 0.5 else 'always'} fires" for name in dead[:3]]
     return f"nothing reaches its output any more: {', '.join(told)}{', ...' if len(dead) > 3 else ''}"
+
+
+def _settled(network: SpikingNetwork, train: Split, most: int = 1) -> SpikingNetwork:
+    """A copy whose batch norm has the statistics of the first training samples, in evaluation mode."""
+    whole = max(len(train) // PROBED, 1)
+    seen = itertools.islice(batches(train, PROBED), min(most, whole))
+    return recalibrate_batch_norm(network, [inputs for inputs, _ in seen])
 
 
 def dead_layers(graph: LayerGraph, rates: Mapping[str, float], dead_rate: float) -> list[str]:

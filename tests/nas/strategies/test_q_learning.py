@@ -221,6 +221,8 @@ def test_a_small_joint_region_is_proposed_completely_and_then_ends() -> None:
         ({"discount": 1.0}, "search.q_learning.discount is 1.0"),
         ({"discont": 0.5}, "did you mean 'discount'"),
         ({"reward": {"energy": -1}}, "search.q_learning.reward.energy is -1"),
+        ({"reward": {"accuracy": 1}}, "'accuracy' is only known once a network ran"),
+        ({}, "hardware.searched names no field"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(section: dict, said: str) -> None:

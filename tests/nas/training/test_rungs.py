@@ -14,6 +14,7 @@ from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, Splits
 from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.training import rungs
+from hasnas.nas.training.evaluation import recalibrate_batch_norm
 from hasnas.nas.training.retrain import retrain
 from hasnas.nas.training.rungs import RungResult, dead_layers, seen_at, share_of, train_to_rung
 from hasnas.search_spaces.architecture import Architecture
@@ -125,6 +126,27 @@ def test_shares_hold_each_other_and_every_class_in_proportion(digits: Splits) ->
     assert all(tuple(image.flatten().tolist()) in among for image in small.inputs)
     assert not torch.equal(small.inputs, share_of(digits.train, 0.1, 1).inputs)
     assert share_of(digits.train, 1.0, 0) is digits.train
+
+
+def test_places_stay_places(digits: Splits) -> None:
+    frames = Split(torch.rand(4, 3, 1, 4, 4), torch.rand(4, 2), torch.ones(2), place=True)
+    seen = seen_at(Splits(frames, frames, frames, digits.normalisation, 2), Rung(1, timesteps=0.5), seed=0)
+    assert (seen.train.place, seen.train.inputs.shape[1]) == (True, 2)
+    assert torch.equal(seen.validation.unit, torch.ones(2))
+
+
+@pytest.mark.slow
+def test_batch_norm_is_that_of_training_samples(few: Splits, tmp_path: Path) -> None:
+    """However few the steps were, the network answers as if its running statistics had settled."""
+    result = train_to_rung(LONG, few, SETTINGS, 3, tmp_path, RUNGS[:1])
+    settled = recalibrate_batch_norm(result.network, [result.splits.train.inputs])
+    inputs = result.splits.validation.inputs
+    with torch.no_grad():
+        assert torch.allclose(result.network(inputs), settled(inputs), atol=1e-5)
+    names = [name for name in result.network.state_dict() if name.endswith("running_mean")]
+    assert names
+    tensors, _ = load_checkpoint(tmp_path / "rung-0.safetensors")
+    assert not all(torch.allclose(tensors["best." + name], result.network.state_dict()[name]) for name in names)
 
 
 def test_recordings_are_cut_to_the_first_timesteps(digits: Splits) -> None:
