@@ -22,6 +22,7 @@ from hasnas.nas.history.goal import Goal, merit
 from hasnas.nas.history.rung import RungRecord
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.strategies.begin_with import BeginWith
+from hasnas.nas.strategies.q_learning import QLearning
 from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
 from hasnas.search_spaces.space import Codes
 
@@ -63,6 +64,8 @@ def run_search(context: RunContext) -> None:
                 bar.set_postfix(best=goal.show(goal.sign * best), refresh=False)
             done += len(asked)
             _refuse_what_is_never_told(context, done)
+    if isinstance(strategy, QLearning) and strategy.dropped:
+        context.console.say(f"search: {strategy.dropped} networks dropped, for which no chip was found within the budget")
 
 
 def value_cost(config: RunConfig) -> Cost | None:
