@@ -65,7 +65,7 @@ def run_search(context: RunContext) -> None:
             done += len(asked)
             _refuse_what_is_never_told(context, done)
     if isinstance(strategy, QLearning) and strategy.dropped:
-        context.console.say(f"search: {strategy.dropped} networks dropped, for which no chip was found within the budget")
+        context.console.say(f"search: {strategy.dropped} networks dropped: no chip was found within the budget")
 
 
 def value_cost(config: RunConfig) -> Cost | None:
