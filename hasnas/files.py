@@ -93,3 +93,37 @@ def sha256_of(path: Path | str) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+CARD_FILE = "card.json"
+
+
+def check_listed(path: Path | str) -> None:
+    """Refuse an exported file that is not what the card beside it says; files without such a card pass.
+
+    Raises:
+        BadInputError: if the content is not what was exported.
+    """
+    file = Path(path)
+    try:
+        card = json.loads((file.parent / CARD_FILE).read_text(encoding="utf-8"))
+        listed = card["files"][file.name]
+        ours = str(card["generator"]).startswith("hasnas")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return
+    if ours and file.is_file() and sha256_of(file) != listed:
+        raise BadInputError(
+            f"{file} is not what was exported: {file.parent / CARD_FILE} lists another SHA-256; one of them was "
+            "changed or damaged, export the run anew (or keep a changed file in a folder of its own)"
+        )
+
+
+def sealed(data: dict[str, Any]) -> dict[str, Any]:
+    """Data with a `digest` of all the rest, as cards carry it.
+
+    >>> sealed({"a": 1})["digest"] == sealed({"a": 1, "digest": "old"})["digest"] != sealed({"a": 2})["digest"]
+    True
+    """
+    rest = {key: value for key, value in data.items() if key != "digest"}
+    text = json.dumps(rest, sort_keys=True)
+    return {**rest, "digest": hashlib.sha256(text.encode()).hexdigest()}

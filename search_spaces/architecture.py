@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hasnas.errors import BadInputError
-from hasnas.files import read_json, write_atomic
+from hasnas.files import check_listed, read_json, write_atomic
 
 from .cells import Genotype
 from .graph import LayerGraph
@@ -112,6 +112,7 @@ class Architecture:
         Raises:
             BadInputError: naming the file, if it cannot be read or understood.
         """
+        check_listed(path)
         data = read_json(path)
         try:
             return Architecture.from_json(data)

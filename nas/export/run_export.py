@@ -12,7 +12,7 @@ import torch
 
 from hasnas import __version__
 from hasnas.errors import BadInputError, nearest
-from hasnas.files import sha256_of, write_atomic
+from hasnas.files import CARD_FILE, sealed, sha256_of, write_atomic
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
@@ -30,7 +30,7 @@ from hasnas.search_spaces.network import SpikingNetwork
 from .deploy import deploy
 from .nir_reader import read_deployed, read_nir
 from .nir_writer import FLOAT_MEMBRANES, TIMESTEP_S, NotInNirError, write_nir
-from .saved_network import ARCHITECTURE_FILE, CARD_FILE, NIR_FILE, WEIGHTS_FILE, load_bare_network, save_weights
+from .saved_network import ARCHITECTURE_FILE, NIR_FILE, WEIGHTS_FILE, load_bare_network, save_weights
 
 FILES = {"json": ARCHITECTURE_FILE, "safetensors": WEIGHTS_FILE, "nir": NIR_FILE}
 FORMATS = tuple(FILES)
@@ -153,6 +153,7 @@ def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequ
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInputError(f"cannot make {target}: {error.strerror or error}; check the path") from error
+    (target / CARD_FILE).unlink(missing_ok=True)  # it would refuse the files that are written now
     if "json" in formats:
         trained.architecture.save(target / ARCHITECTURE_FILE)
     if "safetensors" in formats:
@@ -170,7 +171,7 @@ def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequ
                 raise
             left_out["nir"] = str(error)
     remarks = {name: said for name, said in (("left_out", left_out), ("notes", notes)) if said}
-    card = _card(trained, target, formats) | remarks
+    card = sealed(_card(trained, target, formats) | remarks)
     write_atomic(target / CARD_FILE, json.dumps(card, indent=1) + "\n")
     return [target / FILES[name] for name in FORMATS if name in formats] + [target / CARD_FILE]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,22 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
-from hasnas.files import read_json, write_atomic
+from hasnas.files import CARD_FILE, check_listed, read_json, sealed, write_atomic
 from hasnas.nas.data.samples import Normalisation
-from hasnas.nas.training.state import load_tensors
+from hasnas.nas.training.state import first_non_finite, load_tensors
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork
 
-ARCHITECTURE_FILE, WEIGHTS_FILE, NIR_FILE, CARD_FILE = (
-    "architecture.json",
-    "weights.safetensors",
-    "network.nir",
-    "card.json",
-)
+ARCHITECTURE_FILE, WEIGHTS_FILE, NIR_FILE = "architecture.json", "weights.safetensors", "network.nir"
+# One key only: safetensors writes several in an order that changes from call to call.
+CONTENT = "architecture and content"
 
 
 def save_weights(path: Path | str, state: Mapping[str, Tensor], architecture: Architecture) -> None:
-    """Write parameters and buffers by their layers' names; the header carries the architecture's key.
+    """Write parameters and buffers by their layers' names; the header carries the architecture's key and a digest.
 
     Raises:
         BadInputError: if the file cannot be written.
@@ -33,8 +31,7 @@ def save_weights(path: Path | str, state: Mapping[str, Tensor], architecture: Ar
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    # One key only: safetensors writes several in an order that changes from call to call.
-    write_atomic(path, save(plain, metadata={"architecture": architecture.key}))
+    write_atomic(path, save(plain, metadata={CONTENT: f"{architecture.key} {_digest(plain)}"}))
 
 
 class ReturnedNetwork(nn.Module):
@@ -70,6 +67,8 @@ def load_network(directory: Path | str) -> ReturnedNetwork:
     """
     network, path = load_bare_network(directory), Path(directory) / CARD_FILE
     card = read_json(path)
+    if isinstance(card, dict) and {"files", "digest"} & set(card) and sealed(card) != card:
+        raise BadInputError(f"{path} is not what was exported; it was changed or damaged, export the run anew")
     if not isinstance(card, dict) or not isinstance(card.get("normalisation"), dict):
         raise BadInputError(f"{path} does not say how inputs are normalised; export the run anew: hasnas export RUN")
     try:
@@ -86,22 +85,49 @@ def load_bare_network(directory: Path | str) -> SpikingNetwork:
     Raises:
         BadInputError: naming the file, if one is missing, damaged or does not belong to the other.
     """
+    for name in (ARCHITECTURE_FILE, WEIGHTS_FILE):
+        check_listed(Path(directory) / name)
     architecture = Architecture.load(Path(directory) / ARCHITECTURE_FILE)
     weights = Path(directory) / WEIGHTS_FILE
-    tensors = _read_weights(weights)
+    tensors = _read_weights(weights, architecture)
     with torch.random.fork_rng():
         network = SpikingNetwork(architecture.expand())
     load_tensors(network, tensors, str(weights))
+    own = network.state_dict()
+    foreign = next((name for name, tensor in tensors.items() if tensor.dtype != own[name].dtype), None)
+    broken = foreign or first_non_finite(tensors.items())
+    if broken is not None:
+        fault = f"is {tensors[broken].dtype}" if foreign else "holds a NaN or an infinity"
+        raise BadInputError(f"{weights}: tensor '{broken}' {fault}; no export writes that, export the run anew")
     return network.eval()
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def _read_weights(path: Path, architecture: Architecture) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        return load(path.read_bytes())
+        data = path.read_bytes()
+        tensors = load(data)
+        length = int.from_bytes(data[:8], "little")
+        told = json.loads(data[8 : 8 + length]).get("__metadata__", {}).get(CONTENT, "")
     except OSError as error:
         raise BadInputError(f"cannot read {path}: {error.strerror or error}; check the path") from error
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except (SafetensorError, ValueError, KeyError) as error:
         raise BadInputError(f"{path} is not a whole safetensors file ({error}); export it anew") from error
+    key, _, digest = told.partition(" ")
+    if key != architecture.key:
+        raise BadInputError(f"{path} says that it is of architecture '{key}', not {architecture.key}; export it anew")
+    if digest != _digest(tensors):
+        raise BadInputError(f"{path} is not what was exported; it was changed or damaged, export the run anew")
+    return tensors
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        found.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

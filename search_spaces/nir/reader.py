@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
+from hasnas.files import check_listed
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import (
     PLIF,
@@ -66,6 +67,7 @@ def read_nir(path: Path | str, timesteps: int | None = None) -> NirNetwork:
     """
     import nir
 
+    check_listed(path)
     try:
         found = nir.read(str(path), type_check=False)
     except FileNotFoundError as error:

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from safetensors import safe_open
 
 from hasnas.errors import BadInputError
 from hasnas.nas.export.deploy import deploy
+from hasnas.nas.export.nir_reader import read_nir
 from hasnas.nas.export.nir_writer import write_nir
-from hasnas.nas.export.run_export import load_double, probe
-from hasnas.nas.export.saved_network import load_bare_network, load_network, save_weights
+from hasnas.nas.export.run_export import TrainedNetwork, export_network, load_double, probe
+from hasnas.nas.export.saved_network import CONTENT, load_bare_network, load_network, save_weights
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork
 
@@ -90,7 +92,49 @@ def test_a_card_without_normalisation_is_named(saved: tuple[Path, Architecture, 
 def test_the_weights_carry_the_architecture_s_key(saved: tuple[Path, Architecture, SpikingNetwork]):
     directory, architecture, _ = saved
     with safe_open(directory / "weights.safetensors", "pt") as file:
-        assert file.metadata()["architecture"] == architecture.key
+        assert file.metadata()[CONTENT].startswith(architecture.key)
+
+
+@pytest.mark.slow
+def test_no_flip_in_exported_files_is_silent(saved: tuple[Path, Architecture, SpikingNetwork]):
+    directory, architecture, network = saved
+    facts = {"normalisation": {"mean": [0.5, -1.0], "deviation": [2.0, 0.25], "targets": None}}
+    export_network(TrainedNetwork(architecture, network, facts), directory)
+    load_network(directory)
+    names = ("card.json", "weights.safetensors", "architecture.json")
+    readers = {**dict.fromkeys(names, lambda path: load_network(path.parent)), "network.nir": read_nir}
+    random = np.random.default_rng(0)
+    for name, read in readers.items():
+        path = directory / name
+        whole = path.read_bytes()
+        for place in random.integers(0, len(whole), 40):
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << int(random.integers(0, 8))
+            path.write_bytes(flipped)
+            with pytest.raises(BadInputError, match=name.split(".")[0]) as refused:
+                read(path)
+            assert len(str(refused.value).splitlines()) == 1
+        path.write_bytes(whole)
+        read(path)
+
+
+def test_weights_alone_are_checked(saved: tuple[Path, Architecture, SpikingNetwork]):
+    directory, architecture, network = saved
+    weights = directory / "weights.safetensors"
+    state = network.state_dict()
+    name = next(name for name, value in state.items() if value.is_floating_point())
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:])
+    with pytest.raises(BadInputError, match=r"weights.safetensors is not what was exported"):
+        load_bare_network(directory)
+    for value, fault in ((state[name].double(), "is torch.float64"), (state[name] * torch.nan, "holds a NaN")):
+        save_weights(weights, {**state, name: value}, architecture)
+        with pytest.raises(BadInputError, match=fault):
+            load_bare_network(directory)
+    other = Architecture(architecture.genotypes, replace(architecture.macro, threshold=0.123))
+    save_weights(weights, state, other)
+    with pytest.raises(BadInputError, match=f"it is of architecture '{other.key}'"):
+        load_bare_network(directory)
 
 
 def test_damaged_or_foreign_files_are_named(saved: tuple[Path, Architecture, SpikingNetwork], trained):
@@ -102,7 +146,7 @@ def test_damaged_or_foreign_files_are_named(saved: tuple[Path, Architecture, Spi
         load_bare_network(directory)
     weights.write_bytes(whole)
     trained(2, False)[0].save(directory / "architecture.json")
-    with pytest.raises(BadInputError, match=r"weights.safetensors.*belongs to another architecture"):
+    with pytest.raises(BadInputError, match=r"weights.safetensors says that it is of architecture"):
         load_bare_network(directory)
     weights.unlink()
     architecture.save(directory / "architecture.json")
