@@ -1,0 +1,173 @@
+"""A program, a placement and a machine as the arrays that the event loops read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hasnas.cim_estimator.mapping.topology import Topology
+from hasnas.errors import BadInputError, nearest
+
+from . import kernel
+from .kernel import Chip, Units
+from .machine import UNLIMITED, Machine, ticks
+from .program import Kind, Program
+from .routes import Routes, routes_of
+
+Ints = NDArray[np.int64]
+Mode = Literal["barrier", "free"]
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where units are.
+
+    Args:
+        clusters: of each unit, shape `[units]`.
+        tiles: of each cluster, shape `[clusters]`.
+        topology: of the tiles.
+
+    Raises:
+        BadInputError: if a unit or cluster is nowhere.
+    """
+
+    clusters: Ints
+    tiles: Ints
+    topology: Topology
+
+    def __post_init__(self) -> None:
+        if len(self.clusters) and not 0 <= self.clusters.min() <= self.clusters.max() < len(self.tiles):
+            raise BadInputError(f"a unit is on a cluster outside 0 to {len(self.tiles) - 1}; map the network anew")
+        if len(self.tiles) and not 0 <= self.tiles.min() <= self.tiles.max() < self.topology.tiles:
+            raise BadInputError(f"a cluster is on a tile outside 0 to {self.topology.tiles - 1}; map the network anew")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to simulate.
+
+    Args:
+        mode: `"barrier"`: layers and timesteps one after another for the whole chip. `"free"`: cores read whatever has
+            arrived, and their timers go on.
+        multicast: whether a spike travels once where the ways to its destinations coincide.
+        period_s: from one timestep to the next in free-running mode.
+        log: whether to keep the log of events.
+
+    Raises:
+        BadInputError: for an unknown mode or a period that is not positive.
+    """
+
+    mode: Mode = "barrier"
+    multicast: bool = True
+    period_s: float = 1e-6
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise BadInputError(f"unknown mode '{self.mode}'{nearest(str(self.mode), get_args(Mode))}")
+        if not 0 < self.period_s < 1e3 or ticks(self.period_s) < 1:
+            raise BadInputError(f"a timestep of {self.period_s} s; give a time from 1 ps to 1000 s")
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What `kernel.run_sample` and `interpreter.run_sample` take."""
+
+    chip: Chip
+    routes: Routes
+    units: Units
+    outputs: Ints
+
+
+def prepare(program: Program, placement: Placement, machine: Machine, settings: Settings) -> Prepared:
+    """Arrays for the event loops.
+
+    Raises:
+        BadInputError: if the placement is of another network, or the program cannot run freely.
+    """
+    if len(placement.clusters) != program.units:
+        raise BadInputError(
+            f"a placement of {len(placement.clusters)} units for a network of {program.units}; map this network anew"
+        )
+    if len(machine.read_s) != len(placement.tiles):
+        raise BadInputError(f"a machine of {len(machine.read_s)} cores for {len(placement.tiles)} clusters; map it anew")
+    if settings.mode == "free":
+        _refuse_maxima_of_values(program)
+    units, offsets, reached = _units(program, placement)
+    clusters = np.asarray(placement.clusters, np.int64)
+    routes = routes_of(clusters, offsets, reached, placement.tiles, placement.topology, settings.multicast)
+    return Prepared(_chip(program, placement, machine, settings), routes, units, program.outputs)
+
+
+def _refuse_maxima_of_values(program: Program) -> None:
+    kinds, synapses = program.kinds, program.synapses
+    spiking = np.isin(kinds, (Kind.NEURON, Kind.MAXIMUM)) | ((kinds == Kind.SOURCE) & ~program.static)
+    into = (kinds[synapses.targets] == Kind.MAXIMUM) & ~spiking[synapses.sources]
+    if bool(np.any(into)):
+        raise BadInputError(
+            "this network takes maxima of sums, which are only known once all has arrived; simulate it with --mode barrier"
+        )
+
+
+def _chip(program: Program, placement: Placement, machine: Machine, settings: Settings) -> Chip:
+    links, clusters = placement.topology.links, len(placement.tiles)
+    channels = np.zeros((links + clusters, 3), np.int64)
+    channels[:links] = machine.link_ticks, machine.hop_ticks, min(machine.router_room, UNLIMITED)
+    channels[links:, 2] = min(machine.inbox_room, UNLIMITED)
+    read = np.array([ticks(seconds) for seconds in machine.read_s], np.int64)
+    numbers = np.zeros(11, np.int64)
+    numbers[kernel.LINKS], numbers[kernel.CLUSTERS] = links, clusters
+    numbers[kernel.BARRIER], numbers[kernel.COMPUTES] = settings.mode == "barrier", program.computes
+    numbers[kernel.STEPS], numbers[kernel.PERIOD] = program.steps, ticks(settings.period_s)
+    numbers[kernel.WRITE_TICKS], numbers[kernel.SYNC_TICKS] = ticks(machine.write_s), ticks(machine.sync_s)
+    numbers[kernel.EMIT_TICKS] = 0 if program.computes else read.max(initial=0)
+    numbers[kernel.PHASES] = int(program.phases.max(initial=0)) + 1
+    numbers[kernel.LOGS] = settings.log
+    return Chip(channels, read, numbers)
+
+
+def _units(program: Program, placement: Placement) -> tuple[Units, Ints, Ints]:
+    """Units by cluster, and the clusters that each reaches as offsets and clusters."""
+    synapses, count = program.synapses, len(placement.tiles)
+    clusters = np.asarray(placement.clusters, np.int64)
+    keys = synapses.sources * count + clusters[synapses.targets]
+    order = np.lexsort((synapses.targets, keys)) if len(keys) else np.empty(0, np.int64)
+    groups, first = np.unique(keys[order], return_index=True)
+    offsets = np.searchsorted(groups, np.arange(program.units + 1) * count).astype(np.int64)
+    targets = np.stack([synapses.targets[order], synapses.delays[order]], axis=1).astype(np.int64)
+    numbers = np.stack([program.kinds, clusters, program.static, program.fan_in], axis=1).astype(np.int64)
+    floats = np.stack([program.bias, *program.neurons]).astype(np.float64)
+    pairs, first_pair, ordered = _phases(program, clusters)
+    by_cluster = np.argsort(pairs[:, 0], kind="stable")
+    first_member = np.searchsorted(pairs[by_cluster, 0], np.arange(count + 1))
+    units = Units(
+        numbers,
+        floats,
+        offsets,
+        np.append(first, len(order)).astype(np.int64),
+        targets,
+        synapses.weights[order].astype(np.float64),
+        pairs,
+        first_pair,
+        ordered,
+        by_cluster.astype(np.int64),
+        first_member.astype(np.int64),
+    )
+    return units, offsets, groups % max(count, 1)
+
+
+def _phases(program: Program, clusters: Ints) -> tuple[Ints, Ints, Ints]:
+    """`Units.pairs`, `first_pair` and `order`."""
+    computing = np.flatnonzero(program.kinds != Kind.SOURCE)
+    ordered = computing[np.lexsort((computing, clusters[computing], program.phases[computing]))]
+    keys = np.stack([program.phases[ordered], clusters[ordered]], axis=1)
+    changes = np.any(np.diff(keys, axis=0) != 0, axis=1) if len(keys) else np.empty(0, bool)
+    starts = np.concatenate([[0] if len(keys) else [], np.flatnonzero(changes) + 1]).astype(np.int64)
+    ends = np.append(starts[1:], len(ordered)).astype(np.int64) if len(keys) else starts
+    pairs = np.stack([keys[starts, 1], starts, ends], axis=1) if len(keys) else np.empty((0, 3), np.int64)
+    phases = int(program.phases.max(initial=0)) + 1
+    first_pair = np.searchsorted(keys[starts, 0], np.arange(phases + 1)) if len(keys) else np.zeros(phases + 1)
+    return pairs.astype(np.int64), first_pair.astype(np.int64), ordered.astype(np.int64)
