@@ -13,4 +13,4 @@ from .program import Synapses as Synapses
 from .program import replayed as replayed
 from .results import SampleRun as SampleRun
 from .results import Simulated as Simulated
-from .simulate import simulate as simulate
+from .simulation import simulate as simulate

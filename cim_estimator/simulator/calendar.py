@@ -23,7 +23,7 @@ LONGEST_DAY = 40  # log2 of ticks
 PRIORITY_SHIFT = 48  # keys hold the priority above the sequence
 TRIED = 256  # events after which it is asked how far they had to be walked
 NOTHING = -1
-_TIME, _KEY, _ARGUMENT, _NEXT = range(4)
+_TIME, _KEY, _ARGUMENT, _NEXT, _DEALT = range(5)
 _COUNT, _FREE, _NOW, _MASK, _SHIFT, _SEQUENCE, _WALKED, _PUSHED = range(8)
 
 # Nothing below allocates, so numba's reference counting is switched off: it would take ten times as long as the work.
@@ -36,27 +36,26 @@ class Calendar(NamedTuple):
 
     Args:
         first: first event of each day, -1 for none, shape `[MOST_DAYS]`.
-        event: time in ticks, key, argument, and the next event of the same day or the next free place, `[room, 4]`.
-        scratch: for dealing events anew, shape `[room]`.
+        event: time in ticks, key, argument, the next event of the same day or the next free place, and a column for
+            dealing events anew; shape `[room, 5]`.
         numbers: how many events wait, the free place, time of the last event, days - 1, log2 of a day's length, the
             next sequence number, steps walked, events put in since that was asked.
     """
 
     first: Ints
     event: Ints
-    scratch: Ints
     numbers: Ints
 
 
 def calendar(room: int) -> Calendar:
     """An empty calendar with room for so many events."""
-    event, numbers = np.zeros((room, 4), np.int64), np.zeros(8, np.int64)
+    event, numbers = np.zeros((room, 5), np.int64), np.zeros(8, np.int64)
     event[:, _NEXT] = np.append(np.arange(1, room), NOTHING)
     numbers[_MASK], numbers[_SHIFT] = FEWEST_DAYS - 1, 10
-    return Calendar(np.full(MOST_DAYS, NOTHING, np.int64), event, np.zeros(room, np.int64), numbers)
+    return Calendar(np.full(MOST_DAYS, NOTHING, np.int64), event, numbers)
 
 
-@inlined
+@compiled
 def push(events: Calendar, time: int, priority: int, argument: int) -> bool:
     """Put an event in; false if there is no room for it."""
     event, numbers = events.event, events.numbers
@@ -75,7 +74,7 @@ def push(events: Calendar, time: int, priority: int, argument: int) -> bool:
     return place != NOTHING
 
 
-@inlined
+@compiled
 def pop(events: Calendar) -> int:
     """Take the next event out: its place, to be read before the next push; -1 if none waits.
 
@@ -121,7 +120,7 @@ def earlier(event: Ints, one: int, other: int) -> bool:
     )
 
 
-@inlined
+@compiled
 def insert(events: Calendar, place: int) -> None:
     """Put an event into its day, in order."""
     first, event, numbers = events.first, events.event, events.numbers
@@ -155,12 +154,12 @@ def adapt(events: Calendar) -> None:
 @compiled
 def _deal(events: Calendar, days: int) -> None:
     """Deal the events anew; three quarters of them lie within as many days as there are events, or fewer."""
-    first, event, places, numbers = events
+    first, event, numbers = events
     count, now = 0, numbers[_NOW]
     for day in range(numbers[_MASK] + 1):
         place = first[day]
         while place != NOTHING:
-            places[count] = place
+            event[count, _DEALT] = place
             count += 1
             place = event[place, _NEXT]
         first[day] = NOTHING
@@ -168,10 +167,10 @@ def _deal(events: Calendar, days: int) -> None:
     while shift < LONGEST_DAY:
         near = 0
         for at in range(count):
-            near += (event[places[at], _TIME] - now) >> shift < count
+            near += (event[event[at, _DEALT], _TIME] - now) >> shift < count
         if 4 * near >= 3 * count:
             break
         shift += 1
     numbers[_MASK], numbers[_SHIFT] = days - 1, shift
     for at in range(count):
-        insert(events, places[at])
+        insert(events, event[at, _DEALT])

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import kernel
-from .kernel import ARRIVE, CREDIT, EMIT, PHASE, READ, TIMER, WAKE, WRITE, Entry
+from .kernel import Entry
+from .network import ARRIVE, CREDIT, EMIT, PHASE, READ, TIMER, WAKE, WRITE
 from .prepare import Prepared
 from .program import Emissions, Kind
 from .results import SampleRun
@@ -103,10 +104,11 @@ class _Interpreter:
         chip, units = prepared.chip, prepared.units
         self.routes, self.table, self.outputs = prepared.routes, units, prepared.outputs
         (self.links, clusters, barrier, computes, self.steps, self.period, self.write_ticks, self.sync_ticks,
-         self.emit_ticks, self.phases, self.logs) = (int(number) for number in chip.settings)  # fmt: skip
+         self.emit_ticks, self.phases) = (int(number) for number in chip.settings)  # fmt: skip
+        self.logs = prepared.log
         self.barrier, self.computes = bool(barrier), bool(computes)
         self.sample = list(zip(sample.moments.tolist(), sample.units.tolist(), sample.values.tolist(), strict=True))
-        self.channels = [Channel(n, *map(int, row)) for n, row in enumerate(chip.channels)]
+        self.channels = [Channel(n, *map(int, row)) for n, row in enumerate(prepared.channels[: self.links + clusters])]
         parts: list[list[tuple[int, list[int]]]] = [[] for _ in range(clusters)]
         self.by_phase: list[list[tuple[int, list[int]]]] = []
         for phase in range(self.phases):
@@ -159,7 +161,7 @@ class _Interpreter:
             _, _, first, end = self.routes.nodes[packet.node]
             packet.pending = int(end - first)
             left = False
-            for child in self.routes.children[first:end].tolist():
+            for child in range(first, end):
                 channel = self.channels[self.routes.nodes[child, 0]]
                 if not channel.waiting and channel.open(self.now):
                     left = self.grant(channel, packet, child, self.now)

@@ -74,12 +74,22 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What `kernel.run_sample` and `interpreter.run_sample` take."""
+    """What `kernel.run_sample` and `interpreter.run_sample` take.
 
+    Args:
+        channels: ticks for which a packet takes each, ticks until it arrives, room at the end: links, ways into cores,
+            outboxes; `[channels, 3]`.
+        chip, routes, units: see there.
+        outputs: units of the outputs in order.
+        log: whether to keep the log.
+    """
+
+    channels: Ints
     chip: Chip
     routes: Routes
     units: Units
     outputs: Ints
+    log: bool
 
 
 def prepare(program: Program, placement: Placement, machine: Machine, settings: Settings) -> Prepared:
@@ -93,13 +103,16 @@ def prepare(program: Program, placement: Placement, machine: Machine, settings: 
             f"a placement of {len(placement.clusters)} units for a network of {program.units}; map this network anew"
         )
     if len(machine.read_s) != len(placement.tiles):
-        raise BadInputError(f"a machine of {len(machine.read_s)} cores for {len(placement.tiles)} clusters; map it anew")
+        raise BadInputError(
+            f"a machine of {len(machine.read_s)} cores for {len(placement.tiles)} clusters; map it anew"
+        )
     if settings.mode == "free":
         _refuse_maxima_of_values(program)
     units, offsets, reached = _units(program, placement)
     clusters = np.asarray(placement.clusters, np.int64)
     routes = routes_of(clusters, offsets, reached, placement.tiles, placement.topology, settings.multicast)
-    return Prepared(_chip(program, placement, machine, settings), routes, units, program.outputs)
+    chip = _chip(program, placement, machine, settings)
+    return Prepared(_channels(placement, machine), chip, routes, units, program.outputs, settings.log)
 
 
 def _refuse_maxima_of_values(program: Program) -> None:
@@ -114,19 +127,25 @@ def _refuse_maxima_of_values(program: Program) -> None:
 
 def _chip(program: Program, placement: Placement, machine: Machine, settings: Settings) -> Chip:
     links, clusters = placement.topology.links, len(placement.tiles)
-    channels = np.zeros((links + clusters, 3), np.int64)
-    channels[:links] = machine.link_ticks, machine.hop_ticks, min(machine.router_room, UNLIMITED)
-    channels[links:, 2] = min(machine.inbox_room, UNLIMITED)
     read = np.array([ticks(seconds) for seconds in machine.read_s], np.int64)
-    numbers = np.zeros(11, np.int64)
+    numbers = np.zeros(10, np.int64)
     numbers[kernel.LINKS], numbers[kernel.CLUSTERS] = links, clusters
     numbers[kernel.BARRIER], numbers[kernel.COMPUTES] = settings.mode == "barrier", program.computes
     numbers[kernel.STEPS], numbers[kernel.PERIOD] = program.steps, ticks(settings.period_s)
     numbers[kernel.WRITE_TICKS], numbers[kernel.SYNC_TICKS] = ticks(machine.write_s), ticks(machine.sync_s)
     numbers[kernel.EMIT_TICKS] = 0 if program.computes else read.max(initial=0)
     numbers[kernel.PHASES] = int(program.phases.max(initial=0)) + 1
-    numbers[kernel.LOGS] = settings.log
-    return Chip(channels, read, numbers)
+    return Chip(read, numbers)
+
+
+def _channels(placement: Placement, machine: Machine) -> Ints:
+    """Times and rooms of `Network.channels`."""
+    links, clusters = placement.topology.links, len(placement.tiles)
+    channels = np.zeros((links + 2 * clusters, 3), np.int64)
+    channels[:links] = machine.link_ticks, machine.hop_ticks, min(machine.router_room, UNLIMITED)
+    channels[links : links + clusters, 2] = min(machine.inbox_room, UNLIMITED)
+    channels[links + clusters :, 2] = UNLIMITED
+    return channels
 
 
 def _units(program: Program, placement: Placement) -> tuple[Units, Ints, Ints]:

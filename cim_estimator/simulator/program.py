@@ -166,9 +166,7 @@ def replayed(graph: SpikeGraph) -> tuple[Program, list[Emissions]]:
         raise BadInputError("the graph counts spikes but holds no spike times; record them to simulate it")
     units = graph.neurons
     weights, delays = np.zeros(graph.synapses), np.zeros(graph.synapses, np.int64)
-    synapses = Synapses(
-        np.asarray(graph.sources, np.int64), np.asarray(graph.destinations, np.int64), weights, delays
-    )
+    synapses = Synapses(np.asarray(graph.sources, np.int64), np.asarray(graph.destinations, np.int64), weights, delays)
     zero = np.zeros(units, np.int64)
     program = Program(
         zero, zero, np.zeros(units), NeuronArrays.plain(units), np.zeros(units, bool), synapses, graph.steps

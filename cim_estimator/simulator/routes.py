@@ -15,6 +15,7 @@ from hasnas.cim_estimator.mapping.topology import Topology, route
 
 Ints = NDArray[np.int64]
 CHANNEL, ORDINAL, FIRST, END = range(4)  # columns of `Routes.nodes`
+_Branch = tuple[int, int, dict[int, "_Branch"]]  # channel, ordinal, children
 
 
 class Routes(NamedTuple):
@@ -30,7 +31,6 @@ class Routes(NamedTuple):
     """
 
     nodes: Ints
-    children: Ints
     first_root: Ints
     roots: Ints
     group_of: Ints
@@ -64,7 +64,7 @@ def routes_of(
             roots += [forest.plant(int(clusters[unit]), ordered) for ordered in sets]
             first_root.append(len(roots))
         group_of[unit] = known[key]
-    return Routes(*forest.arrays(), np.array(first_root, np.int64), np.array(roots, np.int64), group_of)
+    return Routes(forest.nodes(), np.array(first_root, np.int64), np.array(roots, np.int64), group_of)
 
 
 class _Forest:
@@ -72,22 +72,27 @@ class _Forest:
 
     def __init__(self, topology: Topology, tiles: Ints) -> None:
         self.topology, self.tiles = topology, tiles
-        self.channels, self.ordinals, self.children = list[int](), list[int](), list[list[int]]()
+        self.rows: list[tuple[int, int, int, int]] = []
         self.links = np.zeros(topology.farthest + 1, np.int64)
         self.ways: dict[tuple[int, int], list[int]] = {}
 
     def plant(self, home: int, ordered: list[tuple[int, int]]) -> int:
         """A tree from a cluster to others, given as (number, cluster); returns its root."""
-        root, places = self._node(-1, -1), dict[tuple[int, int], int]()
+        root: _Branch = (-1, -1, {})
         for ordinal, cluster in ordered:
-            node = root
+            branch = root
             for channel in (*self._way(home, cluster), self.topology.links + cluster):
-                if (node, channel) not in places:
-                    leaf = channel >= self.topology.links
-                    places[node, channel] = self._node(channel, ordinal if leaf else -1)
-                    self.children[node].append(places[node, channel])
-                node = places[node, channel]
-        return root
+                leaf = channel >= self.topology.links
+                branch = branch[2].setdefault(channel, (channel, ordinal if leaf else -1, {}))
+        first, level = len(self.rows), [root]
+        while level:
+            following = [child for branch in level for child in branch[2].values()]
+            end = len(self.rows) + len(level)
+            for channel, ordinal, children in level:
+                self.rows.append((channel, ordinal, end, end + len(children)))
+                end += len(children)
+            level = following
+        return first
 
     def _way(self, home: int, cluster: int) -> list[int]:
         ends = int(self.tiles[home]), int(self.tiles[cluster])
@@ -95,15 +100,6 @@ class _Forest:
             self.ways[ends] = self.links[: route(self.topology, *ends, self.links)].tolist()
         return self.ways[ends]
 
-    def _node(self, channel: int, ordinal: int) -> int:
-        self.channels.append(channel)
-        self.ordinals.append(ordinal)
-        self.children.append([])
-        return len(self.channels) - 1
-
-    def arrays(self) -> tuple[Ints, Ints]:
-        """`Routes.nodes` and `Routes.children`."""
-        ends = np.cumsum([len(row) for row in self.children], dtype=np.int64)
-        firsts = ends - [len(row) for row in self.children]
-        nodes = np.stack([np.array(self.channels), np.array(self.ordinals), firsts, ends], axis=1)
-        return nodes.astype(np.int64), np.array([node for row in self.children for node in row], np.int64)
+    def nodes(self) -> Ints:
+        """`Routes.nodes`."""
+        return np.array(self.rows, np.int64).reshape(-1, 4)

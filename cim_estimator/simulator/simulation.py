@@ -8,10 +8,11 @@ import numpy as np
 
 from hasnas.errors import BadInputError
 
-from . import interpreter, kernel
-from .calendar import calendar
-from .kernel import NOTHING, Source, State
+from . import interpreter, kernel, network
+from .calendar import NOTHING, calendar
+from .kernel import Source, State
 from .machine import Machine
+from .network import Network
 from .prepare import Placement, Prepared, Settings, prepare
 from .program import Emissions, Program
 from .results import SampleRun, Simulated
@@ -59,7 +60,9 @@ def _check(sample: Emissions, program: Program, settings: Settings) -> None:
     if sample.moments[0] < 0:
         raise BadInputError(f"a spike at time {sample.moments[0]}; give times from 0")
     if settings.mode == "barrier" and sample.moments[-1] >= program.steps:
-        raise BadInputError(f"a spike at timestep {sample.moments[-1]} of {program.steps}; give 0 to {program.steps - 1}")
+        raise BadInputError(
+            f"a spike at timestep {sample.moments[-1]} of {program.steps}; give 0 to {program.steps - 1}"
+        )
     if not 0 <= sample.units.min() <= sample.units.max() < program.units:
         raise BadInputError(f"a spike of a unit outside 0 to {program.units - 1}; record this network anew")
 
@@ -68,48 +71,53 @@ def compiled_run(prepared: Prepared, sample: Emissions, room: int = 1 << 12) -> 
     """One sample by the compiled loop; it starts again with more room where that was too little."""
     source = Source(sample.moments, sample.units, sample.values)
     while True:
-        state = new_state(prepared, room)
-        events = calendar(room)
-        kernel.run_sample(events, prepared.chip, prepared.routes, prepared.units, source, state)
-        if not state.numbers[kernel.FULL]:
-            return _result(prepared, state)
+        net, state = new_network(prepared, room), new_state(prepared)
+        kernel.run_sample(net, prepared.chip, prepared.routes, prepared.units, source, state)
+        if not net.numbers[network.FULL]:
+            return _result(prepared, net, state)
         room *= 4
         if room > MOST_ROOM:
             raise BadInputError(f"more than {MOST_ROOM:,} packets or entries of the log; simulate fewer timesteps")
 
 
-def new_state(prepared: Prepared, room: int) -> State:
-    """A chip at rest."""
-    chip, units = prepared.chip, len(prepared.units.numbers)
-    clusters, steps = int(chip.settings[kernel.CLUSTERS]), int(chip.settings[kernel.STEPS])
-    channels = np.zeros((len(chip.channels) + clusters, 11), np.int64)
-    channels[:, [kernel.HEAD, kernel.TAIL, kernel.WAITER, kernel.LAST_WAITER]] = NOTHING
+def new_network(prepared: Prepared, room: int) -> Network:
+    """A network in which nothing is under way."""
+    channels = np.zeros((len(prepared.channels), 14), np.int64)
+    channels[:, : network.ROOM + 1] = prepared.channels
+    channels[:, [network.HEAD, network.TAIL, network.WAITER, network.LAST_WAITER]] = NOTHING
     packets, waiters = np.zeros((room, 6), np.int64), np.zeros((room, 4), np.int64)
-    packets[:, kernel.AFTER] = waiters[:, kernel.FOLLOWING] = np.append(np.arange(1, room), NOTHING)
+    packets[:, network.AFTER] = waiters[:, network.FOLLOWING] = np.append(np.arange(1, room), NOTHING)
+    log, numbers = np.zeros((room * 4 if prepared.log else 1, 4), np.int64), np.zeros(17, np.int64)
+    numbers[network.LOGS] = prepared.log
+    return Network(calendar(room), channels, prepared.routes.nodes, packets, np.zeros(room), waiters, log, numbers)
+
+
+def new_state(prepared: Prepared) -> State:
+    """Cores at rest."""
+    settings, units = prepared.chip.settings, len(prepared.units.numbers)
     sums = np.zeros((7, units))
     sums[kernel.MEMBRANE] = prepared.units.floats[kernel.RESET]
-    log = np.zeros((room * 4 if chip.settings[kernel.LOGS] else 1, 4), np.int64)
-    raster = np.zeros((steps if chip.settings[kernel.COMPUTES] else 1, units), np.int64)
-    cores, counts = np.zeros((clusters, 8), np.int64), np.zeros((2, units), np.int64)
-    return State(channels, packets, np.zeros(room), waiters, cores, sums, counts, raster, log, np.zeros(16, np.int64))
+    steps = settings[kernel.STEPS] if settings[kernel.COMPUTES] else 1
+    cores, raster = np.zeros((settings[kernel.CLUSTERS], 8), np.int64), np.zeros((steps, units), np.int64)
+    return State(cores, sums, np.zeros((2, units), np.int64), raster)
 
 
-def _result(prepared: Prepared, state: State) -> SampleRun:
-    numbers, settings = state.numbers, prepared.chip.settings
+def _result(prepared: Prepared, net: Network, state: State) -> SampleRun:
+    numbers, settings = net.numbers, prepared.chip.settings
     cores = state.cores[:, [kernel.RECEIVED, kernel.WRITTEN, kernel.READS, kernel.SYNOPS, kernel.FIRED]]
     if settings[kernel.BARRIER] and not settings[kernel.COMPUTES]:
         cores[:, 2] = settings[kernel.STEPS]
     barrier = bool(settings[kernel.BARRIER])
     return SampleRun(
-        log=state.log[: numbers[kernel.LOGGED]],
-        ended=int(numbers[kernel.ENDED]),
-        events=int(numbers[kernel.EVENTS]),
-        delivered=int(numbers[kernel.DELIVERED]),
-        latency=int(numbers[kernel.LATENCY]),
-        worst=int(numbers[kernel.WORST]),
-        channels=state.channels[:, [kernel.PASSED, kernel.WAITED, kernel.LONGEST]],
+        log=net.log[: numbers[network.LOGGED]],
+        ended=int(numbers[network.ENDED]),
+        events=int(numbers[network.EVENTS]),
+        delivered=int(numbers[network.DELIVERED]),
+        latency=int(numbers[network.LATENCY]),
+        worst=int(numbers[network.WORST]),
+        channels=net.channels[:, [network.PASSED, network.WAITED, network.LONGEST]],
         cores=cores,
         outputs=state.sums[kernel.TOTAL][prepared.outputs],
         raster=state.raster,
-        done=bool(numbers[kernel.DONE]) if barrier else numbers[kernel.OUTSTANDING] == 0,
+        done=bool(numbers[network.DONE]) if barrier else numbers[network.OUTSTANDING] == 0,
     )
