@@ -27,8 +27,7 @@ _TIME, _KEY, _ARGUMENT, _NEXT, _DEALT = range(5)
 _COUNT, _FREE, _NOW, _MASK, _SHIFT, _SEQUENCE, _WALKED, _PUSHED = range(8)
 
 # Nothing below allocates, so numba's reference counting is switched off: it would take ten times as long as the work.
-compiled: Callable[[Any], Any] = njit(cache=True, nogil=True, _nrt=False)
-inlined: Callable[[Any], Any] = njit(cache=True, nogil=True, _nrt=False, inline="always")
+compiled: Callable[[Any], Any] = njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
 
 
 class Calendar(NamedTuple):
@@ -112,7 +111,7 @@ def earliest_of_all(events: Calendar) -> int:
     return place
 
 
-@inlined
+@compiled
 def earlier(event: Ints, one: int, other: int) -> bool:
     """Whether one event comes before another."""
     return event[one, _TIME] < event[other, _TIME] or (

@@ -108,7 +108,8 @@ class _Interpreter:
         self.logs = prepared.log
         self.barrier, self.computes = bool(barrier), bool(computes)
         self.sample = list(zip(sample.moments.tolist(), sample.units.tolist(), sample.values.tolist(), strict=True))
-        self.channels = [Channel(n, *map(int, row)) for n, row in enumerate(prepared.channels[: self.links + clusters])]
+        rows = prepared.channels[: self.links + clusters].tolist()
+        self.channels = [Channel(n, takes, delay, room) for n, (takes, delay, room) in enumerate(rows)]
         parts: list[list[tuple[int, list[int]]]] = [[] for _ in range(clusters)]
         self.by_phase: list[list[tuple[int, list[int]]]] = []
         for phase in range(self.phases):
@@ -318,7 +319,8 @@ class _Interpreter:
         if kind == Kind.MAXIMUM:
             x = max(x, 0.0) if arrived < self.table.numbers[number, kernel.FAN_IN] else x
         else:
-            x += unit.static + self.parameter(number, kernel.BIAS)
+            late = self.parameter(number, kernel.LATE) if self.step > 0 else 0.0
+            x += unit.static + self.parameter(number, kernel.BIAS) + late
         if kind == Kind.OUTPUT:
             unit.total += x
             return 0.0
@@ -348,7 +350,7 @@ class _Interpreter:
         if due and self.tick == 0:
             x += self.parameter(number, kernel.BIAS)
         elif due and not static:
-            x += self.parameter(number, kernel.BIAS) + unit.static
+            x += self.parameter(number, kernel.BIAS) + self.parameter(number, kernel.LATE) + unit.static
         if kind == Kind.OUTPUT:
             unit.total += x
             return 0.0
@@ -431,7 +433,7 @@ class _Interpreter:
             self.schedule(self.now + self.period, TIMER, None)
 
     def result(self) -> SampleRun:
-        boxes = [*self.channels, *(core.outbox for core in self.cores)]
+        boxes: list[Channel | Outbox] = [*self.channels, *(core.outbox for core in self.cores)]
         counts = [(c.passed, c.waited) if isinstance(c, Channel) else (0, 0) for c in boxes]
         cores = np.array([(c.received, c.written, c.reads, c.synops, c.fired) for c in self.cores], np.int64)
         if self.barrier and not self.computes:

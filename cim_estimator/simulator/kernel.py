@@ -78,7 +78,7 @@ LINKS, CLUSTERS, BARRIER, COMPUTES, STEPS, PERIOD, WRITE_TICKS, SYNC_TICKS, EMIT
 # Columns of `Units.numbers`.
 KIND, CLUSTER, STATIC, FAN_IN = range(4)
 # Rows of `Units.floats`.
-BIAS, TAU, THRESHOLD, RESET, SOFT, BETA, FADE, REGISTER, LEVELS = range(9)
+BIAS, LATE, TAU, THRESHOLD, RESET, SOFT, BETA, FADE, REGISTER, LEVELS = range(10)
 # Rows of `State.sums`; the first two are what arrived for this timestep and for the next, by turns.
 STATIC_SUM, MEMBRANE, ADAPTATION, TOTAL, TO_SEND = 2, 3, 4, 5, 6
 # Values of `Kind` and `Entry`, as plain numbers for compiled code.
@@ -103,7 +103,7 @@ class Units(NamedTuple):
 
     Args:
         numbers: kind, cluster, whether static, synapses that reach it; `[units, 4]`.
-        floats: bias and neuron parameters, `[9, units]`.
+        floats: biases and neuron parameters, `[10, units]`.
         groups: first group of synapses of each unit: those into one cluster, in the order of its destinations.
         first_synapse: the synapses of a group are at `[group]:[group + 1]`.
         targets, delays: of synapses, `[synapses, 2]`.
@@ -278,7 +278,7 @@ def update(net: Network, units: Units, state: State, unit: int) -> float:
         state.counts[turn, unit] = 0
         x = max(x, 0.0) if arrived < units.numbers[unit, FAN_IN] else x
     else:
-        x += sums[STATIC_SUM, unit] + floats[BIAS, unit]
+        x += sums[STATIC_SUM, unit] + floats[BIAS, unit] + (floats[LATE, unit] if step > 0 else 0.0)
     if kind == _OUTPUT:
         sums[TOTAL, unit] += x
         return 0.0
@@ -313,7 +313,7 @@ def answer(net: Network, units: Units, state: State, unit: int, due: bool) -> fl
     if due and net.numbers[TICK] == 0:
         x += floats[BIAS, unit]
     elif due and not units.numbers[unit, STATIC]:
-        x += floats[BIAS, unit] + sums[STATIC_SUM, unit]
+        x += floats[BIAS, unit] + floats[LATE, unit] + sums[STATIC_SUM, unit]
     if kind == _OUTPUT:
         sums[TOTAL, unit] += x
         return 0.0

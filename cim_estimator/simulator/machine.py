@@ -61,8 +61,8 @@ class Machine:
             raise BadInputError(f"writing, synchronising and reading take {times} s; give times of at least 0")
         if not self.clock_hz > 0 or self.hop_ticks < self.link_ticks:
             raise BadInputError(
-                f"a hop takes {self.network.hop_cycles} cycles of {self.clock_hz} Hz, its link {self.network.link_cycles}; "
-                "give a clock above 0 and links no slower than hops"
+                f"at {self.clock_hz} Hz a hop takes {self.network.hop_cycles} cycles, "
+                f"its link {self.network.link_cycles}; give a clock above 0 and links no slower than hops"
             )
         if min(self.router_room, self.inbox_room) < 1:
             raise BadInputError(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .calendar import NOTHING, Calendar, compiled, inlined, push
+from .calendar import NOTHING, Calendar, compiled, push
 from .routes import CHANNEL, END, FIRST
 
 Ints = NDArray[np.int64]
@@ -60,7 +60,7 @@ class Network(NamedTuple):
     numbers: Ints
 
 
-@inlined
+@compiled
 def note(net: Network, time: int, kind: int, component: int, number: int) -> None:
     """Write into the log, if there is one."""
     if net.numbers[LOGS]:

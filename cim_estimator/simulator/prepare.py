@@ -103,9 +103,7 @@ def prepare(program: Program, placement: Placement, machine: Machine, settings: 
             f"a placement of {len(placement.clusters)} units for a network of {program.units}; map this network anew"
         )
     if len(machine.read_s) != len(placement.tiles):
-        raise BadInputError(
-            f"a machine of {len(machine.read_s)} cores for {len(placement.tiles)} clusters; map it anew"
-        )
+        raise BadInputError(f"{len(machine.read_s)} cores for {len(placement.tiles)} clusters; make the machine anew")
     if settings.mode == "free":
         _refuse_maxima_of_values(program)
     units, offsets, reached = _units(program, placement)
@@ -121,7 +119,7 @@ def _refuse_maxima_of_values(program: Program) -> None:
     into = (kinds[synapses.targets] == Kind.MAXIMUM) & ~spiking[synapses.sources]
     if bool(np.any(into)):
         raise BadInputError(
-            "this network takes maxima of sums, which are only known once all has arrived; simulate it with --mode barrier"
+            "this network takes maxima of sums, which are only known once all has arrived; use the mode barrier"
         )
 
 
@@ -158,7 +156,7 @@ def _units(program: Program, placement: Placement) -> tuple[Units, Ints, Ints]:
     offsets = np.searchsorted(groups, np.arange(program.units + 1) * count).astype(np.int64)
     targets = np.stack([synapses.targets[order], synapses.delays[order]], axis=1).astype(np.int64)
     numbers = np.stack([program.kinds, clusters, program.static, program.fan_in], axis=1).astype(np.int64)
-    floats = np.stack([program.bias, *program.neurons]).astype(np.float64)
+    floats = np.stack([program.bias, program.late_bias, *program.neurons]).astype(np.float64)
     pairs, first_pair, ordered = _phases(program, clusters)
     by_cluster = np.argsort(pairs[:, 0], kind="stable")
     first_member = np.searchsorted(pairs[by_cluster, 0], np.arange(count + 1))

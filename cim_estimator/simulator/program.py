@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -109,6 +110,7 @@ class Program:
         kinds: a `Kind` for each unit, shape `[units]`.
         phases: 0 for sources, then rising, shape `[units]`.
         bias: added to each unit's input at every timestep, shape `[units]`.
+        late_bias: the same from the second timestep on, shape `[units]`.
         neurons: parameters.
         static: units that send once a sample what then acts at every timestep, shape `[units]`.
         synapses: between units.
@@ -122,6 +124,7 @@ class Program:
     kinds: Ints
     phases: Ints
     bias: Floats
+    late_bias: Floats
     neurons: NeuronArrays
     static: NDArray[np.bool_]
     synapses: Synapses
@@ -129,7 +132,12 @@ class Program:
     outputs: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
-        for name, array in (("phases", self.phases), ("bias", self.bias), ("static", self.static)):
+        for name, array in (
+            ("phases", self.phases),
+            ("bias", self.bias),
+            ("late_bias", self.late_bias),
+            ("static", self.static),
+        ):
             if len(array) != self.units:
                 raise BadInputError(f"a program of {self.units} units has {name} for {len(array)}; give one for each")
         ends = np.concatenate([self.synapses.sources, self.synapses.targets])
@@ -169,11 +177,18 @@ def replayed(graph: SpikeGraph) -> tuple[Program, list[Emissions]]:
     synapses = Synapses(np.asarray(graph.sources, np.int64), np.asarray(graph.destinations, np.int64), weights, delays)
     zero = np.zeros(units, np.int64)
     program = Program(
-        zero, zero, np.zeros(units), NeuronArrays.plain(units), np.zeros(units, bool), synapses, graph.steps
+        zero,
+        zero,
+        np.zeros(units),
+        np.zeros(units),
+        NeuronArrays.plain(units),
+        np.zeros(units, bool),
+        synapses,
+        graph.steps,
     )
     owner = np.repeat(np.arange(units), graph.spikes)
     order = np.argsort(graph.times.samples, kind="stable")
     ends = np.searchsorted(graph.times.samples[order], np.arange(graph.samples + 1))
     steps = np.asarray(graph.times.steps, np.int64)[order]
-    rows = [slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
+    rows = [slice(*pair) for pair in pairwise(ends)]
     return program, [Emissions.of(steps[row], owner[order][row]) for row in rows]
