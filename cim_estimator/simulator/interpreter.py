@@ -104,7 +104,7 @@ class _Interpreter:
         chip, units = prepared.chip, prepared.units
         self.routes, self.table, self.outputs = prepared.routes, units, prepared.outputs
         (self.links, clusters, barrier, computes, self.steps, self.period, self.write_ticks, self.sync_ticks,
-         self.emit_ticks, self.phases) = (int(number) for number in chip.settings)  # fmt: skip
+         self.emit_ticks, self.phases, self.limit) = (int(number) for number in chip.settings)  # fmt: skip
         self.logs = prepared.log
         self.barrier, self.computes = bool(barrier), bool(computes)
         self.sample = list(zip(sample.moments.tolist(), sample.units.tolist(), sample.values.tolist(), strict=True))
@@ -140,10 +140,11 @@ class _Interpreter:
                 self.schedule(self.sample[0][0] * self.period, EMIT, None)
         act = {ARRIVE: self.arrive, WRITE: self.write, WAKE: self.wake, CREDIT: self.serve, READ: self.read,
                TIMER: self.timer, PHASE: self.next_phase, EMIT: self.emit}  # fmt: skip
-        while self.events:
+        while self.events and self.events[0][0] <= self.limit:
             self.now, kind, _, about = heapq.heappop(self.events)
             self.handled += 1
             act[kind](about)  # type: ignore[operator]
+        self.now = self.limit if self.events else self.now
         return self.result()
 
     def schedule(self, time: int, kind: int, about: object) -> None:
@@ -449,5 +450,5 @@ class _Interpreter:
             cores=cores,
             outputs=np.array([self.units[unit].total for unit in self.outputs.tolist()]),
             raster=self.raster,
-            done=self.done if self.barrier else not self.outstanding,
+            done=self.done if self.barrier else self.computes or not self.outstanding,
         )

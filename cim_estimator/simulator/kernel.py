@@ -74,7 +74,7 @@ class Entry(IntEnum):
 # Columns of `State.cores`: whether it is reading, whether something arrived, timers to answer; then what is counted.
 READING, DIRTY, DUE, RECEIVED, WRITTEN, READS, SYNOPS, FIRED = range(8)
 # Places of `Chip.settings`.
-LINKS, CLUSTERS, BARRIER, COMPUTES, STEPS, PERIOD, WRITE_TICKS, SYNC_TICKS, EMIT_TICKS, PHASES = range(10)
+LINKS, CLUSTERS, BARRIER, COMPUTES, STEPS, PERIOD, WRITE_TICKS, SYNC_TICKS, EMIT_TICKS, PHASES, LIMIT = range(11)
 # Columns of `Units.numbers`.
 KIND, CLUSTER, STATIC, FAN_IN = range(4)
 # Rows of `Units.floats`.
@@ -452,7 +452,7 @@ def run_sample(net: Network, chip: Chip, routes: Routes, units: Units, source: S
         if len(source.moments) > 0:
             schedule(net, source.moments[0] * chip.settings[PERIOD], EMIT, 0)
     place = pop(net.events)
-    while place != NOTHING and not numbers[FULL]:
+    while place != NOTHING and not numbers[FULL] and event[place, 0] <= chip.settings[LIMIT]:
         time, kind, argument = event[place, 0], event[place, 1] >> PRIORITY_SHIFT, event[place, 2]
         numbers[EVENTS] += 1
         numbers[ENDED] = time
@@ -477,3 +477,5 @@ def run_sample(net: Network, chip: Chip, routes: Routes, units: Units, source: S
         else:
             emit(net, chip, routes, units, source, state, time)
         place = pop(net.events)
+    if place != NOTHING and not numbers[FULL]:
+        numbers[ENDED] = chip.settings[LIMIT]

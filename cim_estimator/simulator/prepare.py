@@ -7,6 +7,8 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 from hasnas.cim_estimator.mapping.topology import Topology
 from hasnas.errors import BadInputError, nearest
@@ -19,6 +21,7 @@ from .routes import Routes, routes_of
 
 Ints = NDArray[np.int64]
 Mode = Literal["barrier", "free"]
+NEVER = 1 << 62
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +54,8 @@ class Settings:
 
     Args:
         mode: `"barrier"`: layers and timesteps one after another for the whole chip. `"free"`: cores read whatever has
-            arrived, and their timers go on.
+            arrived, and their timers go on; outputs are read when nothing happens any more, at the latest when as
+            many timesteps as a sample has have passed after it.
         multicast: whether a spike travels once where the ways to its destinations coincide.
         period_s: from one timestep to the next in free-running mode.
         log: whether to keep the log of events.
@@ -106,6 +110,7 @@ def prepare(program: Program, placement: Placement, machine: Machine, settings: 
         raise BadInputError(f"{len(machine.read_s)} cores for {len(placement.tiles)} clusters; make the machine anew")
     if settings.mode == "free":
         _refuse_maxima_of_values(program)
+        _refuse_sums_in_circles(program)
     units, offsets, reached = _units(program, placement)
     clusters = np.asarray(placement.clusters, np.int64)
     routes = routes_of(clusters, offsets, reached, placement.tiles, placement.topology, settings.multicast)
@@ -123,15 +128,30 @@ def _refuse_maxima_of_values(program: Program) -> None:
         )
 
 
+def _refuse_sums_in_circles(program: Program) -> None:
+    sums, synapses = program.kinds == Kind.SUM, program.synapses
+    inside = sums[synapses.sources] & sums[synapses.targets]
+    ends = synapses.sources[inside], synapses.targets[inside]
+    found = csr_matrix((np.ones(len(ends[0])), ends), (program.units, program.units))
+    _, part = connected_components(found, connection="strong")
+    if bool(np.any(part[ends[0]] == part[ends[1]])):
+        raise BadInputError(
+            "this network feeds sums back that meet no neuron, so without timesteps they never settle; "
+            "use the mode barrier"
+        )
+
+
 def _chip(program: Program, placement: Placement, machine: Machine, settings: Settings) -> Chip:
     links, clusters = placement.topology.links, len(placement.tiles)
     read = np.array([ticks(seconds) for seconds in machine.read_s], np.int64)
-    numbers = np.zeros(10, np.int64)
+    numbers = np.zeros(11, np.int64)
     numbers[kernel.LINKS], numbers[kernel.CLUSTERS] = links, clusters
     numbers[kernel.BARRIER], numbers[kernel.COMPUTES] = settings.mode == "barrier", program.computes
     numbers[kernel.STEPS], numbers[kernel.PERIOD] = program.steps, ticks(settings.period_s)
     numbers[kernel.WRITE_TICKS], numbers[kernel.SYNC_TICKS] = ticks(machine.write_s), ticks(machine.sync_s)
     numbers[kernel.EMIT_TICKS] = 0 if program.computes else read.max(initial=0)
+    free = settings.mode == "free" and program.computes
+    numbers[kernel.LIMIT] = 2 * program.steps * ticks(settings.period_s) if free else NEVER
     numbers[kernel.PHASES] = int(program.phases.max(initial=0)) + 1
     return Chip(read, numbers)
 

@@ -119,5 +119,5 @@ def _result(prepared: Prepared, net: Network, state: State) -> SampleRun:
         cores=cores,
         outputs=state.sums[kernel.TOTAL][prepared.outputs],
         raster=state.raster,
-        done=bool(numbers[network.DONE]) if barrier else numbers[network.OUTSTANDING] == 0,
+        done=bool(numbers[network.DONE]) if barrier else settings[kernel.COMPUTES] or numbers[network.OUTSTANDING] == 0,
     )

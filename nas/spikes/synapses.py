@@ -132,7 +132,13 @@ class _Walk:
         return {source: (matrix @ weights).tocsr() for source, weights in arriving.items()}
 
 
-def layer_matrix(node: Node, shape: tuple[int, ...], weight: Weights | None, by_channel: bool = False) -> csr_matrix:
+def layer_matrix(
+    node: Node,
+    shape: tuple[int, ...],
+    weight: NDArray[np.floating] | None,
+    by_channel: bool = False,
+    dtype: type[np.floating] = np.float32,
+) -> csr_matrix:
     """A layer without neurons as a matrix `[outputs, inputs]`; a maximum pool counts as the sum of its window.
 
     Args:
@@ -140,24 +146,25 @@ def layer_matrix(node: Node, shape: tuple[int, ...], weight: Weights | None, by_
         shape: of its input.
         weight: of convolutions and fully connected layers.
         by_channel: whether a channel is one neuron.
+        dtype: of the matrix.
 
     Raises:
         BadInputError: for a layer that has no such matrix, or whose weight is missing.
     """
     match node.operation:
         case Conv2d() as conv:
-            kernel = _needed(node, weight)
+            kernel = _needed(node, weight, dtype)
             if by_channel:
                 mean = np.abs(kernel).mean(axis=(2, 3))
                 return _windows(node, shape, 1, 1, 0, mean[:, :, None, None], conv.groups, flat=True)
             return _windows(node, shape, conv.kernel_size, conv.stride, conv.padding, kernel, conv.groups)
         case Linear():
-            return _dense(_needed(node, weight))
+            return _dense(_needed(node, weight, dtype))
         case AvgPool2d(side, stride, padding) | MaxPool2d(side, stride, padding):
             share = 1 / side**2 if isinstance(node.operation, AvgPool2d) else 1.0
             if by_channel:
                 return eye(shape[0], dtype=np.float32, format="csr")
-            kernel = np.full((shape[0], 1, side, side), share, np.float32)
+            kernel = np.full((shape[0], 1, side, side), share, dtype)
             return _windows(node, shape, side, stride, padding, kernel, shape[0])
         case Flatten():
             channel = np.repeat(np.arange(shape[0]), node.size // shape[0])
@@ -170,13 +177,13 @@ def layer_matrix(node: Node, shape: tuple[int, ...], weight: Weights | None, by_
     raise BadInputError(f"layer '{node.name}' ({type(node.operation).__name__}) has no synapses")
 
 
-def _needed(node: Node, weight: Weights | None) -> Weights:
+def _needed(node: Node, weight: NDArray[np.floating] | None, dtype: type[np.floating]) -> NDArray[np.floating]:
     if weight is None:
         raise BadInputError(f"the weights lack tensor '{node.name}.weight'; they belong to another network")
-    return np.asarray(weight, np.float32)
+    return np.asarray(weight, dtype)
 
 
-def _dense(weight: Weights) -> csr_matrix:
+def _dense(weight: NDArray[np.floating]) -> csr_matrix:
     outputs, inputs = weight.shape
     ends = np.tile(np.arange(inputs, dtype=np.int32), outputs)
     return csr_matrix((weight.ravel(), ends, np.arange(outputs + 1) * inputs), weight.shape)
@@ -188,7 +195,7 @@ def _windows(
     side: int,
     stride: int,
     padding: int,
-    kernel: Weights,
+    kernel: NDArray[np.floating],
     groups: int,
     flat: bool = False,
 ) -> csr_matrix:
