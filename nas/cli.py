@@ -222,16 +222,76 @@ def map_command(
 
 @app.command("schedule")
 def schedule_command(
-    source: Path = typer.Argument(..., metavar="GRAPH.xml", help="A synchronous dataflow graph, as SDF3 writes it."),
+    source: Path = typer.Argument(
+        ..., metavar="SOURCE", help="A dataflow graph as SDF3 writes it; with --mapping what hasnas map takes."
+    ),
+    mapping: Path | None = typer.Option(None, "--mapping", metavar="M.npz", help="A mapping, of hasnas map --save."),
     tiles: str | None = typer.Option(None, "--tiles", metavar="ACTOR=TILE,...", help="Order the firings on tiles."),
     one_at_a_time: bool = typer.Option(False, "--one-at-a-time", help="No actor fires again before it has finished."),
     buffers: bool = typer.Option(False, "--buffers", help="Throughput against buffer space."),
+    spikes: Path | None = typer.Option(None, "--spikes", metavar="FILE", help="For graphs as text."),
+    samples: str | None = typer.Option(None, "--samples", metavar="N|FILE.npy", help="To trace; 64 by default."),
+    dataset: str | None = typer.Option(None, "--dataset", help="Where samples come from, for NIR files."),
+    data_root: Path | None = ROOT,
+    hardware: str = typer.Option("rram-32nm", "--hardware", help="Preset or YAML file; that of the mapping."),
+    settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
+    room: int | None = typer.Option(None, "--room", help="Packets that fit each queue; by default enough."),
     as_json: bool = AS_JSON,
 ) -> None:
-    """Say what throughput a dataflow graph guarantees, and what bounds it."""
+    """Say what throughput a dataflow graph or a mapped network guarantees, and what bounds it."""
     from hasnas.nas.commands.schedule import ScheduleQuestion, answer, to_json, to_text
 
-    found = answer(ScheduleQuestion(source, tiles, one_at_a_time, buffers))
+    if mapping is None:
+        found = answer(ScheduleQuestion(source, tiles, one_at_a_time, buffers))
+        typer.echo(to_json(found) if as_json else to_text(found))
+        return
+    if tiles is not None or one_at_a_time or buffers:
+        raise BadInputError("--mapping says where everything is; leave out --tiles, --one-at-a-time and --buffers")
+    from hasnas.nas.commands.map import MapQuestion
+    from hasnas.nas.commands.schedule_mapped import answer_mapped, mapped_text
+
+    question = MapQuestion(
+        source, spikes, hardware=hardware, settings=settings, mapping=mapping, samples=samples, dataset=dataset,
+        data_root=data_root,
+    )  # fmt: skip
+    mapped = answer_mapped(question, room)
+    typer.echo(to_json(mapped) if as_json else mapped_text(mapped))
+
+
+@app.command("simulate")
+def simulate_command(
+    source: Path = typer.Argument(
+        ..., metavar="SOURCE", help="A run, an exported network or a NIR file; or a spike graph, which is replayed."
+    ),
+    mapping: Path = typer.Option(..., "--mapping", metavar="M.npz", help="Where everything is: hasnas map --save."),
+    mode: str = typer.Option("barrier", "--mode", help="barrier: in lock-step; free: cores read whatever has arrived."),
+    spikes: Path | None = typer.Option(None, "--spikes", metavar="FILE", help="For graphs as text."),
+    samples: str | None = typer.Option(None, "--samples", metavar="N|FILE.npy", help="For networks; 64 by default."),
+    dataset: str | None = typer.Option(None, "--dataset", help="Where samples come from, for NIR files."),
+    data_root: Path | None = ROOT,
+    timesteps: int | None = typer.Option(None, "--timesteps", min=1, help="T, for NIR files of other tools."),
+    hardware: str = typer.Option("rram-32nm", "--hardware", help="Preset or YAML file; that of the mapping."),
+    settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
+    network: str = typer.Option("noxim", "--network", help="Constants of the network between tiles."),
+    period: str | None = typer.Option(
+        None, "--period", help="A timestep in free mode; by default as with barriers."
+    ),
+    room: int = typer.Option(4, "--room", help="Packets that fit each queue."),
+    unicast: bool = typer.Option(False, "--unicast", help="A spike travels to each destination by itself."),
+    trace: Path | None = typer.Option(None, "--trace", metavar="T.json", help="A trace for ui.perfetto.dev."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Run a mapped network on its chip, event by event: answers, latency, energy, congestion."""
+    from hasnas.cim_estimator import parse_quantity
+    from hasnas.nas.commands.simulate import SimulateQuestion, answer, to_json, to_text
+
+    period_s = None if period is None else parse_quantity(period, "s")
+    found = answer(
+        SimulateQuestion(
+            source, mapping, mode, spikes, samples, dataset, data_root, timesteps, hardware, settings, network,
+            period_s, room, unicast, trace,
+        )
+    )  # fmt: skip
     typer.echo(to_json(found) if as_json else to_text(found))
 
 

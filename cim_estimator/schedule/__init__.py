@@ -2,6 +2,7 @@
 
 from .buffers import Storage, trade_off
 from .dataflow import Actor, Channel, DataflowGraph
+from .mapped import MappedGuarantee, guarantee_mapped
 from .sdf3 import read_sdf3
 from .static_order import Schedule, schedule
 from .throughput import Guarantee, guarantee
@@ -11,9 +12,11 @@ __all__ = [
     "Channel",
     "DataflowGraph",
     "Guarantee",
+    "MappedGuarantee",
     "Schedule",
     "Storage",
     "guarantee",
+    "guarantee_mapped",
     "read_sdf3",
     "schedule",
     "trade_off",

@@ -89,7 +89,7 @@ def answer(question: MapQuestion) -> list[Answer]:
     recipes = [load_recipe(name) for name in question.recipes]
     if question.save is not None and (len(recipes) != 1 or question.mapping is not None):
         raise BadInputError("--save holds one mapping that is new; give a single --recipe and no --mapping")
-    overrides = dict(_setting(text) for text in question.settings)
+    overrides = read_settings(question.settings)
     chip = chip_of(load_hardware(question.hardware, overrides), question.network, question.cells, question.wires)
     graph = read_graph(question)
     if question.save_graph is not None:
@@ -139,6 +139,15 @@ def read_graph(question: MapQuestion) -> SpikeGraph:
     if spikes is None:
         raise BadInputError(f"{source} as text needs --spikes FILE, a line 'neuron time ...' for each neuron")
     return read_graph_text(source, spikes, step_s)
+
+
+def read_settings(texts: list[str]) -> dict[str, str]:
+    """Field of the hardware -> its new value.
+
+    Raises:
+        BadInputError: for a text that is not `field=value`.
+    """
+    return dict(_setting(text) for text in texts)
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ does: its windows arrive there by the packets that the mapping counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -86,7 +87,7 @@ def program_of(deployed: Deployed, mapped: Mapped) -> Built:
     clusters = np.concatenate([mapped.clusters, np.full(layers.helpers, -1)]).astype(np.int64)
     kinds = np.concatenate([layers.kinds[:neurons], np.full(pieces, Kind.SUM), layers.kinds[neurons:]])
     through_pieces(table, mapped, neurons)
-    origin = _replicate(table, clusters, neurons + pieces)
+    origin = _replicate(table, clusters)
     number = np.concatenate([np.arange(neurons), np.full(pieces, -1), np.arange(neurons, len(layers.kinds))])[origin]
     kinds, real = kinds[origin], number >= 0
     static = _static(table, kinds, layers.static_units, number)
@@ -281,9 +282,8 @@ def _parameters(node: Node) -> tuple[float, ...]:
     assert isinstance(operation, Neuron)  # for the type checker
     threshold, bits = operation.threshold, operation.membrane_bits
     tau = operation.tau if operation.leaks else 0.0
-    beta, fade = (
-        (operation.beta, float(np.exp(-1 / operation.tau_adaptation))) if isinstance(operation, ALIF) else (0.0, 0.0)
-    )
+    adapts = isinstance(operation, ALIF)
+    beta, fade = (operation.beta, math.exp(-1 / operation.tau_adaptation)) if adapts else (0.0, 0.0)
     step, levels = (step_of(threshold, bits), 2.0 ** (bits - 1)) if bits else (0.0, 0.0)
     rest = held(operation.reset, threshold, bits)
     return tau, threshold, rest, float(not operation.resets_fully), beta, fade, step, levels
@@ -305,6 +305,8 @@ def through_pieces(table: _Table, mapped: Mapped, neurons: int) -> None:
     owner = np.arange(graph.neurons)
     for piece in range(graph.neurons - 1, neurons - 1, -1):
         following = graph.destinations[graph.offsets[piece] : graph.offsets[piece + 1]]
+        if len(following) != 1:  # partial sums go on to one neuron
+            raise BadInputError("the mapping is of another network: its neurons are others; map this one anew")
         owner[piece] = following[0]
     while np.any(owner >= neurons):
         owner = np.where(owner >= neurons, owner[np.minimum(owner, graph.neurons - 1)], owner)
@@ -330,7 +332,7 @@ def through_pieces(table: _Table, mapped: Mapped, neurons: int) -> None:
     table.delays = np.concatenate([table.delays, np.zeros(count, np.int64)])
 
 
-def _replicate(table: _Table, clusters: Ints, mapped: int) -> Ints:
+def _replicate(table: _Table, clusters: Ints) -> Ints:
     """Put a copy of each helper into every cluster that reads it; which unit each unit of the program stands for."""
     origin = np.arange(len(clusters))
     while True:  # the last helpers first: those whose readers all have clusters
@@ -364,7 +366,6 @@ def _replicate(table: _Table, clusters: Ints, mapped: int) -> Ints:
     table.sources, table.targets = rank[table.sources], rank[table.targets]
     table.choose(np.argsort(table.sources, kind="stable"))
     table.clusters = clusters[kept]
-    del mapped
     return origin[kept]
 
 
@@ -381,7 +382,7 @@ def _static(table: _Table, kinds: Ints, static: NDArray[np.bool_], number: Ints)
 
 
 def _phases(table: _Table, kinds: Ints, layer: Ints) -> Ints:
-    """The longest way from a source without delay; a layer's units share theirs, so that layers go one after another."""
+    """The longest way from a source without delay; units of a layer share theirs, so layers go one after another."""
     phases = (kinds != Kind.SOURCE).astype(np.int64)
     now = table.delays == 0
     sources, targets = table.sources[now], table.targets[now]

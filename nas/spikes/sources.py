@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from hasnas.cim_estimator.mapping import SpikeGraph
 from hasnas.errors import BadInputError
 from hasnas.nas.config.loading import load_config
-from hasnas.nas.data.samples import load_splits
+from hasnas.nas.data.samples import Split, load_splits
 from hasnas.nas.export.deploy import Deployed, deploy
 from hasnas.nas.export.nir_reader import read_deployed
 from hasnas.nas.export.run_export import load_trained, returned_trials
@@ -22,6 +23,57 @@ from hasnas.search_spaces.layers import Input
 from .trace import trace
 
 DEFAULT_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A deployed network and samples for it.
+
+    Args:
+        deployed: the network.
+        inputs: as it takes them, `[N, C, H, W]` or `[N, T, C, H, W]`.
+        targets: class or values of each sample; None where they are not known.
+    """
+
+    deployed: Deployed
+    inputs: Tensor
+    targets: Tensor | None
+
+
+def open_source(
+    source: Path,
+    samples: str | None = None,
+    dataset: str | None = None,
+    data_root: Path | None = None,
+    timesteps: int | None = None,
+) -> Taken:
+    """A trained network, and samples that it takes.
+
+    Args:
+        source: a run directory, a directory of `export/`, or a NIR file.
+        samples: how many validation samples, by default 64; or an `.npy` file of samples `[N, C, H, W]` or
+            `[N, T, C, H, W]`, as the network takes them.
+        dataset: where samples come from, for sources that do not know.
+        data_root: folder that holds the datasets' files.
+        timesteps: T, for NIR files of other tools.
+
+    Raises:
+        BadInputError: if the source holds no network, or there are no samples that fit it.
+    """
+    is_run = (source / CONFIG_FILE).is_file()
+    if not is_run and not source.exists():
+        raise BadInputError(f"there is no {source}; give a run, an exported network, a NIR file or a graph")
+    deployed, targets = _network(source, is_run, timesteps), None
+    if samples is not None and not samples.isdigit():
+        inputs = _samples_of_file(Path(samples))
+    else:
+        count = DEFAULT_SAMPLES if samples is None else int(samples)
+        if count < 1:
+            raise BadInputError("--samples is 0; give at least 1, or an .npy file")
+        split = _of_run(source, data_root) if is_run and dataset is None else _of_dataset(source, dataset, data_root)
+        inputs, targets = split.inputs[:count], split.targets[:count]
+    _check_shape(deployed, inputs)
+    return Taken(deployed, inputs, targets)
 
 
 def trace_source(
@@ -36,32 +88,15 @@ def trace_source(
     """The spike graph of a trained network.
 
     Args:
-        source: a run directory, a directory of `export/`, or a NIR file.
-        samples: how many validation samples, by default 64; or an `.npy` file of samples `[N, C, H, W]` or
-            `[N, T, C, H, W]`, as the network takes them.
-        dataset: where samples come from, for sources that do not know.
-        data_root: folder that holds the datasets' files.
+        source, samples, dataset, data_root, timesteps: see `open_source`.
         step_s: seconds from one timestep to the next.
         by_channel: see `trace`.
-        timesteps: T, for NIR files of other tools.
 
     Raises:
         BadInputError: if the source holds no network, or there are no samples that fit it.
     """
-    is_run = (source / CONFIG_FILE).is_file()
-    if not is_run and not source.exists():
-        raise BadInputError(f"there is no {source}; give a run, an exported network, a NIR file or a graph")
-    deployed = _network(source, is_run, timesteps)
-    if samples is not None and not samples.isdigit():
-        inputs = _samples_of_file(Path(samples))
-    else:
-        count = DEFAULT_SAMPLES if samples is None else int(samples)
-        if count < 1:
-            raise BadInputError("--samples is 0; give at least 1, or an .npy file")
-        inputs = _of_run(source, data_root) if is_run and dataset is None else _of_dataset(source, dataset, data_root)
-        inputs = inputs[:count]
-    _check_shape(deployed, inputs)
-    return trace(deployed, inputs, step_s, by_channel)
+    taken = open_source(source, samples, dataset, data_root, timesteps)
+    return trace(taken.deployed, taken.inputs, step_s, by_channel)
 
 
 def _network(source: Path, is_run: bool, timesteps: int | None) -> Deployed:
@@ -78,18 +113,18 @@ def _network(source: Path, is_run: bool, timesteps: int | None) -> Deployed:
     return deploy(network.graph, network.state_dict())
 
 
-def _of_run(run: Path, data_root: Path | None) -> Tensor:
+def _of_run(run: Path, data_root: Path | None) -> Split:
     config = load_config(run / CONFIG_FILE)
     section = config.dataset
     root = data_root or (None if section.root is None else Path(section.root))
     splits = load_splits(section.name, root, section.validation_share, config.seed, section.chosen_framing)
-    return splits.validation.inputs
+    return splits.validation
 
 
-def _of_dataset(source: Path, dataset: str | None, data_root: Path | None) -> Tensor:
+def _of_dataset(source: Path, dataset: str | None, data_root: Path | None) -> Split:
     if dataset is None:
         raise BadInputError(f"{source} does not say what it was trained on; give --dataset NAME, or --samples FILE.npy")
-    return load_splits(dataset, data_root, 0.2, 0).validation.inputs
+    return load_splits(dataset, data_root, 0.2, 0).validation
 
 
 def _samples_of_file(path: Path) -> Tensor:
