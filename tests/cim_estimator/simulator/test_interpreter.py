@@ -7,6 +7,7 @@ import pytest
 
 from hasnas.cim_estimator.mapping import mesh, tree
 from hasnas.cim_estimator.simulator import Entry, Placement, Settings, simulate
+
 from .scenes import assert_same, computing, machine, random_traffic
 
 

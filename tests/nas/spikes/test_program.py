@@ -44,8 +44,8 @@ CASES = {
     ),
     "maxima": (
         Genotype(3, (Edge(0, 1, "maxpool3x3"), Edge(1, 2, "conv3x3"))),
-        replace(SMALL, neuron="if", reduction="max_pool"),
-        "128",
+        replace(SMALL, channels=2, neuron="if", reduction="max_pool"),
+        "96",
     ),
     "sequences, few bits": (CONV, replace(SMALL, static_input=False, membrane_bits=5), "128"),
 }
