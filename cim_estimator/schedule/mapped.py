@@ -35,6 +35,7 @@ from .dataflow import Actor, Channel, DataflowGraph
 from .throughput import Guarantee, guarantee
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +51,8 @@ class Rates:
 
     flows: Ints
     most: Ints
-    mean: NDArray[np.float64]
-    active: NDArray[np.float64]
+    mean: Floats
+    active: Floats
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,9 @@ class _Load:
         for way, most in zip(self.ways, rates.most.tolist(), strict=True):
             self.on_link[way] += most
         noted = np.bincount(rates.flows[:, 1], rates.most, len(tiles))
-        self.most_notes_s = noted * machine.write_s
-        self.mean_notes_s = np.bincount(rates.flows[:, 1], rates.mean, len(tiles)) * machine.write_s
+        self.most_notes_s: Floats = np.asarray(noted * machine.write_s, float)
+        received = np.bincount(rates.flows[:, 1], rates.mean, len(tiles))
+        self.mean_notes_s: Floats = np.asarray(received * machine.write_s, float)
         self.room = int(max(self.on_link.max(initial=1), noted.max(initial=1)))
         self._find_following(rates)
 
@@ -147,7 +149,7 @@ class _Load:
             for queue, link in pairwise([-1 - source, *way]):
                 self.following.setdefault(queue, set()).add(link)
 
-    def worst_times_s(self) -> NDArray[np.float64]:
+    def worst_times_s(self) -> Floats:
         """Until the last packet of each flow is in its core's inbox, `[flows]`."""
         link_s = self.machine.network.link_cycles / self.machine.clock_hz
         hop_s = self.machine.network.hop_cycles / self.machine.clock_hz
@@ -159,7 +161,7 @@ class _Load:
             ]
         )
 
-    def times_alone_s(self) -> NDArray[np.float64]:
+    def times_alone_s(self) -> Floats:
         """Mean over timesteps of what one packet of each flow needs until it is noted, `[flows]`."""
         hop_s = self.machine.network.hop_cycles / self.machine.clock_hz
         return (np.array([len(way) * hop_s for way in self.ways]) + self.machine.write_s) * self.rates.active
@@ -168,9 +170,9 @@ class _Load:
 def dataflow(
     machine: Machine,
     flows: Ints,
-    times_s: NDArray[np.float64],
+    times_s: Floats,
     tokens: Ints,
-    notes_s: NDArray[np.float64],
+    notes_s: Floats,
     overlap: bool = False,
 ) -> DataflowGraph:
     """The graph of a timestep: barrier, cores, flows, receivers.

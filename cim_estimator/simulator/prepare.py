@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,8 @@ class Placement:
         BadInputError: if a unit or cluster is nowhere.
     """
 
-    clusters: Ints
-    tiles: Ints
+    clusters: NDArray[np.integer[Any]]
+    tiles: NDArray[np.integer[Any]]
     topology: Topology
 
     def __post_init__(self) -> None:
@@ -113,7 +113,9 @@ def prepare(program: Program, placement: Placement, machine: Machine, settings: 
         _refuse_sums_in_circles(program)
     units, offsets, reached = _units(program, placement)
     clusters = np.asarray(placement.clusters, np.int64)
-    routes = routes_of(clusters, offsets, reached, placement.tiles, placement.topology, settings.multicast)
+    routes = routes_of(
+        clusters, offsets, reached, np.asarray(placement.tiles, np.int64), placement.topology, settings.multicast
+    )
     chip = _chip(program, placement, machine, settings)
     return Prepared(_channels(placement, machine), chip, routes, units, program.outputs, settings.log)
 

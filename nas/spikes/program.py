@@ -166,7 +166,8 @@ class _Layers:
             for delay, values in by_delay.items():
                 rows = slice(self.first[name], self.first[name] + len(values))
                 (self.late_bias if delay else self.bias)[rows] += values
-        return _Table(*(np.concatenate(column) for column in zip(*parts, strict=True)), np.empty(0, np.int64))
+        sources, targets, weights, delays = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return _Table(sources, targets, weights, delays, np.empty(0, np.int64))
 
     @property
     def static_units(self) -> NDArray[np.bool_]:
@@ -282,8 +283,9 @@ def _parameters(node: Node) -> tuple[float, ...]:
     assert isinstance(operation, Neuron)  # for the type checker
     threshold, bits = operation.threshold, operation.membrane_bits
     tau = operation.tau if operation.leaks else 0.0
-    adapts = isinstance(operation, ALIF)
-    beta, fade = (operation.beta, math.exp(-1 / operation.tau_adaptation)) if adapts else (0.0, 0.0)
+    beta, fade = 0.0, 0.0
+    if isinstance(operation, ALIF):
+        beta, fade = operation.beta, math.exp(-1 / operation.tau_adaptation)
     step, levels = (step_of(threshold, bits), 2.0 ** (bits - 1)) if bits else (0.0, 0.0)
     rest = held(operation.reset, threshold, bits)
     return tau, threshold, rest, float(not operation.resets_fully), beta, fade, step, levels
