@@ -22,7 +22,7 @@ from .units import parse_quantity
 from .unused import why_unused
 
 Value = int | float | str
-KNOWN_CHIPS = 2**17
+KNOWN_CHIPS = 2**16
 MOST_TRIED = 1024
 NOT_SEARCHED = ("model", "name", "sources")  # another model reads other fields
 

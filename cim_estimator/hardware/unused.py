@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from hasnas.errors import BadInputError
 
@@ -85,10 +86,12 @@ def why_unused(hardware: HardwareSpec, key: str) -> str | None:
     >>> why_unused(load_hardware("rram-22nm"), "adc.bits") is None
     True
     """
-    for rule in UNUSED:
-        if rule.on(hardware) and any(fnmatchcase(key, pattern) for pattern in rule.keys):
-            return rule.why
-    return None
+    return next((rule.why for rule in _rules_of(key) if rule.on(hardware)), None)
+
+
+@lru_cache(maxsize=1024)
+def _rules_of(key: str) -> tuple[Unused, ...]:
+    return tuple(rule for rule in UNUSED if any(fnmatchcase(key, pattern) for pattern in rule.keys))
 
 
 def refuse_unused(variants: Iterable[HardwareSpec], keys: Iterable[str]) -> None:

@@ -112,17 +112,19 @@ def _codes(columns: list[NDArray[Any]]) -> tuple[NDArray[np.int32], NDArray[np.i
     return codes, examples, count
 
 
-def _table(columns: list[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """`[L, C, K]`: the numbers of one layer lie side by side."""
-    stacked = np.stack([np.broadcast_to(column, shape) for column in columns], axis=-1)
-    return np.ascontiguousarray(stacked.transpose(1, 0, 2), np.float64)
+def table_of(columns: list[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """`[..., L, C, K]` of K columns that broadcast to `[..., C, L]`: the numbers of one layer lie side by side."""
+    table = np.empty((*shape[:-2], shape[-1], shape[-2], len(columns)))
+    for number, column in enumerate(columns):
+        table[..., number] = np.swapaxes(np.broadcast_to(column, shape), -2, -1)
+    return table
 
 
 def _common(choices: Workload, hardware: HardwareSpec) -> list[NDArray[Any]]:
     return [present(choices, choices.parameters), memory_by_layer_bits(choices, hardware)]
 
 
-def _named(totals: NDArray[np.float64], timesteps: int) -> Totals:
+def named(totals: NDArray[np.float64], timesteps: int) -> Totals:
     """Column totals by name; counts are whole numbers below 2^53, so nothing is lost."""
     parameters, memory, live = totals[:, :3].astype(np.int64).T
     area, latency, interval, energy = totals[:, 3:].T
@@ -131,12 +133,18 @@ def _named(totals: NDArray[np.float64], timesteps: int) -> Totals:
     )
 
 
-def _general_costs(choices: Workload, codes: NDArray[Any], hardware: GeneralHardware, rates: NDArray[Any]) -> Totals:
+def general_columns(choices: Workload, hardware: GeneralHardware, rates: NDArray[Any]) -> list[NDArray[Any]]:
+    """What `sum_general` adds up; each broadcasts to `[C, L]`, or `[H, C, L]` where fields of the chip are `[H, 1, 1]`.
+
+    Args:
+        choices: shape `[C, L]`.
+        hardware: one chip, or many in one.
+        rates: share of active inputs.
+    """
     terms = general.layer_terms(choices, hardware, rates)
     leaks = [name for name in terms.tile_area_m2 if name not in general.POWERED_DOWN]
-    busy = np.broadcast_to(terms.timing.busy_s, choices.shape)
     static = terms.timing.evaluations < terms.timing.timesteps
-    columns = [
+    return [
         *_common(choices, hardware),
         terms.tiles,
         _sum(terms.tile_area_m2.values()),
@@ -146,19 +154,24 @@ def _general_costs(choices: Workload, codes: NDArray[Any], hardware: GeneralHard
         terms.path_j_per_m,
         terms.reload_j,
         terms.reload_s,
-        busy,
+        terms.timing.busy_s,
         np.maximum(terms.timing.evaluations, 1),
         static,
         terms.timing.feeds_back,
         terms.timing.level - terms.timing.level.min(),
         live_bits_by_layer(choices, hardware),
     ]
-    totals = kernels.sum_general(
-        _table(columns, choices.shape), codes, hardware.chip.tiles,
-        (hardware.schedule == "pipelined", float(choices.timesteps), int(np.ptp(terms.timing.level)) + 1),
-        circuit.leakage_w_per_m2(hardware),
-    )  # fmt: skip
-    return _named(totals, choices.timesteps)
+
+
+def schedule_of(choices: Workload, hardware: GeneralHardware) -> tuple[bool, float, int]:
+    """Whether the chip is pipelined, T, and the number of levels, as `sum_general` takes them."""
+    return hardware.schedule == "pipelined", float(choices.timesteps), int(np.ptp(choices.level)) + 1
+
+
+def _general_costs(choices: Workload, codes: NDArray[Any], hardware: GeneralHardware, rates: NDArray[Any]) -> Totals:
+    table = table_of(general_columns(choices, hardware, rates), choices.shape)
+    schedule, leakage = schedule_of(choices, hardware), circuit.leakage_w_per_m2(hardware)
+    return named(kernels.sum_general(table, codes, hardware.chip.tiles, schedule, leakage), choices.timesteps)
 
 
 def _spikesim_costs(choices: Workload, codes: NDArray[Any], hardware: SpikeSimHardware, rates: NDArray[Any]) -> Totals:
@@ -184,11 +197,11 @@ def _spikesim_costs(choices: Workload, codes: NDArray[Any], hardware: SpikeSimHa
     array_um2, tile_um2 = spikesim.tile_area_um2(hardware)
     bits_um2 = published.memory_um2_per_bit * hardware.precision.membrane_bits
     totals = kernels.sum_spikesim(
-        _table(columns, choices.shape), codes, (hardware.tile.pes, hardware.tile.sharing == "layers"),
+        table_of(columns, choices.shape), codes, (hardware.tile.pes, hardware.tile.sharing == "layers"),
         published.neuron_memory_layers, (array_um2 * 1e-12, tile_um2 * 1e-12, bits_um2 * 1e-12),
         published.cycles_per_output / hardware.clock_hz,
     )  # fmt: skip
-    return _named(totals, choices.timesteps)
+    return named(totals, choices.timesteps)
 
 
 def _sum(parts: Any) -> NDArray[Any]:

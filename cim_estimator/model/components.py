@@ -110,13 +110,16 @@ def mean_conductance_s(device: DeviceSpec) -> float:
     """Mean conductance of a cell and its access transistor over all levels, which are evenly spread from off to on."""
     on = 1.0 / device.on_resistance_ohm
     levels = np.linspace(on / device.on_off_ratio, on, 2**device.cell_bits)
-    return float(np.mean(1.0 / (1.0 / levels + device.access_share * device.on_resistance_ohm)))
+    conductances = 1.0 / (1.0 / levels + device.access_share * device.on_resistance_ohm)
+    mean: float = np.mean(conductances, axis=0)
+    return mean
 
 
 def access_width_m(device: DeviceSpec, node: NodeSpec) -> float:
     """Width of a cell's access transistor, whose resistance is a set share of Ron; at least one feature size."""
     width_m = node.access_resistance_ohm_m / (device.access_share * device.on_resistance_ohm)
-    return max(width_m, node.feature_size_m)
+    widest: float = np.maximum(width_m, node.feature_size_m)
+    return widest
 
 
 @dataclass(frozen=True)
@@ -178,9 +181,15 @@ def converter(hardware: GeneralHardware) -> Converter:
     return Converter(time_s, energy_j, adc.flash_column_w, adc.flash_column_exponent / _LN10, area_m2)
 
 
+def _log(value: Any) -> Any:
+    """The natural logarithm of a number, or of one for each chip."""
+    return math.log(value) if isinstance(value, float) else np.log(value)
+
+
 def flash_sense_s(hardware: GeneralHardware) -> float:
     """Sensing period of a flash converter, set by the middle of its reference ladder, 1 to 10 times the shortest."""
     adc, device = hardware.adc, hardware.device
     middle_ohm = device.on_resistance_ohm * device.on_off_ratio / (2.0 * hardware.crossbar.rows)
-    time_s = adc.flash_sense_offset_s + adc.flash_sense_slope_s * math.log(middle_ohm / 1000.0)
-    return min(max(time_s, adc.flash_sense_least_s), 10.0 * adc.flash_sense_least_s)
+    time_s = adc.flash_sense_offset_s + adc.flash_sense_slope_s * _log(middle_ohm / 1000.0)
+    bounded: float = np.minimum(np.maximum(time_s, adc.flash_sense_least_s), 10.0 * adc.flash_sense_least_s)
+    return bounded

@@ -133,10 +133,11 @@ def _check_fit(
     wrong = too_large | too_wide
     if not bool(np.any(wrong)):
         return
-    wrong = np.broadcast_to(wrong, workload.shape)
+    wrong = np.broadcast_to(wrong, np.broadcast_shapes(wrong.shape, workload.shape))
     slot = int(np.nonzero(wrong.reshape(-1, wrong.shape[-1]).any(axis=0))[0][0])
     problem = "one weight is wider" if bool(np.any(too_wide)) else "one group of the convolution is larger"
+    rows, columns = (np.ravel(side)[0] for side in (crossbar.rows, crossbar.columns))
     raise BadInputError(
-        f"layer '{workload.names[slot]}' cannot be mapped: {problem} than a crossbar of {crossbar.rows} x "
-        f"{crossbar.columns}; raise crossbar.rows and crossbar.columns, or lower weight_bits or the channels of a group"
+        f"layer '{workload.names[slot]}' cannot be mapped: {problem} than a crossbar of {rows} x "
+        f"{columns}; raise crossbar.rows and crossbar.columns, or lower weight_bits or the channels of a group"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ def array_parts_m2(hardware: GeneralHardware) -> dict[str, float]:
     lines = periphery.driver_inverters * inverter + circuit.register_area_m2(hardware)
     shifter = periphery.level_shifter_inverters * inverter
     # Wordlines, bitlines along the rows and source lines along the columns each need one.
-    shifters = 2 * crossbar.rows + crossbar.columns if hardware.device.write_voltage_v > LEVEL_SHIFT_ABOVE_V else 0
+    shifters = (2 * crossbar.rows + crossbar.columns) * (hardware.device.write_voltage_v > LEVEL_SHIFT_ABOVE_V)
     cells = crossbar.rows * (crossbar.columns + references)
     return {
         "crossbar": cells * circuit.cell_area_m2(hardware.device, node),
@@ -109,4 +108,5 @@ def tile_area_m2(hardware: GeneralHardware) -> float:
 
 def tile_side_m(hardware: GeneralHardware) -> float:
     """Side of one ordinary tile if it is square."""
-    return math.sqrt(tile_area_m2(hardware))
+    side: float = np.sqrt(tile_area_m2(hardware))
+    return side

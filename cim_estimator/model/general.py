@@ -154,7 +154,7 @@ def _crossbar_j(counts: Counts) -> NDArray[Any]:
     blocks = np.maximum(placement.row_blocks, 1)
     conductance = counts.rates * workload.fan_in / blocks * circuit.mean_conductance_s(hardware.device)
     current_j = counts.converter.column_energy_j(conductance, hardware.device.read_voltage_v)
-    turns = min(hardware.crossbar.columns_per_adc, hardware.crossbar.columns)
+    turns = np.minimum(hardware.crossbar.columns_per_adc, hardware.crossbar.columns)
     driven = counts.reads * counts.rates * workload.fan_in * (placement.arrays / blocks) * turns
     columns = counts.reads * placement.columns * placement.row_blocks
     charge_j = counts.conversions * circuit.bitline_energy_j(hardware)
@@ -171,7 +171,7 @@ def _converted_inputs(counts: Counts) -> NDArray[Any]:
 def _row_cycles(counts: Counts) -> NDArray[Any]:
     """Row registers clocked per sample: all rows of an array, once for each column that shares its converter."""
     crossbar = counts.hardware.crossbar
-    turns = min(crossbar.columns_per_adc, crossbar.columns)
+    turns = np.minimum(crossbar.columns_per_adc, crossbar.columns)
     return counts.reads * counts.converted * counts.placement.arrays * (crossbar.rows * turns)
 
 

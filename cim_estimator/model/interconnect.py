@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ def local_bit_meters(counts: Counts) -> NDArray[Any]:
     sum_bits = circuit.accumulator_widths(hardware)[2]
     outputs = workload.positions * workload.evaluations * workload.out_channels * counts.converted
     charging = outputs * (sum_bits * hardware.interconnect.wire_activity)
-    pe_m = math.sqrt(hardware.tile.arrays_per_pe * sum(array_parts_m2(hardware).values()))
+    pe_m = np.sqrt(hardware.tile.arrays_per_pe * sum(array_parts_m2(hardware).values()))
     tile_m = tile_side_m(hardware)
     into = placement.pe_columns * pe_m + placement.tile_columns * tile_m
     if hardware.interconnect.kind == "mesh":

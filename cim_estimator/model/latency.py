@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +88,7 @@ def layer_time_s(counts: Counts) -> FloatArray:
     """
     hardware, workload, placement = counts.hardware, counts.workload, counts.placement
     clock_s = 1.0 / hardware.clock_hz
-    shared = min(hardware.crossbar.columns_per_adc, hardware.crossbar.columns)
+    shared = np.minimum(hardware.crossbar.columns_per_adc, hardware.crossbar.columns)
     reading = counts.reads * read_time_s(hardware, shared * counts.converter.conversion_s)
     if hardware.tile.copies == "fill":
         reading = reading / np.maximum(placement.allotted // np.maximum(placement.arrays, 1), 1)
@@ -102,4 +101,6 @@ def layer_time_s(counts: Counts) -> FloatArray:
 
 def read_time_s(hardware: GeneralHardware, conversions_s: float) -> float:
     """Time of one read in whole clocks: one to drive the rows, the conversions, one to accumulate."""
-    return (math.ceil(conversions_s * hardware.clock_hz * (1.0 - 1e-12)) + 2) / hardware.clock_hz
+    clocks = np.ceil(conversions_s * hardware.clock_hz * (1.0 - 1e-12)) + 2
+    time_s: float = clocks / hardware.clock_hz
+    return time_s

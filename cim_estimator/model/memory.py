@@ -57,4 +57,5 @@ def membrane_bits(workload: Workload, hardware: HardwareSpec) -> NDArray[np.int6
 
 def present(workload: Workload, values: NDArray[Any]) -> NDArray[np.int64]:
     """Whole numbers of each slot, zero where a candidate does not use it, `[..., L]`."""
-    return np.broadcast_to(np.where(workload.kind != LayerKind.NONE, values, 0).astype(np.int64), workload.shape)
+    whole = np.where(workload.kind != LayerKind.NONE, values, 0).astype(np.int64)
+    return np.broadcast_to(whole, np.broadcast_shapes(whole.shape, workload.shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,60 +10,80 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.cim_estimator.hardware.spec import HardwareSpec, SpikeSimHardware
+from hasnas.cim_estimator.hardware.spec import GeneralHardware, HardwareSpec
 from hasnas.cim_estimator.workload.activity import Activity
 from hasnas.cim_estimator.workload.workload import Workload
 
 from .estimator import MANY, estimate_costs
-from .totals import Totals
+from .totals import TOTALS, Totals
+
+MANY_CHIPS = 32  # from here on compiled loops repay their start-up, however few candidates there are
 
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Candidates that are priced in parts, each part on a chip of its own.
+    """Candidates that are priced on many chips.
 
     Args:
         workload: shape `[N, L]`, or `[L]` where all candidates agree.
-        asked: prices that will be asked for, on all chips together.
+        count: N.
 
     >>> from hasnas.cim_estimator import LayerSpec, load_hardware
     >>> layers = [LayerSpec("conv", 4, 8, kernel_size=3, in_size=8)]
     >>> population = Population(Workload.from_layers(layers, timesteps=2), 3)
-    >>> int(population.costs(np.array([0, 2]), load_hardware("rram-22nm"), Activity.dense()).parameters)
-    288
+    >>> chips = [load_hardware("rram-22nm"), load_hardware("rram-32nm")]
+    >>> costs = population.costs(np.array([0, 2, 2]), np.array([0, 0, 1]), chips, Activity.dense())
+    >>> costs.parameters.tolist(), bool(costs.area_m2[1] < costs.area_m2[2])
+    ([288, 288, 288], True)
     """
 
     workload: Workload
-    asked: int
+    count: int
 
-    @cached_property
-    def _compressed(self) -> tuple[Workload, NDArray[Any]] | None:
-        """The distinct layers and codes into them, where that pays."""
-        if len(self.workload.shape) != 2 or self.asked < MANY:
-            return None
-        from .batch import compress  # numba is only imported where it pays
-
-        return compress(self.workload)
-
-    def costs(self, places: NDArray[np.int64], hardware: HardwareSpec, activity: Activity) -> Totals:
-        """The totals of some candidates on one chip.
+    def costs(
+        self, places: NDArray[np.int64], which: NDArray[np.int64], chips: Sequence[HardwareSpec], activity: Activity
+    ) -> Totals:
+        """The totals of some candidates, each on a chip of its own.
 
         Args:
-            places: their numbers, `[n]`.
-            hardware: the chip.
+            places: their numbers, `[n]`, at least one.
+            which: number of the chip of each, `[n]`, rising.
+            chips: the chips.
             activity: how many inputs spike.
 
         Returns:
-            Each `[n]`; a plain number where all candidates agree.
+            Each `[n]`.
 
         Raises:
-            BadInputError: if a layer cannot be mapped onto the chip.
+            BadInputError: if a layer cannot be mapped onto a chip.
         """
-        separable = isinstance(hardware, SpikeSimHardware) or hardware.tile.sharing == "none"
-        if separable and self._compressed is not None:
-            from .batch import price_choices
+        numbers, starts = np.unique(which, return_index=True)
+        own = [chips[number] for number in numbers]
+        general = [chip for chip in own if isinstance(chip, GeneralHardware) and chip.tile.sharing == "none"]
+        many = len(places) >= MANY or len(own) >= MANY_CHIPS
+        if many and len(general) == len(own) and self._compressed is not None:
+            from .batch import named
+            from .many_chips import price_on_chips
 
             choices, codes = self._compressed
-            return price_choices(choices, codes[places], hardware, activity)
+            found = price_on_chips(choices, codes[places], general, np.searchsorted(numbers, which), activity)
+            return named(found, self.workload.timesteps)
+        split = zip(np.split(places, starts[1:]), own, strict=True)
+        parts = [self._on_one(part, chip, activity) for part, chip in split]
+        return Totals(**{name: np.concatenate([part[name] for part in parts]) for name in TOTALS})
+
+    def _on_one(self, places: NDArray[np.int64], chip: HardwareSpec, activity: Activity) -> Totals:
         alike = len(self.workload.shape) == 1
-        return estimate_costs(self.workload if alike else self.workload.at(places), hardware, activity)
+        found = estimate_costs(self.workload if alike else self.workload.at(places), chip, activity)
+        return Totals(**{name: np.broadcast_to(found[name], len(places)) for name in TOTALS})
+
+    @cached_property
+    def _compressed(self) -> tuple[Workload, NDArray[Any]] | None:
+        """The distinct layers of each slot, and each candidate's codes into them; None where these are too many."""
+        from .batch import compress, stack_choices  # numba is only imported where it pays
+
+        if len(self.workload.shape) == 1 or self.workload.shape[0] == 1:
+            slots = len(self.workload.names)
+            single = self.workload if len(self.workload.shape) > 1 else stack_choices([self.workload])
+            return single, np.zeros((self.count, slots), np.int32)
+        return compress(self.workload)

@@ -42,14 +42,13 @@ def joint_costs(space: JointSpace, codes: Codes, activity: Activity, priced: Seq
     which = np.repeat(np.arange(len(chips)), [len(rows) for _, rows in chips])  # rises: those of a chip side by side
     found = np.empty((len(codes), len(priced)))
     for networks, place, pairs in _parts(space, codes[order]):
-        for population, members in _populations(space.inner, networks, len(pairs)):
+        for population, members in _populations(space.inner, networks):
             position = np.full(len(networks), -1)
             position[members] = np.arange(len(members))
-            own = pairs[position[place] >= 0]
-            for same in np.split(own, np.flatnonzero(np.diff(which[own])) + 1):
-                places = position[place[same - pairs[0]]]
-                totals = population.costs(places, hardware[which[same[0]]], activity)
-                found[order[same]] = Costs.of(totals, tuple(priced), len(same)).values
+            places = position[place]
+            own = pairs[places >= 0]
+            totals = population.costs(places[places >= 0], which[own], hardware, activity)
+            found[order[own]] = Costs.of(totals, tuple(priced), len(own)).values
     return found
 
 
@@ -66,13 +65,13 @@ def _parts(space: JointSpace, codes: Codes) -> Iterator[tuple[Codes, Places, Pla
         yield *distinct_rows(space.network(codes[pairs]), sizes), pairs
 
 
-def _populations(space: SearchSpace, codes: Codes, asked: int) -> Iterator[tuple[Population, Places]]:
-    """Networks that are priced as one array, and which of the networks `[N, genes]` they are; `asked`: prices."""
+def _populations(space: SearchSpace, codes: Codes) -> Iterator[tuple[Population, Places]]:
+    """Networks that are priced as one array, and which of the networks `[N, genes]` they are."""
     if isinstance(space, CellSpace | ReadsAsCells):
         for group in cell_groups(space, codes):
             one = len(group.codes) == 1
             lowered = _lowered(group.space, *group.codes[0].tolist()) if one else lower_codes(group.space, group.codes)
-            yield Population(lowered, asked), group.rows
+            yield Population(lowered, len(group.codes)), group.rows
         return
     for number, row in enumerate(codes.tolist()):
         yield Population(lower(space.decode(row).expand()), 1), np.array([number])
