@@ -1,0 +1,181 @@
+"""HYBRID on MNIST and SLAYER on N-MNIST: what hyperparameters alone change, the network being one; JSON lines.
+
+    python experiments/benchmarks/pabo.py --data-root DATA --part hybrid --out DIR
+    python experiments/benchmarks/pabo.py --data-root DATA --part slayer --out DIR
+
+Settings are drawn from the space of `experiments/pabo_hybrid_mnist.yaml` or `pabo_slayer_nmnist.yaml` and trained from
+one seed on a share of the training samples; validation samples choose among them: the fewest timesteps, or the least
+energy, of those no less accurate than the method's own setting. That one and the chosen one are then trained from
+several seeds and measured on test samples, once each. Energy is that of the chip, with measured spikes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hasnas.cim_estimator import Activity, estimate
+from hasnas.nas.config.loading import load_config
+from hasnas.nas.data.samples import Splits, load_splits
+from hasnas.nas.stages.context import Setup
+from hasnas.nas.stages.progress import Console
+from hasnas.nas.training.evaluation import evaluate, measure_activity
+from hasnas.nas.training.methods import TRAINING_METHODS
+from hasnas.nas.training.rungs import share_of
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.space import sample
+
+EXAMPLES = Path(__file__).parents[1]
+Codes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One method.
+
+    Args:
+        config: name of its example.
+        share: of the training samples.
+        epochs: of a training.
+        cheap: what is to be low.
+        own: the method's own setting, by the labels of genes.
+        overrides: changes to the example.
+    """
+
+    config: str
+    share: float
+    epochs: int
+    cheap: str
+    own: dict[str, str]
+    overrides: tuple[str, ...] = ()
+
+
+PARTS = {
+    "hybrid": Part(
+        "pabo_hybrid_mnist", 0.05, 3, "timesteps",
+        {"macro/timesteps": "8", "macro/threshold": "1.0", "macro/neuron": "if", "training/learning_rate": "0.004",
+         "training/threshold_balance.factor": "0.7", "training/threshold_balance.percentile": "100",
+         "training/surrogate.width": "1"},
+        ("retrain.threshold_balance.fine_tuning_epochs=3", "dataset.validation_share=0.03"),
+    ),
+    "slayer": Part(
+        "pabo_slayer_nmnist", 1.0, 6, "energy_j",
+        {"macro/channels": "16", "macro/threshold": "1.0", "macro/tau": "2.0", "training/learning_rate": "0.008",
+         "training/spike_response.width": "1", "training/spike_response.height": "1"},
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The settings of a part, and what they reach.
+
+    Args:
+        part: what is studied.
+        root: folder of the data.
+        out: where trainings are stored.
+    """
+
+    part: Part
+    root: Path
+    out: Path
+
+    @cached_property
+    def setup(self) -> Setup:
+        """The example's config, resolved."""
+        path = EXAMPLES / f"{self.part.config}.yaml"
+        overrides = [f"dataset.root={self.root}", f"retrain.epochs={self.part.epochs}", *self.part.overrides]
+        return Setup(load_config(path, overrides), Console(quiet=True))
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The samples, the share of those for training that is used."""
+        section = self.setup.config.dataset
+        splits = load_splits(section.name, self.root, section.validation_share, 0, section.chosen_framing)
+        return replace(splits, train=share_of(splits.train, self.part.share, 0))
+
+    @cached_property
+    def own(self) -> Codes:
+        """The method's own setting."""
+        genes = self.setup.space.genes
+        found = [gene.choices.index(self._choice(gene.label, gene.choices)) for gene in genes]
+        return tuple(self.setup.space.canonical(np.array([found], np.int16))[0][0].tolist())
+
+    def _choice(self, label: str, choices: Sequence[str]) -> str:
+        """Of a gene; the last one where the method has none, which is the convolution of a cell."""
+        return self.part.own.get(label, choices[-1])
+
+    def drawn(self, count: int) -> list[Codes]:
+        """Settings at random, each different."""
+        codes = sample(self.setup.space, np.random.default_rng(0), 20 * count)
+        canonical, alive = self.setup.space.canonical(codes)
+        return list(dict.fromkeys(tuple(row) for row in canonical[alive].tolist()))[:count]
+
+    def trained(self, codes: Codes, seed: int, tested: bool = False) -> dict[str, float]:
+        """What a setting reaches from a seed, and what it takes."""
+        architecture, settings = self.setup.architecture(codes), self.setup.training_of(codes)
+        directory = self.out / f"{self.setup.trained_as(codes)}-{seed}"
+        start = time.process_time()
+        train = TRAINING_METHODS.get(settings.method)
+        result = train(architecture.to_json(), self.splits, settings, seed, directory)
+        seconds = time.process_time() - start
+        network = result.network(architecture.to_json())
+        activity = measure_activity(network, self.splits.validation)
+        costs = estimate(lower(architecture.expand(), activity), self.setup.hardware_of(codes), Activity.measured())
+        found = {
+            "validation": result.merit,
+            "timesteps": float(architecture.macro.timesteps),
+            "energy_j": float(costs.costs()["energy_j"]),
+            "cpu_s": seconds,
+        }
+        return {**found, "test": evaluate(network, self.splits.test)} if tested else found
+
+    def described(self, codes: Codes) -> dict[str, str]:
+        """The choices of a setting, by their labels."""
+        chosen = zip(self.setup.space.genes, codes, strict=True)
+        return {gene.label: gene.choices[code] for gene, code in chosen if "/" in gene.label[5:]}
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Mean and standard deviation."""
+    return {"mean": round(float(np.mean(values)), 5), "std": round(float(np.std(values, ddof=1)), 5)}
+
+
+def main() -> None:
+    """Print one JSON object a line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--part", choices=tuple(PARTS), required=True)
+    parser.add_argument("--settings", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=3)
+    given = parser.parse_args()
+    study = Study(PARTS[given.part], given.data_root, given.out / given.part)
+    tried: dict[Codes, dict[str, float]] = {}
+    for codes in dict.fromkeys([study.own, *study.drawn(given.settings)]):
+        tried[codes] = study.trained(codes, 0)
+        print(json.dumps({"own": codes == study.own, **tried[codes], "setting": study.described(codes)}), flush=True)
+    least = tried[study.own]["validation"]
+    as_good = [codes for codes, found in tried.items() if found["validation"] >= least]
+    chosen = min(as_good, key=lambda codes: (tried[codes][study.part.cheap], -tried[codes]["validation"]))
+    final: dict[str, list[dict[str, float]]] = {}
+    for name, codes in (("own", study.own), ("chosen", chosen)):
+        final[name] = [study.trained(codes, seed, tested=True) for seed in range(1, given.seeds + 1)]
+        line: dict[str, Any] = {key: spread([one[key] for one in final[name]]) for key in final[name][0]}
+        print(json.dumps({"final": name, **line, "setting": study.described(codes)}), flush=True)
+    pairs = list(zip(final["own"], final["chosen"], strict=True))
+    differences = spread([other["test"] - own["test"] for own, other in pairs])
+    cheaper = spread([own[study.part.cheap] / other[study.part.cheap] for own, other in pairs])
+    print(json.dumps({"paired": "chosen less own", "test": differences, "times_cheaper": cheaper}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
