@@ -8,7 +8,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, one_line
+
+MOST_JSON_CHARACTERS = 64_000_000
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:
@@ -51,6 +53,23 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def expanded(path: Path | str, key: str) -> Path:
+    """The path with the user's home in place of `~`.
+
+    Args:
+        path: as the user wrote it.
+        key: what it stands for, for messages.
+
+    Raises:
+        BadInputError: if there is no such home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        told = one_line(str(path))
+        raise BadInputError(f"{key} is '{told}'; there is no such home folder, write the path out") from error
+
+
 def read_text(path: Path | str, most: int | None = None) -> str:
     """The text of a file.
 
@@ -79,14 +98,18 @@ def read_json(path: Path | str) -> Any:
     """The content of a JSON file.
 
     Raises:
-        BadInputError: if the file is missing, unreadable or not complete JSON.
+        BadInputError: if the file is missing, unreadable, too long or not complete JSON, or nested too deeply.
     """
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path, MOST_JSON_CHARACTERS))
+    except RecursionError as error:
+        raise BadInputError(f"{path} is nested too deeply for what it should hold; make it anew") from error
     except json.JSONDecodeError as error:
         raise BadInputError(
             f"{path} is not valid JSON (line {error.lineno}: {error.msg}); it may be truncated, make it anew"
         ) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise BadInputError(f"{path} is not valid JSON ({str(error).partition(';')[0]}); make it anew") from error
 
 
 def sha256_of(path: Path | str) -> str:

@@ -14,10 +14,11 @@ from pathlib import Path
 import typer
 
 from hasnas import __version__
-from hasnas.errors import BadInputError, HasnasError
+from hasnas.errors import BadInputError, HasnasError, one_line
 from hasnas.extras import missing_extra
 
 INTERRUPTED = 130
+MOST_CHARACTERS = 2000  # of an error line
 
 app = typer.Typer(
     help="Hardware-aware search for spiking neural networks on ReRAM compute-in-memory crossbars.",
@@ -485,7 +486,9 @@ def run_command(arguments: Sequence[str]) -> int:
     try:
         result = app(list(arguments) or ["--help"], prog_name="hasnas", standalone_mode=False)
     except HasnasError as error:
-        return _complain(" ".join(str(error).split("\n")), error.exit_code)
+        return _complain(str(error), error.exit_code)
+    except MemoryError:
+        return _complain("out of memory; free some, or give a smaller network, batch or number of workers", 1)
     except ModuleNotFoundError as error:
         missing = missing_extra(error, _command_of(arguments))
         if missing is None:
@@ -515,7 +518,11 @@ def _command_of(arguments: Sequence[str]) -> str:
 
 
 def _complain(message: str, exit_code: int) -> int:
-    typer.echo(f"hasnas: error: {message}", err=True)
+    """One line without control characters, however long what it quotes."""
+    line = one_line(" ".join(message.split("\n")))
+    if len(line) > MOST_CHARACTERS:
+        line = f"{line[: MOST_CHARACTERS // 2]} ... {line[-MOST_CHARACTERS // 2 :]}"
+    typer.echo(f"hasnas: error: {line}", err=True)
     return exit_code
 
 

@@ -18,6 +18,7 @@ from .macro import Macro, expand
 from .operations import operation_named
 
 ARCHITECTURE_VERSION = 1
+MOST_CELLS = 1000
 REMEMBERED = 64  # architectures that were read
 
 
@@ -123,5 +124,7 @@ class Architecture:
 @lru_cache(maxsize=REMEMBERED)
 def _read(text: str) -> Architecture:
     data = json.loads(text)
+    if not isinstance(data["cells"], list) or not 1 <= len(data["cells"]) <= MOST_CELLS:
+        raise BadInputError(f"'cells' must be a list of 1 to {MOST_CELLS} cells")
     cells = tuple(Genotype.from_json(item) for item in data["cells"])
     return Architecture(cells, Macro.from_json(data["macro"]))

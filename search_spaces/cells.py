@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hasnas.errors import BadInputError
 
 from .operations import NONE, operation_named
 
+MOST_NODES = 64
 UNREACHABLE = np.iinfo(np.int64).max // 4
 
 
@@ -58,8 +60,9 @@ class Genotype:
     edges: tuple[Edge, ...]
 
     def __post_init__(self) -> None:
-        if self.nodes < 2:
-            raise BadInputError(f"a cell has {self.nodes} nodes; give at least 2, an input and an output")
+        if not 2 <= self.nodes <= MOST_NODES:
+            bounds = f"at least 2, an input and an output, and at most {MOST_NODES}"
+            raise BadInputError(f"a cell has {self.nodes} nodes; give {bounds}")
         kept = tuple(sorted(edge for edge in self.edges if edge.operation != NONE))
         object.__setattr__(self, "edges", kept)
         for edge in kept:
@@ -68,7 +71,8 @@ class Genotype:
                 raise BadInputError(f"edge {edge.source}->{edge.target} is not between two of the {self.nodes} nodes")
         pairs = [(edge.source, edge.target) for edge in kept]
         if len(set(pairs)) != len(pairs):
-            raise BadInputError(f"an edge is drawn twice in {pairs}; keep one operation for each ordered pair")
+            twice = next(pair for pair, after in pairwise(pairs) if pair == after)
+            raise BadInputError(f"edge {twice[0]}->{twice[1]} is drawn twice; keep one operation for each ordered pair")
 
     @property
     def has_feedback(self) -> bool:
@@ -108,13 +112,16 @@ class Genotype:
             BadInputError: if the data do not describe a cell.
         """
         try:
-            edges = tuple(Edge(int(source), int(target), str(name)) for source, target, name in data["edges"])
-            return Genotype(int(data["nodes"]), edges)
+            nodes, drawn = data["nodes"], [tuple(edge) for edge in data["edges"]]
+            whole = all(type(number) is int for number in (nodes, *(end for edge in drawn for end in edge[:2])))
+            if not whole or not all(isinstance(name, str) for _, _, name in drawn):
+                raise TypeError("a number is not whole, or a name no text")
+            return Genotype(nodes, tuple(Edge(*edge) for edge in drawn))
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, BadInputError):
                 raise
             raise BadInputError(
-                f"a cell needs 'nodes' and 'edges' as [source, target, operation]; got {data!r:.80}"
+                f"a cell needs 'nodes' and 'edges' as [source, target, operation]; got {repr(data)[:80]}"
             ) from error
 
 

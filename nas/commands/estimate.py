@@ -13,7 +13,7 @@ from typing import Any
 from hasnas.cim_estimator import Activity, SweepPoint, Workload, read_layers, sweep
 from hasnas.cim_estimator.report.formats import to_csv as report_csv
 from hasnas.errors import BadInputError
-from hasnas.files import write_atomic
+from hasnas.files import expanded, write_atomic
 from hasnas.nas.budget.costs import STANDARD, Costs, known_costs
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
@@ -287,18 +287,20 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip() or not value.strip():
         raise BadInputError(f"{option} '{text}' is not field=value; write for example crossbar.rows=128")
-    return key.strip(), _path_from_here(value.strip())
+    return key.strip(), _path_from_here(value.strip(), key.strip())
 
 
-def _path_from_here(value: str) -> str:
+def _path_from_here(value: str, key: str) -> str:
     """A file beside the user, not beside the file that names the chip; anything else as it is."""
-    is_file = value.endswith((".yaml", ".yml")) and Path(value).expanduser().is_file()
-    return str(Path(value).expanduser().resolve()) if is_file else value
+    if not value.endswith((".yaml", ".yml")):
+        return value
+    path = expanded(value, key)
+    return str(path.resolve()) if path.is_file() else value
 
 
 def _values(text: str) -> tuple[str, list[str]]:
     key, values = _pair(text, "--sweep")
-    choices = [_path_from_here(value.strip()) for value in values.split(",")]
+    choices = [_path_from_here(value.strip(), key) for value in values.split(",")]
     if not all(choices):
         raise BadInputError(f"--sweep '{text}' has an empty value; write for example adc.bits=4,5,6")
     return key, choices

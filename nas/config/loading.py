@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from hasnas.errors import BadInputError, nearest, one_line
-from hasnas.files import sha256_of
+from hasnas.files import expanded, sha256_of
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import Cost, cost_called, cost_of, standard_and
 from hasnas.nas.budget.measured import JUDGED
@@ -159,7 +159,7 @@ def resolve_paths(config: RunConfig, directory: Path, overridden: Collection[str
         given = _value(config, key)
         if given is None or not _is_path(key, given):
             continue
-        own = _expanded(given, key)
+        own = expanded(given, key)
         here = any(key == changed or key.startswith(changed + ".") for changed in overridden)
         starts = (Path(), directory) if here else (directory,)
         found = next((start / own for start in starts if (start / own).exists()), starts[0] / own)
@@ -203,14 +203,6 @@ def _changed(part: Any, key: str, value: str) -> Any:
     """The section with the value of a dotted key exchanged."""
     name, _, rest = key.partition(".")
     return part.model_copy(update={name: _changed(getattr(part, name), rest, value) if rest else value})
-
-
-def _expanded(path: str, key: str) -> Path:
-    """The path with the user's home in place of `~`."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise BadInputError(f"{key} is '{one_line(path)}'; there is no such home folder, write the path out") from error
 
 
 def config_identity(config: RunConfig) -> str:

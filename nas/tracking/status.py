@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, one_line
 from hasnas.nas.budget.budget import describe_limits
 from hasnas.nas.budget.costs import ENERGY, Cost, cost_called
 from hasnas.nas.config.loading import RunConfig, load_config
@@ -221,15 +221,16 @@ def _describe_run(run: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def align(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as columns of text.
+    """Rows of cells as columns of text; control characters in them are written out.
 
     >>> print(align([("a", "bcd"), ("ef", "g")]))
     a   bcd
     ef  g
     """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    plain = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in plain) for column in range(len(plain[0]))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in plain
     )
 
 

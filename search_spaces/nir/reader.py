@@ -85,10 +85,12 @@ def read_nir(path: Path | str, timesteps: int | None = None) -> NirNetwork:
 def nir_network(found: Any, timesteps: int | None = None) -> NirNetwork:
     """The layers and weights of a NIR graph; see `read_nir`."""
     metadata = dict(found.metadata) if isinstance(found.metadata, Mapping) else {}
-    steps = timesteps or int(_plain(metadata, "timesteps", 0))
+    steps = timesteps or _whole(metadata, "timesteps")
     if steps < 1:
         raise BadInputError("the file does not say how many timesteps a sample has; pass timesteps=...")
-    recurrent = [(str(source), str(target)) for source, target in _listed(metadata, "recurrent_edges", list)]
+    recurrent = [tuple(pair) if isinstance(pair, list) else () for pair in _listed(metadata, "recurrent_edges", list)]
+    if not all(len(pair) == 2 and all(isinstance(end, str) for end in pair) for pair in recurrent):
+        raise BadInputError('metadata recurrent_edges holds no pairs; write it like [["from", "to"]]')
     reader = _Reader(wire(found, recurrent), metadata)
     reader.read()
     return NirNetwork(reader.graph(steps), reader.tensors, tuple(reader.ignored))
@@ -383,5 +385,17 @@ def _listed(metadata: Mapping[str, Any], quantity: str, kind: type) -> Any:
     return found
 
 
+def _whole(metadata: Mapping[str, Any], quantity: str) -> int:
+    """A whole number of the metadata, 0 without it."""
+    told = _plain(metadata, quantity, 0)
+    try:
+        return int(told)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadInputError(f"metadata {quantity} is {str(told)[:60]!r}; write a whole number") from error
+
+
 def _plain(metadata: Mapping[str, Any], quantity: str, default: Any) -> Any:
-    return np.asarray(metadata.get(quantity, default)).reshape(()).item()
+    told = np.asarray(metadata.get(quantity, default))
+    if told.size != 1:
+        raise BadInputError(f"metadata {quantity} holds {told.size} values; write one")
+    return told.reshape(()).item()
