@@ -124,7 +124,8 @@ class Architecture:
 @lru_cache(maxsize=REMEMBERED)
 def _read(text: str) -> Architecture:
     data = json.loads(text)
-    if not isinstance(data["cells"], list) or not 1 <= len(data["cells"]) <= MOST_CELLS:
+    drawn, macro = data["cells"], Macro.from_json(data["macro"])
+    if not isinstance(drawn, list) or not 1 <= len(drawn) <= MOST_CELLS:
         raise BadInputError(f"'cells' must be a list of 1 to {MOST_CELLS} cells")
-    cells = tuple(Genotype.from_json(item) for item in data["cells"])
-    return Architecture(cells, Macro.from_json(data["macro"]))
+    cells = tuple(Genotype.from_json(item) for item in drawn)
+    return Architecture(cells, macro)

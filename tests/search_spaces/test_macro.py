@@ -80,7 +80,7 @@ def test_maps_and_widths_change_behind_the_cells_that_are_named() -> None:
 
 def test_the_last_pooling_must_fit() -> None:
     assert replace(SMALL, final_pool=4).map_sizes(3)[-1] == (4, 4)
-    with pytest.raises(BadInputError, match=r"macro.final_pool 5 does not fit on the last cell's \(4, 4\) maps"):
+    with pytest.raises(BadInputError, match=r"macro.final_pool 5 does not fit on the last cell's 4 x 4 maps"):
         replace(SMALL, final_pool=5).map_sizes(3)
 
 
