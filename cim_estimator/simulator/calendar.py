@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
-FEWEST_DAYS, MOST_DAYS = 32, 1 << 16
+FEWEST_DAYS, MOST_DAYS = 32, 1 << 13
 LONGEST_DAY = 40  # log2 of ticks
 PRIORITY_SHIFT = 48  # keys hold the priority above the sequence
 TRIED = 256  # events after which it is asked how far they had to be walked
