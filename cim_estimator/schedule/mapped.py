@@ -21,13 +21,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.cim_estimator.mapping.clusters import axon_clusters
 from hasnas.cim_estimator.mapping.mapping import Mapped
-from hasnas.cim_estimator.mapping.topology import route
+from hasnas.cim_estimator.mapping.topology import Topology, route
 from hasnas.cim_estimator.simulator.machine import Machine
 from hasnas.errors import BadInputError
 
@@ -114,19 +115,32 @@ def guarantee_mapped(mapped: Mapped, machine: Machine) -> MappedGuarantee:
     Raises:
         BadInputError: if spike times are not known.
     """
-    rates = rates_of(mapped)
-    load = _Load(mapped, machine, rates)
+    return guarantee_rates(rates_of(mapped), mapped.tiles, mapped.topology, machine, mapped.graph.steps)
+
+
+def guarantee_rates(
+    rates: Rates, tiles: NDArray[np.integer[Any]], topology: Topology, machine: Machine, steps: int
+) -> MappedGuarantee:
+    """The same for clusters on tiles of which only the rates are known.
+
+    Args:
+        rates: packets between clusters.
+        tiles: of each cluster, `[clusters]`.
+        topology: of the tiles.
+        machine: of these clusters.
+        steps: timesteps of a sample.
+    """
+    load = _Load(tiles, topology, machine, rates)
     alone = np.ones(len(rates.most), np.int64)
     worst = dataflow(machine, rates.flows, load.worst_times_s(), rates.most, load.most_notes_s)
     best = dataflow(machine, rates.flows, load.times_alone_s(), alone, load.mean_notes_s, overlap=True)
-    return MappedGuarantee(guarantee(worst), guarantee(best), load.room, mapped.graph.steps)
+    return MappedGuarantee(guarantee(worst), guarantee(best), load.room, steps)
 
 
 class _Load:
     """Packets on links, at routers and in cores."""
 
-    def __init__(self, mapped: Mapped, machine: Machine, rates: Rates) -> None:
-        topology, tiles = mapped.topology, mapped.tiles
+    def __init__(self, tiles: NDArray[np.integer[Any]], topology: Topology, machine: Machine, rates: Rates) -> None:
         self.machine, self.rates = machine, rates
         links = np.zeros(topology.farthest + 1, np.int64)
         self.ways: list[list[int]] = []

@@ -1,4 +1,6 @@
-"""Events per second of the simulator, of its plain interpreter and of SimPy, on one and the same log; alternating, in processor time.
+"""Events per second of the simulator, of its plain interpreter and of SimPy, on one and the same log.
+
+Alternating, in processor time.
 
 `python experiments/benchmarks/simulator_speed.py [--spikes 120 1200 12000 120000] [--repeats 5]`   (needs simpy)
 
