@@ -112,6 +112,12 @@ def place_on(rates: Rates, clusters: int, free: Ints, topology: Topology) -> Int
 
 def _together(one: Machine, other: Machine) -> Machine:
     """A chip with the cores of both."""
-    names = ("read_s", "read_j", "row_j", "leakage_w")
-    joined = {name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in names}
-    return replace(one, sync_s=max(one.sync_s, other.sync_s), write_s=max(one.write_s, other.write_s), **joined)
+    return replace(
+        one,
+        sync_s=max(one.sync_s, other.sync_s),
+        write_s=max(one.write_s, other.write_s),
+        read_s=np.concatenate([one.read_s, other.read_s]),
+        read_j=np.concatenate([one.read_j, other.read_j]),
+        row_j=np.concatenate([one.row_j, other.row_j]),
+        leakage_w=np.concatenate([one.leakage_w, other.leakage_w]),
+    )
