@@ -24,7 +24,7 @@ from .macro import Macro
 from .searched_macro import MACRO_PREFIX
 from .space import Codes, Gene, Scale, SearchSpace, check_codes, distinct_rows, numbered, radices, sample
 
-HARDWARE_PREFIX, TRAINING_PREFIX = "hardware/", "training/"
+JOINT_PREFIXES = HARDWARE_PREFIX, TRAINING_PREFIX = "hardware/", "training/"
 
 Value = int | float | str | bool | None
 

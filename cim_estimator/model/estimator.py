@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float64]
 _DENSE = Activity.dense()
 ENGINES = ("auto", "numpy", "compiled")
 _CHUNK = 4096  # candidates priced at once: their arrays stay in cache
-MANY = 20_000  # from here on compiled loops repay their start-up
+_MANY = 20_000  # from here on compiled loops repay their start-up
 _KIND_NAMES = np.array([kind.name.lower() for kind in LayerKind])
 
 
@@ -93,7 +93,7 @@ def estimate_costs(
     shape = workload.shape
     if len(shape) == 1:
         return _costs(workload, hardware, activity)
-    if shape[0] and (engine == "compiled" or (engine == "auto" and shape[0] >= MANY)):
+    if shape[0] and (engine == "compiled" or (engine == "auto" and shape[0] >= _MANY)):
         compiled = _compiled_costs(workload, hardware, activity)
         if compiled is not None:
             return compiled

@@ -14,10 +14,10 @@ from hasnas.cim_estimator.hardware.spec import GeneralHardware, HardwareSpec
 from hasnas.cim_estimator.workload.activity import Activity
 from hasnas.cim_estimator.workload.workload import Workload
 
-from .estimator import MANY, estimate_costs
+from .estimator import estimate_costs
 from .totals import TOTALS, Totals
 
-MANY_CHIPS = 32  # from here on compiled loops repay their start-up, however few candidates there are
+MANY_CANDIDATES, MANY_CHIPS = 4096, 32  # from here on compiled loops repay their start-up
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Population:
         numbers, starts = np.unique(which, return_index=True)
         own = [chips[number] for number in numbers]
         general = [chip for chip in own if isinstance(chip, GeneralHardware) and chip.tile.sharing == "none"]
-        many = len(places) >= MANY or len(own) >= MANY_CHIPS
+        many = len(places) >= MANY_CANDIDATES or len(own) >= MANY_CHIPS
         if many and len(general) == len(own) and self._compressed is not None:
             from .batch import named
             from .many_chips import price_on_chips

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError, NothingFitsError
 from hasnas.nas.budget.costs import STANDARD, Costs
+from hasnas.search_spaces.joint import JOINT_PREFIXES
 from hasnas.search_spaces.searched_macro import MACRO_PREFIX
 from hasnas.search_spaces.snasnet import FEEDBACK_PREFIX
 from hasnas.search_spaces.space import Codes, SearchSpace, radices
@@ -393,10 +394,10 @@ def _reduce(samples: _Samples, units: list[tuple[str, ...]]) -> list[Removal]:
 
 
 def _names(space: SearchSpace) -> list[list[str]]:
-    """The operation that each choice of each gene stands for; values of the macro are none."""
+    """The operation that each choice of each gene stands for; values of macro, chip and training are none."""
     return [
         [""] * len(gene.choices)
-        if gene.label.startswith(MACRO_PREFIX)
+        if gene.label.startswith((MACRO_PREFIX, *JOINT_PREFIXES))
         else [choice.removeprefix(FEEDBACK_PREFIX) for choice in gene.choices]
         for gene in space.genes
     ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.search_spaces.cell_groups import by_group, cell_groups
-from hasnas.search_spaces.joint import HARDWARE_PREFIX, TRAINING_PREFIX
+from hasnas.search_spaces.joint import JOINT_PREFIXES
 from hasnas.search_spaces.searched_macro import MACRO_PREFIX
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes, SearchSpace
@@ -18,7 +18,6 @@ from hasnas.search_spaces.space import Codes, SearchSpace
 from .cell_arrays import CellArrays, distinct_cells
 
 FloatArray = NDArray[np.float64]
-JOINT_PREFIXES = (HARDWARE_PREFIX, TRAINING_PREFIX)
 FEW = np.iinfo(np.int32).max
 
 

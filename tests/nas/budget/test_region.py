@@ -9,8 +9,9 @@ from hasnas.cim_estimator import Activity, estimate, hardware_names, load_hardwa
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import STANDARD, Costs, known_costs
 from hasnas.nas.budget.pricer import Pricer
-from hasnas.nas.budget.region import PATIENCE, FeasibleRegion, admission, draw_inside
+from hasnas.nas.budget.region import PATIENCE, FeasibleRegion, admission, draw_inside, of_networks
 from hasnas.search_spaces import Macro
+from hasnas.search_spaces.joint import JointSpace, SearchedField, sample_on_few_chips, with_searched_chip
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import all_codes, sample
@@ -87,3 +88,31 @@ def test_every_feedback_architecture_can_be_priced() -> None:
 def test_nobody_costs_nothing() -> None:
     costs = Pricer(SPACE, load_hardware("rram-32nm"), Activity.dense()).costs(np.zeros((0, len(SPACE.genes)), np.int16))
     assert costs["energy"].shape == (0,)
+
+
+def test_the_networks_of_a_joint_region_are_those_that_fit_on_some_chip() -> None:
+    fields = (SearchedField("crossbar.size", (64, 128, 256)), SearchedField("clock_hz", (2e8, 4e8, 8e8), "log"))
+    space = with_searched_chip(SPACE, "rram-32nm", hardware=fields)
+    assert isinstance(space, JointSpace)
+    pricer = Pricer(space, load_hardware("rram-32nm"), Activity.dense())
+    admits = admission(pricer, Budget({"latency": 1e-3}))
+    codes = draw_inside(space, admits, np.random.default_rng(0), 60)
+    assert admits(codes).all()
+    networks = of_networks(FeasibleRegion(space, admits, codes, complete=False))
+    assert networks.space is SPACE
+    assert {tuple(row) for row in networks.codes.tolist()} == {tuple(row[: len(SPACE.genes)]) for row in codes.tolist()}
+    assert networks.admits(networks.codes).all()
+    assert not networks.admits(np.full((1, len(SPACE.genes)), 8, np.int16)).any()
+    plain = FeasibleRegion(SPACE, admits, codes, complete=True)
+    assert of_networks(plain) is plain
+
+
+def test_a_sample_of_a_joint_space_shares_chips() -> None:
+    fields = [SearchedField("clock_hz", tuple(1e8 + 1e6 * number for number in range(500)))]
+    space = with_searched_chip(SPACE, "rram-32nm", hardware=fields)
+    codes = sample_on_few_chips(space, np.random.default_rng(0), 300, 20)
+    assert 10 < len(np.unique(codes[:, -1])) <= 20
+    assert len(np.unique(codes[:, :-1], axis=0)) == 300
+    np.testing.assert_array_equal(
+        sample_on_few_chips(SPACE, np.random.default_rng(0), 50, 1), sample(SPACE, np.random.default_rng(0), 50)
+    )
