@@ -214,9 +214,15 @@ class Found:
     accuracy: FloatArray
     edp: FloatArray
 
+    def cheapest(self, accuracy: float) -> int | None:
+        """Which of those that are at least that accurate has the least energy-delay product; None if there is none."""
+        accurate = np.flatnonzero(self.accuracy >= accuracy)
+        return int(accurate[np.argmin(self.edp[accurate])]) if len(accurate) else None
+
     def least_edp(self, accuracy: float) -> float:
-        """Of those at least that accurate."""
-        return float(np.min(self.edp[self.accuracy >= accuracy], initial=np.inf))
+        """Of those at least that accurate; infinite if there is none."""
+        found = self.cheapest(accuracy)
+        return math.inf if found is None else float(self.edp[found])
 
     def first(self, accuracy: float, edp: float) -> float:
         """How many evaluations it took until one was at least as accurate and no dearer."""
@@ -285,12 +291,13 @@ def compare(pairs: Pairs, evaluations: int, seeds: Sequence[int], joint: Sequenc
         seconds = (time.process_time() - start) / len(seeds)
         baseline = baseline or found
         for margin in MARGINS:
-            yield {"search": name, "margin": margin, "cpu_s": round(seconds, 2), **against(baseline, found, margin)}
+            figures = against(pairs, baseline, found, margin)
+            yield {"search": name, "margin": margin, "cpu_s": round(seconds, 2), **figures}
 
 
-def against(baseline: Sequence[Found], found: Sequence[Found], margin: float) -> dict[str, Any]:
+def against(pairs: Pairs, baseline: Sequence[Found], found: Sequence[Found], margin: float) -> dict[str, Any]:
     """How searches compare with those for networks alone, seed by seed, at the accuracy that the latter end with."""
-    needed, own, ratios = [], [], []
+    needed, own, ratios, gained = [], [], [], []
     for base, other in zip(baseline, found, strict=True):
         inside = np.flatnonzero(base.accuracy >= base.accuracy.max() - margin)
         design = inside[np.argmin(base.edp[inside])]
@@ -298,6 +305,8 @@ def against(baseline: Sequence[Found], found: Sequence[Found], margin: float) ->
         own.append(base.first(accuracy, edp))
         needed.append(other.first(accuracy, edp))
         ratios.append(edp / other.least_edp(accuracy))
+        if (picked := other.cheapest(accuracy)) is not None:
+            gained.append(float(pairs.test[other.cells[picked]] - pairs.test[base.cells[design]]))
     shares = np.array(needed) / len(baseline[0].edp)
     return {
         "evaluations": _spread(needed),
@@ -305,6 +314,7 @@ def against(baseline: Sequence[Found], found: Sequence[Found], margin: float) ->
         "baseline_found_its_own_after": _spread(own),
         "reached": int(np.isfinite(needed).sum()),
         "edp_ratio": _spread(ratios),
+        "test_points_gained": _spread(gained) if gained else None,
     }
 
 
