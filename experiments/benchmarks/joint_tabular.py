@@ -140,7 +140,7 @@ class Pairs:
         """Energy times latency of canonical candidates, on their own chips or, without genes of one, on the default."""
         cells, found = self.cell_of(codes), np.empty(len(codes))
         for hardware, rows in self._on_chips(codes):
-            totals = population.costs(cells[rows], hardware, Activity.measured())
+            totals = population.costs(cells[rows], np.zeros(len(rows), np.int64), [hardware], Activity.measured())
             found[rows] = EDP.of(totals)
         return found
 
