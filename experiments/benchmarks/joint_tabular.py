@@ -134,14 +134,15 @@ class Pairs:
 
     def _population(self, rates: dict[str, FloatArray]) -> Population:
         workload: Workload = active_workload(self.networks, self.cells, rates)
-        return Population(workload, 10**9)
+        return Population(workload, len(self.cells))
 
     def edp(self, codes: Codes, population: Population) -> FloatArray:
         """Energy times latency of canonical candidates, on their own chips or, without genes of one, on the default."""
-        cells, found = self.cell_of(codes), np.empty(len(codes))
-        for hardware, rows in self._on_chips(codes):
-            totals = population.costs(cells[rows], np.zeros(len(rows), np.int64), [hardware], Activity.measured())
-            found[rows] = EDP.of(totals)
+        chips, rows = zip(*self._on_chips(codes), strict=True)
+        which = np.repeat(np.arange(len(chips)), [len(own) for own in rows])
+        order, found = np.concatenate(rows), np.empty(len(codes))
+        totals = population.costs(self.cell_of(codes)[order], which, chips, Activity.measured())
+        found[order] = EDP.of(totals)
         return found
 
     def _on_chips(self, codes: Codes) -> Iterator[tuple[HardwareSpec, NDArray[np.int64]]]:
