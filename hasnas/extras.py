@@ -25,6 +25,8 @@ EXTRAS = {
     "safetensors": ("safetensors", "search"),
     "tqdm": ("tqdm", "search"),
     "matplotlib": ("Matplotlib", "plots"),
+    "botorch": ("BoTorch", "bayesian"),
+    "gpytorch": ("GPyTorch", "bayesian"),
     "optuna": ("Optuna", "optuna"),
     "tonic": ("Tonic", "tonic"),
     "aedat": ("aedat", "events"),

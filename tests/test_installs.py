@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 # Packages that another one brings along, in step with itself.
-INSIDE = {"protobuf": {"tensorboard"}, "h5py": {"nir"}, "pydantic-core": {"pydantic"}}
+INSIDE = {"protobuf": {"tensorboard"}, "h5py": {"nir"}, "pydantic-core": {"pydantic"}, "gpytorch": {"botorch"}}
 FOLDERS = ("cim_estimator", "search_spaces", "datasets", "nas", "hasnas")
 LAYERS = """
 timesteps: 5

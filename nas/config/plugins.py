@@ -16,6 +16,7 @@ STRATEGIES: Registry[Callable[..., Any]] = Registry(
     {
         "random": "hasnas.nas.strategies.random_search:RandomSearch",
         "regularized_evolution": "hasnas.nas.supernet.nni.evolution:RegularizedEvolution",
+        "bayesian_pareto": "hasnas.nas.strategies.bayesian_pareto:BayesianPareto",
         "nsga2": "hasnas.nas.strategies.genetic:NSGA2",
         "nsga3": "hasnas.nas.strategies.genetic:NSGA3",
         "optuna_tpe": "hasnas.nas.strategies.optuna_tpe:OptunaTPE",
