@@ -27,6 +27,7 @@ EXTRAS = {
     "matplotlib": ("Matplotlib", "plots"),
     "botorch": ("BoTorch", "bayesian"),
     "gpytorch": ("GPyTorch", "bayesian"),
+    "linear_operator": ("LinearOperator", "bayesian"),
     "optuna": ("Optuna", "optuna"),
     "tonic": ("Tonic", "tonic"),
     "aedat": ("aedat", "events"),

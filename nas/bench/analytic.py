@@ -176,7 +176,7 @@ def dtlz2(variables: int = 6, objectives: int = 2) -> AnalyticProblem:
 def osy() -> AnalyticProblem:
     """Osyczka and Kundu's problem: six variables, six constraints, a front along their edges.
 
-    Source: Osyczka, Kundu, "A new method to solve generalized multicriteria optimization problems", Struct. Optim. 1995.
+    Source: Osyczka, Kundu, "A new method to solve generalized multicriteria optimization problems", 1995.
     """
 
     def objectives(x: FloatArray) -> FloatArray:

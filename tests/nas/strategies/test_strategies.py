@@ -67,6 +67,7 @@ def test_strategies_go_by_name():
     ("package", "module", "message"),
     [
         ("pymoo.algorithms.base.genetic", "genetic", r"nsga2 and nsga3 need pymoo .*pip install 'hasnas\[search\]'"),
+        ("botorch.models", "bayesian_pareto", r"bayesian_pareto needs botorch .*pip install 'hasnas\[bayesian\]'"),
         ("optuna", "optuna_tpe", r"optuna_tpe needs optuna .*pip install 'hasnas\[optuna\]'"),
     ],
 )
