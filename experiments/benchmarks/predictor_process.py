@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+import warnings
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
+from botorch.models.transforms import Normalize
 from gpytorch.kernels import MaternKernel, ScaleKernel
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
@@ -35,10 +37,19 @@ BATCH = 8
 
 
 def fitted(told: FloatArray, targets: FloatArray, alike: bool) -> SingleTaskGP:
-    """BoTorch's process: its default (a lengthscale for each feature), or Matern-3/2 with one, as ours."""
-    kernel = ScaleKernel(MaternKernel(1.5)) if alike else None
+    """BoTorch's process: its default (a lengthscale for each feature), or Matern-3/2 with one, as ours.
+
+    Features come standardised. The default's priors are for features between 0 and 1, the first lengthscale of the other
+    one for distances around 1: both get what they are made for.
+    """
     inputs, values = torch.as_tensor(told), torch.as_tensor(targets)[:, None]
-    model = SingleTaskGP(inputs, values, covar_module=kernel, outcome_transform=None)
+    kernel = scaling = None
+    if alike:
+        kernel = ScaleKernel(MaternKernel(1.5))
+        kernel.base_kernel.lengthscale = told.shape[1] ** 0.5
+    else:
+        scaling = Normalize(told.shape[1])
+    model = SingleTaskGP(inputs, values, covar_module=kernel, input_transform=scaling, outcome_transform=None)
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": 75}})
     return model.eval()
 
@@ -131,6 +142,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--evaluations", type=int, default=100)
     given = parser.parse_args()
+    warnings.simplefilter("ignore")
     known = read_table(given.data)
     ranks(known, given.seeds)
     search(known, given.seeds, given.evaluations)
