@@ -237,6 +237,11 @@ def schedule_command(
     hardware: str = typer.Option("rram-32nm", "--hardware", help="Preset or YAML file; that of the mapping."),
     settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
     room: int | None = typer.Option(None, "--room", help="Packets that fit each queue; by default enough."),
+    joining: Path | None = typer.Option(None, "--admit", metavar="SOURCE", help="A second network for the same chip."),
+    joining_mapping: Path | None = typer.Option(None, "--admit-mapping", metavar="M.npz", help="Its mapping."),
+    joining_spikes: Path | None = typer.Option(None, "--admit-spikes", metavar="FILE", help="Its spikes, for text."),
+    at_least: float = typer.Option(1.0, "--at-least", metavar="STEPS/S", help="Timesteps a second that both need."),
+    tiles_of_chip: str | None = typer.Option(None, "--chip", metavar="WxH", help="Tiles; by default the mapping's."),
     as_json: bool = AS_JSON,
 ) -> None:
     """Say what throughput a dataflow graph or a mapped network guarantees, and what bounds it."""
@@ -249,12 +254,25 @@ def schedule_command(
     if tiles is not None or one_at_a_time or buffers:
         raise BadInputError("--mapping says where everything is; leave out --tiles, --one-at-a-time and --buffers")
     from hasnas.nas.commands.map import MapQuestion
-    from hasnas.nas.commands.schedule_mapped import answer_mapped, mapped_text
+    from hasnas.nas.commands.schedule_mapped import (
+        AdmissionQuestion,
+        admission_text,
+        answer_admission,
+        answer_mapped,
+        mapped_text,
+    )
 
     question = MapQuestion(
         source, spikes, hardware=hardware, settings=settings, mapping=mapping, samples=samples, dataset=dataset,
         data_root=data_root,
     )  # fmt: skip
+    if joining is not None:
+        if joining_mapping is None:
+            raise BadInputError("--admit needs the second network's mapping; give --admit-mapping M.npz")
+        wanted = AdmissionQuestion(joining, joining_mapping, joining_spikes, at_least, tiles_of_chip)
+        both = answer_admission(question, wanted)
+        typer.echo(to_json(both) if as_json else admission_text(both))
+        return
     mapped = answer_mapped(question, room)
     typer.echo(to_json(mapped) if as_json else mapped_text(mapped))
 

@@ -99,3 +99,29 @@ def test_a_mapping_of_another_network(files: tuple[list[str], Path], capsys: pyt
         error = capsys.readouterr().err
         assert "is a mapping of another network; map this one anew" in error
         assert error.count("\n") == 1
+
+
+def test_a_second_network_joins_or_is_turned_away(
+    files: tuple[list[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source, _, spikes), saved = files
+    command = ["schedule", source, "--spikes", spikes, *SIZE, "--mapping", str(saved)]
+    second = ["--admit", source, "--admit-spikes", spikes, "--admit-mapping", str(saved)]
+    assert run_command([*command, *second, "--chip", "8x8", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["tiles"]) == found["before"]["clusters"] == found["after"]["clusters"] - len(found["tiles"])
+    assert found["after"]["throughput_per_s"] <= found["before"]["throughput_per_s"]
+    assert run_command([*command, *second, "--chip", "8x8"]) == 0
+    assert capsys.readouterr().out.startswith("admitted:")
+    for options, code, message in (
+        (["--chip", "8x8", "--at-least", "1e12"], 3, "are needed"),
+        ([], 3, "tiles, "),
+        (["--chip", "1x1"], 2, "enlarge it"),
+        (["--chip", "many"], 2, "write WIDTHxHEIGHT"),
+    ):
+        assert run_command([*command, *second, *options]) == code
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    assert run_command([*command, *second[:-2]]) == 2
+    assert "give --admit-mapping" in capsys.readouterr().err
