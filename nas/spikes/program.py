@@ -189,7 +189,7 @@ class _Layers:
         arriving, bias = self._arriving(node, waiting)
         if helper == "sums" or isinstance(node.operation, Neuron | Output | Input):
             return arriving, bias
-        if helper == "maxima":
+        if helper == "maxima" or isinstance(node.operation, MaxPool2d):
             source = self._window_source(node, waiting)
             return {(source, 0): _ones(layer_matrix(node, self._shape(node), None, dtype=np.float64))}, {}
         return self._through(node, arriving, bias)
@@ -272,6 +272,8 @@ def _kind_of(node: Node) -> Kind:
             return Kind.NEURON
         case Output():
             return Kind.OUTPUT
+        case MaxPool2d():
+            return Kind.MAXIMUM
     return Kind.SUM
 
 
