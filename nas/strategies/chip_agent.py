@@ -130,7 +130,7 @@ class ChipAgent:
 
     def _promise(self, chip: CodesOfOne, standing: Standing) -> float:
         """What the best of all steps, or staying, is worth."""
-        return max(0.0, *(self._value(chip, standing, step) for step in self.steps(chip)))
+        return max([0.0, *(self._value(chip, standing, step) for step in self.steps(chip))])
 
     def _value(self, chip: CodesOfOne, standing: Standing, step: Step) -> float:
         known = self._table.get((chip, standing.missed, step))
