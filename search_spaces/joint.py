@@ -172,14 +172,25 @@ class JointSpace:
         found, connected = self.inner.canonical(networks)
         array[:, : self._network_genes] = found[place]
         alive = connected[place]
+        bits = self._weight_bits(array)
         for own, rows in self.chips(array):
             if self.chip.contradiction(own) is not None:
                 alive[rows] = False
+            elif bits is not None:
+                alive[rows] &= self.chip.holds(own, bits[rows])
             for number in self.chip.dead(own):
                 array[rows, self._network_genes + number] = 0
         for column, unless, values in self._dead_columns:
             array[np.isin(array[:, unless], values), column] = 0
         return array, alive
+
+    def _weight_bits(self, codes: Codes) -> NDArray[np.int64] | None:
+        """Bits of each network's weights, `[N]`; None if they are as the chip says, which it does not contradict."""
+        place = next((n for n, gene in enumerate(self.genes) if gene.label == f"{MACRO_PREFIX}weight_bits"), None)
+        if place is not None:
+            return np.array([int(choice) for choice in self.genes[place].choices])[codes[:, place]]
+        bits = self.macro.weight_bits
+        return np.full(len(codes), bits) if bits else None
 
     @cached_property
     def _dead_columns(self) -> list[tuple[int, int, list[int]]]:

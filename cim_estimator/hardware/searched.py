@@ -13,11 +13,12 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
 
-from .presets_reader import check_consistent, read_values, read_variant
-from .spec import HardwareSpec, unit_of
+from .presets_reader import cells_of_bits, check_consistent, read_values, read_variant
+from .spec import GeneralHardware, HardwareSpec, unit_of
 from .units import parse_quantity
 from .unused import why_unused
 
@@ -69,8 +70,7 @@ second"
             meant = [self._meant(key, value) for value in values]
             if any(one in meant[:number] for number, one in enumerate(meant)):
                 raise BadInputError(f"{where} is {list(values)}; give each value once")
-        if self.searched:
-            self._check_combinations()
+        self._check_combinations()
 
     def _check_combinations(self) -> None:
         """Refuse fields of which no combination is a chip, and fields that change nothing on any of them."""
@@ -79,20 +79,23 @@ second"
         if tried > MOST_TRIED:
             tried = MOST_TRIED
             rows = map(tuple, np.random.default_rng(0).integers(0, self.sizes, (tried, len(self.sizes))).tolist())
-        useless, reason, last = set(range(len(self.sizes))), "", None
+        named = [("overrides", key) for key, _ in self.overrides] + [("searched", key) for key, _ in self.searched]
+        useless = {key: f"hardware.{part}.{key}" for part, key in named}
+        reason, last = "", None
         for codes in rows:
             found = _variant(self, codes)
             if isinstance(found, str):
                 reason = found
                 continue
-            last, dead = found
-            useless &= set(dead)
+            last = found[0]
+            useless = {key: told for key, told in useless.items() if why_unused(last, key)}
             if not useless:
                 return
         if last is None:
-            raise BadInputError(f"hardware.searched: each of {tried} combinations contradicts itself, e.g. {reason}")
-        key = self.searched[min(useless)][0]
-        raise BadInputError(f"hardware.searched.{key} changes nothing on any of these chips: {why_unused(last, key)}")
+            several = f"hardware.searched: each of {tried} combinations contradicts itself, e.g. "
+            raise BadInputError(f"{several if self.searched else ''}{reason}")
+        key, told = next(iter(useless.items()))
+        raise BadInputError(f"{told} changes nothing on any of these chips: {why_unused(last, key)}")
 
     @staticmethod
     def _fields_of(keys: Sequence[str]) -> set[str]:
@@ -138,6 +141,18 @@ second"
         """Why there is no such chip; None if there is one."""
         found = _variant(self, tuple(int(code) for code in codes))
         return found if isinstance(found, str) else None
+
+    def holds(self, codes: Sequence[int], weight_bits: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Whether weights of these widths fit into a row of the chip's cells, `[...]`; 0 bits are those of the chip.
+
+        Raises:
+            BadInputError: if there is no such chip.
+        """
+        chip = self.variant(codes)
+        if not isinstance(chip, GeneralHardware):
+            return np.ones(np.shape(weight_bits), bool)
+        bits = np.where(weight_bits > 0, weight_bits, chip.precision.weight_bits)
+        return cells_of_bits(chip, bits) <= chip.crossbar.columns
 
     def dead(self, codes: Sequence[int]) -> tuple[int, ...]:
         """The searched fields, by their numbers, that change nothing on this chip."""

@@ -90,6 +90,8 @@ class Setup:
     @cached_property
     def hardware(self) -> HardwareSpec:
         """The chip, where nothing of it is searched; else the one that the searched fields change."""
+        if isinstance(self.space, JointSpace):
+            return self.space.chip.base
         return load_hardware(self.config.hardware.reference, self.config.hardware.overrides)
 
     def hardware_of(self, codes: tuple[int, ...]) -> HardwareSpec:

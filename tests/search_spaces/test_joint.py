@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,6 +107,32 @@ def test_contradictory_chips_are_not_connected() -> None:
     canonical, alive = space.canonical(rows)
     assert alive.tolist() == [False, True]
     np.testing.assert_array_equal(canonical, rows)
+
+
+def test_weights_wider_than_a_row_of_cells_are_not_connected() -> None:
+    chips = (SearchedField("crossbar.size", (8, 64)), SearchedField("device.cell_bits", (1, 2)))
+    searched = with_searched_macro(INNER, {"weight_bits": [4, 8, 16]})
+    space = with_searched_chip(searched, "rram-32nm", {"crossbar.columns_per_adc": "8"}, chips)
+    rows = [(0, 0, 3, 0, 0, 0, *own) for own in np.ndindex(3, 2, 2)]
+    alive = space.canonical(np.array(rows))[1]
+    for row, lives in zip(rows, alive, strict=True):
+        bits, (size, cells) = (4, 8, 16)[row[6]], row[7:]
+        assert lives == (bits / (1, 2)[cells] <= (8, 64)[size])
+    assert 0 < alive.sum() < len(rows)
+    fixed = SNASNetSpace(replace(INNER.macro, weight_bits=16))
+    narrow = with_searched_chip(fixed, "rram-32nm", {"crossbar.columns_per_adc": "8"}, chips)
+    assert narrow.canonical(np.array([(*rows[0][:6], 0, 0), (*rows[0][:6], 1, 0)]))[1].tolist() == [False, True]
+
+
+def test_a_fixed_field_must_matter_on_some_chip() -> None:
+    kinds = [SearchedField("adc.kind", ("sar", "flash"))]
+    space = with_searched_chip(INNER, "rram-32nm", {"adc.flash_sense_least_s": "2 ns"}, kinds)
+    assert space.hardware_of([0, 0, 3, 0, 0, 0, 1]).adc.flash_sense_least_s == 2e-9
+    for hardware, training in ((kinds, ()), ((), TRAINING)):
+        with pytest.raises(BadInputError, match=r"hardware.overrides.adc.fixed_energy_j changes nothing on any"):
+            with_searched_chip(INNER, "rram-32nm", {"adc.fixed_energy_j": "2 pJ"}, hardware, training)
+    with pytest.raises(BadInputError, match=r"^hardware 'rram-32nm': crossbar.columns_per_adc"):
+        with_searched_chip(INNER, "rram-32nm", {"crossbar.size": "4"}, (), TRAINING)
 
 
 def test_dead_genes_become_their_first_choice() -> None:
