@@ -39,8 +39,8 @@ BATCH = 8
 def fitted(told: FloatArray, targets: FloatArray, alike: bool) -> SingleTaskGP:
     """BoTorch's process: its default (a lengthscale for each feature), or Matern-3/2 with one, as ours.
 
-    Features come standardised. The default's priors are for features between 0 and 1, the first lengthscale of the other
-    one for distances around 1: both get what they are made for.
+    Features come standardised. The default's priors are for features between 0 and 1, the first lengthscale of the
+    other one for distances around 1: both get what they are made for.
     """
     inputs, values = torch.as_tensor(told), torch.as_tensor(targets)[:, None]
     kernel = scaling = None

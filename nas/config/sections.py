@@ -406,9 +406,9 @@ class SearchSection(Section):
         score: a registered training-free score that ranks candidates; then no supernet is trained.
         objectives: what is looked for, by name: `accuracy` (of a regression `error`, in a search by score `score`),
             `device_accuracy`, `training_time`, any cost, or an expression of them such as `energy*latency/accuracy`,
-            which is kept low. Strategies that look for a front (`nsga2`, `nsga3`, `bayesian_pareto`, and `predictor`
-            with one cost) take all of them, others the accuracy or score among them, or else the first one. Without
-            any, the accuracy or the score.
+            which is kept low. Strategies that look for a front (`nsga2`, `nsga3`, `bayesian_pareto`, `optuna_tpe`, and
+            `predictor` with one cost) take all of them, others the accuracy or score among them, or else the first one.
+            Without any, the accuracy or the score.
         evaluations: candidates to evaluate.
         batch: candidates proposed at a time, the same for any number of workers.
         population: candidates that evolution keeps.

@@ -30,9 +30,11 @@ def _distribution(gene: Gene) -> optuna.distributions.BaseDistribution:
 
 
 class OptunaTPE:
-    """Samples genes where good candidates are dense and bad ones are not; looks at the value alone.
+    """Samples genes where good candidates are dense and bad ones are not.
 
-    Samples outside the budget, and such as were proposed before in canonical form, are refused at no charge.
+    With costs in `problem.objectives` good ones are those of the best fronts; candidates that break a limit which only
+    an evaluation tells count as bad. Samples outside the budget, and such as were proposed before in canonical form, are
+    refused at no charge.
 
     Args:
         problem: the space, the budget, the settings (`population`: candidates drawn at random at first) and the seed.
@@ -54,7 +56,8 @@ class OptunaTPE:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             seed = int(np.random.SeedSequence(problem.seed).generate_state(1)[0])
             sampler = optuna.samplers.TPESampler(n_startup_trials=1, multivariate=True, seed=seed)
-        self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        directions = ["maximize", *("minimize" for _ in problem.objectives)]
+        self._study = optuna.create_study(directions=directions, sampler=sampler)
 
     def ask(self, count: int) -> list[CodesOfOne]:
         """See `Strategy.ask`."""
@@ -70,10 +73,18 @@ class OptunaTPE:
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
         """See `Strategy.tell`."""
-        if value is not None and np.isfinite(value):
-            chosen = dict(zip(self._genes, (int(code) for code in codes), strict=True))
-            trial = optuna.trial.create_trial(params=chosen, distributions=self._genes, value=float(value))
-            self._study.add_trial(trial)
+        prices = [one.of(costs) for one in self.problem.objectives]
+        limited = [one for one in (*self.problem.objectives, *self.problem.limits) if np.isfinite(one.limit)]
+        excess = [one.excess(one.of(costs)) for one in limited]
+        if value is None or not np.isfinite([value, *prices, *excess]).all():
+            return
+        chosen = dict(zip(self._genes, (int(code) for code in codes), strict=True))
+        told = {"constraints": excess} if limited else {}  # where its samplers look for what is above 0
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                params=chosen, distributions=self._genes, values=[float(value), *prices], system_attrs=told
+            )
+        )
 
     def _sampled(self) -> CodesOfOne | None:
         """A new feasible sample."""

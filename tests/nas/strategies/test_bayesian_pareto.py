@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from hasnas.errors import BadInputError
-from hasnas.nas.bench.analytic import GridSpace, dtlz2, play, zdt
+from hasnas.nas.bench.analytic import GridSpace, dtlz2, osy, play, zdt
 from hasnas.nas.config.sections import SearchSection
 from hasnas.nas.strategies.bayesian_pareto import BayesianPareto
+from hasnas.nas.strategies.optuna_tpe import OptunaTPE
 from hasnas.nas.strategies.random_search import RandomSearch
 from hasnas.nas.strategies.strategy import CostObjective, SearchProblem
 from hasnas.nas.strategies.surrogates import GeneInputs, Surrogate, torch
@@ -124,3 +125,16 @@ def test_the_supervisor_fits_again_where_predictions_were_off() -> None:
     with torch.no_grad():
         predicted = surrogate.model.posterior(torch.tensor([[0.37]], dtype=torch.double)).mean.item()
     assert predicted * surrogate.scale + surrogate.mean == pytest.approx(np.sin(6 * 0.37), abs=0.05)
+
+
+@pytest.mark.slow
+def test_optunas_sampler_takes_fronts_and_limits_too() -> None:
+    problem = osy()
+    strategies = [make(problem.problem(SETTINGS, 0)) for make in (OptunaTPE, RandomSearch)]
+    guided, drawn = (play(problem, one, 60, 5) for one in strategies)
+    assert problem.constraints is not None
+    kept, by_chance = (
+        (problem.constraints(problem.space.points(np.array(done))) <= 0).all(axis=1).sum() for done in (guided, drawn)
+    )
+    assert kept > 3 * by_chance
+    assert problem.volume(guided) > problem.volume(drawn)
