@@ -22,6 +22,12 @@ class NothingFitsError(HasnasError):
     exit_code = 3
 
 
+class MachineFaultError(HasnasError):
+    """The machine failed, not a network: no room, no memory, a dead worker, absent files. Once mended, a run goes on."""
+
+    exit_code = 1
+
+
 def one_line(text: str) -> str:
     """The text with line breaks and other control characters written out, for messages that quote a user.
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, MachineFaultError
 from hasnas.files import write_atomic
 
 from .config.loading import RunConfig, config_identity, dump_config, load_config
-from .executors import create_executor
+from .executors import StopAtMachineFaults, create_executor
 from .history.layout import CONFIG_FILE, LEDGER_FILE, RUNS, STAGES
 from .history.ledger import Ledger, Record, read_ledger
 from .history.trial import Trial
@@ -120,7 +120,7 @@ def _run(setup: Setup, directory: Path, workers: int, found: Preflight) -> Path:
         ledger = stack.enter_context(Ledger(directory / LEDGER_FILE))
         if ledger.damage:
             console.say(f"ledger: {ledger.damage}")
-        executor = create_executor(workers)
+        executor = StopAtMachineFaults(create_executor(workers))
         stack.callback(executor.close)
         trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]
         identity = config_identity(config)
@@ -132,7 +132,11 @@ def _run(setup: Setup, directory: Path, workers: int, found: Preflight) -> Path:
         context.event("resume" if ledger.records else "start", "run", {"workers": workers, **details})
         for stage in STAGES:
             context.event("stage_begin", stage)
-            RUNNERS[stage](context)
+            try:
+                RUNNERS[stage](context)
+            except MachineFaultError as error:
+                remedy = f"mend that, then go on with: hasnas search --resume {directory}"
+                raise MachineFaultError(f"{stage} stopped: {error}; {remedy}") from error
             context.event("stage_end", stage)
         context.event("end", "run")
     return directory

@@ -50,7 +50,12 @@ class CheckExecutor(Suite):
     def test_a_task_that_runs_out_of_memory_is_failed(self, executor: Executor) -> None:
         failed, done = executor.map(eval, ["bytes(1 << 60)", "1"])
         assert failed.error == "MemoryError"
+        assert failed.machine
         assert done.value == 1
+
+    def test_faults_of_the_machine_are_told_from_those_of_a_task(self, executor: Executor) -> None:
+        outcomes = list(executor.map(eval, ["open('/nowhere/at/all')", "1 / 0", "7"]))
+        assert [outcome.machine for outcome in outcomes] == [True, False, False]
 
     def test_every_task_runs_on_one_torch_thread(self, executor: Executor) -> None:
         outcomes = list(executor.map(eval, ["__import__('torch').get_num_threads()"] * 2))

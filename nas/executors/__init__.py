@@ -1,5 +1,5 @@
 """Where evaluations run: in this process or in several."""
 
-from .executor import EXECUTORS, Executor, Outcome, create_executor, map_once
+from .executor import EXECUTORS, Executor, Outcome, StopAtMachineFaults, create_executor, map_once
 
-__all__ = ["EXECUTORS", "Executor", "Outcome", "create_executor", "map_once"]
+__all__ = ["EXECUTORS", "Executor", "Outcome", "StopAtMachineFaults", "create_executor", "map_once"]

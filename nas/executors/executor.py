@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, MachineFaultError
 from hasnas.registry import Registry
 
 Task = TypeVar("Task")
@@ -24,12 +24,14 @@ class Outcome(Generic[Value]):
         error: why it failed, one line; empty if it did not.
         details: the traceback of a failure, for a log.
         attempts: how often it was started.
+        machine: whether the machine failed rather than the task: no room, no memory, a dead worker, absent files.
     """
 
     value: Value | None = None
     error: str = ""
     details: str = ""
     attempts: int = 1
+    machine: bool = False
 
     @property
     def failed(self) -> bool:
@@ -78,6 +80,37 @@ def create_executor(workers: int) -> Executor:
     return EXECUTORS.get("in_process" if workers == 1 else "process_pool")(workers)
 
 
+class StopAtMachineFaults:
+    """An executor whose `map` ends where the machine failed, so that no passing fault becomes a result.
+
+    Args:
+        executor: runs the tasks.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Result]]:
+        """See `Executor.map`.
+
+        Raises:
+            MachineFaultError: in place of the first outcome that is the machine's fault.
+        """
+        outcomes = self.executor.map(function, tasks)
+        try:
+            for outcome in outcomes:
+                if outcome.machine:
+                    raise MachineFaultError(f"the machine failed, not a network: {outcome.error}")
+                yield outcome
+        finally:
+            if isinstance(outcomes, Generator):
+                outcomes.close()
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        self.executor.close()
+
+
 def map_once(
     executor: Executor, function: Callable[[Task], Result], tasks: Sequence[Task], same: Callable[[Task], str]
 ) -> Iterator[Outcome[Result]]:
@@ -115,4 +148,15 @@ def failure(error: BaseException) -> Outcome[Any]:
     """The outcome of a call that raised."""
     first_line = (str(error).splitlines() or [""])[0]
     reason = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-    return Outcome(error=reason, details="".join(traceback.format_exception(error)))
+    return Outcome(error=reason, details="".join(traceback.format_exception(error)), machine=_is_machine_fault(error))
+
+
+def _is_machine_fault(error: BaseException) -> bool:
+    """Whether the error, or what it was raised from, is one of the operating system's or of memory."""
+    cause: BaseException | None = error
+    while cause is not None:
+        # torch tells of the processor's memory by a RuntimeError
+        if isinstance(cause, OSError | MemoryError) or "can't allocate memory" in str(cause):
+            return True
+        cause = cause.__cause__
+    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,11 +16,15 @@ from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
 from pickle import PicklingError
 from threading import RLock, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .executor import Outcome, Result, Task, attempt, failure
 
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
 ATTEMPTS = 2
+STARTING_S = 60.0  # a process that starts has not said anything yet
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _start_lock = RLock()
 
@@ -28,20 +33,26 @@ _start_lock = RLock()
 class _Worker:
     process: SpawnProcess
     pipe: Connection
+    heard: Synchronized[float]  # when it last said that it lives, by the machine's monotonic clock
     index: int = -1  # number of the task it works on
+    hung: bool = False
 
 
 class ProcessPool:
     """Runs tasks in spawned processes of one thread each; they stay for the next `map`.
 
-    A worker that dies costs its task one retry in a fresh worker; a task whose worker dies again is failed.
+    A worker that dies, or is silent for too long, costs its task one retry in a fresh worker; a task whose worker dies
+    again is failed, by the machine's fault.
 
     Args:
         workers: processes at a time; they start when first needed.
+        silence_s: a worker that has not said for so long that it lives is killed; however long a task takes, a thread
+            beside it says so every second.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, silence_s: float = 300.0) -> None:
         self.workers = workers
+        self.silence_s = silence_s
         self._idle: list[_Worker] = []
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Result]]:
@@ -57,13 +68,15 @@ class ProcessPool:
                     index = waiting.popleft()
                     attempts[index] += 1
                     busy.append(self._give(index, function, tasks[index]))
-                for worker in _ready(busy):
+                for worker in self._ready(busy):
                     busy.remove(worker)
                     outcome = self._collect(worker)
                     if outcome is None and attempts[worker.index] < ATTEMPTS:
                         waiting.appendleft(worker.index)
                     else:
-                        died = Outcome[Result](error=f"the worker died (exit code {worker.process.exitcode})")
+                        how = f"was silent for {self.silence_s:g} s" if worker.hung else "died"
+                        reason = f"the worker {how} (exit code {worker.process.exitcode})"
+                        died = Outcome[Result](error=reason, machine=True)
                         outcomes[worker.index] = replace(outcome or died, attempts=attempts[worker.index])
                 while delivered in outcomes:
                     yield outcomes.pop(delivered)
@@ -98,6 +111,15 @@ class ProcessPool:
             _stop(worker)
         return _start()
 
+    def _ready(self, busy: list[_Worker]) -> list[_Worker]:
+        """Workers that have answered or died; waits for at least one, and ends those that hang."""
+        while not (pipes := connection.wait([worker.pipe for worker in busy], timeout=min(1.0, self.silence_s / 4))):
+            for worker in busy:
+                if time.monotonic() - worker.heard.value > self.silence_s:
+                    worker.hung = True
+                    worker.process.kill()
+        return [worker for worker in busy if worker.pipe in pipes]
+
     def _collect(self, worker: _Worker) -> Outcome[Any] | None:
         """The outcome of a worker that has answered; `None` if it has died."""
         try:
@@ -109,21 +131,16 @@ class ProcessPool:
         return outcome
 
 
-def _ready(busy: list[_Worker]) -> list[_Worker]:
-    """Workers that have answered or died; waits for at least one."""
-    pipes = connection.wait([worker.pipe for worker in busy])
-    return [worker for worker in busy if worker.pipe in pipes]
-
-
 def _start() -> _Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    heard = context.Value("d", time.monotonic() + STARTING_S)
+    process = context.Process(target=_serve, args=(theirs, heard), daemon=True)
     resource_tracker.ensure_running()  # its own start would let interrupts through again
     with _start_lock, _one_thread_variables(), _interrupts_blocked():
         process.start()
     theirs.close()
-    return _Worker(process, ours)
+    return _Worker(process, ours, heard)
 
 
 def _stop(worker: _Worker) -> None:
@@ -157,9 +174,10 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, heard: Synchronized[float]) -> None:
     """The life of a worker: receive function and task, send the outcome, until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_beat, args=(heard,), daemon=True).start()
     Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError):
         while True:
@@ -168,6 +186,12 @@ def _serve(pipe: Connection) -> None:
                 pipe.send(outcome)
             except (TypeError, ValueError, AttributeError, PicklingError) as error:
                 pipe.send(failure(error))
+
+
+def _beat(heard: Synchronized[float]) -> None:
+    while True:
+        heard.value = time.monotonic()
+        time.sleep(1.0)
 
 
 def _end_with_parent() -> None:

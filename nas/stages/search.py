@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, HasnasError
 from hasnas.nas.budget.costs import Cost, Costs, cost_called, with_measured
 from hasnas.nas.budget.measured import QUALITIES, TRAINING_TIME
 from hasnas.nas.budget.pricer import Pricer
@@ -64,6 +64,7 @@ def run_search(context: RunContext) -> None:
                 bar.set_postfix(best=goal.show(goal.sign * best), refresh=False)
             done += len(asked)
             _refuse_what_is_never_told(context, done)
+    refuse_failures_alone(search_trials(context)[:done])
     if isinstance(strategy, QLearning) and strategy.dropped:
         context.console.say(f"search: {strategy.dropped} networks dropped: no chip was found within the budget")
 
@@ -156,6 +157,16 @@ def _refuse_what_is_never_told(context: RunContext, done: int) -> None:
                 f"search.objectives: '{name}' is not a number for any of {len(trials)} candidates; "
                 "choose another objective and start a new run directory"
             )
+
+
+def refuse_failures_alone(trials: Sequence[Trial]) -> None:
+    """A search that has no result says why.
+
+    Raises:
+        HasnasError: if there are trials, and all of them failed.
+    """
+    if trials and all(trial.state == "failed" for trial in trials):
+        raise HasnasError(f"all {len(trials)} candidates of the search failed; the first: {trials[0].message}")
 
 
 def search_trials(context: RunContext) -> list[Trial]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hasnas.errors import MachineFaultError
 from hasnas.nas.history.goal import front
 from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import resume_run, start_run
@@ -93,3 +94,19 @@ def test_an_unknown_score_is_refused_in_one_line(tiny_config: Path, tmp_path: Pa
     result = subprocess.run([*command, "--run-dir", str(tmp_path / "no")], capture_output=True, text=True)
     assert result.returncode == 2
     assert "unknown search.score 'trainabilty'; did you mean 'trainability'" in result.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_fault_of_the_disk_stops_the_run_and_is_no_result(scored: Path, tmp_path: Path, workers: int) -> None:
+    """The folder where trainings are kept is a link to nowhere until somebody mends it."""
+    directory = tmp_path / "run"
+    shutil.copytree(scored, directory, ignore=shutil.ignore_patterns("checkpoints", "export"))
+    lines = (scored / "ledger.jsonl").read_text().splitlines(keepends=True)
+    end = next(number for number, line in enumerate(lines) if '"stage":"retrain"' in line)
+    (directory / "ledger.jsonl").write_text("".join(lines[:end]))
+    (directory / "checkpoints").symlink_to(tmp_path / "absent" / "disk")
+    with pytest.raises(MachineFaultError, match="retrain stopped: the machine failed, not a network: .*--resume"):
+        resume_run(directory, workers)
+    (tmp_path / "absent" / "disk").mkdir(parents=True)
+    resume_run(directory, workers)
+    assert equal_ledgers(directory / "ledger.jsonl", scored / "ledger.jsonl")

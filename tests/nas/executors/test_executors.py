@@ -11,8 +11,8 @@ import psutil
 import pytest
 import torch
 
-from hasnas.errors import BadInputError
-from hasnas.nas.executors import Outcome, create_executor
+from hasnas.errors import BadInputError, MachineFaultError
+from hasnas.nas.executors import Outcome, StopAtMachineFaults, create_executor
 from hasnas.nas.executors.in_process import InProcess
 from hasnas.nas.executors.process_pool import ProcessPool
 
@@ -37,7 +37,39 @@ def test_a_worker_that_dies_once_costs_one_retry(pool: ProcessPool, tmp_path: Pa
 def test_a_task_whose_worker_always_dies_is_failed_and_the_others_are_not(pool: ProcessPool):
     outcomes = list(pool.map(eval, ["1", "__import__('os')._exit(9)", "3", "4"]))
     assert [outcome.value for outcome in outcomes] == [1, None, 3, 4]
-    assert (outcomes[1].error, outcomes[1].attempts) == ("the worker died (exit code 9)", 2)
+    assert outcomes[1] == Outcome(error="the worker died (exit code 9)", attempts=2, machine=True)
+
+
+def test_a_worker_that_hangs_is_ended():
+    pool = ProcessPool(2, silence_s=3.0)
+    list(pool.map(eval, ["__import__('torch').get_num_threads()"] * 2))  # both have started
+    stopped = "__import__('os').kill(__import__('os').getpid(), __import__('signal').SIGSTOP)"
+    slow = "__import__('time').sleep(5) or 2"
+    outcomes = list(pool.map(eval, [stopped, slow]))
+    pool.close()
+    assert outcomes[0] == Outcome(error="the worker was silent for 3 s (exit code -9)", attempts=2, machine=True)
+    assert outcomes[1] == Outcome(2), "a task that only takes long is left alone"
+
+
+def test_a_run_stops_at_the_first_fault_of_the_machine():
+    executor = StopAtMachineFaults(InProcess())
+    outcomes = executor.map(eval, ["1 / 0", "open('/nowhere/at/all')", "2"])
+    assert next(outcomes).error.startswith("ZeroDivisionError")
+    with pytest.raises(MachineFaultError, match="the machine failed, not a network: FileNotFoundError"):
+        next(outcomes)
+
+
+def no_room(task: int) -> int:
+    try:
+        raise OSError(28, "No space left on device")
+    except OSError as error:
+        raise BadInputError("cannot write the checkpoint") from error
+
+
+def test_what_is_told_in_our_words_is_still_the_machine_s_fault():
+    (outcome,) = InProcess().map(no_room, [1])
+    assert outcome.machine
+    assert outcome.error == "BadInputError: cannot write the checkpoint"
 
 
 def test_a_worker_that_is_killed_while_idle_costs_nothing(pool: ProcessPool):
