@@ -56,7 +56,8 @@ class OptunaTPE:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             seed = int(np.random.SeedSequence(problem.seed).generate_state(1)[0])
             sampler = optuna.samplers.TPESampler(n_startup_trials=1, multivariate=True, seed=seed)
-        directions = ["maximize", *("minimize" for _ in problem.objectives)]
+        best, least = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
+        directions = [best, *(least for _ in problem.objectives)]
         self._study = optuna.create_study(directions=directions, sampler=sampler)
 
     def ask(self, count: int) -> list[CodesOfOne]:

@@ -105,7 +105,7 @@ def test_a_fault_of_the_disk_stops_the_run_and_is_no_result(scored: Path, tmp_pa
     end = next(number for number, line in enumerate(lines) if '"stage":"retrain"' in line)
     (directory / "ledger.jsonl").write_text("".join(lines[:end]))
     (directory / "checkpoints").symlink_to(tmp_path / "absent" / "disk")
-    with pytest.raises(MachineFaultError, match="retrain stopped: the machine failed, not a network: .*--resume"):
+    with pytest.raises(MachineFaultError, match=r"retrain stopped: the machine failed, not a network: .*--resume"):
         resume_run(directory, workers)
     (tmp_path / "absent" / "disk").mkdir(parents=True)
     resume_run(directory, workers)
