@@ -187,7 +187,8 @@ def _answers(context: RunContext, first: int, asked: Sequence[tuple[int, ...]]) 
     missing = asked[len(trials) :]
     if not missing:
         return trials
-    costs = context.pricer.costs(np.array(missing, np.int16))
+    # The whole batch, as the last bit of a price may depend on what is priced beside it.
+    costs = context.pricer.costs(np.array(asked, np.int16)).rows(np.arange(len(trials), len(asked)))
     rungs = None if context.config.search.multi_fidelity is None else halve(context, first, asked)[len(trials) :]
     outcomes = _outcomes(context, asked, len(trials)) if rungs is None else map(_of_rung, rungs)
     for offset, outcome in enumerate(outcomes):
