@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hasnas.cim_estimator import Activity, estimate, load_hardware
+from hasnas.cim_estimator.model.population import MANY_CHIPS
 from hasnas.nas.cli import run_command
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.history.checkpoint import load_checkpoint
@@ -24,7 +25,7 @@ from hasnas.search_spaces.lowering import lower
 
 pytestmark = pytest.mark.slow
 
-CHIP = "{crossbar.size: [64, 128], crossbar.columns_per_adc: [8, 128], adc.bits: [4, 5], clock_hz: {from: 200 MHz, to: 1 GHz, steps: 3, scale: log}}"  # noqa: E501
+CHIP = "{crossbar.size: [64, 128], crossbar.columns_per_adc: [8, 128], adc.bits: [4, 5], clock_hz: {from: 200 MHz, to: 1 GHz, steps: 9, scale: log}}"  # noqa: E501
 TRAINING = "{learning_rate: {from: 1e-3, to: 1e-2, steps: 2, scale: log}, method: [surrogate, threshold_balance]}"
 OVERRIDES = [
     "hardware={preset: rram-32nm, searched: " + CHIP + "}", f"retrain.searched={TRAINING}", "space.nodes=3",
@@ -103,6 +104,21 @@ def test_an_interrupted_run_ends_the_same(run: Path, tmp_path: Path) -> None:
     shutil.rmtree(stopped / "checkpoints")
     resume_run(stopped)
     assert equal_ledgers(run / "ledger.jsonl", stopped / "ledger.jsonl")
+
+
+def test_large_batches_resume_to_the_last_bit(tiny_config: Path, tmp_path: Path) -> None:
+    scored = ["search.score=depth", "search.strategy=random", "search.evaluations=80", "search.batch=80"]
+    whole = start_run(tiny_config, [OVERRIDES[0], *scored, "retrain.enabled=false"], run_directory=tmp_path / "whole")
+    trials = trials_of(whole)
+    assert len({json.dumps(dict(trial.hardware)) for trial in trials}) >= MANY_CHIPS
+    assert not any(trial.training for trial in trials)
+    stopped = tmp_path / "stopped"
+    shutil.copytree(whole, stopped)
+    lines = (whole / "ledger.jsonl").read_text().splitlines(keepends=True)
+    late = [number for number, line in enumerate(lines) if '"kind":"trial"' in line][70]
+    (stopped / "ledger.jsonl").write_text("".join(lines[:late]))
+    resume_run(stopped)
+    assert equal_ledgers(whole / "ledger.jsonl", stopped / "ledger.jsonl")
 
 
 @pytest.mark.parametrize(
