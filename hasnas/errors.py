@@ -23,7 +23,7 @@ class NothingFitsError(HasnasError):
 
 
 class MachineFaultError(HasnasError):
-    """The machine failed, not a network: no room, no memory, a dead worker, absent files. Once mended, a run goes on."""
+    """The machine failed, not a network: no room, no memory, a dead worker, absent files. Mended, a run goes on."""
 
     exit_code = 1
 
