@@ -33,8 +33,8 @@ class OptunaTPE:
     """Samples genes where good candidates are dense and bad ones are not.
 
     With costs in `problem.objectives` good ones are those of the best fronts; candidates that break a limit which only
-    an evaluation tells count as bad. Samples outside the budget, and such as were proposed before in canonical form, cost
-    nothing.
+    an evaluation tells count as bad. Samples outside the budget, and such as were proposed before in canonical form,
+    cost nothing.
 
     Args:
         problem: the space, the budget, the settings (`population`: candidates drawn at random at first) and the seed.
