@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import convolve
 
 from hasnas.cim_estimator.nonideal import solve_array
@@ -175,8 +176,19 @@ def temperature_k(crossbar: Crossbar, positions: Positions, array: CellArray, wa
     used = np.ix_(positions.rows, positions.columns)
     power_w[used] = driven_power_w(crossbar, positions, array) * crossbar.duty[:, None]
     cells = array.cells
-    return (
-        cells.ambient_k
-        + warmer_k
-        + cells.heating_k_per_w * convolve(power_w, heat_kernel(cells.neighbour_share), mode="constant")
-    )
+    return cells.ambient_k + warmer_k + cells.heating_k_per_w * _spread(power_w, cells.neighbour_share)
+
+
+def _spread(power_w: Floats, neighbour_share: float) -> Floats:
+    """The power that each cell feels, by a Fourier transform."""
+    padded, transformed = _transformed_kernel(power_w.shape[0], power_w.shape[1], neighbour_share)
+    spread = irfft2(rfft2(power_w, padded) * transformed, padded)
+    return spread[_RADIUS : _RADIUS + power_w.shape[0], _RADIUS : _RADIUS + power_w.shape[1]]
+
+
+@lru_cache(maxsize=8)
+def _transformed_kernel(
+    rows: int, columns: int, neighbour_share: float
+) -> tuple[tuple[int, int], NDArray[np.complex128]]:
+    padded = next_fast_len(rows + 2 * _RADIUS, True), next_fast_len(columns + 2 * _RADIUS, True)
+    return padded, rfft2(heat_kernel(neighbour_share), padded)

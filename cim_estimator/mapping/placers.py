@@ -10,7 +10,7 @@ swarm        particle swarm, then climb from the best particle
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -54,6 +54,7 @@ PARTICLES, FLIGHTS = 16, 60
 PULL = 0.2, 0.2, 0.02
 MOST_MOVES = 20_000_000
 JUDGED_MOVES = 200
+MANY_TILES, HEAT_EVALUATIONS = 256, 50_000_000  # a swap weighs the heat of every cluster anew
 
 
 @dataclass(frozen=True)
@@ -156,9 +157,20 @@ def place(
         if name in OBJECTIVES:
             weights[OBJECTIVES[name]] += weight / scale[OBJECTIVES[name]]
     problem = Problem(flows_of(traffic, heat), topology, weights)
-    tiles = PLACERS.get(placer)(problem, rng, moves)
+    tiles = _placed(problem, placer, rng, moves)
     judged = np.array([objective.get(name, 0.0) for name in JUDGED])
     return tiles if judge is None or not judged.any() else _polished(problem, tiles, judged, judge, rng)
+
+
+def _placed(problem: Problem, placer: str, rng: np.random.Generator, moves: int) -> Ids:
+    """The placer's answer; where heat counts on many tiles, that of the traffic alone, and then some swaps for all."""
+    run = PLACERS.get(placer)
+    if problem.topology.tiles <= MANY_TILES or not problem.weights[MEAN_K:].any():
+        return run(problem, rng, moves)
+    traffic_only = problem.weights.copy()
+    traffic_only[MEAN_K:] = 0
+    tiles = run(replace(problem, weights=traffic_only), rng, moves)
+    return _climbed(problem, tiles, rng, min(moves, HEAT_EVALUATIONS // problem.clusters))
 
 
 def _polished(problem: Problem, tiles: Ids, judged: Weights, judge: Judge, rng: np.random.Generator) -> Ids:

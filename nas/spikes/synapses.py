@@ -4,8 +4,9 @@ A layer without neurons is a sparse matrix [outputs, inputs]. Between two layers
 matrices: an average pool in front of a convolution, a depthwise convolution in front of a pointwise one. A synapse
 exists where the layers connect, also where its weight is zero: it takes a cell.
 
-Feedback that meets no neuron keeps a value from timestep to timestep; the layer that is fed back counts as neurons,
-which send whatever is not zero.
+Values travel as packets, too, where no neurons stand between: sums of crossbars that a further crossbar or an average
+reads, and what is fed back without meeting neurons. Such layers count as neurons that send whatever is not zero;
+multiplied out, a few of them in a row would make windows as wide as the map.
 """
 
 from __future__ import annotations
@@ -72,7 +73,43 @@ def synapses_of(graph: LayerGraph, tensors: Mapping[str, Weights], by_channel: b
 
 
 def sending_layers(graph: LayerGraph) -> tuple[str, ...]:
-    """Layers whose values are sent as packets: inputs, neurons, and what is fed back without meeting neurons."""
+    """Layers whose values are sent as packets: inputs, neurons, and what a crossbar gives that is read as a value."""
+    fed_back, readers = _fed_back(graph), {node.name: list[Node]() for node in graph.nodes}
+    for link in graph.connections:
+        readers[link.source].append(graph.node(link.target))
+    found: list[str] = []
+    summed: set[str] = set()  # layers whose values come out of crossbars
+    for node in graph.nodes:
+        if isinstance(node.operation, Input | Neuron) or node.name in fed_back:
+            found.append(node.name)
+            continue
+        sources = {link.source for link in graph.inputs(node.name)}
+        if not (_on_crossbar(node) or sources & summed):
+            continue
+        if any(_reads_values(graph, reader) for reader in readers[node.name]):
+            found.append(node.name)
+        else:
+            summed.add(node.name)
+    return tuple(found)
+
+
+def _on_crossbar(node: Node) -> bool:
+    operation = node.operation
+    by_element = isinstance(operation, Conv2d) and operation.kernel_size == 1 and operation.groups > 1
+    return isinstance(operation, Conv2d | Linear) and not by_element
+
+
+def _reads_values(graph: LayerGraph, node: Node) -> bool:
+    """Whether a layer weighs or averages what it reads; an average in front of neurons alone is part of their sum."""
+    if isinstance(node.operation, AvgPool2d | MaxPool2d):
+        behind = [graph.node(link.target).operation for link in graph.connections if link.source == node.name]
+        apart = node.operation.stride >= node.operation.kernel_size
+        return not (apart and all(isinstance(operation, Neuron) for operation in behind))
+    return _on_crossbar(node) or isinstance(node.operation, Vote)
+
+
+def _fed_back(graph: LayerGraph) -> set[str]:
+    """Layers whose values come back to them a timestep later without meeting neurons."""
     import networkx as nx
 
     silent = {node.name for node in graph.nodes if not isinstance(node.operation, Input | Neuron)}
@@ -80,8 +117,7 @@ def sending_layers(graph: LayerGraph) -> tuple[str, ...]:
     loops = nx.DiGraph()
     loops.add_edges_from((link.source, link.target) for link in links)
     part = {name: number for number, names in enumerate(nx.strongly_connected_components(loops)) for name in names}
-    fed_back = {link.source for link in links if link.delay and part[link.source] == part[link.target]}
-    return tuple(node.name for node in graph.nodes if node.name not in silent or node.name in fed_back)
+    return {link.source for link in links if link.delay and part[link.source] == part[link.target]}
 
 
 def size_of(node: Node, by_channel: bool) -> int:
