@@ -205,7 +205,8 @@ STANDARD = (PARAMETERS, MEMORY, AREA, LATENCY, ENERGY)
 _BUILTIN = {cost.name: cost for cost in (*STANDARD, PEAK_MEMORY, EDP, THROUGHPUT, TIMESTEPS)}
 
 # Only known once a network ran; see `measured`.
-_MEASURED = ("accuracy", "error", "score", "device_accuracy", "device_error", "training_time")
+_MEASURED = ("accuracy", "error", "score", "device_accuracy", "device_error", "training_time", "mapped_energy",
+            "mapped_latency", "lifetime", "temperature")  # fmt: skip
 
 COSTS: Registry[Cost] = Registry(
     "cost",
@@ -252,7 +253,8 @@ def cost_called(name: str) -> Cost:
     Traceback (most recent call last):
         ...
     hasnas.errors.BadInputError: unknown cost 'enrgy'; did you mean 'energy'? Known: accuracy, area, device_accuracy, \
-device_error, edp, energy, error, latency, memory, parameters, peak_memory, score, throughput, timesteps, training_time
+device_error, edp, energy, error, latency, lifetime, mapped_energy, mapped_latency, memory, parameters, peak_memory, \
+score, temperature, throughput, timesteps, training_time
     """
     if name in _BUILTIN:
         return _BUILTIN[name]

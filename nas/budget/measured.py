@@ -44,7 +44,25 @@ TRAINING_TIME = Cost(
     "training_time", "training_time_s", "s", None, "'2 min'", "time that a candidate's own training took",
     curve_unit="s", measured=_metric(TRAINING_SECONDS),
 )  # fmt: skip
+MAPPED_ENERGY = Cost(
+    "mapped_energy", "mapped_energy_j", "J", None, "'20 nJ'", "energy of a sample's packets, as mapped",
+    curve_unit="nJ", measured=_metric("mapped_energy_j"),
+)  # fmt: skip
+MAPPED_LATENCY = Cost(
+    "mapped_latency", "mapped_latency_s", "s", None, "'200 ns'", "mean time of a packet, as mapped",
+    curve_unit="ns", measured=_metric("mapped_latency_s"),
+)  # fmt: skip
+LIFETIME = Cost(
+    "lifetime", "lifetime_s", "s", None, "'20 h'", "until the first cell is worn out, as mapped", more_is_better=True,
+    curve_unit="h", measured=_metric("lifetime_s"),
+)  # fmt: skip
+TEMPERATURE = Cost(
+    "temperature", "temperature_k", "K", None, "'310 K'", "mean temperature of the crossbars, as mapped",
+    curve_unit="K", measured=_metric("temperature_k"),
+)  # fmt: skip
 
+# Known once a network is mapped, which retrain.mapping asks for.
+MAPPED = (MAPPED_ENERGY, MAPPED_LATENCY, LIFETIME, TEMPERATURE)
 # Every view has them in columns of their own, with or without being asked.
 JUDGED = (ACCURACY, ERROR, SCORE)
 # What stands for which in a regression.

@@ -17,7 +17,7 @@ from hasnas.errors import BadInputError, nearest, one_line
 from hasnas.files import expanded, sha256_of
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import Cost, cost_called, cost_of, standard_and
-from hasnas.nas.budget.measured import JUDGED
+from hasnas.nas.budget.measured import JUDGED, MAPPED
 from hasnas.yaml_files import read_yaml, to_yaml
 
 from .overrides import apply_override, parse_override
@@ -38,7 +38,8 @@ from .sections import (
 )
 from .training import RetrainSection
 
-OF_TRAINED = ("accuracy", "error", "device_accuracy", "device_error", "training_time")
+OF_MAPPED = tuple(cost.name for cost in MAPPED)
+OF_TRAINED = ("accuracy", "error", "device_accuracy", "device_error", "training_time", *OF_MAPPED)
 PACKAGES = ("hasnas", "torch", "spikingjelly", "nni", "numpy", "pytorch-lightning")
 
 
@@ -137,6 +138,7 @@ hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versio
     _check_multi_fidelity(config, where, overrides or {})
     _check_q_learning(config, where, overrides or {})
     _check_told(config, where, overrides or {})
+    _check_mapping(config, where, overrides or {})
     return config
 
 
@@ -299,6 +301,20 @@ def _check_multi_fidelity(config: RunConfig, where: str, overrides: dict[str, st
         )
 
 
+def _check_mapping(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
+    """Refuse a recipe that does not exist, and chips that nothing can be mapped onto."""
+    if not config.retrain.mapping:
+        return
+    from hasnas.cim_estimator import load_hardware
+    from hasnas.cim_estimator.mapping import chip_of, load_recipe
+
+    try:
+        load_recipe(config.retrain.mapping)
+        chip_of(load_hardware(config.hardware.reference, config.hardware.overrides))
+    except BadInputError as error:
+        raise BadInputError(f"{_place('retrain.mapping', where, overrides)}: retrain.mapping: {error}") from error
+
+
 def _check_told(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
     """Refuse objectives and limits that the evaluations of this run cannot tell."""
     scored, named = config.search.score is not None, dict.fromkeys([*config.search.objectives, *config.budget.limits])
@@ -312,6 +328,8 @@ def _check_told(config: RunConfig, where: str, overrides: dict[str, str]) -> Non
                 reason = "candidates are trained, not scored; set search.score, or name the accuracy"
             elif part in OF_TRAINED and scored:
                 reason = f"a search by {config.search.score} trains no candidate; name the score"
+            elif part in OF_MAPPED and not config.retrain.mapping:
+                reason = "networks are not mapped; set retrain.mapping, e.g. to spinemap"
             elif part.startswith("device_") and config.nonideal.device is None:
                 reason = "chips are perfect; set nonideal.device"
             elif part == "training_time" and config.supernet.enabled:

@@ -29,7 +29,7 @@ _FIRST_FIELDS = (
     "warmup_epochs",
     "gradient_clip",
 )
-_NOT_OF_ONE_TRAINING = ("enabled", "top", "seeds", "searched")
+_NOT_OF_ONE_TRAINING = ("enabled", "top", "seeds", "searched", "mapping", "mapping_samples")
 # Neither where a training runs decides its result, nor how long the chosen ones are trained that of the search.
 _NOT_SEARCHED = (*_NOT_OF_ONE_TRAINING, "accelerator", "devices", "nodes", "recomputed_parts", "epochs", "patience")
 
@@ -190,6 +190,10 @@ class RetrainSection(Section):
         batch_norm: `standard` starts at scale 1, `threshold` at the scale that suits the neurons' thresholds.
         augmentation, surrogate, regularisation, noise: see their sections; each is off by default.
         spike_response, threshold_balance: see their sections; of the methods of these names.
+        mapping: recipe, or YAML file of one, by which returned networks are mapped onto crossbars and tiles, e.g.
+            `spinemap`; their `mapped_energy`, `mapped_latency`, `lifetime` and `temperature` may then be limited by the
+            budget and be objectives, and candidates of the search are mapped as well. Empty is off.
+        mapping_samples: validation samples whose spikes are mapped.
         searched: dotted field -> the values that it may take, searched beside the network: a list, or numbers
             `{from: 1e-4, to: 1e-2, steps: 16, scale: log}`.
 
@@ -227,6 +231,8 @@ class RetrainSection(Section):
     noise: TrainingNoiseSection = TrainingNoiseSection()
     spike_response: SpikeResponseSection = SpikeResponseSection()
     threshold_balance: ThresholdBalanceSection = ThresholdBalanceSection()
+    mapping: str = ""
+    mapping_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 16
     searched: SearchedValues = Searched()
 
     @property

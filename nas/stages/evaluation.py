@@ -32,6 +32,8 @@ from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.network import SpikingNetwork
 
+from .mapped import MappingReference, mapping_metrics
+
 SECONDS_FILE = "seconds.json"
 RATE_PREFIX, INPUT_RATE_PREFIX = "firing_rate/", "input_rate/"
 
@@ -80,6 +82,7 @@ class InheritedTask:
         batch_size: samples in each of them.
         seed: of the run; fixes which training samples these are, the same for all candidates.
         device: imperfect chips, or None for perfect ones.
+        mapping: how it is mapped, or None if it is not.
     """
 
     architecture: Mapping[str, Any]
@@ -89,6 +92,7 @@ class InheritedTask:
     batch_size: int
     seed: int
     device: DeviceReference | None = None
+    mapping: MappingReference | None = None
 
 
 @lru_cache(maxsize=1)
@@ -120,7 +124,8 @@ def evaluate_inherited(task: InheritedTask) -> dict[str, float]:
     """
     network = inherit(_supernet_state(task.supernet), Architecture.from_json(task.architecture))
     inputs = _calibration_inputs(task.data, task.calibration_batches, task.batch_size, task.seed)
-    return score(recalibrate_batch_norm(network, inputs), splits_of(task.data), task.device, task.seed)
+    calibrated = recalibrate_batch_norm(network, inputs)
+    return score(calibrated, splits_of(task.data), task.device, task.seed, mapping=task.mapping)
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,7 @@ class BriefTask:
         checkpoint_directory: where an interrupted training goes on.
         device: imperfect chips, or None for perfect ones.
         timed: whether to tell how long the training took; equal runs then differ.
+        mapping: how it is mapped, or None if it is not.
     """
 
     architecture: Mapping[str, Any]
@@ -144,6 +150,7 @@ class BriefTask:
     checkpoint_directory: str
     device: DeviceReference | None = None
     timed: bool = False
+    mapping: MappingReference | None = None
 
 
 def evaluate_briefly(task: BriefTask) -> dict[str, float]:
@@ -153,7 +160,8 @@ def evaluate_briefly(task: BriefTask) -> dict[str, float]:
     began, folder = time.perf_counter(), Path(task.checkpoint_directory)
     result = train(task.architecture, splits, task.settings, task.seed, folder)
     took = {TRAINING_SECONDS: _seconds(folder, time.perf_counter() - began)} if task.timed else {}
-    return {**score(result.network(task.architecture), splits, task.device, task.seed), **took}
+    network = result.network(task.architecture)
+    return {**score(network, splits, task.device, task.seed, mapping=task.mapping), **took}
 
 
 def _seconds(folder: Path, seconds: float) -> float:
@@ -191,6 +199,32 @@ def evaluate_on_device(task: DeviceTask) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
+class MappingTask:
+    """Map a trained network.
+
+    Args:
+        architecture: its JSON form.
+        weights: checkpoint with its weights.
+        data: the samples.
+        mapping: how.
+        seed: of the recipe.
+    """
+
+    architecture: Mapping[str, Any]
+    weights: str
+    data: DataReference
+    mapping: MappingReference
+    seed: int
+
+
+def evaluate_mapping(task: MappingTask) -> dict[str, float]:
+    """Figures of a trained network as mapped."""
+    network = SpikingNetwork(Architecture.from_json(task.architecture).expand())
+    network.load_state_dict(load_checkpoint(task.weights)[0])
+    return mapping_metrics(network.eval(), splits_of(task.data), task.mapping, task.seed)
+
+
+@dataclass(frozen=True)
 class RungTask:
     """Train a candidate up to a rung, on from where it stands, and evaluate it there.
 
@@ -203,6 +237,7 @@ class RungTask:
         rungs: up to the one that is meant.
         dead_rate: how far from 0 or 1 the rate of a silent or saturated layer is at most.
         device: imperfect chips, or None for perfect ones.
+        mapping: how it is mapped, or None if it is not.
     """
 
     architecture: Mapping[str, Any]
@@ -213,6 +248,7 @@ class RungTask:
     rungs: tuple[Rung, ...]
     dead_rate: float = 0.0
     device: DeviceReference | None = None
+    mapping: MappingReference | None = None
 
 
 @dataclass(frozen=True)
@@ -239,7 +275,7 @@ def evaluate_rung(task: RungTask) -> RungOutcome:
         task.architecture, splits_of(task.data), task.settings, task.seed, folder, task.rungs, task.dead_rate
     )
     activity = measure_activity(result.network, result.splits.validation)
-    metrics = score(result.network, result.splits, task.device, task.seed, activity)
+    metrics = score(result.network, result.splits, task.device, task.seed, activity, task.mapping)
     return RungOutcome(metrics, activity, result.epochs, result.dead)
 
 
@@ -249,13 +285,15 @@ def score(
     device: DeviceReference | None = None,
     seed: int = 0,
     activity: Mapping[str, float] | None = None,
+    mapping: MappingReference | None = None,
 ) -> dict[str, float]:
     """What the search is told of a network, measured on validation samples; the activity may be known already."""
     activity = measure_activity(network, splits.validation) if activity is None else activity
     quality = quality_of_splits(splits)
     found = {quality.validation: quality.figure(evaluate(network, splits.validation))}
     on_chips = {} if device is None else device_metrics(network, splits, device, seed)
-    return {**found, **on_chips, **rate_metrics(network.graph, activity)}
+    mapped = {} if mapping is None else mapping_metrics(network, splits, mapping, seed)
+    return {**found, **on_chips, **mapped, **rate_metrics(network.graph, activity)}
 
 
 def device_metrics(network: SpikingNetwork, splits: Splits, device: DeviceReference, seed: int) -> dict[str, float]:

@@ -18,6 +18,7 @@ from hasnas.nas.history.rung import RUNG, RungRecord
 
 from .context import RunContext, measured_costs
 from .evaluation import RungOutcome, RungTask, evaluate_rung
+from .mapped import mapping_in_search
 from .supernet import data_reference, device_reference
 
 CodesOfOne = tuple[int, ...]
@@ -116,6 +117,7 @@ def _task(context: RunContext, section: MultiFidelitySection, codes: CodesOfOne,
         section.rungs[: number + 1],
         section.dead_rate,
         device_reference(context),
+        mapping_in_search(config, context.hardware_of(codes)),
     )
 
 

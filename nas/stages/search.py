@@ -29,6 +29,7 @@ from hasnas.search_spaces.space import Codes
 from .context import RunContext
 from .evaluation import BriefTask, InheritedTask, evaluate_briefly, evaluate_inherited
 from .halving import halve
+from .mapped import mapping_in_search
 from .scoring import scored
 from .supernet import data_reference, device_reference, proposed_architecture, weights_path
 
@@ -233,13 +234,23 @@ def evaluation_tasks(context: RunContext, codes: Sequence[tuple[int, ...]]) -> t
                 str(folder / context.trained_as(one)),
                 device_reference(context),
                 timed,
+                mapping_in_search(config, context.hardware_of(one)),
             )
             for item, one in zip(architectures, codes, strict=True)
         ]
     weights, count, size = str(weights_path(context)), config.search.calibration_batches, config.supernet.batch_size
     return evaluate_inherited, [
-        InheritedTask(item.to_json(), data, weights, count, size, config.seed, device_reference(context))
-        for item in architectures
+        InheritedTask(
+            item.to_json(),
+            data,
+            weights,
+            count,
+            size,
+            config.seed,
+            device_reference(context),
+            mapping_in_search(config, context.hardware_of(one)),
+        )
+        for item, one in zip(architectures, codes, strict=True)
     ]
 
 

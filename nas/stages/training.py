@@ -23,7 +23,15 @@ from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, run_retrain
 from hasnas.search_spaces.architecture import Architecture
 
 from .context import RunContext, measured_costs
-from .evaluation import DeviceTask, evaluate_on_device, input_rate_metrics, rate_metrics
+from .evaluation import (
+    DeviceTask,
+    MappingTask,
+    evaluate_mapping,
+    evaluate_on_device,
+    input_rate_metrics,
+    rate_metrics,
+)
+from .mapped import mapping_reference
 from .search import search_trials
 from .supernet import data_reference, device_reference
 
@@ -181,6 +189,7 @@ def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outc
     result, quality = outcome.value, context.quality
     metrics = {
         **_on_device(context, architecture, result),
+        **_as_mapped(context, codes, architecture, result),
         quality.validation: quality.figure(result.merit),
         quality.test: quality.figure(result.test_accuracy),
         "best_epoch": float(result.best_epoch),
@@ -197,6 +206,22 @@ def _of_search(context: RunContext, codes: tuple[int, ...]) -> dict[str, float]:
     """What only the search tells of a network, and a retraining does not: its score, and how long it took to train."""
     found = next((trial.metrics for trial in search_trials(context) if trial.codes == codes), {})
     return {name: value for name, value in found.items() if name == TRAINING_SECONDS or name.startswith(SCORE_PREFIX)}
+
+
+def _as_mapped(
+    context: RunContext, codes: tuple[int, ...], architecture: Architecture, result: RetrainOutcome
+) -> dict[str, float]:
+    """What the network costs as mapped, if the config names a recipe."""
+    mapping = mapping_reference(context.config, context.hardware_of(codes))
+    if mapping is None:
+        return {}
+    task = MappingTask(
+        architecture.to_json(), result.checkpoint, data_reference(context), mapping, context.config.seed
+    )
+    outcome = next(iter(context.executor.map(evaluate_mapping, [task])))
+    if outcome.value is None:
+        raise HasnasError(f"cannot map {architecture.key} by {mapping.recipe}: {outcome.error}")
+    return outcome.value
 
 
 def _on_device(context: RunContext, architecture: Architecture, result: RetrainOutcome) -> dict[str, float]:
