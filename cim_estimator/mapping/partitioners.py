@@ -84,12 +84,21 @@ def greedy(graph: SpikeGraph, limits: CrossbarLimits, rng: np.random.Generator) 
 
 def metis(graph: SpikeGraph, limits: CrossbarLimits, rng: np.random.Generator) -> Ids:
     """METIS balances parts and knows no rows: parts that do not fit are packed into several crossbars."""
+    owners = np.flatnonzero(graph.fan_in)
+    if len(owners) <= limits.columns:  # METIS refuses to make one part
+        return greedy(graph, limits, rng)
+    found = metis_parts(graph, limits.columns, rng)
+    order = owners[np.argsort(found[owners], kind="stable")]
+    return grow(net_of(graph), order, found, limits.rows, limits.columns)
+
+
+def metis_parts(graph: SpikeGraph, columns: int, rng: np.random.Generator) -> Ids:
+    """The parts that METIS makes, about `columns` neurons with fan-in each, at least two; shape `[neurons]`.
+
+    Edges weigh as their spikes; two neurons that hear each other share one edge.
+    """
     import pymetis
 
-    owners = np.flatnonzero(graph.fan_in)
-    parts = -(-len(owners) // limits.columns)
-    if parts <= 1:  # METIS refuses to make one part
-        return greedy(graph, limits, rng)
     away = graph.sources != graph.destinations
     ends = graph.sources[away], graph.destinations[away]
     edges = csr_matrix((graph.spikes[ends[0]] + 1e-3, ends), (graph.neurons,) * 2)
@@ -99,10 +108,9 @@ def metis(graph: SpikeGraph, limits: CrossbarLimits, rng: np.random.Generator) -
     adjacency = pymetis.CSRAdjacency(both.indptr.astype(np.int64), both.indices.astype(np.int64))
     options = pymetis.Options(seed=int(rng.integers(2**31)))
     takes = (graph.fan_in > 0).astype(np.int64)
+    parts = max(2, -(-int(takes.sum()) // columns))
     _, part = pymetis.part_graph(parts, adjacency, vweights=takes, eweights=weights, options=options)
-    found = np.asarray(part, np.int32)
-    order = owners[np.argsort(found[owners], kind="stable")]
-    return grow(net_of(graph), order, found, limits.rows, limits.columns)
+    return np.asarray(part, np.int32)
 
 
 def kl(graph: SpikeGraph, limits: CrossbarLimits, rng: np.random.Generator) -> Ids:
