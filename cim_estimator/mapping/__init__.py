@@ -36,6 +36,8 @@ from .mapping import map_and_evaluate as map_and_evaluate
 from .mapping import map_graph as map_graph
 from .mapping import open_mapping as open_mapping
 from .mapping import save_mapping as save_mapping
+from .pareto import Compromise as Compromise
+from .pareto import compromises as compromises
 from .partitioners import PARTITIONERS as PARTITIONERS
 from .partitioners import partition as partition
 from .partitioners import refine as refine

@@ -14,6 +14,7 @@ import resource
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ def network(channels: int, side: int) -> LayerGraph:
     conv = Conv2d(channels, channels, 3, padding=1)
     kinds = [Input(static=False), conv, LIF(threshold=0.05), conv, LIF(threshold=0.05), Output()]
     nodes = tuple(Node(f"layer{number}", kind, shape) for number, kind in enumerate(kinds))
-    links = tuple(Connection(one.name, other.name) for one, other in zip(nodes, nodes[1:], strict=False))
+    links = tuple(Connection(one.name, other.name) for one, other in pairwise(nodes))
     return LayerGraph(nodes, links, timesteps=4)
 
 
@@ -74,17 +75,25 @@ def main() -> None:
     if asked.one:
         print(json.dumps(measure(asked.one, asked.recipe)))
         return
-    print(
-        "| synapses | spikes | clusters | trace (s) | split and divide (s) | order and place (s) | all (s) | memory (GB) |"
+    heads = (
+        "synapses",
+        "spikes",
+        "clusters",
+        "trace (s)",
+        "split and divide (s)",
+        "order and place (s)",
+        "all (s)",
+        "GB",
     )
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
     for size in asked.sizes.split(","):
         module = "hasnas.experiments.benchmarks.mapping_growth"
         arguments = [sys.executable, "-m", module, "--one", size, "--recipe", asked.recipe]
         one = json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-        whole = one["trace"] + one["divide"] + one["place"]
-        print(f"| {one['synapses']:,} | {one['spikes']:,} | {one['clusters']:,} | {one['trace']:.2f} | "
-              f"{one['divide']:.2f} | {one['place']:.2f} | {whole:.1f} | {one['memory_gb']:.2f} |", flush=True)  # fmt: skip
+        counts = [f"{one[name]:,}" for name in ("synapses", "spikes", "clusters")]
+        seconds = [one[name] for name in ("trace", "divide", "place")]
+        cells = [*counts, *(f"{value:.2f}" for value in [*seconds, sum(seconds), one["memory_gb"]])]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
