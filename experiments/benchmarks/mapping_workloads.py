@@ -1,7 +1,7 @@
 """Every recipe on the ten workloads of the literature and on networks that our own searches found.
 
     python -m hasnas.experiments.benchmarks.mapping_workloads FILE.json [--seeds 10] [--only LeNet,EdgeDet]
-        [--graph digits=digits.npz] [--cells pcm-unverified] [--set device.on_resistance_ohm=10kohm] [--wires NAME]
+        [--recipes naive,spinemap] [--graph digits=digits.npz] [--cells pcm-unverified] [--set device.on_resistance_ohm=10kohm] [--wires NAME]
     python -m hasnas.experiments.benchmarks.mapping_workloads FILE.json --show
 
 A seed draws a workload's weights and spikes (those of found networks are measured, see `hasnas map --save-graph`) and
@@ -48,14 +48,15 @@ SHOWN = {
 }  # fmt: skip
 
 
-def measure(graph: SpikeGraph, chip: Chip, seed: int) -> dict[str, dict[str, Any]]:
-    """The metrics of every recipe; `warmer_k` is the mean temperature above the ambient."""
-    found = {name: asdict(map_and_evaluate(graph, load_recipe(name), chip, seed)[1]) for name in RECIPES[:2]}
+def measure(graph: SpikeGraph, chip: Chip, seed: int, recipes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """The metrics of each recipe; `warmer_k` is the mean temperature above the ambient."""
+    apart = [name for name in recipes if name not in SHARED]
+    found = {name: asdict(map_and_evaluate(graph, load_recipe(name), chip, seed)[1]) for name in apart}
     start, rng, recipe = time.perf_counter(), np.random.default_rng(seed), load_recipe("spinemap")
     narrow = split_wide(graph, chip.limits.rows)
     clusters = partition(narrow, chip.limits, recipe.partitioner, rng, recipe.refined)
     dividing = time.perf_counter() - start
-    for name in SHARED:
+    for name in (name for name in recipes if name in SHARED):
         start = time.perf_counter()
         mapped = arrange(narrow, clusters, load_recipe(name), chip, np.random.default_rng(seed))
         seconds = dividing + time.perf_counter() - start
@@ -86,7 +87,7 @@ def show(results: dict[str, list[dict[str, Any]]]) -> None:
     titles = [title for title, _ in SHOWN.values()]
     print(f"| workload | recipe | {' | '.join(titles)} |\n|---|---|{'---|' * len(titles)}")
     for name, found in results.items():
-        for recipe in RECIPES:
+        for recipe in (name for name in RECIPES if name in found[0]):
             cells = [_cell([seed[recipe][key] for seed in found], scale) for key, (_, scale) in SHOWN.items()]
             print(f"| {name} ({len(found)}) | {recipe} | {' | '.join(cells)} |")
     heads = (
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", default=",".join(WORKLOADS))
     parser.add_argument("--graph", action="append", default=[], metavar="NAME=FILE.npz")
+    parser.add_argument("--recipes", default=",".join(RECIPES))
     parser.add_argument("--hardware", default="rram-32nm")
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--cells", default="unverified")
@@ -142,7 +144,7 @@ def main() -> None:
         done = results.setdefault(name, [])
         for seed in range(len(done), asked.seeds):
             graph = open_graph(given[name]) if name in given else WORKLOADS[name](np.random.default_rng(seed))
-            done.append(measure(graph, chip, seed))
+            done.append(measure(graph, chip, seed, tuple(asked.recipes.split(","))))
             asked.file.write_text(json.dumps(results, indent=1))
     return show(results)
 
