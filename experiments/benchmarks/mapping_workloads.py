@@ -1,7 +1,8 @@
 """Every recipe on the ten workloads of the literature and on networks that our own searches found.
 
     python -m hasnas.experiments.benchmarks.mapping_workloads FILE.json [--seeds 10] [--only LeNet,EdgeDet]
-        [--recipes naive,spinemap] [--graph digits=digits.npz] [--cells pcm-unverified] [--set device.on_resistance_ohm=10kohm] [--wires NAME]
+        [--recipes naive,spinemap] [--graph digits=digits.npz]
+        [--cells pcm-unverified] [--set device.on_resistance_ohm=10kohm] [--wires NAME]
     python -m hasnas.experiments.benchmarks.mapping_workloads FILE.json --show
 
 A seed draws a workload's weights and spikes (those of found networks are measured, see `hasnas map --save-graph`) and
