@@ -1,7 +1,8 @@
 """A calendar queue: events by (time, priority, sequence), put in and taken out in constant time on average; compiled.
 
 Days of a year that repeats each hold their events in order. There are about as many days as events, and days are so
-long that the nearer events lie about one a day; both are set anew when that is no longer so.
+long that the nearer events lie about one a day; both are set anew when that is no longer so. On a chip with a clock
+many events share a moment; they stand in the order in which they came, so a new one goes behind the last of its day.
 
 Source: Brown, "Calendar queues: a fast O(1) priority queue implementation for the simulation event set problem",
 Communications of the ACM 31(10), 1988.
@@ -19,11 +20,13 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 FEWEST_DAYS, MOST_DAYS = 32, 1 << 13
-LONGEST_DAY = 40  # log2 of ticks
-PRIORITY_SHIFT = 48  # keys hold the priority above the sequence
+LONGEST_DAY = 43  # log2 of ticks
+PRIORITY_BITS = 3
+PRIORITIES = 1 << PRIORITY_BITS  # a moment is time * PRIORITIES + priority
 TRIED = 256  # events after which it is asked how far they had to be walked
 NOTHING = -1
-_TIME, _KEY, _ARGUMENT, _NEXT, _DEALT = range(5)
+MOMENT, _SEQUENCE_OF, ARGUMENT, _NEXT, _DEALT = range(5)
+_FIRST, _LAST = range(2)
 _COUNT, _FREE, _NOW, _MASK, _SHIFT, _SEQUENCE, _WALKED, _PUSHED = range(8)
 
 # Nothing below allocates, so numba's reference counting is switched off: it would take ten times as long as the work.
@@ -34,14 +37,14 @@ class Calendar(NamedTuple):
     """Events in linked lists, one a day.
 
     Args:
-        first: first event of each day, -1 for none, shape `[MOST_DAYS]`.
-        event: time in ticks, key, argument, the next event of the same day or the next free place, and a column for
-            dealing events anew; shape `[room, 5]`.
-        numbers: how many events wait, the free place, time of the last event, days - 1, log2 of a day's length, the
+        days: first event of each day, -1 for none, and the last one; shape `[MOST_DAYS, 2]`.
+        event: moment, sequence number, argument, the next event of the same day or the next free place, and a column
+            for dealing events anew; shape `[room, 5]`.
+        numbers: how many events wait, the free place, moment of the last event, days - 1, log2 of a day's length, the
             next sequence number, steps walked, events put in since that was asked.
     """
 
-    first: Ints
+    days: Ints
     event: Ints
     numbers: Ints
 
@@ -51,7 +54,7 @@ def calendar(room: int) -> Calendar:
     event, numbers = np.zeros((room, 5), np.int64), np.zeros(8, np.int64)
     event[:, _NEXT] = np.append(np.arange(1, room), NOTHING)
     numbers[_MASK], numbers[_SHIFT] = FEWEST_DAYS - 1, 10
-    return Calendar(np.full(MOST_DAYS, NOTHING, np.int64), event, numbers)
+    return Calendar(np.full((MOST_DAYS, 2), NOTHING, np.int64), event, numbers)
 
 
 @compiled
@@ -61,14 +64,15 @@ def push(events: Calendar, time: int, priority: int, argument: int) -> bool:
     place = numbers[_FREE]
     if place != NOTHING:
         numbers[_FREE] = event[place, _NEXT]
-        event[place, _TIME] = time
-        event[place, _KEY] = (priority << PRIORITY_SHIFT) | numbers[_SEQUENCE]
-        event[place, _ARGUMENT] = argument
+        event[place, MOMENT] = time * PRIORITIES + priority
+        event[place, _SEQUENCE_OF] = numbers[_SEQUENCE]
+        event[place, ARGUMENT] = argument
         numbers[_SEQUENCE] += 1
         numbers[_COUNT] += 1
         numbers[_PUSHED] += 1
         insert(events, place)
-        if numbers[_PUSHED] >= TRIED or numbers[_COUNT] > 2 * (numbers[_MASK] + 1):
+        crowded = numbers[_COUNT] > 2 * (numbers[_MASK] + 1) and numbers[_MASK] + 1 < MOST_DAYS
+        if crowded or numbers[_PUSHED] >= TRIED:
             adapt(events)
     return place != NOTHING
 
@@ -79,24 +83,24 @@ def pop(events: Calendar) -> int:
 
     Of events at one time the lowest priority number comes first, then the one that was put in first.
     """
-    first, event, numbers = events.first, events.event, events.numbers
+    days, event, numbers = events.days, events.event, events.numbers
     mask, shift = numbers[_MASK], numbers[_SHIFT]
     place = NOTHING
     if numbers[_COUNT] > 0:
         date = numbers[_NOW] >> shift
         for day in range(date, date + mask + 1):
-            earliest = first[day & mask]
-            if earliest != NOTHING and event[earliest, _TIME] >> shift == day:
+            earliest = days[day & mask, _FIRST]
+            if earliest != NOTHING and event[earliest, MOMENT] >> shift == day:
                 place = earliest
                 break
             numbers[_WALKED] += 1
         if place == NOTHING:
             place = earliest_of_all(events)
-        first[(event[place, _TIME] >> shift) & mask] = event[place, _NEXT]
+        days[(event[place, MOMENT] >> shift) & mask, _FIRST] = event[place, _NEXT]
         event[place, _NEXT] = numbers[_FREE]
         numbers[_FREE] = place
         numbers[_COUNT] -= 1
-        numbers[_NOW] = event[place, _TIME]
+        numbers[_NOW] = event[place, MOMENT]
     return place
 
 
@@ -105,7 +109,7 @@ def earliest_of_all(events: Calendar) -> int:
     """The next event where a whole year is empty: the earliest of the firsts of all days."""
     place = NOTHING
     for day in range(events.numbers[_MASK] + 1):
-        other = events.first[day]
+        other = events.days[day, _FIRST]
         if other != NOTHING and (place == NOTHING or earlier(events.event, other, place)):
             place = other
     return place
@@ -114,25 +118,29 @@ def earliest_of_all(events: Calendar) -> int:
 @compiled
 def earlier(event: Ints, one: int, other: int) -> bool:
     """Whether one event comes before another."""
-    return event[one, _TIME] < event[other, _TIME] or (
-        event[one, _TIME] == event[other, _TIME] and event[one, _KEY] < event[other, _KEY]
+    return event[one, MOMENT] < event[other, MOMENT] or (
+        event[one, MOMENT] == event[other, MOMENT] and event[one, _SEQUENCE_OF] < event[other, _SEQUENCE_OF]
     )
 
 
 @compiled
 def insert(events: Calendar, place: int) -> None:
     """Put an event into its day, in order."""
-    first, event, numbers = events.first, events.event, events.numbers
-    day = (event[place, _TIME] >> numbers[_SHIFT]) & numbers[_MASK]
-    before, following = NOTHING, first[day]
+    days, event, numbers = events.days, events.event, events.numbers
+    day = (event[place, MOMENT] >> numbers[_SHIFT]) & numbers[_MASK]
+    before, following = NOTHING, days[day, _FIRST]
+    if following != NOTHING and not earlier(event, place, days[day, _LAST]):
+        before, following = days[day, _LAST], NOTHING
     while following != NOTHING and earlier(event, following, place):
         before, following = following, event[following, _NEXT]
         numbers[_WALKED] += 1
     event[place, _NEXT] = following
     if before == NOTHING:
-        first[day] = place
+        days[day, _FIRST] = place
     else:
         event[before, _NEXT] = place
+    if following == NOTHING:
+        days[day, _LAST] = place
 
 
 @compiled
@@ -153,20 +161,20 @@ def adapt(events: Calendar) -> None:
 @compiled
 def _deal(events: Calendar, days: int) -> None:
     """Deal the events anew; three quarters of them lie within as many days as there are events, or fewer."""
-    first, event, numbers = events
+    year, event, numbers = events
     count, now = 0, numbers[_NOW]
     for day in range(numbers[_MASK] + 1):
-        place = first[day]
+        place = year[day, _FIRST]
         while place != NOTHING:
             event[count, _DEALT] = place
             count += 1
             place = event[place, _NEXT]
-        first[day] = NOTHING
+        year[day, _FIRST] = NOTHING
     shift, near = 0, 0
     while shift < LONGEST_DAY:
         near = 0
         for at in range(count):
-            near += (event[event[at, _DEALT], _TIME] - now) >> shift < count
+            near += (event[event[at, _DEALT], MOMENT] - now) >> shift < count
         if 4 * near >= 3 * count:
             break
         shift += 1

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .calendar import NOTHING, PRIORITY_SHIFT, compiled, pop
+from .calendar import ARGUMENT, MOMENT, NOTHING, PRIORITIES, PRIORITY_BITS, compiled, pop
 from .network import (
     AFTER,
     ARRIVE,
@@ -452,8 +452,9 @@ def run_sample(net: Network, chip: Chip, routes: Routes, units: Units, source: S
         if len(source.moments) > 0:
             schedule(net, source.moments[0] * chip.settings[PERIOD], EMIT, 0)
     place = pop(net.events)
-    while place != NOTHING and not numbers[FULL] and event[place, 0] <= chip.settings[LIMIT]:
-        time, kind, argument = event[place, 0], event[place, 1] >> PRIORITY_SHIFT, event[place, 2]
+    while place != NOTHING and not numbers[FULL] and event[place, MOMENT] >> PRIORITY_BITS <= chip.settings[LIMIT]:
+        time, kind = event[place, MOMENT] >> PRIORITY_BITS, event[place, MOMENT] & (PRIORITIES - 1)
+        argument = event[place, ARGUMENT]
         numbers[EVENTS] += 1
         numbers[ENDED] = time
         if kind == ARRIVE:

@@ -21,7 +21,7 @@ from .routes import Routes, routes_of
 
 Ints = NDArray[np.int64]
 Mode = Literal["barrier", "free"]
-NEVER = 1 << 62
+NEVER = 1 << 59
 
 
 @dataclass(frozen=True, eq=False)

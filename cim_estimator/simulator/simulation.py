@@ -46,7 +46,7 @@ def simulate(
     prepared = prepare(program, placement, machine, settings)
     for sample in samples:
         _check(sample, program, settings)
-    run = compiled_run if engine == "compiled" else interpreter.run_sample
+    run = Compiled().run if engine == "compiled" else interpreter.run_sample
     runs = [run(prepared, sample) for sample in samples]
     stuck = next((number for number, found in enumerate(runs) if not found.done), None)
     if stuck is not None:
@@ -67,17 +67,23 @@ def _check(sample: Emissions, program: Program, settings: Settings) -> None:
         raise BadInputError(f"a spike of a unit outside 0 to {program.units - 1}; record this network anew")
 
 
-def compiled_run(prepared: Prepared, sample: Emissions, room: int = 1 << 12) -> SampleRun:
-    """One sample by the compiled loop; it starts again with more room where that was too little."""
-    source = Source(sample.moments, sample.units, sample.values)
-    while True:
-        net, state = new_network(prepared, room), new_state(prepared)
-        kernel.run_sample(net, prepared.chip, prepared.routes, prepared.units, source, state)
-        if not net.numbers[network.FULL]:
-            return _result(prepared, net, state)
-        room *= 4
-        if room > MOST_ROOM:
-            raise BadInputError(f"more than {MOST_ROOM:,} packets or entries of the log; simulate fewer timesteps")
+class Compiled:
+    """The compiled loop; it remembers how much room a sample needed."""
+
+    def __init__(self, room: int = 1 << 12) -> None:
+        self.room = room
+
+    def run(self, prepared: Prepared, sample: Emissions) -> SampleRun:
+        """One sample; it starts again with more room where that was too little."""
+        source = Source(sample.moments, sample.units, sample.values)
+        while True:
+            net, state = new_network(prepared, self.room), new_state(prepared)
+            kernel.run_sample(net, prepared.chip, prepared.routes, prepared.units, source, state)
+            if not net.numbers[network.FULL]:
+                return _result(prepared, net, state)
+            self.room *= 4
+            if self.room > MOST_ROOM:
+                raise BadInputError(f"more than {MOST_ROOM:,} packets or entries of the log; simulate fewer timesteps")
 
 
 def new_network(prepared: Prepared, room: int) -> Network:

@@ -131,7 +131,7 @@ class WithSimPy:
 def same_log(spikes: int, seed: int) -> int:
     """Check all three against each other; returns the number of entries."""
     prepared, sample = scene(spikes, seed, log=True)
-    fast, plain = simulation.compiled_run(prepared, sample), interpreter.run_sample(prepared, sample)
+    fast, plain = simulation.Compiled().run(prepared, sample), interpreter.run_sample(prepared, sample)
     if not np.array_equal(fast.log, plain.log):
         raise SystemExit(f"seed {seed}: the interpreter logs otherwise")
     other = WithSimPy(prepared, sample, log=True)
@@ -145,7 +145,7 @@ def timed(spikes: int, seed: int) -> tuple[int, float, float | None, float | Non
     """Events, and seconds of the compiled loop, the interpreter and SimPy; the last two only for few events."""
     prepared, sample = scene(spikes, seed, log=False)
     start = time.process_time()
-    events = simulation.compiled_run(prepared, sample).events
+    events = simulation.Compiled().run(prepared, sample).events
     fast = time.process_time() - start
     if events > MOST_FOR_SLOW:
         return events, fast, None, None
