@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 
 import typer
 
@@ -78,7 +81,8 @@ def search(
         checked = check_run(resume)
         from . import run
 
-        _print_status(run.resume_run(resume, workers, checked), as_json=False)
+        with _told_how_to_go_on(resume):
+            _print_status(run.resume_run(resume, workers, checked), as_json=False)
         return
     if config is None:
         raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
@@ -88,7 +92,29 @@ def search(
     if dry_run:
         typer.echo(run.dry_run(config, changes, checked).describe())
     else:
-        _print_status(run.start_run(config, changes, run_dir, workers, checked), as_json=False)
+        with _told_how_to_go_on(checked.directory):
+            _print_status(run.start_run(config, changes, run_dir, workers, checked), as_json=False)
+
+
+class _StoppedError(Exception):
+    """A run was interrupted; the argument is its directory."""
+
+
+@contextmanager
+def _told_how_to_go_on(directory: Path | None) -> Iterator[None]:
+    """Ctrl-C and SIGTERM alike end a run where it is; what it has done is on disk."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, stop) if current_thread() is main_thread() else None
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise _StoppedError(directory) from error
+    finally:
+        if former is not None:
+            signal.signal(signal.SIGTERM, former)
 
 
 @app.command()
@@ -512,6 +538,8 @@ def run_command(arguments: Sequence[str]) -> int:
         if missing is None:
             raise
         return _complain(str(missing), missing.exit_code)
+    except _StoppedError as stopped:
+        return _complain(f"interrupted; go on with: hasnas search --resume {stopped}", INTERRUPTED)
     except KeyboardInterrupt:
         result = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has enough, e.g. `hasnas ls | head`

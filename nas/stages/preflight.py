@@ -47,11 +47,13 @@ class Preflight:
         facts: of the samples.
         contents: key of the config -> SHA-256 of the file that it names.
         notes: what a person should hear, one line each; nothing of it stops the run.
+        directory: where the run is to be; None where nothing will be written.
     """
 
     facts: DataFacts
     contents: dict[str, str]
     notes: tuple[str, ...]
+    directory: Path | None = None
 
 
 def preflight(setup: Setup, directory: Path | None = None) -> Preflight:
@@ -82,7 +84,7 @@ def preflight(setup: Setup, directory: Path | None = None) -> Preflight:
     written = [] if directory is None else [(directory, "--run-dir"), (cache_root(), "HASNAS_CACHE")]
     disk = [note for folder, setting in written for note in _check_disk(folder, setting)]
     few = [f"the test split has {facts.test} samples: its figure says little"] if facts.test < FEW else []
-    return Preflight(facts, contents, (*notes, *few, *disk))
+    return Preflight(facts, contents, (*notes, *few, *disk), directory)
 
 
 def _check_samples(setup: Setup) -> tuple[Samples, Samples, tuple[str, ...]]:

@@ -62,7 +62,7 @@ def run_search(context: RunContext) -> None:
                 strategy.tell(trial.codes, value if math.isfinite(value) else None, trial.costs)
                 best = max(best, judged if math.isfinite(judged) else best)
                 bar.update()
-                bar.set_postfix(best=goal.show(goal.sign * best), refresh=False)
+                bar.show({"best": goal.show(goal.sign * best)})
             done += len(asked)
             _refuse_what_is_never_told(context, done)
     refuse_failures_alone(search_trials(context)[:done])

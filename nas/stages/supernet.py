@@ -80,7 +80,7 @@ def run_supernet(context: RunContext) -> None:
 
         def progress(state: TrainingProgress) -> None:
             bar.update((state.epoch - 1) * state.batches + state.batch - bar.n)
-            bar.set_postfix(epoch=f"{state.epoch}/{state.epochs}", loss=f"{state.loss:.3f}", refresh=False)
+            bar.show({"epoch": f"{state.epoch}/{state.epochs}", "loss": f"{state.loss:.3f}"})
             if state.batch == state.batches:
                 context.tracker.on_epoch("supernet", state.epoch, {"loss": state.loss, **state.metrics})
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -34,6 +37,7 @@ from .evaluation import (
 from .mapped import mapping_reference
 from .search import search_trials
 from .supernet import data_reference, device_reference
+from .watch import EpochWatch, forget
 
 
 def candidates(context: RunContext) -> list[tuple[int, ...]]:
@@ -76,19 +80,34 @@ def run_retrain(context: RunContext) -> None:
     missing = wanted[len(context.trials) - first :]
     tasks = [_task(context, codes, seed) for codes, seed in missing]
     outcomes = map_once(context.executor, run_retrain_task, tasks, lambda task: task.checkpoint_directory)
-    best = -math.inf
-    with context.console.bar("retrain", len(wanted), "net") as bar:
-        bar.update(len(wanted) - len(missing))
-        for (codes, seed), outcome in zip(missing, outcomes, strict=True):
+    epochs, best, lock = context.config.retrain.epochs, -math.inf, Lock()
+    reached, done = [0] * len(missing), (len(wanted) - len(missing)) * epochs
+    labels = [_label_of(context, context.key(codes), seed) for codes, seed in missing]
+
+    def on_epoch(index: int, epoch: int, merits: Mapping[str, float]) -> None:
+        metrics = context.quality.of_epoch(merits)
+        with lock:
+            reached[index] = max(reached[index], min(epoch, epochs))
+            context.tracker.on_epoch(f"retrain/{labels[index]}", epoch, metrics)
+            bar.move_to(done + sum(reached))
+            bar.show(_figures(context, metrics))
+
+    folders = [Path(task.checkpoint_directory) for task in tasks]
+    forget(folders)
+    watch = EpochWatch(folders, on_epoch)
+    with context.console.bar("retrain", len(wanted) * epochs, "epoch") as bar, watch.watching():
+        bar.begin_at(done)
+        for index, ((codes, seed), outcome) in enumerate(zip(missing, outcomes, strict=True)):
             trial = _trial(context, codes, seed, outcome)
             if outcome.value is not None:
                 for record in outcome.value.history:
-                    metrics = context.quality.of_epoch(record.metrics())
-                    context.tracker.on_epoch(f"retrain/{_label(context, trial)}", record.epoch, metrics)
-            context.record(trial)
-            bar.update()
+                    on_epoch(index, record.epoch, record.metrics())
+            with lock:
+                context.record(trial)
+                reached[index] = epochs  # fewer where patience ended it
+                bar.move_to(done + sum(reached))
             best = max(best, merit(trial.metrics))  # that of a failed one is NaN, which is never larger
-            bar.set_postfix(best=context.quality.show(context.quality.figure(best)), refresh=False)
+            bar.show({"best": context.quality.show(context.quality.figure(best))})
     failed = failures(context)
     if len(failed) < len(wanted):
         for trial in failed:
@@ -104,7 +123,18 @@ def _seeds(context: RunContext) -> range:
 
 def _label(context: RunContext, trial: Trial) -> str:
     """What a training is called: by its network, and by its seed where there are several."""
-    return trial.key if context.config.retrain.seeds == 1 else f"{trial.key}, seed {trial.seed}"
+    return _label_of(context, trial.key, trial.seed)
+
+
+def _label_of(context: RunContext, key: str, seed: int) -> str:
+    return key if context.config.retrain.seeds == 1 else f"{key}, seed {seed}"
+
+
+def _figures(context: RunContext, metrics: Mapping[str, float]) -> dict[str, str]:
+    """The latest figures of a training, for the bar."""
+    loss, quality = metrics.get("loss"), context.quality
+    figures = {} if loss is None else {"loss": f"{loss:.3g}"}
+    return figures | {"validation": quality.show(metrics.get(quality.validation))}
 
 
 def _tell_of_some_over_budget(context: RunContext) -> None:

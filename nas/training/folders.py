@@ -7,6 +7,7 @@ from pathlib import Path
 from hasnas.files import read_json
 
 LAST_FILE, BEST_FILE, ACTIVITY_FILE = "last.safetensors", "best.safetensors", "activity.json"
+EPOCHS_FILE = "epochs.jsonl"  # a line for each epoch as it ends, for whoever watches; nothing else reads it
 
 
 def retrain_directory(run_directory: Path | str, key: str, seed: int) -> Path:

@@ -23,6 +23,7 @@ from .augmentation import augment, mix
 from .average import WeightAverage
 from .compilation import compile_if_worthwhile
 from .evaluation import evaluate
+from .interrupts import interruptible
 from .losses import task_loss
 from .machine import check_machine
 from .noise import WeightNoise
@@ -276,7 +277,7 @@ def run_loop(loop: TrainingLoop, epochs: int, settings: RetrainSection) -> None:
         BadInputError: if the machine lacks the device or the precision.
     """
     check_machine(settings)
-    with _silence(), torch.random.fork_rng():
+    with _silence(), interruptible(), torch.random.fork_rng():
         trainer = lightning.Trainer(
             max_epochs=epochs,
             accelerator=settings.accelerator,

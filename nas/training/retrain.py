@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from hasnas.search_spaces.network import SpikingNetwork, build_network
 from .evaluation import evaluate, measure_activity
 from .folders import ACTIVITY_FILE as ACTIVITY_FILE
 from .folders import BEST_FILE as BEST_FILE
+from .folders import EPOCHS_FILE
 from .folders import LAST_FILE as LAST_FILE
 from .folders import retrain_directory as retrain_directory
 from .initialisation import threshold_batch_norm
@@ -191,6 +193,18 @@ class RetrainOutcome:
     checkpoint: str
 
 
+def note_epochs(directory: Path) -> Progress:
+    """Appends each epoch to a file, where the process that shows progress finds it; see `EPOCHS_FILE`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / EPOCHS_FILE
+
+    def note(epoch: int, metrics: Mapping[str, float]) -> None:
+        with suppress(OSError), path.open("a", encoding="utf-8") as file:  # a view stops no training
+            file.write(json.dumps({"epoch": epoch, "metrics": dict(metrics)}) + "\n")
+
+    return note
+
+
 def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> RetrainOutcome:
     """Load the data, train, and evaluate once on the test split; takes and gives plain data.
 
@@ -203,7 +217,8 @@ def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> Ret
     splits = load_splits(task.dataset, root, task.validation_share, task.split_seed, task.framing)
     directory = Path(task.checkpoint_directory)
     train = TRAINING_METHODS.get(task.settings.method)
-    result = train(task.architecture, splits, task.settings, task.seed, directory, progress)
+    noted = progress or note_epochs(directory)
+    result = train(task.architecture, splits, task.settings, task.seed, directory, noted)
     network = result.network(task.architecture)
     activity = measure_activity(network, splits.validation)
     write_atomic(directory / ACTIVITY_FILE, json.dumps(activity, indent=1) + "\n")

@@ -9,8 +9,6 @@ that was never interrupted.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +25,7 @@ from hasnas.nas.config.training import RegressionLoss
 from hasnas.nas.data.samples import Split, batches
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.nas.supernet.settings import Choosing, ProgressCallback, TrainingProgress
+from hasnas.nas.training.interrupts import interruptible
 from hasnas.nas.training.losses import task_loss
 from hasnas.nas.training.state import first_non_finite
 
@@ -257,7 +256,7 @@ class Recipe(LightningModule):
 def fit(supernet: Supernet, recipe: Recipe, strategy: OneShotStrategy) -> None:
     """Let NNI train the epochs that are left."""
     supernet.train()
-    with _silence(), _interruptible():
+    with _silence(), interruptible():
         # NNI draws the first alphas from the global generator.
         torch.manual_seed(derived_seed(recipe.seed, 0, _FIRST_ALPHAS))
         trainer = Trainer(
@@ -308,19 +307,3 @@ def _silence() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C stays Ctrl-C: Lightning would exit the process and leave the signal ignored."""
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGINT, handler)
