@@ -26,7 +26,7 @@ class Registry(Generic[T]):
     >>> paths.get("joyn")
     Traceback (most recent call last):
         ...
-    hasnas.errors.BadInputError: unknown path 'joyn'; did you mean 'join'? Known: join
+    hasnas.errors.BadInputError: unknown path 'joyn'; did you mean 'join'? Known: join (one of another package: install that package)
     """
 
     def __init__(self, kind: str, builtin: Mapping[str, str], entry_point_group: str) -> None:
@@ -72,4 +72,6 @@ class Registry(Generic[T]):
             return getattr(import_module(module), attribute)
         for point in entry_points(group=self._group, name=name):
             return point.load()
-        raise BadInputError(f"unknown {self.kind} '{name}'{nearest(name, self.names())}")
+        raise BadInputError(
+            f"unknown {self.kind} '{name}'{nearest(name, self.names())} (one of another package: install that package)"
+        )

@@ -1,6 +1,6 @@
 """The command line. Nothing heavy is imported before a command needs it: `hasnas --help` stays fast.
 
-Exit codes: 0 done, 2 bad input, 3 nothing fits the budget, 130 interrupted.
+Exit codes: 0 done, 2 bad input, 3 nothing fits the budget, 130 interrupted (Ctrl-C or SIGTERM).
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ from hasnas.extras import missing_extra
 INTERRUPTED = 130
 MOST_CHARACTERS = 2000  # of an error line
 
+HELP = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
     help="Hardware-aware search for spiking neural networks on ReRAM compute-in-memory crossbars.",
-    add_completion=False,
+    context_settings=HELP,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # importing rich takes as long as everything else
 )
-configs_app = typer.Typer(help="The example configs that come with hasnas.")
-data_app = typer.Typer(help="The datasets.")
+configs_app = typer.Typer(help="The example configs that come with hasnas.", context_settings=HELP)
+data_app = typer.Typer(help="The datasets.", context_settings=HELP)
 app.add_typer(configs_app, name="configs")
 app.add_typer(data_app, name="data")
-bench_app = typer.Typer(help="Strategies and scores on published tables of trained networks.")
+bench_app = typer.Typer(help="Strategies and scores on published tables of trained networks.", context_settings=HELP)
 app.add_typer(bench_app, name="bench")
 
 CONFIG = typer.Argument(..., metavar="CONFIG", help="The run as YAML; examples: hasnas configs ls.")
@@ -397,11 +399,17 @@ def list_runs_command(
 
 
 @app.command("hardware")
-def list_hardware() -> None:
-    """List the hardware presets."""
-    from hasnas.cim_estimator import hardware_names
+def list_hardware(
+    name: str | None = typer.Argument(None, metavar="[NAME]", help="A preset or YAML file: all constants, sources."),
+) -> None:
+    """List chips with node, bits and source, and the parts they are made of; or one chip in full."""
+    from .commands.hardware import chips, one, parts
+    from .tracking.status import align
 
-    typer.echo("\n".join(hardware_names()))
+    if name is not None:
+        typer.echo(align(one(name)))
+        return
+    typer.echo(f"{align(chips())}\n\n{align(parts())}")
 
 
 @configs_app.command("ls")

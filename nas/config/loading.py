@@ -267,7 +267,10 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
     for key, name, known in chosen:
         if name is not None and name not in known:
             place = _place(key, where, overrides)
-            raise BadInputError(one_line(f"{place}: unknown {key} '{name}'{nearest(name, known)}"))
+            raise BadInputError(one_line(f"{place}: unknown {key} '{name}'{nearest(name, known)}{_BESIDE}"))
+
+
+_BESIDE = " (one of another package: install that package)"
 
 
 def _named(operation: str) -> list[str]:

@@ -328,7 +328,7 @@ class ScreenSection(Section):
         enabled: whether the space is priced up front; proposals are checked against the budget in any case.
         activity: `"dense"` (every input spikes) or `"assumed"` (the same share of inputs everywhere).
         rate: that share, for `"assumed"`.
-        sample: candidates to price where the space is larger.
+        sample: candidates to price at most where the space is larger; 20,000 are enough if 2,000 of them fit.
     """
 
     place = "screen"

@@ -15,6 +15,8 @@ from .context import Setup
 from .screen import ScreenResult, check_feasible, price_space
 
 REPEATS = 3
+SCREEN_S = 2.0  # that a sample of a large space may take
+STEP_S = 0.25  # that a step may take and be repeated
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def forecast(setup: Setup) -> Forecast:
         NothingFitsError: if no priced architecture fits the budget.
     """
     start = time.perf_counter()
-    result = price_space(setup)
+    result = price_space(setup, SCREEN_S)
     screen_s = time.perf_counter() - start
     check_feasible(setup, result)
     summary = result.summary()
@@ -76,9 +78,9 @@ def _stage_seconds(setup: Setup, result: ScreenResult) -> dict[str, float]:
     total = setup.card.splits.get("train", 0)
     validation = config.dataset.validation_share * total
     train = total - validation
-    per_sample, per_sample_trained = _sample_seconds(setup, result, config.supernet.batch_size)
+    per_sample, per_sample_trained, making = _sample_seconds(setup, result, config.supernet.batch_size)
     calibration = config.search.calibration_batches * config.supernet.batch_size
-    evaluation = (calibration + 2 * validation) * per_sample
+    evaluation = (calibration + 2 * validation) * per_sample + 3 * making
     retrain_epoch = train * per_sample_trained + validation * per_sample
     if not config.supernet.enabled:
         rungs = config.search.multi_fidelity
@@ -104,33 +106,46 @@ def _score_seconds(setup: Setup, result: ScreenResult) -> float:
     return _seconds(lambda: [score_candidates(task) for task in tasks]) / sum(len(task.codes) for task in tasks)
 
 
-def _sample_seconds(setup: Setup, result: ScreenResult, batch_size: int) -> tuple[float, float]:
-    """Seconds a sample takes forward, and forward with backward, on one thread."""
+def _sample_seconds(setup: Setup, result: ScreenResult, batch_size: int) -> tuple[float, float, float]:
+    """Seconds a sample takes forward, and forward with backward, on one thread; seconds to make a network."""
     import torch
 
     from hasnas.search_spaces.network import build_network
 
     feasible = np.flatnonzero(result.feasible)
     middle = feasible[np.argsort(result.costs["parameters"][feasible], kind="stable")[len(feasible) // 2]]
+    begun = time.perf_counter()
     network = build_network(setup.space.decode(result.codes[middle]).expand(), seed=0)
+    making = time.perf_counter() - begun
     macro = setup.space.macro
-    batch = (batch_size, *macro.input_shape)
-    inputs = torch.rand(batch if macro.static_input else (macro.timesteps, *batch))
 
-    def forward() -> None:
+    def inputs(count: int) -> torch.Tensor:
+        batch = (count, *macro.input_shape)
+        return torch.rand(batch if macro.static_input else (macro.timesteps, *batch))
+
+    def forward(batch: torch.Tensor) -> None:
         with torch.no_grad():
-            network(inputs)
+            network(batch)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _seconds(forward) / batch_size, _seconds(lambda: network(inputs).sum().backward()) / batch_size
+        few = inputs(2)
+        per_sample = _seconds(lambda: forward(few)) / 2
+        count = min(max(int(STEP_S / per_sample), 2), batch_size)  # photographs take seconds each
+        batch = inputs(count)
+        forward_s = _seconds(lambda: forward(batch)) / count if count > 2 else per_sample
+        return forward_s, _seconds(lambda: network(batch).sum().backward()) / count, making
     finally:
         torch.set_num_threads(threads)
 
 
 def _seconds(step: Callable[[], object]) -> float:
+    """How long a step takes; only a quick one is repeated, the first not counted."""
+    start = time.perf_counter()
     step()
+    if (first := time.perf_counter() - start) > STEP_S:
+        return first
     start = time.perf_counter()
     for _ in range(REPEATS):
         step()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from hasnas.search_spaces.space import Codes, all_codes, space_size
 from .context import RunContext, Setup
 
 CHUNK = 32_768
+SAMPLED_CHUNK = 4_096  # of a space that is too large to price it all: large cells take longest
+ENOUGH, ENOUGH_FEASIBLE = 20_000, 2_000  # a share of 10 % is then known to within 0.4 %, and there is much to draw from
 KNOWN_CODES = 4096
 JOINT_CHUNK = 2**20  # neighbours in the order of codes lie on different chips, each of which is asked once a chunk
 CHIPS = 1024  # of a joint space that a sample of it is placed on
@@ -142,21 +146,34 @@ def price(context: Setup, codes: Codes) -> tuple[NDArray[np.bool_], NDArray[np.f
     return connected, costs
 
 
-def price_space(context: Setup) -> ScreenResult:
-    """Price every architecture of the space, or a sample of the size the config names."""
+def price_space(context: Setup, seconds: float = math.inf) -> ScreenResult:
+    """Price every architecture of the space, or a sample where it is larger than the config says.
+
+    A sample of networks ends as soon as it holds enough; one of networks and chips has the size the config names.
+
+    Args:
+        context: the space, the chip and the budget.
+        seconds: after which the next of a sample's parts is no longer begun; for who only wants to know roughly.
+    """
     codes: list[Codes] = []
     connected: list[NDArray[np.bool_]] = []
     costs: list[NDArray[np.float64]] = []
     count = min(space_size(context.space), context.config.screen.sample)
-    with context.console.bar("screen", count, "arch") as bar:
+    complete = count == space_size(context.space)
+    feasible, begun, joint = 0, time.monotonic(), isinstance(context.space, JointSpace)
+    with context.console.bar("screen", count, "architecture") as bar:
         for chunk in _candidates(context, count):
             alive, priced = price(context, chunk)
             codes.append(chunk)
             connected.append(alive)
             costs.append(priced)
             bar.update(len(chunk))
+            fits = context.budget.check(Costs(context.pricer.priced, priced)).feasible & alive
+            feasible += int(fits.sum())
+            enough = not joint and bar.n >= ENOUGH and feasible >= ENOUGH_FEASIBLE
+            if not complete and (enough or time.monotonic() - begun > seconds):
+                break
     table = Costs(context.pricer.priced, np.concatenate(costs))
-    complete = count == space_size(context.space)
     verdicts = context.budget.check(table)
     return ScreenResult(np.concatenate(codes), np.concatenate(connected), table, verdicts, complete)
 
@@ -167,8 +184,9 @@ def _candidates(context: Setup, count: int) -> Iterator[Codes]:
         yield from all_codes(context.space, JOINT_CHUNK if joint else CHUNK)
         return
     rng = np.random.default_rng([context.config.seed, 0])
-    for start in range(0, count, CHUNK):
-        drawn = min(CHUNK, count - start)
+    step = CHUNK if joint else SAMPLED_CHUNK
+    for start in range(0, count, step):
+        drawn = min(step, count - start)
         yield sample_on_few_chips(context.space, rng, drawn, -(-CHIPS * drawn // count))
 
 

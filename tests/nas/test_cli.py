@@ -209,7 +209,17 @@ def test_datasets_and_hardware_are_listed(here: Path, capsys: pytest.CaptureFixt
     assert run_command(["data", "prepare", "digits"]) == 0
     assert "1,438 train samples, 359 test samples" in capsys.readouterr().out
     assert run_command(["hardware"]) == 0
-    assert "spikesim-65nm-rram" in capsys.readouterr().out.split()
+    told = capsys.readouterr().out
+    assert "spikesim-65nm-rram" in told.split()
+    (chip,) = [line.split() for line in told.splitlines() if line.startswith("rram-32nm ")]
+    assert chip[1:9] == ["32nm", "128", "x", "128", "2", "8", "5", "general"]
+    assert "rram-typical" in told
+    assert run_command(["hardware", "rram-32nm"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert next(row for row in rows if row.startswith("device.on_resistance_ohm ")).split()[1:3] == ["6000", "ohm"]
+    assert run_command(["hardware", "rram-33nm"]) == 2
+    assert "did you mean" in capsys.readouterr().err
+    assert run_command(["-h"]) == run_command(["search", "-h"]) == run_command(["data", "check", "-h"]) == 0
 
 
 def test_no_runs_are_an_empty_list(here: Path, capsys: pytest.CaptureFixture[str]):
