@@ -26,7 +26,8 @@ class Registry(Generic[T]):
     >>> paths.get("joyn")
     Traceback (most recent call last):
         ...
-    hasnas.errors.BadInputError: unknown path 'joyn'; did you mean 'join'? Known: join (one of another package: install that package)
+    hasnas.errors.BadInputError: unknown path 'joyn'; did you mean 'join'? Known: join (one of another package: \
+install that package)
     """
 
     def __init__(self, kind: str, builtin: Mapping[str, str], entry_point_group: str) -> None:

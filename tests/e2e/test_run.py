@@ -217,7 +217,7 @@ def test_a_directory_of_another_config_is_refused(tiny_config: Path, straight: P
 
 
 def test_a_directory_that_cannot_be_made_is_refused(tiny_config: Path) -> None:
-    with pytest.raises(BadInputError, match="cannot use the run directory"):
+    with pytest.raises(BadInputError, match="cannot be written"):
         start_run(tiny_config, run_directory=tiny_config / "inside-a-file")
 
 
