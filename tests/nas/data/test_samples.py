@@ -117,6 +117,14 @@ def test_a_value_that_never_differs_stays_finite():
     assert scale.apply(targets)[:, 0].tolist() == [0.0, 0.0]
 
 
+def test_a_rest_too_small_is_left_out_unless_it_is_all():
+    def sizes(count: int) -> list[int]:
+        split = Split(torch.zeros(count, 1, 1, 1), torch.zeros(count, dtype=torch.int64))
+        return [len(targets) for _, targets in batches(split, 4, smallest=2)]
+
+    assert [sizes(count) for count in (1, 4, 5, 6, 9)] == [[1], [4], [4], [4, 2], [4, 4]]
+
+
 def test_a_users_arrays_are_read_from_their_place(tmp_path: Path):
     rng = np.random.default_rng(0)
     inputs = rng.integers(0, 255, (40, 1, 4, 4)).astype(np.uint8)

@@ -15,6 +15,7 @@ from hasnas.nas.data.samples import Split
 from hasnas.nas.supernet.nni.oneshot import CHECKPOINT_NAME, RandomOneShotTrainer
 from hasnas.nas.supernet.settings import ProgressCallback, TrainingProgress
 from hasnas.nas.supernet.sharing import inherit
+from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import CellSpace
 
 pytestmark = pytest.mark.slow
@@ -167,3 +168,15 @@ def test_what_cannot_be_trained_is_said(feedback_space: CellSpace):
 def test_one_sample_is_too_few(feedback_space: CellSpace):
     with pytest.raises(BadInputError, match="got 1 samples"):
         RandomOneShotTrainer().train(feedback_space, draw, samples(1), settings=SETTINGS, seed=0)
+
+
+def test_a_last_batch_of_one_is_left_out():
+    """Batch norm has no variance of one sample on maps of one pixel."""
+    macro = Macro((2, 1, 1), 3, timesteps=2, channels=4, hidden=0, votes=1, final_pool=1, reductions=())
+    generator = torch.Generator().manual_seed(0)
+    split = Split(torch.rand(17, 2, 1, 1, generator=generator), torch.arange(17) % 3)
+    seen: list[TrainingProgress] = []
+    settings = SupernetSection(epochs=1, batch_size=8)
+    space = CellSpace(macro)
+    RandomOneShotTrainer().train(space, lambda rng: PATHS[0], split, settings=settings, seed=0, progress=seen.append)
+    assert [(state.batch, state.batches) for state in seen] == [(1, 2), (2, 2)]
