@@ -222,7 +222,8 @@ def dry_run_seconds(folder: Path) -> str:
     except subprocess.TimeoutExpired:
         return f"no answer within {limit} s"
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return f"answered after {after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime:.0f} s of processor time"
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return f"answered after {seconds:.0f} s of processor time"
 
 
 def normalised(folder: Path) -> str:
