@@ -12,7 +12,7 @@ import torch
 
 from hasnas import __version__
 from hasnas.errors import BadInputError, nearest
-from hasnas.files import CARD_FILE, sealed, sha256_of, write_atomic
+from hasnas.files import CARD_FILE, read_json, sealed, sha256_of, write_atomic
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
@@ -78,6 +78,32 @@ def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) 
         worth = worth_of(network.best.metrics, find_quality(network.best.metrics) or CLASSIFICATION, data)
         trained = replace(trained, facts={**trained.facts, "worth": worth})
         files += export_network(_with_all_seeds(trained, network), directory / "export" / network.key, chosen)
+    return files
+
+
+def sound_export(run_directory: Path | str, formats: Sequence[str]) -> list[Path]:
+    """The files of an earlier export if they are all there, whole, and of the networks that the run returned.
+
+    Args:
+        run_directory: of the run.
+        formats: those that are wanted.
+
+    Returns:
+        The files; none if anything must be written anew.
+    """
+    directory, files = Path(run_directory), list[Path]()
+    for network in _returned(directory):
+        folder = directory / "export" / network.key
+        try:
+            card = read_json(folder / CARD_FILE)
+            sums = {name: str(sha) for name, sha in card["files"].items()}
+            wanted = {FILES[name] for name in formats if name not in card.get("left_out", {})}
+            whole = all(sha256_of(folder / name) == sha for name, sha in sums.items())
+            if card["trial"] != network.best.id or set(sums) != wanted or not whole or sealed(card) != card:
+                return []
+        except (OSError, BadInputError, KeyError, TypeError, AttributeError):
+            return []
+        files += [folder / name for name in sums] + [folder / CARD_FILE]
     return files
 
 

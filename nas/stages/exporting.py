@@ -14,7 +14,7 @@ def run_export(context: RunContext) -> None:
     Raises:
         HasnasError: if trainings were asked for and all of them failed.
     """
-    from hasnas.nas.export.run_export import export_run
+    from hasnas.nas.export.run_export import export_run, sound_export
     from hasnas.nas.tracking import write_views
 
     write_views(context.directory)
@@ -25,7 +25,8 @@ def run_export(context: RunContext) -> None:
     if not returned_networks(context.trials):
         context.console.say("export: no retrained network to export")
         return
-    files = export_run(context.directory, context.config.export.formats)
+    formats = context.config.export.formats
+    files = sound_export(context.directory, formats) or export_run(context.directory, formats)
     context.console.say(
         f"export: {len(files)} files in {context.directory / 'export'}; the whole story: "
         f"{context.directory / 'report.html'}, or tensorboard --logdir {context.directory / 'tensorboard'}"

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hasnas.nas.export.run_export import (
     export_run,
     probe,
     returned_trials,
+    sound_export,
 )
 from hasnas.nas.export.saved_network import load_bare_network
 from hasnas.nas.history.ledger import Ledger
@@ -143,3 +145,23 @@ def test_a_run_without_networks_says_so(architectures: list[Architecture], tmp_p
     write_ledger(tmp_path / "lost", [make_trial(0, architectures[0], 0, 0.9)])
     with pytest.raises(BadInputError, match=r"best.safetensors is missing"):
         export_run(tmp_path / "lost", FORMATS)
+
+
+@pytest.mark.slow
+def test_a_sound_export_is_recognised_and_any_other_is_not(run: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "export", ignore_errors=True)
+    assert sound_export(copy, FORMATS) == []
+    files = export_run(copy, FORMATS)
+    assert sorted(sound_export(copy, FORMATS)) == sorted(files)
+    assert sound_export(copy, ("json",)) == []
+    weights = next(path for path in files if path.suffix == ".safetensors")
+    for path in (weights, weights.parent / "card.json"):
+        whole = path.read_bytes()
+        for damaged in (whole[:-9], whole.replace(b'"seed"', b'"sead"') if path.suffix == ".json" else b"x" + whole):
+            path.write_bytes(damaged)
+            assert sound_export(copy, FORMATS) == []
+        path.write_bytes(whole)
+    weights.unlink()
+    assert sound_export(copy, FORMATS) == []
