@@ -89,6 +89,8 @@ def search(
     if config is None:
         raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
     checked = check_config(config, changes, run_dir, writes=not dry_run)
+    if dry_run:  # at once: what follows imports torch first
+        typer.echo(f"data: {checked.facts.describe()}", err=True)
     from . import run
 
     if dry_run:

@@ -179,6 +179,6 @@ def dry_run(config_path: Path, overrides: Sequence[str] = (), checked: Preflight
         NothingFitsError: if the budget leaves nothing.
     """
     setup = Setup(load_config(config_path, overrides), Console())
-    found = checked or preflight(setup)
-    setup.console.say(f"data: {found.facts.describe()}")
+    if checked is None:
+        preflight(setup)
     return forecast(setup)
