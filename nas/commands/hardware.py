@@ -7,10 +7,10 @@ from pathlib import Path
 from hasnas.cim_estimator import hardware_names, load_hardware
 from hasnas.cim_estimator.hardware.presets_reader import PRESETS
 from hasnas.cim_estimator.hardware.spec import HardwareSpec
-from hasnas.cim_estimator.nonideal import nonideal_names
 from hasnas.errors import BadInputError, nearest
 from hasnas.yaml_files import read_yaml
 
+NONIDEAL = PRESETS.parents[1] / "nonideal" / "presets"  # its package needs SciPy, a list of names does not
 KINDS = {"device": "devices", "adc": "converters", "node": "nodes", "interconnect": "networks on the chip"}
 
 Rows = list[tuple[str, ...]]
@@ -41,7 +41,7 @@ def parts() -> Rows:
     for kind, title in KINDS.items():
         found = [name.removeprefix(f"{kind}-") for name in names if name.startswith(f"{kind}-")]
         rows.append((title, ", ".join(found)))
-    rows.append(("non-ideality", ", ".join(nonideal_names())))
+    rows.append(("non-ideality", ", ".join(sorted(path.stem for path in NONIDEAL.glob("*.yaml")))))
     return rows
 
 

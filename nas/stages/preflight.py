@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.datasets.cache import cache_root
 from hasnas.datasets.encoded import EncodedDataset
 from hasnas.datasets.encoding import encode
@@ -26,7 +25,6 @@ from hasnas.nas.config.plugins import NETWORK_SCORES
 from hasnas.nas.data.facts import facts_of
 from hasnas.nas.data.sources import open_source
 from hasnas.nas.history.worth import FEW, DataFacts
-from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
 from hasnas.search_spaces.cell_groups import cell_groups
 from hasnas.search_spaces.space import Codes, sample
 
@@ -133,12 +131,14 @@ def _check_packages(config: RunConfig) -> None:
     for package in needed:
         if find_spec(package) is None:
             absent = ModuleNotFoundError(f"No module named '{package}'", name=package)
-            raise missing_extra(absent, "this config") or absent
+            raise missing_extra(absent, "hasnas search") or absent
 
 
 def _check_devices(config: RunConfig) -> None:
     for key, device in (("nonideal", config.nonideal.device), ("retrain.noise", config.retrain.noise.device)):
         if device is not None:
+            from hasnas.cim_estimator.nonideal import load_nonideal  # needs SciPy, which a search without does not
+
             try:
                 load_nonideal(device)
             except BadInputError as error:
@@ -180,6 +180,8 @@ def _make_strategy(setup: Setup) -> None:
     settings = setup.config.search
     if settings.strategy in NNI_STRATEGIES:
         return
+    from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
+
     objectives: list[CostObjective] = []
     if settings.objectives:
         from .search import value_cost

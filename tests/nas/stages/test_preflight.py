@@ -129,7 +129,7 @@ def test_a_full_disk_is_told_before_anything_is_written(
 
 def test_a_missing_package_is_named(config: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None if name == "nni" else object())
-    with pytest.raises(BadInputError, match=r"this config needs NNI: pip install 'hasnas\[search\]'"):
+    with pytest.raises(BadInputError, match=r"hasnas search needs NNI: pip install 'hasnas\[search\]'"):
         check(config, "supernet.enabled=true")
 
 
