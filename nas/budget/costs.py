@@ -206,7 +206,8 @@ _BUILTIN = {cost.name: cost for cost in (*STANDARD, PEAK_MEMORY, EDP, THROUGHPUT
 
 # Only known once a network ran; see `measured`.
 _MEASURED = ("accuracy", "error", "score", "device_accuracy", "device_error", "training_time", "mapped_energy",
-            "mapped_latency", "lifetime", "temperature")  # fmt: skip
+            "mapped_latency", "lifetime", "temperature", "simulated_energy", "simulated_latency",
+            "simulated_accuracy")  # fmt: skip
 
 COSTS: Registry[Cost] = Registry(
     "cost",
@@ -254,7 +255,7 @@ def cost_called(name: str) -> Cost:
         ...
     hasnas.errors.BadInputError: unknown cost 'enrgy'; did you mean 'energy'? Known: accuracy, area, device_accuracy, \
 device_error, edp, energy, error, latency, lifetime, mapped_energy, mapped_latency, memory, parameters, peak_memory, \
-score, temperature, throughput, timesteps, training_time
+score, simulated_accuracy, simulated_energy, simulated_latency, temperature, throughput, timesteps, training_time
     """
     if name in _BUILTIN:
         return _BUILTIN[name]

@@ -60,7 +60,21 @@ TEMPERATURE = Cost(
     "temperature", "temperature_k", "K", None, "'310 K'", "mean temperature of the crossbars, as mapped",
     curve_unit="K", measured=_metric("temperature_k"),
 )  # fmt: skip
+SIMULATED_ENERGY = Cost(
+    "simulated_energy", "simulated_energy_j", "J", None, "'20 nJ'", "energy of a sample on the simulated chip",
+    curve_unit="nJ", measured=_metric("simulated_energy_j"),
+)  # fmt: skip
+SIMULATED_LATENCY = Cost(
+    "simulated_latency", "simulated_latency_s", "s", None, "'20 us'", "time of a sample on the simulated chip",
+    curve_unit="us", measured=_metric("simulated_latency_s"),
+)  # fmt: skip
+SIMULATED_ACCURACY = Cost(
+    "simulated_accuracy", "simulated_accuracy", "1", None, "0.85", "accuracy of the simulated chip",
+    more_is_better=True, measured=_metric("simulated_accuracy"), best=1.0,
+)  # fmt: skip
 
+# Known once a mapped network is simulated, which retrain.simulate asks for.
+SIMULATED = (SIMULATED_ENERGY, SIMULATED_LATENCY, SIMULATED_ACCURACY)
 # Known once a network is mapped, which retrain.mapping asks for.
 MAPPED = (MAPPED_ENERGY, MAPPED_LATENCY, LIFETIME, TEMPERATURE)
 # Every view has them in columns of their own, with or without being asked.

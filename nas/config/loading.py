@@ -17,7 +17,7 @@ from hasnas.errors import BadInputError, nearest, one_line
 from hasnas.files import expanded, sha256_of
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import Cost, cost_called, cost_of, standard_and
-from hasnas.nas.budget.measured import JUDGED, MAPPED
+from hasnas.nas.budget.measured import JUDGED, MAPPED, SIMULATED
 from hasnas.yaml_files import read_yaml, to_yaml
 
 from .overrides import apply_override, parse_override
@@ -39,7 +39,8 @@ from .sections import (
 from .training import RetrainSection
 
 OF_MAPPED = tuple(cost.name for cost in MAPPED)
-OF_TRAINED = ("accuracy", "error", "device_accuracy", "device_error", "training_time", *OF_MAPPED)
+OF_SIMULATED = tuple(cost.name for cost in SIMULATED)
+OF_TRAINED = ("accuracy", "error", "device_accuracy", "device_error", "training_time", *OF_MAPPED, *OF_SIMULATED)
 PACKAGES = ("hasnas", "torch", "spikingjelly", "nni", "numpy", "pytorch-lightning")
 
 
@@ -307,6 +308,9 @@ def _check_multi_fidelity(config: RunConfig, where: str, overrides: dict[str, st
 def _check_mapping(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
     """Refuse a recipe that does not exist, and chips that nothing can be mapped onto."""
     if not config.retrain.mapping:
+        if config.retrain.simulate:
+            place = _place("retrain.simulate", where, overrides)
+            raise BadInputError(f"{place}: retrain.simulate: networks are not mapped; set retrain.mapping to a recipe")
         return
     from hasnas.cim_estimator import load_hardware
     from hasnas.cim_estimator.mapping import chip_of, load_recipe
@@ -333,6 +337,8 @@ def _check_told(config: RunConfig, where: str, overrides: dict[str, str]) -> Non
                 reason = f"a search by {config.search.score} trains no candidate; name the score"
             elif part in OF_MAPPED and not config.retrain.mapping:
                 reason = "networks are not mapped; set retrain.mapping, e.g. to spinemap"
+            elif part in OF_SIMULATED and not config.retrain.simulate:
+                reason = "networks are not simulated; set retrain.simulate to barrier or free"
             elif part.startswith("device_") and config.nonideal.device is None:
                 reason = "chips are perfect; set nonideal.device"
             elif part == "training_time" and config.supernet.enabled:

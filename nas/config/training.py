@@ -29,7 +29,7 @@ _FIRST_FIELDS = (
     "warmup_epochs",
     "gradient_clip",
 )
-_NOT_OF_ONE_TRAINING = ("enabled", "top", "seeds", "searched", "mapping", "mapping_samples")
+_NOT_OF_ONE_TRAINING = ("enabled", "top", "seeds", "searched", "mapping", "mapping_samples", "simulate")
 # Neither where a training runs decides its result, nor how long the chosen ones are trained that of the search.
 _NOT_SEARCHED = (*_NOT_OF_ONE_TRAINING, "accelerator", "devices", "nodes", "recomputed_parts", "epochs", "patience")
 
@@ -194,6 +194,9 @@ class RetrainSection(Section):
             `spinemap`; their `mapped_energy`, `mapped_latency`, `lifetime` and `temperature` may then be limited by the
             budget and be objectives, and candidates of the search are mapped as well. Empty is off.
         mapping_samples: validation samples whose spikes are mapped.
+        simulate: `barrier` or `free` runs those samples on the mapped chip, event by event (`mapping` names the
+            recipe); `simulated_energy`, `simulated_latency` and `simulated_accuracy` may then be limited by the budget
+            and be objectives. Empty is off.
         searched: dotted field -> the values that it may take, searched beside the network: a list, or numbers
             `{from: 1e-4, to: 1e-2, steps: 16, scale: log}`.
 
@@ -233,6 +236,7 @@ class RetrainSection(Section):
     threshold_balance: ThresholdBalanceSection = ThresholdBalanceSection()
     mapping: str = ""
     mapping_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 16
+    simulate: Literal["", "barrier", "free"] = ""
     searched: SearchedValues = Searched()
 
     @property

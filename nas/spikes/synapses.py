@@ -68,7 +68,7 @@ def synapses_of(graph: LayerGraph, tensors: Mapping[str, Weights], by_channel: b
     walk = _Walk(graph, tensors, by_channel, frozenset(layers))
     for node in graph.nodes:
         if (node.name in layers and not isinstance(node.operation, Input)) or isinstance(node.operation, Output):
-            yield from (Synapses(source, node.name, weights) for source, weights in walk.arriving(node.name).items())
+            yield from (Synapses(source, node.name, weights) for source, weights in walk.into(node).items())
             walk.forget_all_but_readers_after(node.name)
 
 
@@ -146,6 +146,11 @@ class _Walk:
             for source, weights in self._result(link.source).items():
                 found[source] = found[source] + weights if source in found else weights
         return found
+
+    def into(self, node: Node) -> dict[str, csr_matrix]:
+        """By layer of neurons, what a sending layer sums; neurons and outputs sum what comes as it is."""
+        arriving = self.arriving(node.name)
+        return arriving if isinstance(node.operation, Neuron | Output) else self._through(node, arriving)
 
     def forget_all_but_readers_after(self, name: str) -> None:
         """Drop the matrices of layers that nobody behind `name` reads."""

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.slow
 
 MAPPED = [
     "retrain.mapping=greedy.yaml", "retrain.mapping_samples=3", "retrain.top=1", "retrain.epochs=1",
-    "search.objectives=[accuracy, mapped_energy, mapped_latency, lifetime]", "search.strategy=nsga2",
+    "retrain.simulate=barrier", "search.objectives=[accuracy, mapped_energy, simulated_latency, lifetime]",
+    "search.strategy=nsga2",
     "supernet.enabled=false", "search.brief_epochs=1", "search.evaluations=2", "budget.lifetime=1 s",
     "budget.temperature=310 K",
 ]  # fmt: skip
@@ -30,7 +31,9 @@ def test_what_a_mapping_tells_is_looked_for_and_limited(
     assert [trial.stage for trial in trials] == ["search", "search", "retrain"]
     for trial in trials:
         assert 0 < trial.costs["mapped_energy_j"] < 1e-6
-        assert 0 < trial.costs["mapped_latency_s"] < 1e-3
+        assert 0 < trial.metrics["mapped_latency_s"] < trial.costs["simulated_latency_s"] < 1e-3
+        assert trial.metrics["simulated_energy_j"] > trial.costs["mapped_energy_j"] / 3
+        assert 0 <= trial.metrics["simulated_accuracy"] <= 1
         assert trial.costs["lifetime_s"] > 1
         assert 300 < trial.costs["temperature_k"] < 310
         assert not trial.verdict
@@ -50,6 +53,8 @@ def test_what_a_mapping_tells_is_looked_for_and_limited(
     "changes, message",
     [
         (["search.objectives=[accuracy, lifetime]"], "networks are not mapped; set retrain.mapping"),
+        (["search.objectives=[accuracy, simulated_energy]", "retrain.mapping=espine"], "set retrain.simulate"),
+        (["retrain.simulate=free"], "retrain.simulate: networks are not mapped"),
         (["retrain.mapping=spinmap"], "retrain.mapping: unknown recipe 'spinmap'; did you mean 'spinemap'"),
         (["retrain.mapping=espine", "hardware=spikesim-65nm-rram"], "does not say what its cells carry"),
         (["retrain.mapping=espine", "search.score=depth", "budget.lifetime=1 h"], "trains no candidate"),
