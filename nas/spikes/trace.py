@@ -34,7 +34,8 @@ def trace(deployed: Deployed, samples: Tensor, step_s: float = 1e-3, by_channel:
         samples: as the network takes them, batch first: `[N, C, H, W]` or `[N, T, C, H, W]`.
         step_s: seconds from one timestep to the next.
         by_channel: whether a channel of maps is one neuron, for large convolutional networks. Spikes are then those of
-            the whole channel, sent position by position within a timestep, and spike times are left out.
+            the whole channel, sent position by position within a timestep, and spike times are left out. A channel
+            takes one row then, where a kernel of k x k takes k^2: give crossbars of fewer rows, or read it as a bound.
 
     Raises:
         BadInputError: if there is no sample, or samples do not have the network's shape.
