@@ -1,6 +1,7 @@
 """The predictor's own Gaussian process beside BoTorch's at the same work, on SpikeNAS-Bench.
 
     python experiments/benchmarks/predictor_process.py --data cifar10.npz --seeds 5
+    python experiments/benchmarks/predictor_process.py --data cifar10.npz --seeds 3 --part search --evaluations 60
 
 `ranks`: each process is told N random architectures by the same graph features and the same normal scores, and ranks
 all 15,625: rank correlation with test accuracy, CPU seconds of fit and prediction. `search`: the whole predictor with
@@ -140,9 +141,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--part", choices=("ranks", "search"), default="ranks")
     parser.add_argument("--evaluations", type=int, default=100)
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     known = read_table(given.data)
-    ranks(known, given.seeds)
-    search(known, given.seeds, given.evaluations)
+    if given.part == "ranks":
+        ranks(known, given.seeds)
+    else:
+        search(known, given.seeds, given.evaluations)
