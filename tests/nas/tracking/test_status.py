@@ -12,6 +12,7 @@ from hasnas.nas.config.loading import dump_config, load_config
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.rung import RungRecord
 from hasnas.nas.history.trial import Trial
+from hasnas.nas.history.worth import DataFacts
 from hasnas.nas.tracking.status import describe_runs, describe_status, list_runs, run_status
 
 CONFIG = """
@@ -212,3 +213,24 @@ def test_trainings_of_a_network_are_one_row(run: Path):
 def test_a_directory_without_a_run_is_refused(tmp_path: Path):
     with pytest.raises(BadInputError, match="holds no run"):
         run_status(tmp_path)
+
+
+def test_what_a_figure_is_worth_stands_beside_it(run: Path):
+    facts = DataFacts("classification", 10, 1150, 288, 359, 0.1, (0.1, 0.1), "ab")
+    dead = {"test_accuracy": 0.11, "firing_rate/head.lif": 0.0, "firing_rate/stem.lif": 0.3}
+    with Ledger(run / "ledger.jsonl") as ledger:
+        ledger.append({**event("resume", "run", 7.0), "details": {"data": facts.to_json()}})
+        ledger.append(trial(7, "retrain", 0.95, **dead).to_record())
+    status = run_status(run)
+    best, _, other = status["returned"]
+    assert status["data"]["test"] == 359
+    assert (best["key"], other["key"]) == ("key7", "key4")
+    assert best["test_interval"] == pytest.approx([0.082, 0.147], abs=1e-3)
+    assert len(best["warnings"]) == 2
+    assert other["warnings"] == []
+    told = describe_status(status)
+    assert "data:   classification of 10 classes; samples: 1,150 to train, 288 to choose, 359 to test" in told
+    assert "key7: test 8.17% to 14.66% with 95 % confidence" in told
+    assert "warning: key7: head.lif never fires, so that the answer does not depend on the input" in told
+    assert "warning: key7: no better than the most frequent class (10.0%)" in told
+    assert "warning: key4" not in told
