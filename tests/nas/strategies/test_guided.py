@@ -199,6 +199,21 @@ def test_candidates_beyond_the_limit_lose(genetic: type[NSGA2 | NSGA3]) -> None:
     assert sorted(survivors) == [5.0, 9.0, 12.0, 20.0]
 
 
+@pytest.mark.parametrize("genetic", [NSGA2, NSGA3])
+def test_limits_that_only_an_evaluation_tells_are_kept(genetic: type[NSGA2 | NSGA3]) -> None:
+    """The value alone counts among those within; one whose limited cost is unknown counts as failed."""
+    task = dataclasses.replace(problem(population=4), limits=(CostObjective("seconds", limit=10.0),))
+    strategy = genetic(task)
+    values, prices = (99.0, 80.0, 98.0, 70.0, 60.0, 97.0, 50.0, 96.0), (30.0, 5.0, 12.0, 9.0, 1.0, 40.0, 2.0, None)
+    told = zip(values, prices, strict=True)
+    for _ in range(2):
+        for codes in strategy.ask(4):
+            value, seconds = next(told)
+            strategy.tell(codes, value, {} if seconds is None else {"seconds": seconds})
+    strategy.ask(1)
+    assert sorted(-strategy._algorithm.pop.get("F")[:, 0]) == [50.0, 60.0, 70.0, 80.0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("genetic", [NSGA2, NSGA3])
 def test_a_front_of_several_costs(genetic: type[NSGA2 | NSGA3]) -> None:
