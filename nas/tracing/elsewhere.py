@@ -91,7 +91,7 @@ def _key(module: nn.Module) -> tuple[str, str]:
 def number(name: str, quantity: str, value: Any, note: Note) -> float:
     """One value for all neurons; the first, with a note, where they differ.
 
-    >>> number("lif", "thresholds", torch.tensor([1.0, 2.0]), print)
+    >>> number("lif", "thresholds", Tensor([1.0, 2.0]), print)
     layer 'lif' has different thresholds among its neurons; the price is the same
     1.0
     """

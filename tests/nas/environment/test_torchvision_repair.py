@@ -33,6 +33,8 @@ def test_broken_builds_are_repaired_once_and_said(tmp_path: Path):
         assert message in run(tmp_path, f"import {package}").stderr
     done = run(
         tmp_path,
+        "import logging\n"
+        "logging.basicConfig(level=logging.DEBUG)\n"
         "from hasnas.nas.environment.torchvision_repair import repair_imports\n"
         "print([repair.package for repair in repair_imports()], repair_imports())\n"
         "import torch, torchvision, torchaudio\n"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hasnas.conformance.strategy import Unwatched
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, HasnasError
 from hasnas.nas.config.loading import config_from_tree, load_config
 from hasnas.nas.executors import Executor, create_executor
 from hasnas.nas.history.goal import merit
@@ -101,7 +101,9 @@ def test_neither_workers_nor_interruptions_change_the_ledger(alone: Path, tmp_pa
 
 @pytest.mark.slow
 def test_a_silent_network_is_given_up_in_its_first_epoch(tmp_path: Path) -> None:
-    contents = read_ledger(run(tmp_path, create_executor(1), ["space.macro.threshold=1e6", "search.evaluations=2"]))
+    with pytest.raises(HasnasError, match="all 2 candidates of the search failed; the first: nothing reaches its output"):
+        run(tmp_path, create_executor(1), ["space.macro.threshold=1e6", "search.evaluations=2"])
+    contents = read_ledger(tmp_path / "ledger.jsonl")
     assert [rung.rung for rung in contents.rungs] == [0, 0]
     for trial in contents.trials:
         assert trial.state == "failed"
