@@ -103,7 +103,7 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
         ("search small.yaml space.name=snasnett", "did you mean 'snasnet'?"),
         ("search small.yaml hardware=rram-23nm", "unknown hardware.preset 'rram-23nm'; did you mean 'rram-"),
         ("search small.yaml seed", "override 'seed' is not key=value"),
-        ("validate small.yaml space.macro.final_pool=9", "macro.final_pool 9 does not fit on the last cell's 4 x 4 maps"),
+        ("validate small.yaml space.macro.final_pool=9", "macro.final_pool 9 does not fit on the last cell's"),
         ("validate small.yaml hardware.overrides.crossbar.rowz=9", "unknown key 'crossbar.rowz'"),
         ("validate small.yaml hardware=absent.yaml", "absent.yaml"),
         ("validate small.yaml space.operations=[identity,none]", "begin with 'none'"),

@@ -91,7 +91,8 @@ def test_epochs_are_reported_once_and_in_order(tmp_path: Path):
 def test_a_retraining_that_is_stopped_says_how_to_go_on(number: signal.Signals, tmp_path: Path):
     (tmp_path / "b.yaml").write_text(YAML)
     # A shell starts its background jobs with interrupts ignored, and with them these tests and their children.
-    script = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from hasnas.nas.cli import main; main()"
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    script = f"{heard}; from hasnas.nas.cli import main; main()"
     command = [sys.executable, "-c", script, "search", "b.yaml", "--run-dir", "r"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
