@@ -81,6 +81,15 @@ def test_equals_spikingjelly(loops: None):
 
 
 @pytest.mark.slow
+def test_a_membrane_that_just_reaches_the_threshold_fires(loops: None):
+    plain = neuron_module(LIF(2.0, 0.5))
+    x = (torch.rand(3, 4, 9, generator=torch.Generator().manual_seed(2)) < 0.5).float()
+    assert float(plain.multi_step_forward(x[:1]).mean()) == pytest.approx(float(x[0].mean()))
+    plain.reset()
+    compare(x, plain, scanned(plain))
+
+
+@pytest.mark.slow
 def test_parts_and_state_carried_over(loops: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lif_scan, "MOST_STEPS", 1)
     plain = neuron_module(OPERATION)
