@@ -86,7 +86,6 @@ def own(**changes: Any) -> dict[str, Any]:
         ({"searched": {"timestep": [1]}}, "unknown key 'timestep'; did you mean 'timesteps'"),
         ({"searched": {"timesteps": [0]}}, "mine.yaml: macro.timesteps is 0"),
         ({"searched": {"timesteps": ["4"]}}, "timesteps holds '4'; give whole numbers"),
-        ({"searched": {"timesteps": [True]}}, "timesteps holds True; give whole numbers"),
         ({"searched": {"threshold": [1.0, 1]}}, "each once"),
         ({"cells": 9}, "mine.yaml: macro.final_pool"),
     ],

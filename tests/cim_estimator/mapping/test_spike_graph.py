@@ -56,7 +56,7 @@ def test_text_is_read(files: tuple[Path, Path]) -> None:
 def test_spikes_of_a_neuron_that_is_just_too_large_are_refused(tmp_path: Path):
     (tmp_path / "graph.txt").write_text("0 1 2\n")
     (tmp_path / "spikes.txt").write_text("3 0 1\n")
-    with pytest.raises(BadInputError, match="neuron 3 is not in .*known: 0 to 2"):
+    with pytest.raises(BadInputError, match=r"neuron 3 is not in .*known: 0 to 2"):
         read_graph_text(tmp_path / "graph.txt", tmp_path / "spikes.txt")
 
 
