@@ -96,8 +96,7 @@ def test_an_unknown_score_is_refused_in_one_line(tiny_config: Path, tmp_path: Pa
     assert "unknown search.score 'trainabilty'; did you mean 'trainability'" in result.stderr
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_fault_of_the_disk_stops_the_run_and_is_no_result(scored: Path, tmp_path: Path, workers: int) -> None:
+def test_a_fault_of_the_disk_stops_the_run_and_is_no_result(scored: Path, tmp_path: Path) -> None:
     """The folder where trainings are kept is a link to nowhere until somebody mends it."""
     directory = tmp_path / "run"
     shutil.copytree(scored, directory, ignore=shutil.ignore_patterns("checkpoints", "export"))
@@ -106,7 +105,7 @@ def test_a_fault_of_the_disk_stops_the_run_and_is_no_result(scored: Path, tmp_pa
     (directory / "ledger.jsonl").write_text("".join(lines[:end]))
     (directory / "checkpoints").symlink_to(tmp_path / "absent" / "disk")
     with pytest.raises(MachineFaultError, match=r"retrain stopped: the machine failed, not a network: .*--resume"):
-        resume_run(directory, workers)
+        resume_run(directory)
     (tmp_path / "absent" / "disk").mkdir(parents=True)
-    resume_run(directory, workers)
+    resume_run(directory)
     assert equal_ledgers(directory / "ledger.jsonl", scored / "ledger.jsonl")
