@@ -100,8 +100,9 @@ def read_json(path: Path | str) -> Any:
     Raises:
         BadInputError: if the file is missing, unreadable, too long or not complete JSON, or nested too deeply.
     """
+    text = read_text(path, MOST_JSON_CHARACTERS)
     try:
-        return json.loads(read_text(path, MOST_JSON_CHARACTERS))
+        return json.loads(text)
     except RecursionError as error:
         raise BadInputError(f"{path} is nested too deeply for what it should hold; make it anew") from error
     except json.JSONDecodeError as error:

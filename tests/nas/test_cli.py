@@ -124,7 +124,7 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
         ("estimate layers.yaml --hardware spikesim-65nm-rram --timesteps 0", "Invalid value for '--timesteps'"),
         ("estimate small.yaml --hardware spikesim-65nm-rram", "small.yaml: unknown key"),
         ("estimate absent --hardware spikesim-65nm-rram", "cannot read absent"),
-        ("estimate absent.json --hardware spikesim-65nm-rram", "cannot read absent.json"),
+        ("estimate absent.json --hardware spikesim-65nm-rram", "error: cannot read absent.json"),
         ("estimate absent.nir --hardware spikesim-65nm-rram", "cannot read absent.nir"),
         ("estimate . --hardware spikesim-65nm-rram", "holds no run"),
         ("estimate torn.json --hardware spikesim-65nm-rram", "torn.json is not valid JSON"),
