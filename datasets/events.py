@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
 
+LARGEST = 2.0**63  # of a column as integers
+
 
 @dataclass(frozen=True)
 class Events:
@@ -46,7 +48,7 @@ class Events:
             where: the file, for messages.
 
         Raises:
-            BadInputError: if times or places are fractions, or the columns have different lengths.
+            BadInputError: if times or places are fractions or too large, or the columns have different lengths.
 
         >>> Events.of([0, 5], [1, 2], [0, 0], [1, -1], (4, 4)).p
         array([1, 0])
@@ -122,6 +124,9 @@ def _whole(column: NDArray[Any], name: str, where: Path | str) -> NDArray[np.int
         raise BadInputError(
             f"{where}: {name} of event {first} is {column[first]:g}, a fraction; {remedy} and save whole numbers"
         )
+    if column.dtype.kind in "fu" and np.any(np.abs(column) >= LARGEST):
+        first = int(np.argmax(np.abs(column) >= LARGEST))
+        raise BadInputError(f"{where}: {name} of event {first} is {column[first]:g}, too large; remove that event")
     return column.astype(np.int64)
 
 

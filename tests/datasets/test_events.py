@@ -107,6 +107,8 @@ def test_both_ways_to_write_polarities_are_taken():
         (([0.0, 0.1, 0.2], [0] * 3, [0] * 3, [1] * 3), "t of event 1 is 0.1, a fraction; times are microseconds"),
         (([0, 1, 2], [0, 0.5, 1], [0] * 3, [1] * 3), "x of event 1 is 0.5, a fraction; give pixels"),
         (([0.0, np.nan, 2], [0] * 3, [0] * 3, [1] * 3), "t of event 1 is nan"),
+        (([0.0, 1e300], [0] * 2, [0] * 2, [1] * 2), r"t of event 1 is 1e\+300, too large"),
+        ((np.array([0, 2**63 + 9], np.uint64), [0] * 2, [0] * 2, [1] * 2), r"t of event 1 is 9.2.*e\+18, too large"),
         (([0, 1], [0] * 3, [0] * 3, [1] * 3), "different lengths"),
         ((["0", "1"], [0] * 2, [0] * 2, [1] * 2), "column t holds <U1"),
     ],
