@@ -16,6 +16,7 @@ _KINDS = {
     "test": re.compile(rf"(test|testing|tst|eval|evaluation){_TAIL}", re.IGNORECASE),
     "validation": re.compile(rf"(val|valid|validation|validate|dev){_TAIL}", re.IGNORECASE),
 }
+_WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 _FOLD = re.compile(r"(folds?|split|part|subset|batch|chunk|shard)[-_ ]?\d+", re.IGNORECASE)
 
 
@@ -52,7 +53,7 @@ def visible_folders(folder: Path) -> list[Path]:
 
 def sample_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """The files of some endings in a folder and its subfolders, by name, without hidden ones."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and not path.is_dir())
     return sorted(
         path for path in found if not any(is_hidden(part) for part in (path, *_parents_below(path, folder)))
     )  # fmt: skip
@@ -84,7 +85,13 @@ def read_layout(folder: Path, suffixes: Sequence[str], what: str) -> Layout:
     _check_top(folder, train, splits, suffixes, what)
     classes = _class_names(train, suffixes, what)
     test, notes = _test_folder(splits, suffixes, what)
-    rest = [path.name for path in visible_folders(folder) if path not in splits.values()] if splits else []
+    others = [path for path in visible_folders(folder) if path not in splits.values()] if splits else []
+    rest = [path.name for path in others]
+    alike = next((path for path in others if {inside.name for inside in visible_folders(path)} & {*classes}), None)
+    if test is None and alike is not None:
+        raise BadInputError(
+            f"{alike} holds classes of {train} too; call it test/ if it is the test split, else move it elsewhere"
+        )
     if rest:
         notes.append(f"{folder}: not used: {_listing(rest)}")
     loose = _files_right_in(train, suffixes)
@@ -128,7 +135,7 @@ def _check_top(folder: Path, train: Path, splits: dict[str, Path], suffixes: Seq
             f"); lay them out as {train}/<class>/<file>"
         )
     names = [path.name for path in inside]
-    if all(_FOLD.fullmatch(name) for name in names):
+    if all(_FOLD.fullmatch(name) for name in names) or len({*filter(None, map(_kind_within, names))}) > 1:
         raise BadInputError(
             f"{train} holds {_listing(names)}, which look like parts of a dataset, not like classes; "
             "lay it out as train/<class>/<file> and test/<class>/<file>"
@@ -137,6 +144,12 @@ def _check_top(folder: Path, train: Path, splits: dict[str, Path], suffixes: Seq
     if nested is not None:
         remedy = f"give {nested} as the root" if len(inside) == 1 else "put train/ and test/ above the classes"
         raise BadInputError(f"{nested} holds {_listing([p.name for p in visible_folders(nested)])}; {remedy}")
+
+
+def _kind_within(name: str) -> str | None:
+    """The split that a word of a folder's name means, e.g. of `train-clean-100` or `val2017`."""
+    words = _WORD.findall(name)
+    return next((kind for word in words for kind, pattern in _KINDS.items() if pattern.fullmatch(word)), None)
 
 
 def _class_names(train: Path, suffixes: Sequence[str], what: str) -> tuple[str, ...]:

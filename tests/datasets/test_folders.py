@@ -60,6 +60,13 @@ def test_what_programs_leave_behind_is_no_class_and_no_sample(tmp_path: Path):
     assert layout.notes == ()
 
 
+def test_a_class_may_be_called_like_a_split_and_a_broken_link_is_not_passed_over(tmp_path: Path):
+    make(tmp_path, "test strip/1.png", "blank/1.png")
+    (tmp_path / "blank" / "2.png").symlink_to(tmp_path / "absent.png")
+    layout = read(tmp_path)
+    assert shown(layout, tmp_path)[0] == ["0 blank/1.png", "0 blank/2.png", "1 test strip/1.png"]
+
+
 def test_unlabelled_test_images_leave_the_validation_folder_as_test_split(tmp_path: Path):
     layout = read(make(tmp_path, "train/a/1.png", "train/b/1.png", "val/a/2.png", "test/3.png", "test/4.png"))
     assert shown(layout, tmp_path)[1] == ["0 val/a/2.png"]
@@ -77,6 +84,9 @@ def test_a_validation_folder_beside_a_test_folder_is_told_of(tmp_path: Path):
     "files, message",
     [
         (["a/1.png", "b/"], "b holds no images"),
+        (["train-clean/a/1.png", "train-clean/b/1.png", "test-clean/a/1.png"], "look like parts of a dataset"),
+        (["train2017/a/1.png", "val2017/a/1.png"], "look like parts of a dataset"),
+        (["train/a/1.png", "train/b/1.png", "holdout/b/1.png"], "holdout holds classes of .*train too; call it test/"),
         (["a/1.png", "b/1.gif"], r"b holds no images, but 1 \.gif"),
         (["a/1.png"], "one class folder only, a"),
         (["data/a/1.png", "data/b/1.png"], "with a, b inside: if those are the classes, give"),
