@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from .folders import sample_files
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff")
 BATCH = 256
 ORIENTATION = 0x0112  # the tag of EXIF that says how the camera was held
-TURNED_BY_90 = (5, 6, 7, 8)
+WIDE = re.compile(";16[BLN]$")  # in the raw mode of a file of 16 bits a colour
 
 
 def decode_image(
@@ -38,8 +39,8 @@ def decode_image(
         where: what to call the image in a message.
 
     Raises:
-        BadInputError: if it is no image, damaged, of several pages, of floats outside 0 to 1, or so large that it must
-            be a bomb.
+        BadInputError: if it is no image, damaged, of several pages, of colours of 16 bits, of floats outside 0 to 1, or
+            so large that it must be a bomb.
     """
     with _opened(data, where) as image:
         if _is_deep(image):
@@ -66,6 +67,10 @@ def _opened(data: bytes | Path, where: str | Path) -> Iterator[Image.Image]:
             with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as image:
                 if getattr(image, "n_frames", 1) > 1:
                     raise BadInputError(f"{where} holds {image.n_frames} pages; save each as an image of its own")  # type: ignore[attr-defined]
+                if _loses_depth(image):
+                    raise BadInputError(
+                        f"{where} holds colours of 16 bits, of which the lower 8 would be lost; save it with 8 bits"
+                    )
                 turned = image.getexif().get(ORIENTATION, 1) != 1
                 yield ImageOps.exif_transpose(image) if turned else image
     except BadInputError:
@@ -74,6 +79,16 @@ def _opened(data: bytes | Path, where: str | Path) -> Iterator[Image.Image]:
         raise BadInputError(f"{where} is missing; check the path") from error
     except Exception as error:  # decoders raise whatever a damaged file leads them to
         raise BadInputError(f"{where} is not a readable image ({error}); remove it or fetch it again") from error
+
+
+def _loses_depth(image: Image.Image) -> bool:
+    """Whether the file has colours of 16 bits, which Pillow opens as 8."""
+    tiles = getattr(image, "tile", None)
+    if _is_deep(image) or not tiles:
+        return False
+    codec, _, _, arguments = tiles[0]
+    raw, *rest = arguments if isinstance(arguments, tuple) else (arguments,)
+    return bool(WIDE.search(str(raw))) or (codec == "ppm" and rest[0] > 255)
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -107,6 +107,19 @@ def test_depth_decides_the_scale():
         decode_image(encoded(Image.fromarray(np.array([[-1, 300]], np.float32)), "TIFF"), 1, None, "a")
 
 
+def test_colours_of_16_bits_are_refused_where_half_of_them_would_be_lost():
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
+    pixel = chunk(b"IDAT", zlib.compress(b"\0" + struct.pack(">HHH", 100, 200, 300)))
+    deep = b"\x89PNG\r\n\x1a\n" + head + pixel + chunk(b"IEND", b"")
+    for content in (deep, b"P6 1 1 65535\n" + struct.pack(">HHH", 100, 200, 300)):
+        with pytest.raises(BadInputError, match=r"a\.png holds colours of 16 bits"):
+            decode_image(content, 3, None, "a.png")
+    assert decode_image(b"P6 1 1 255\n\1\2\3", 3, None, "a").ravel().tolist() == [1, 2, 3]
+
+
 def test_what_is_transparent_is_white():
     drawing = np.zeros((1, 2, 4), np.uint8)  # black ink, and a pixel that shows the paper
     drawing[0, 0, 3] = 255
