@@ -100,6 +100,7 @@ def _compare_targets(train: Samples, test: Samples, places: tuple[str, str]) -> 
                 f"{places[0]}: target {constant[0]} is {train.targets[0, constant[0]]:g} in every sample, there is "
                 "nothing to learn; leave it out"
             )
+        _compare_scales(train, test, places)
         return
     known, asked = np.unique(train.targets), np.unique(test.targets)
     if len(known) == 1:
@@ -111,6 +112,24 @@ def _compare_targets(train: Samples, test: Samples, places: tuple[str, str]) -> 
     if strange.size:
         raise BadInputError(
             f"{places[1]}: class {strange[0]} does not occur in {places[0]}; add samples of it there or remove it here"
+        )
+
+
+def _compare_scales(train: Samples, test: Samples, places: tuple[str, str]) -> None:
+    """Refuse test targets in another unit than those of training; a few samples may be close to each other."""
+    if min(len(train), len(test)) < ENOUGH:
+        return
+    centre = train.targets.mean(axis=0, dtype=np.float64)
+    usual = np.std(train.targets, axis=0, dtype=np.float64)
+    spread = np.std(test.targets, axis=0, dtype=np.float64)
+    distance = np.sqrt(np.mean((test.targets - centre) ** 2, axis=0))
+    far = np.flatnonzero((distance > SPREAD * usual) | ((spread > 0) & (usual > SPREAD * spread)))
+    if far.size:
+        columns = [part.targets[:, far[0]] for part in (train, test)]
+        shown = [f"{column.min():.4g} to {column.max():.4g}" for column in columns]
+        raise BadInputError(
+            f"{places[1]}: target {far[0]} runs from {shown[1]}, but from {shown[0]} in {places[0]}; "
+            "bring both to one scale"
         )
 
 

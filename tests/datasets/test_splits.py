@@ -31,6 +31,8 @@ def folder(path: Path, train: tuple, test: tuple) -> UserArrays:
         ((IMAGES, CLASSES), (IMAGES[::-1], CLASSES)),
         ((FLOATS, CLASSES), (FLOATS[:3].astype(np.float64), CLASSES[:3])),
         ((FLOATS, VALUES), (FLOATS[::2], VALUES[::2])),
+        ((IMAGES, VALUES), (IMAGES, VALUES * [0.5, 3] + [1, 0])),
+        ((IMAGES, VALUES), (IMAGES[:3], VALUES[:3] / 1000)),  # three may lie near each other
         ((FLOATS, CLASSES), (FLOATS * 1.5, CLASSES)),  # another light is no other scale
         ((IMAGES, CLASSES > 1), (IMAGES, (CLASSES > 1).astype(np.int16))),
     ],
@@ -46,6 +48,9 @@ def test_splits_of_one_dataset_are_taken(train: tuple, test: tuple, tmp_path: Pa
         ((IMAGES, CLASSES), (IMAGES, CLASSES.astype(np.float32)), r"targets are values .floats., but classes"),
         ((IMAGES, VALUES), (IMAGES, CLASSES), r"targets are classes .integers., but values"),
         ((IMAGES, VALUES), (IMAGES, VALUES[:, :1]), "1 targets for each sample, but 2"),
+        ((IMAGES, VALUES), (IMAGES, VALUES * [1, 1000]), "target 1 runs from .*, but from .* in .*train"),
+        ((IMAGES, VALUES * [1000, 1]), (IMAGES, VALUES), "target 0 runs from .*; bring both to one scale"),
+        ((IMAGES, VALUES), (IMAGES, VALUES + [0, 273.15]), "target 1 runs from .*; bring both to one scale"),
         ((FLOATS, CLASSES), (IMAGES, CLASSES), "holds uint8, but .*train.npz float32"),
         ((IMAGES, CLASSES), (IMAGES / 255, CLASSES), "holds float32, but .*train.npz uint8"),
         ((IMAGES, CLASSES), (IMAGES[:, :, :, 1:], CLASSES), r"shape \[1, 8, 7\], but \[1, 8, 8\]"),
