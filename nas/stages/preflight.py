@@ -34,7 +34,6 @@ FREE_BYTES_NEEDED = 100 << 20
 FREE_BYTES_WANTED = 2 << 30
 DRAWN = 512
 NNI_STRATEGIES = ("regularized_evolution",)
-PACKAGES_OF_STRATEGIES = {"optuna_tpe": "optuna", "nsga2": "pymoo", "nsga3": "pymoo", "predictor": "scipy"}
 
 
 @dataclass(frozen=True)
@@ -119,13 +118,11 @@ def _try_encoding(source: EncodedDataset, samples: Samples) -> None:
 
 
 def _check_packages(config: RunConfig) -> None:
-    """Refuse what needs a package that is not installed."""
+    """Refuse what needs a package that is not installed; strategies say so themselves when they are made."""
     trains_supernet = config.supernet.enabled and config.search.score is None
     needed = ["torch"]
     if trains_supernet or (config.search.enabled and config.search.strategy in NNI_STRATEGIES):
         needed.append("nni")
-    if config.search.enabled and config.search.strategy in PACKAGES_OF_STRATEGIES:
-        needed.append(PACKAGES_OF_STRATEGIES[config.search.strategy])
     if config.retrain.enabled or (config.search.enabled and not trains_supernet and config.search.score is None):
         needed.append("pytorch_lightning")
     for package in needed:
