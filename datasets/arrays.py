@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from hasnas.errors import BadInputError, nearest
 
 from .archives import UnpackLimits
-from .source import DatasetCard, Samples, Split, check_split, data_root, stratified_split
+from .own_data import npz_places, npz_splits, own_card, task_of
+from .source import DatasetCard, Samples, Split, check_split, data_root
 from .splits import compare_splits
 
 Array = NDArray[Any]
-TEST_SHARE = 0.2
-TEST_SEED = 1797  # as for the digits: the split never depends on a run's seed
 NAMES = ("inputs", "targets")
 DEFLATE_RATIO = 1100.0  # no deflated file unpacks to more; frames of sparse events reach several hundred
 
@@ -114,17 +113,7 @@ class UserArrays:
     @cached_property
     def card(self) -> DatasetCard:
         """What the dataset is; read from the arrays once their place is known."""
-        card = DatasetCard(
-            name="arrays",
-            title="Arrays",
-            task="classification",
-            input_shape=(0, 0, 0),
-            outputs=0,
-            splits={},
-            licence="the user's",
-            citation="none: the user's own data",
-            notes="inputs and targets from .npz files",
-        )
+        card = own_card("arrays", "Arrays", "inputs and targets from .npz files")
         if self.path is None:
             return card
         train, test = self._parts
@@ -133,21 +122,16 @@ class UserArrays:
         return replace(
             card,
             title=f"Arrays in {self.path.name}",
-            task="classification" if train.targets.ndim == 1 else "regression",
             input_shape=(channels, height, width),
             timesteps=frames[0] if frames else None,
-            outputs=train.targets.shape[1] if train.targets.ndim == 2 else int(train.targets.max()) + 1,
             splits={"train": len(train), "test": len(test)},
+            **task_of(train.targets),
         )
 
     @property
     def places(self) -> tuple[str, str]:
         """The files of the training and the test split, for messages; of one file its two parts."""
-        place = self.path or data_root(None)
-        if place.is_dir() and (place / "test.npz").exists():
-            return str(place / "train.npz"), str(place / "test.npz")
-        file = place / "train.npz" if place.is_dir() else place
-        return str(file), f"{file} (the fifth of it that is the test split)"
+        return npz_places(self.path or data_root(None))
 
     def load(self, split: Split, root: Path | None = None) -> Samples:
         """The samples of a split; uint8 inputs get the scale 1/255."""
@@ -157,21 +141,11 @@ class UserArrays:
 
     @cached_property
     def _parts(self) -> tuple[Samples, Samples]:
-        place = self.path or data_root(None)
-        if place.is_dir() and (place / "test.npz").exists():
-            return _samples(place / "train.npz"), _samples(place / "test.npz")
-        samples = _samples(place / "train.npz" if place.is_dir() else place)
-        kept, held = stratified_split(samples.targets, TEST_SHARE, TEST_SEED)
-        parts = [Samples(samples.inputs[rows], samples.targets[rows], samples.scale) for rows in (kept, held)]
-        return parts[0], parts[1]
+        return npz_splits(self.path or data_root(None), _samples)
 
 
 def _samples(path: Path) -> Samples:
-    if path.name == "train.npz" and path.parent.is_dir() and not path.exists():
-        found = ", ".join(sorted(entry.name for entry in path.parent.iterdir())[:5]) or "nothing"
-        raise BadInputError(f"{path} is missing ({path.parent} holds {found}); write it there, or give the file itself")
-    arrays = read_npz(path, NAMES, UnpackLimits(DEFLATE_RATIO, free_memory()))
-    inputs, targets = arrays["inputs"], arrays["targets"]
+    inputs, targets = read_inputs_and_targets(path)
     if len(inputs) == 0 or 0 in inputs.shape:
         raise BadInputError(
             f"{path} holds no sample (inputs of shape {list(inputs.shape)}); put samples there"
@@ -179,10 +153,29 @@ def _samples(path: Path) -> Samples:
         )
     if inputs.dtype == np.float64:
         inputs = inputs.astype(np.float32)
-    if inputs.dtype == np.float32 and not np.isfinite(inputs).all():
+    check_finite(inputs, path)
+    return samples_of(inputs, targets, 1 / 255 if inputs.dtype == np.uint8 else 1.0, path)
+
+
+def read_inputs_and_targets(path: Path) -> tuple[Array, Array]:
+    """The two arrays of a user's file."""
+    arrays = read_npz(path, NAMES, UnpackLimits(DEFLATE_RATIO, free_memory()))
+    return arrays["inputs"], arrays["targets"]
+
+
+def check_finite(inputs: Array, path: Path) -> None:
+    """Refuse floats that are NaN or infinite; the first sample that holds one is named."""
+    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
         first = int(np.argmin(np.isfinite(inputs).all(axis=tuple(range(1, inputs.ndim)))))
         raise BadInputError(f"{path}: inputs hold NaN or infinity, first in sample {first}; remove those samples")
-    scale = 1 / 255 if inputs.dtype == np.uint8 else 1.0
+
+
+def samples_of(inputs: Array, targets: Array, scale: float, path: Path) -> Samples:
+    """Inputs with their targets.
+
+    Raises:
+        BadInputError: naming the file, if targets are neither classes nor values, or do not belong to the inputs.
+    """
     try:
         return Samples(inputs, read_targets(targets, path), scale)
     except BadInputError as error:

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
 
-from .arrays import TEST_SEED, TEST_SHARE
 from .choices import Subset
 from .event_dataset import Clip, EventDataset
 from .event_files import parse_aedat2, parse_aedat31
 from .events import Events
 from .folders import Layout, read_layout
 from .frames import Framing
-from .source import DatasetCard, Samples, Split, check_split, data_root, stratified_split
+from .own_data import own_card
+from .source import SPLITS, DatasetCard, Samples, Split, check_split, data_root
 
 SUFFIXES = (".npz", ".npy", ".csv", ".txt", ".aedat", ".aedat4", ".dat", ".raw", ".mat", ".h5", ".hdf5")
 NAMES = {
@@ -92,19 +92,9 @@ class EventFolder:
 
     @cached_property
     def _dataset(self) -> EventDataset:
-        card = DatasetCard(
-            name="event-folder",
-            title="Event folder",
-            task="classification",
-            input_shape=(2, 0, 0),
-            outputs=0,
-            splits={},
-            licence="the user's",
-            citation="none: the user's own data",
-            notes="one subfolder a class",
-        )
+        card = own_card("event-folder", "Event folder", "one subfolder a class", channels=2)
         if self.path is not None:
-            clips = {split: self._clips(split) for split in ("train", "test")}
+            clips = {split: self._clips(split) for split in SPLITS}
             card = replace(
                 card,
                 title=f"Recordings in {self.path.name}",
@@ -126,13 +116,8 @@ class EventFolder:
             "give dataset.sensor: [HEIGHT, WIDTH]"
         )
 
-    def _clips(self, split: str) -> list[Clip]:
-        layout = self._layout
-        if layout.test:
-            return [Clip(path, label) for path, label in (layout.train if split == "train" else layout.test)]
-        labels = np.array([label for _, label in layout.train], np.int64)
-        kept, held = stratified_split(labels, TEST_SHARE, TEST_SEED)
-        return [Clip(*layout.train[index]) for index in (kept if split == "train" else held)]
+    def _clips(self, split: Split) -> list[Clip]:
+        return [Clip(path, label) for path, label in self._layout.split(split)]
 
 
 def parse(content: bytes, sensor: tuple[int, int], where: Path) -> Events:

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from hasnas.errors import BadInputError, nearest
+
+from .own_data import held_out
+from .source import Split
 
 _TAIL = r"([-_ ]?(set|data|images?|imgs?|split|samples))?"
 _KINDS = {
@@ -35,6 +40,13 @@ class Layout:
     train: tuple[tuple[Path, int], ...]
     test: tuple[tuple[Path, int], ...]
     notes: tuple[str, ...] = ()
+
+    def split(self, split: Split) -> tuple[tuple[Path, int], ...]:
+        """The files of a split with their labels; without test files a stratified fifth is held out of the others."""
+        if self.test:
+            return self.train if split == "train" else self.test
+        kept, held = held_out(np.array([label for _, label in self.train], np.int64))
+        return tuple(self.train[row] for row in (kept if split == "train" else held))
 
 
 def is_hidden(path: Path) -> bool:

@@ -10,11 +10,11 @@ import numpy as np
 
 from hasnas.errors import BadInputError
 
-from .arrays import TEST_SEED, TEST_SHARE
 from .cache import Allocate, Array, cached_arrays, fingerprint_of
 from .folders import Layout, read_layout
 from .images import SUFFIXES, decode_files, survey
-from .source import DatasetCard, Samples, Split, check_split, data_root, stratified_split
+from .own_data import own_card
+from .source import SPLITS, DatasetCard, Samples, Split, check_split, data_root
 
 DECODING = 2  # grows with every change of what an image is decoded to, so that no old cache is taken for a new one
 
@@ -47,17 +47,7 @@ class ImageFolder:
     @cached_property
     def card(self) -> DatasetCard:
         """What the dataset is; read from the folder once its place is known."""
-        card = DatasetCard(
-            name="image-folder",
-            title="Image folder",
-            task="classification",
-            input_shape=(self.channels, 0, 0),
-            outputs=0,
-            splits={},
-            licence="the user's",
-            citation="none: the user's own data",
-            notes="one subfolder a class",
-        )
+        card = own_card("image-folder", "Image folder", "one subfolder a class", channels=self.channels)
         if self.path is None:
             return card
         return replace(
@@ -65,7 +55,7 @@ class ImageFolder:
             title=f"Images in {self.path.name}",
             input_shape=(self.channels, *self._size),
             outputs=len(self._layout.classes),
-            splits={split: len(self._files(split)[0]) for split in ("train", "test")},
+            splits={split: len(self._layout.split(split)) for split in SPLITS},
             class_names=self._layout.classes,
             notes="; ".join(("one subfolder a class", *self._layout.notes)),
         )
@@ -79,7 +69,8 @@ class ImageFolder:
         """The samples of a split, `[N, C, H, W]` bytes with scale 1/255 or floats, decoded once and cached."""
         check_split(split)
         source = self if self.path is not None else self.located(data_root(root))
-        files, labels = source._files(split)
+        labelled = source._layout.split(split)
+        files, labels = [path for path, _ in labelled], np.array([label for _, label in labelled], np.int64)
         size = source._size
 
         def build(allocate: Allocate) -> tuple[Array, Array]:
@@ -111,16 +102,6 @@ class ImageFolder:
                 "(height x width); say to which they are brought: dataset.images: {size: [HEIGHT, WIDTH]}"
             )
         return next(iter(sizes))
-
-    def _files(self, split: str) -> tuple[list[Path], Array]:
-        layout = self._layout
-        chosen = layout.train if split == "train" or not layout.test else layout.test
-        files, labels = [path for path, _ in chosen], np.array([label for _, label in chosen], np.int64)
-        if layout.test:
-            return files, labels
-        kept, held = stratified_split(labels, TEST_SHARE, TEST_SEED)
-        rows = kept if split == "train" else held
-        return [files[index] for index in rows], labels[rows]
 
 
 IMAGE_FOLDER = ImageFolder()

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
 
-from .archives import UnpackLimits
-from .arrays import DEFLATE_RATIO, TEST_SEED, TEST_SHARE, free_memory, read_npz, read_targets
+from .arrays import check_finite, read_inputs_and_targets, samples_of
 from .choices import SignalShape
 from .folders import Layout, read_layout
-from .source import DatasetCard, Samples, Split, check_split, data_root, stratified_split
+from .own_data import npz_places, npz_splits, own_card, task_of
+from .source import SPLITS, DatasetCard, Samples, Split, check_split, data_root
 
 SUFFIXES = (".wav", ".csv", ".txt", ".npy")
 Signal = NDArray[np.float32]
@@ -50,39 +50,26 @@ class Signals:
     @cached_property
     def card(self) -> DatasetCard:
         """What the dataset is; read from the signals once their place is known."""
-        card = DatasetCard(
-            name="signal",
-            title="Signals",
-            task="classification",
-            input_shape=(0, 0, 0),
-            outputs=0,
-            splits={},
-            licence="the user's",
-            citation="none: the user's own data",
-            timesteps=self.shape.frames,
-            notes="one-dimensional signals",
-        )
+        card = own_card("signal", "Signals", "one-dimensional signals", timesteps=self.shape.frames)
         if self.path is None:
             return card
         train, test = self._parts
         *_, channels, height, width = train.inputs.shape
-        classes = train.targets.ndim == 1
         return replace(
             card,
             title=f"Signals in {self.path.name}",
-            task="classification" if classes else "regression",
             input_shape=(channels, height, width),
-            outputs=int(train.targets.max()) + 1 if classes else train.targets.shape[1],
             splits={"train": len(train), "test": len(test)},
             class_names=() if self._layout is None else self._layout.classes,
+            **task_of(train.targets),
         )
 
     @property
     def places(self) -> tuple[str, str]:
         """The files of the training and the test split, for messages."""
-        place = self._place
-        both = (place / "test.npz").exists()
-        return (str(place / "train.npz"), str(place / "test.npz")) if both else (str(place), f"{place} (test split)")
+        if self._layout is None:
+            return npz_places(self._place)
+        return str(self._place), f"{self._place} (test split)"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -103,49 +90,39 @@ class Signals:
     def _layout(self) -> Layout | None:
         """The layout of a folder of files; None for arrays."""
         place = self._place
-        arrays = place.suffix == ".npz" or (place / "train.npz").exists()
+        arrays = place.suffix == ".npz" or any((place / f"{split}.npz").exists() for split in SPLITS)
         return None if arrays else read_layout(place, SUFFIXES, "signals")
 
     @cached_property
     def _parts(self) -> tuple[Samples, Samples]:
-        if self._layout is not None:
-            return self._of_files(self._layout)
-        place = self._place
-        if (place / "test.npz").exists():
-            train, test = self._of_arrays(place / "train.npz"), self._of_arrays(place / "test.npz")
-            return train, test
-        return _split(self._of_arrays(place / "train.npz" if place.is_dir() else place))
+        return npz_splits(self._place, self._of_arrays) if self._layout is None else self._of_files(self._layout)
 
     def _of_files(self, layout: Layout) -> tuple[Samples, Samples]:
-        parts = []
-        for files in (layout.train, layout.test):
-            signals = [(read_signal(path), path) for path, _ in files]
-            parts.append((signals, np.array([label for _, label in files], np.int64)))
-        length = self.shape.length or _common_length([pair for signals, _ in parts for pair in signals])
-        made = [
-            Samples(self._form(np.stack([_of_length(signal, length) for signal, _ in signals])), labels)
-            for signals, labels in parts
-            if signals
-        ]
-        return (made[0], made[1]) if len(made) == 2 else _split(made[0])
+        parts = [layout.split(split) for split in SPLITS]
+        signals = [[(read_signal(path), path) for path, _ in files] for files in parts]
+        length = self.shape.length or _common_length([*signals[0], *signals[1]])
+        train, test = (
+            Samples(
+                self._form(np.stack([_of_length(signal, length) for signal, _ in read])),
+                np.array([label for _, label in files], np.int64),
+            )
+            for read, files in zip(signals, parts, strict=True)
+        )
+        return train, test
 
     def _of_arrays(self, path: Path) -> Samples:
-        arrays = read_npz(path, ("inputs", "targets"), UnpackLimits(DEFLATE_RATIO, free_memory()))
-        inputs = arrays["inputs"]
+        inputs, targets = read_inputs_and_targets(path)
         if inputs.dtype.kind not in "iuf" or inputs.ndim not in (2, 3) or 0 in inputs.shape:
             raise BadInputError(
                 f"{path}: inputs of type {inputs.dtype} and shape {list(inputs.shape)}; "
                 "give numbers [N, C, L] or [N, L]"
             )
         signals = np.asarray(inputs if inputs.ndim == 3 else inputs[:, None], np.float32)
-        _check_finite(signals, path)
+        check_finite(signals, path)
         length = self.shape.length or signals.shape[2]
         if signals.shape[2] != length:
             signals = np.stack([_of_length(signal, length) for signal in signals])
-        try:
-            return Samples(self._form(signals), read_targets(arrays["targets"], path))
-        except BadInputError as error:
-            raise error if str(path) in str(error) else BadInputError(f"{path}: {error}") from error
+        return samples_of(self._form(signals), targets, 1.0, path)
 
     def _form(self, signals: NDArray[np.float32]) -> NDArray[np.float32]:
         """Signals `[N, C, L]` as samples; what does not fill the last row or frame is cut."""
@@ -164,18 +141,6 @@ class Signals:
             return means.reshape(count, channels, shape.rows, width)
         cut = means.reshape(count, channels, shape.frames, shape.rows, width)
         return np.ascontiguousarray(cut.transpose(0, 2, 1, 3, 4))
-
-
-def _split(samples: Samples) -> tuple[Samples, Samples]:
-    kept, held = stratified_split(samples.targets, TEST_SHARE, TEST_SEED)
-    first, second = (Samples(samples.inputs[rows], samples.targets[rows]) for rows in (kept, held))
-    return first, second
-
-
-def _check_finite(signals: NDArray[np.float32], path: Path) -> None:
-    if not np.isfinite(signals).all():
-        first = int(np.argmin(np.isfinite(signals).reshape(len(signals), -1).all(axis=1)))
-        raise BadInputError(f"{path}: inputs hold NaN or infinity, first in sample {first}; remove those samples")
 
 
 def _of_length(signal: Signal, length: int) -> Signal:

@@ -128,3 +128,9 @@ def test_arrays_that_are_no_signals_are_refused(
 ):
     with pytest.raises(BadInputError, match=message):
         arrays(tmp_path, inputs, targets).load("train")
+
+
+def test_a_folder_with_a_test_file_alone_lacks_its_training_file(tmp_path: Path):
+    np.savez(tmp_path / "test.npz", inputs=SIGNALS, targets=CLASSES)
+    with pytest.raises(BadInputError, match=r"train\.npz is missing .*holds test\.npz"):
+        Signals(tmp_path).load("train")
