@@ -1,1 +1,1 @@
-"""What the command line does, as functions that return text or data."""
+"""What commands do, as functions that return text or data; and how some of them look on the command line."""

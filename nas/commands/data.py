@@ -1,0 +1,58 @@
+"""`hasnas data`: the datasets on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from hasnas.errors import BadInputError
+
+from .options import HELP, ROOT
+
+data_app = typer.Typer(help="The datasets.", context_settings=HELP)
+
+
+@data_app.command("ls")
+def list_data_command(root: Path | None = ROOT) -> None:
+    """List the datasets and whether their files are there."""
+    from hasnas.datasets.commands import list_datasets
+    from hasnas.nas.tracking.status import align
+
+    rows = [("NAME", "STATE", "INPUT", "CLASSES", "TITLE")]
+    for row in list_datasets(root):
+        card = row.card
+        frames = [card.timesteps] if card.timesteps else []
+        shape = "x".join(str(length or "?") for length in (*frames, *card.input_shape))
+        rows.append((card.name, row.state, shape, str(card.outputs or "?"), card.title))
+    typer.echo(align(rows))
+
+
+@data_app.command("prepare")
+def prepare_data_command(name: str, root: Path | None = ROOT) -> None:
+    """Download what is missing of a dataset, check it, and read it once."""
+    from hasnas.datasets.commands import prepare
+
+    counts = prepare(name, root)
+    typer.echo(f"{name}: " + ", ".join(f"{count:,} {split} samples" for split, count in counts.items()))
+
+
+@data_app.command("check")
+def check_data_command(name: str, root: Path | None = ROOT) -> None:
+    """Compare a dataset's files with their published checksums, and read both splits."""
+    from hasnas.datasets.commands import check
+    from hasnas.nas.tracking.status import align
+
+    findings = check(name, root)
+    typer.echo(align([("ok" if finding.good else "BAD", finding.what, finding.detail) for finding in findings]))
+    if not all(finding.good for finding in findings):
+        raise BadInputError(f"dataset '{name}' is not sound; see the lines marked BAD")
+
+
+@data_app.command("preview")
+def preview_data_command(name: str, path: Path, root: Path | None = ROOT) -> None:
+    """Write a PNG sheet of samples of a dataset."""
+    from hasnas.datasets.commands import preview
+
+    preview(name, path, root)
+    typer.echo(path)
