@@ -11,7 +11,8 @@ from hasnas.cim_estimator import Activity, estimate, estimate_costs, load_hardwa
 from hasnas.errors import BadInputError
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import COSTS, Cost, Costs, known_costs
-from hasnas.search_spaces.lowering import lower, lower_codes
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.lowering_codes import lower_codes
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import sample

@@ -18,7 +18,8 @@ from hasnas.cim_estimator import (
     load_hardware,
 )
 from hasnas.search_spaces import Macro
-from hasnas.search_spaces.lowering import lower, lower_codes
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.lowering_codes import lower_codes
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import sample
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hasnas.cim_estimator import Activity, HardwareSpec, Workload, estimate_costs, synaptic_operations
 from hasnas.nas.budget.costs import Costs, known_costs
 from hasnas.nas.scoring.mean_field import propagate
-from hasnas.search_spaces.lowering import lower_codes
+from hasnas.search_spaces.lowering_codes import lower_codes
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes
 

@@ -12,7 +12,8 @@ from hasnas.cim_estimator import Activity, Workload
 from hasnas.cim_estimator.model.population import Population
 from hasnas.search_spaces.cell_groups import ReadsAsCells, cell_groups
 from hasnas.search_spaces.joint import JointSpace
-from hasnas.search_spaces.lowering import lower, lower_codes
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.lowering_codes import lower_codes
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes, SearchSpace, distinct_rows, radices
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from hasnas.cim_estimator import Activity, HardwareSpec, Workload, estimate_costs
 from hasnas.search_spaces.cell_groups import ReadsAsCells, by_group
 from hasnas.search_spaces.joint import JointSpace
-from hasnas.search_spaces.lowering import lower, lower_codes
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.lowering_codes import lower_codes
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes, SearchSpace
 

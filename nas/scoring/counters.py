@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.search_spaces.lowering import lower_codes
+from hasnas.search_spaces.lowering_codes import lower_codes
 from hasnas.search_spaces.space import Codes, SearchSpace
 
 from .cell_arrays import CellArrays, distinct_cells

@@ -21,7 +21,8 @@ from hasnas.nas.supernet.sharing import shared_layers
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.layers import LIF, Conv2d, MaxPool2d, Neuron, layer_from_json, layer_to_json
-from hasnas.search_spaces.lowering import lower, lower_codes
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.lowering_codes import lower_codes
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import build_network, initialise, module_for
 from hasnas.search_spaces.neurons import NEURONS, neuron_of

@@ -16,7 +16,8 @@ from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.hasnas import HASNASSpace
 from hasnas.search_spaces.layers import LIF, Add, AvgPool2d, BatchNorm, Conv2d, Flatten, Input, Operation, Output
-from hasnas.search_spaces.lowering import lower, lower_codes
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.lowering_codes import lower_codes
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import sample

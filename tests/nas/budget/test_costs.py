@@ -28,7 +28,8 @@ from hasnas.nas.budget.costs import (
     standard_and,
 )
 from hasnas.search_spaces import Macro
-from hasnas.search_spaces.lowering import lower, lower_codes
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.lowering_codes import lower_codes
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import sample
 

@@ -12,7 +12,8 @@ from hasnas.nas.config.loading import load_config
 from hasnas.nas.data.sources import open_source
 from hasnas.nas.stages.context import build_space
 from hasnas.search_spaces import Architecture
-from hasnas.search_spaces.lowering import lower, lower_codes
+from hasnas.search_spaces.lowering import lower
+from hasnas.search_spaces.lowering_codes import lower_codes
 from hasnas.search_spaces.space import sample
 
 CONFIG = """
