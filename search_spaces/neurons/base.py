@@ -78,19 +78,19 @@ class Neuron(ABC):
     further_states: ClassVar[tuple[str, ...]] = ()
 
     @property
+    @abstractmethod
     def threshold(self) -> float:
         """Firing threshold."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def reset(self) -> float:
         """Potential at rest."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def membrane_bits(self) -> int:
         """Bits of the registers, 0 for float membranes."""
-        raise NotImplementedError
 
     @property
     def tau(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import torch
@@ -23,7 +24,7 @@ logging.getLogger("torch._library.triton").setLevel(logging.ERROR)
 from spikingjelly.activation_based import base, neuron, surrogate  # noqa: E402
 
 
-class OwnNeurons(nn.Module, base.StepModule):
+class OwnNeurons(nn.Module, base.StepModule, ABC):
     """What neurons computed here have in common with SpikingJelly's: a call runs the step mode that is set, "s" or "m".
 
     Args:
@@ -44,9 +45,13 @@ class OwnNeurons(nn.Module, base.StepModule):
         """Spikes of `[T, B, ...]` in step mode "m", of one timestep `[B, ...]` in "s"."""
         return self.multi_step_forward(x) if self.step_mode == "m" else self.single_step_forward(x)
 
+    @abstractmethod
+    def reset(self) -> None:
+        """Put the neurons at rest."""
+
+    @abstractmethod
     def single_step_forward(self, x: Tensor) -> Tensor:
         """Spikes of one timestep."""
-        raise NotImplementedError
 
     def multi_step_forward(self, x: Tensor) -> Tensor:
         """Spikes of all timesteps."""

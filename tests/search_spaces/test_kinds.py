@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from hasnas.search_spaces.lowering_codes import lower_codes
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import build_network, initialise, module_for
 from hasnas.search_spaces.neurons import NEURONS, neuron_of
+from hasnas.search_spaces.neurons.modules import OwnNeurons
 from hasnas.search_spaces.neurons.synaptic import SynapticLIF
 from hasnas.search_spaces.operations import OPERATIONS, listed_operations, operation_like, operation_named
 from hasnas.search_spaces.snasnet import CellSpace
@@ -143,6 +144,21 @@ def test_neurons_are_priced_read_back_and_known_to_scores(kind: str, tmp_path: P
     else:
         write_nir(tmp_path / "net.nir", deployed)
         assert read_nir(tmp_path / "net.nir").graph.timesteps == 4
+
+
+def test_a_kind_that_leaves_out_what_all_must_say_cannot_be_made() -> None:
+    @dataclass(frozen=True)
+    class Nameless(Neuron):
+        membrane_bits: int = 0
+
+    class Still(OwnNeurons):
+        def reset(self) -> None:
+            pass
+
+    with pytest.raises(TypeError, match="Nameless with abstract methods module, of, reset, threshold"):
+        Nameless()
+    with pytest.raises(TypeError, match="Still with abstract method single_step_forward"):
+        Still(LIF())
 
 
 @pytest.mark.slow
