@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, nearest
 
 from . import interpreter, kernel, network
 from .calendar import NOTHING, calendar
@@ -17,6 +17,7 @@ from .prepare import Placement, Prepared, Settings, prepare
 from .program import Emissions, Program
 from .results import SampleRun, Simulated
 
+ENGINES = ("compiled", "plain")
 MOST_ROOM = 1 << 27  # packets or entries of the log
 
 
@@ -39,8 +40,10 @@ def simulate(
         engine: `"compiled"`, or `"plain"` for the interpreter in plain Python, which answers the same.
 
     Raises:
-        BadInputError: if they do not belong together, or a sample cannot come to its end.
+        BadInputError: if they do not belong together, a sample cannot come to its end, or the engine is unknown.
     """
+    if engine not in ENGINES:
+        raise BadInputError(f"unknown engine '{engine}'{nearest(engine, ENGINES)}")
     if not samples:
         raise BadInputError("no samples to simulate; give at least one")
     prepared = prepare(program, placement, machine, settings)

@@ -144,6 +144,8 @@ def test_input_that_does_not_fit() -> None:
     program, samples, placement = line(np.array([1, 2]))
     with pytest.raises(BadInputError, match="give at least one"):
         simulate(program, [], placement, machine(2), TICK)
+    with pytest.raises(BadInputError, match="unknown engine 'plane'; did you mean 'plain'"):
+        simulate(program, samples, placement, machine(2), TICK, "plane")
     with pytest.raises(BadInputError, match="3 cores for 2 clusters"):
         simulate(program, samples, placement, machine(3), TICK)
     with pytest.raises(BadInputError, match="give times from 0"):
