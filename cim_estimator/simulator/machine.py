@@ -17,6 +17,7 @@ from hasnas.cim_estimator.mapping.constants import NetworkConstants
 from hasnas.cim_estimator.mapping.mapping import Chip, Mapped
 from hasnas.cim_estimator.model.components import leakage_w_per_m2
 from hasnas.cim_estimator.model.estimator import estimate
+from hasnas.cim_estimator.model.general import POWERED_DOWN
 from hasnas.cim_estimator.workload.activity import Activity
 from hasnas.cim_estimator.workload.workload import LayerSpec, Workload
 from hasnas.errors import BadInputError
@@ -24,7 +25,6 @@ from hasnas.errors import BadInputError
 TICK_S = 1e-12
 UNLIMITED = 1 << 40
 NOT_ON_CORES = ("interconnect", "reload", "leakage")
-LEAKS_NOT = ("crossbar", "adc")  # as in the cost model: cells hold without power, converters are gated
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,7 @@ def core_costs(
     counted = np.array([name not in NOT_ON_CORES for name in idle.energy_components])
     count = len(distinct)
     idle_j, busy_j = (report.energy_by_layer_j[:, counted].sum(axis=1) for report in (idle, busy))
-    leaking = np.array([name not in LEAKS_NOT for name in idle.area_components])
+    leaking = np.array([name not in POWERED_DOWN for name in idle.area_components])
     area = busy.area_by_layer_m2[:, leaking].sum(axis=1)
     index = {shape: place for place, shape in enumerate(distinct)}
     order = np.array([index[shape] for shape in shapes])

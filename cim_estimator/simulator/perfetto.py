@@ -12,9 +12,10 @@ from typing import Any
 from hasnas.cim_estimator.mapping.topology import Topology
 
 from .kernel import Entry
+from .machine import TICK_S, ticks
 from .results import SampleRun, Simulated
 
-_US = 1e-6  # microseconds in a tick
+_US = TICK_S * 1e6  # microseconds in a tick
 _CORES, _LINKS, _CHIP = 1, 2, 3
 
 
@@ -59,7 +60,7 @@ def _events(run: SampleRun, simulated: Simulated, topology: Topology) -> Iterato
         if kind == Entry.HOP and component < topology.links:
             yield _slice(_LINKS, component, f"unit {number}", time, machine.link_ticks)
         elif kind == Entry.READ:
-            length = round(float(machine.read_s[component]) / 1e-12)
+            length = ticks(float(machine.read_s[component]))
             yield _slice(_CORES, component, f"read, {number} sent", max(time - length, 0), length)
         elif kind == Entry.SENT:
             yield _instant(component, f"unit {number} sends", time)
