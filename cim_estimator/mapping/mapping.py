@@ -18,6 +18,7 @@ from hasnas.errors import BadInputError
 from .cell_array import (
     CellArray,
     Crossbar,
+    Floats,
     Positions,
     cell_array,
     cell_executions,
@@ -90,6 +91,15 @@ class Chip:
         """Of one cell's access transistor at ambient temperature."""
         node = self.hardware.node
         return node.leakage_a_per_m * access_width_m(self.hardware.device, node) * node.supply_v
+
+    def leakage_w(self, hot_k: Floats) -> float:
+        """Of cells at these temperatures."""
+        return float(self.cell_leakage_w * np.exp(self.cells.leakage_per_k * (hot_k - self.cells.ambient_k)).sum())
+
+    def tile_kernel(self, topology: Topology) -> Floats:
+        """Kelvin by which a tile warms for each watt of another, shape `[tiles, tiles]`."""
+        conducted = self.cells.substrate_w_per_m_k
+        return tile_kernel(topology, self.network.tile_pitch_m, self.cells_area_m2, conducted)
 
 
 @dataclass(frozen=True)
@@ -221,12 +231,12 @@ def heat_of(held: list[Crossbar], positions: list[Positions], topology: Topology
         found[index] = (
             mean_power_w(crossbar, at, array),
             hot_k.max(),
-            chip.cell_leakage_w * np.exp(cells.leakage_per_k * (hot_k - cells.ambient_k)).sum(),
+            chip.leakage_w(hot_k),
             1 / life,
             cells.ambient_k + cells.heating_k_per_w * worn_w,
         )
     power_w, peak_k, leakage_w, wear, worn_k = np.ascontiguousarray(found.T)
-    kernel = tile_kernel(topology, chip.network.tile_pitch_m, chip.cells_area_m2, cells.substrate_w_per_m_k)
+    kernel = chip.tile_kernel(topology)
     return Heat(power_w, kernel, peak_k, leakage_w, wear, worn_k, cells.leakage_per_k, cells.endurance_k)
 
 
@@ -235,9 +245,7 @@ def warming_k(mapped: Mapped, chip: Chip) -> np.ndarray:
     array = chip.array
     held = crossbars(mapped.graph, mapped.clusters, array)
     power_w = np.array([mean_power_w(one, at, array) for one, at in zip(held, mapped.positions, strict=True)])
-    area_m2, conducted = chip.cells_area_m2, chip.cells.substrate_w_per_m_k
-    kernel = tile_kernel(mapped.topology, chip.network.tile_pitch_m, area_m2, conducted)
-    return kernel[np.ix_(mapped.tiles, mapped.tiles)] @ power_w
+    return chip.tile_kernel(mapped.topology)[np.ix_(mapped.tiles, mapped.tiles)] @ power_w
 
 
 def evaluate(mapped: Mapped, chip: Chip, recipe: str = "", seconds: float = 0.0) -> MappingMetrics:
@@ -255,8 +263,7 @@ def evaluate(mapped: Mapped, chip: Chip, recipe: str = "", seconds: float = 0.0)
         lives.append(executions(crossbar, positions, array, warmer_k))
         hot_k = temperature_k(crossbar, positions, array, warmer_k)
         means.append(hot_k.mean())
-        growth = np.exp(chip.cells.leakage_per_k * (hot_k - chip.cells.ambient_k))
-        leakage_w += float(chip.cell_leakage_w * growth.sum())
+        leakage_w += chip.leakage_w(hot_k)
     life = min(lives)
     return MappingMetrics(
         recipe=recipe,
