@@ -65,12 +65,12 @@ def main() -> None:
         repeats = arguments.repeats if nodes <= 1000 else min(3, arguments.repeats)
         for seed in range(repeats):
             graph = random_graph(nodes, seed)
-            begin = time.perf_counter()
+            begin = time.process_time()
             ratio = max_cycle_ratio(*graph).ratio
-            middle = time.perf_counter()
+            middle = time.process_time()
             reference = lawler(graph)
             ours.append(middle - begin)
-            theirs.append(time.perf_counter() - middle)
+            theirs.append(time.process_time() - middle)
             if abs(ratio - reference) > 2 * TOLERANCE * ratio:
                 raise SystemExit(f"seed {seed}: {ratio} and {reference} differ")
         ratios = [slow / fast for slow, fast in zip(theirs, ours, strict=True)]
