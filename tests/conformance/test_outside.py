@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hasnas.datasets.source import DatasetCard, Samples, check_split
+from hasnas.errors import BadInputError
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,12 @@ class InOrder:
 
 
 class Forgetful(InOrder):
-    """Proposes the same candidates again and again."""
+    """Proposes the same candidates again and again, and refuses limits without a reason."""
+
+    def __init__(self, problem):
+        if problem.limits:
+            raise BadInputError("seconds are past")
+        super().__init__(problem)
 
     def ask(self, count):
         self.proposed.clear()
@@ -125,8 +131,9 @@ def test_sound_plug_ins_pass(plugin: Path):
 
 @pytest.mark.slow
 def test_faulty_plug_ins_are_found_out(plugin: Path):
-    tests = ("samples_are_what_the_card_says", "proposals_are_canonical", "card_tells_all")
+    tests = ("samples_are_what_the_card_says", "proposals_are_canonical", "card_tells_all", "only_an_evaluation")
     told = run_suites(plugin, "liar", "forgetful", "-k", " or ".join(tests))
     assert "::test_samples_are_what_the_card_says[liar-test]" in told, told
     assert "::test_proposals_are_canonical_feasible_and_new[forgetful]" in told
-    assert "2 failed, 2 passed" in told
+    assert "::test_what_only_an_evaluation_tells[forgetful]" in told
+    assert "3 failed, 2 passed" in told
