@@ -233,7 +233,7 @@ def register_cost(
         def energy_area(totals):
             return totals.energy_j * totals.area_m2
     """
-    taken = next((cost for cost in known_costs() if cost.field == field), None)
+    taken = next((cost for cost in every_cost() if cost.field == field), None)
     if taken is not None:
         raise BadInputError(f"the field '{field}' is that of the cost '{taken.name}'; choose another field")
 

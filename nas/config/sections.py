@@ -358,9 +358,12 @@ class PenaltySection(Section):
 
     @field_validator("cost")
     @classmethod
-    def _less_is_better(cls, value: str) -> str:
-        if cost_of(value).more_is_better:
+    def _known_and_less_is_better(cls, value: str) -> str:
+        cost = cost_of(value)
+        if cost.more_is_better:
             raise ValueError("a penalty keeps its cost low; choose a cost of which less is better")
+        if not cost.priced:
+            raise ValueError("it is only known once a network ran, and a penalty acts before; choose another cost")
         return value
 
 

@@ -80,6 +80,7 @@ def test_a_run_killed_in_the_supernet_goes_on_to_the_same_history(
         (["space.name=autosnn", "space.macro.final_pool=2"], "need one gene for each edge"),
         (["supernet.strategy=random_one_shot"], "no choices that a penalty could act on"),
         (["supernet.penalty={weight: -1}"], "supernet.penalty.weight"),
+        (["supernet.penalty={cost: training_time, weight: 1}"], "supernet.penalty.cost .* only known once a network"),
         (["supernet.strategy=dart"], "did you mean 'darts'"),
     ],
 )

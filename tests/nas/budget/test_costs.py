@@ -133,6 +133,8 @@ def test_a_name_or_a_field_that_is_taken_is_refused() -> None:
         register_cost("energy", "another_j", "J", "'1 uJ'", "energy")(none)
     with pytest.raises(HasnasError, match="the field 'energy_j' is that of the cost 'energy'"):
         register_cost("other", ENERGY.field, "J", "'1 uJ'", "energy")
+    with pytest.raises(HasnasError, match="the field 'lifetime_s' is that of the cost 'lifetime'"):
+        register_cost("other", "lifetime_s", "s", "'20 h'", "of another kind")
 
 
 @every_cost
