@@ -5,7 +5,8 @@
 A pair is one of the benchmark's 5,424 distinct cells on one of 364,500 chips around `rram-32nm`; evaluating it looks up
 the trained network's validation accuracy and prices the chip with its firing rates. Searches, each with as many
 evaluations: networks on the default chip; pairs at random; the network first, by accuracy alone, and then chips for it,
-half each; chips for a cell drawn at random; pairs. All keep to the same area, known before anything is evaluated, and
+half each; one chip by price alone, before anything is evaluated, and then networks on it; chips for a cell drawn at
+random; pairs. All keep to the same area, known before anything is evaluated, and
 to chips whose converters cut off no more bits than the default one's, so that the table's accuracies stand for all.
 The networks' search ends with designs; for the best of them within a few points of its best accuracy the joint search
 is asked when it first had something at least as accurate with at most that energy-delay product.
@@ -38,11 +39,12 @@ from hasnas.nas.config.sections import SearchSection
 from hasnas.nas.strategies import SearchProblem, create_strategy
 from hasnas.nas.strategies.strategy import CodesOfOne, CostObjective
 from hasnas.search_spaces.joint import JointSpace, SearchedField, with_searched_chip
-from hasnas.search_spaces.space import Codes, space_size
+from hasnas.search_spaces.space import Codes, sample, space_size
 
 FloatArray = NDArray[np.float64]
 DEFAULT_CHIP = "rram-32nm"
 AREA_M2 = 300e-6
+DRAWN, DESCENTS = 100, 10  # chips from the best of which one is improved by price alone, and how often
 ROUNDING = 1e-9
 MARGINS = (0.25, 1.0, 2.0)  # points of validation accuracy below the best of the networks' search
 SIDES = (32, 64, 128, 256, 512)
@@ -180,16 +182,18 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class FixedNetwork:
-    """The joint space with one network: its genes are drawn and changed like others, and then set to the network's.
+class Fixed:
+    """The joint space with one network, or one chip: its genes are drawn and changed like others, and then set.
 
     Args:
         space: the joint space.
-        cell: codes of the network.
+        fixed: the genes that are set.
+        codes: to what.
     """
 
     space: JointSpace
-    cell: CodesOfOne
+    fixed: slice
+    codes: CodesOfOne
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.space, name)
@@ -197,8 +201,14 @@ class FixedNetwork:
     def canonical(self, codes: Codes) -> tuple[Codes, NDArray[np.bool_]]:
         """See `SearchSpace.canonical`."""
         array = np.atleast_2d(np.asarray(codes)).copy()
-        array[:, : len(self.cell)] = self.cell
+        array[:, self.fixed] = self.codes
         return self.space.canonical(array)
+
+
+def on_cell(pairs: Pairs, cell: int) -> Fixed:
+    """Chips for one cell."""
+    codes = tuple(pairs.cells[cell].tolist())
+    return Fixed(pairs.space, slice(0, len(codes)), codes)
 
 
 @dataclass(frozen=True)
@@ -265,15 +275,49 @@ def search(pairs: Pairs, space: Any, strategy: str, evaluations: int, seed: int,
 def network_then_chip(pairs: Pairs, strategy: str, evaluations: int, seed: int) -> Found:
     """Half the evaluations for accuracy on the default chip, the other half for chips of the best network."""
     first = search(pairs, pairs.networks, strategy, evaluations // 2, seed, costs=False)
-    best = tuple(pairs.cells[first.cells[np.argmax(first.accuracy)]].tolist())
-    return first.then(search(pairs, FixedNetwork(pairs.space, best), strategy, evaluations - evaluations // 2, seed))
+    space = on_cell(pairs, int(first.cells[np.argmax(first.accuracy)]))
+    return first.then(search(pairs, space, strategy, evaluations - evaluations // 2, seed))
 
 
 def chip_only(pairs: Pairs, strategy: str, evaluations: int, seed: int) -> Found:
     """Chips for a cell drawn at random."""
     cell = int(np.random.default_rng(seed).integers(len(pairs.cells)))
-    space = FixedNetwork(pairs.space, tuple(pairs.cells[cell].tolist()))
-    return search(pairs, space, strategy, evaluations, seed)
+    return search(pairs, on_cell(pairs, cell), strategy, evaluations, seed)
+
+
+def chip_then_network(pairs: Pairs, strategy: str, evaluations: int, seed: int) -> Found:
+    """Networks on one chip, which was chosen before, by price alone: nothing is evaluated for it."""
+    chip = cheapest_chip(pairs, seed)
+    return search(pairs, Fixed(pairs.space, pairs.space.hardware_genes, chip), strategy, evaluations, seed)
+
+
+def cheapest_chip(pairs: Pairs, seed: int) -> CodesOfOne:
+    """A chip of little expected EDP for a random cell: random ones, each improved one field after the other."""
+    rng = np.random.default_rng(seed)
+    space = on_cell(pairs, int(rng.integers(len(pairs.cells))))
+    ends = [_improved(pairs, space, sample(pairs.space, rng, DRAWN)) for _ in range(DESCENTS)]
+    return tuple(_least(pairs, space, np.array(ends))[pairs.space.hardware_genes].tolist())
+
+
+def _improved(pairs: Pairs, space: Fixed, drawn: Codes) -> Codes:
+    """The best of some candidates, with fields of its chip changed one at a time until no change helps, `[genes]`."""
+    own = range(*pairs.space.hardware_genes.indices(len(pairs.space.genes)))
+    changes = [(gene, code) for gene in own for code in range(len(pairs.space.genes[gene].choices))]
+    last, best = None, _least(pairs, space, drawn)
+    while last is None or (best != last).any():
+        last, near = best, np.repeat(best[None], len(changes), axis=0)
+        for row, (gene, code) in zip(near, changes, strict=True):
+            row[gene] = code
+        best = _least(pairs, space, np.concatenate([best[None], near]))
+    return best
+
+
+def _least(pairs: Pairs, space: Fixed, codes: Codes) -> Codes:
+    """Of candidates that are feasible the one of least expected EDP, the first of equals, `[genes]`."""
+    canonical, connected = space.canonical(codes)
+    able = canonical[connected]
+    able = able[pairs.feasible(able)]
+    return able[np.argmin(pairs.edp(able, pairs.expected))]
 
 
 def compare(pairs: Pairs, evaluations: int, seeds: Sequence[int], joint: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -281,6 +325,7 @@ def compare(pairs: Pairs, evaluations: int, seeds: Sequence[int], joint: Sequenc
     searches: dict[str, Callable[[int], Found]] = {
         "network only": lambda seed: search(pairs, pairs.networks, "nsga2", evaluations, seed),
         "network, then chip": lambda seed: network_then_chip(pairs, "nsga2", evaluations, seed),
+        "chip by price, then network": lambda seed: chip_then_network(pairs, "nsga2", evaluations, seed),
         "chip only": lambda seed: chip_only(pairs, "nsga2", evaluations, seed),
         "random": lambda seed: search(pairs, pairs.space, "random", evaluations, seed),
     }
