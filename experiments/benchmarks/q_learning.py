@@ -1,4 +1,4 @@
-"""q_learning's agent against a plain genetic algorithm: chips of one network, and chips inside a network search; JSON.
+"""q_learning's agent against plain searches: chips of one network, and chips inside a network search; JSON.
 
     python experiments/benchmarks/q_learning.py --data cifar10.npz --part alone
     python experiments/benchmarks/q_learning.py --data cifar10.npz --part nested
@@ -9,7 +9,8 @@ chip, and both price one chip in one call. Times are processor times of this pro
 
 `alone`: one network a seed, an empty table. `nested`: 20 networks a seed, evolved by `q_learning` on the table's
 accuracies; the agent is exchanged, the networks are the same. Variants: the agent with its table forgotten after each
-network and a random start; the genetic algorithm with the last network's chip among its first ones.
+network and a random start; the genetic algorithm with the last network's chip among its first ones. Plain descent, one
+field one step, is there as well: alone it begins anew at random chips, nested at the last network's chip.
 """
 
 from __future__ import annotations
@@ -147,6 +148,44 @@ class GeneticAgent:
         return mutate(self.space, mixed, self._rng, 1 / len(mixed))
 
 
+class Descent:
+    """Plain descent in the place of the agent: the first step that helps is taken, field by field, until none does.
+
+    Args:
+        steps: tells the steps from a chip; it is not asked to learn.
+        rng: draws the chips to begin anew at.
+        looks: chips priced before it no longer begins anew; 1 ends where no step helps for the first time.
+    """
+
+    def __init__(self, steps: ChipAgent, rng: np.random.Generator, looks: int = 1) -> None:
+        self.steps, self.looks, self._rng = steps, looks, rng
+
+    def walk(self, start: CodesOfOne, look: Look) -> tuple[CodesOfOne, Standing] | None:
+        """The best of all chips that were priced."""
+        seen: dict[CodesOfOne, Standing] = {}
+
+        def rank(chip: CodesOfOne) -> tuple[bool, float]:
+            if chip not in seen:
+                seen[chip] = look(chip) or Standing(-math.inf, (True,))
+            return seen[chip].rank
+
+        self._descend(start, rank)
+        while len(seen) < self.looks:
+            drawn = [self._rng.integers(len(gene.choices)) for gene in self.steps.genes]
+            self._descend(tuple(map(int, drawn)), rank)
+        best = max(seen, key=lambda chip: seen[chip].rank)
+        return best, seen[best]
+
+    def _descend(self, chip: CodesOfOne, rank: Callable[[CodesOfOne], tuple[bool, float]]) -> None:
+        helped = True
+        while helped:
+            helped, before = False, chip
+            for field_number, code in self.steps.steps(before):
+                after = (*chip[:field_number], code, *chip[field_number + 1 :])
+                if rank(after) > rank(chip):
+                    chip, helped = after, True
+
+
 class _ChipGenes:
     """The chip's genes alone, as far as sampling and mutation look at a space."""
 
@@ -207,6 +246,8 @@ def agents(world: World, seed: int) -> dict[str, Callable[[], Any]]:
         **{f"genetic {size}, {looks}": functools.partial(breeder, looks, size)
            for size in (10, 20) for looks in (25, 50, 100, 200, 400)},
         "genetic 10, 50, warm": functools.partial(breeder, 50, 10, True),
+        "descent, warm": lambda: Descent(walker(ChipAgent), np.random.default_rng([seed, 3])),
+        "descent, 400": lambda: Descent(walker(ChipAgent), np.random.default_rng([seed, 3]), 400),
     }  # fmt: skip
 
 
@@ -217,7 +258,7 @@ def edp(standing: Standing) -> float:
 
 def alone(world: World, seeds: int) -> dict[str, Any]:
     """One network a seed: what each has found after how many priced chips."""
-    names = ("q_learning", "genetic 10, 400", "genetic 20, 400")
+    names = ("q_learning", "descent, 400", "genetic 10, 400", "genetic 20, 400")
     courses: dict[str, list[list[float]]] = {name: [] for name in names}
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for seed in range(seeds):

@@ -173,55 +173,31 @@ def _seconds(folder: Path, seconds: float) -> float:
 
 
 @dataclass(frozen=True)
-class DeviceTask:
-    """Try a trained network on imperfect chips.
+class TrainedTask:
+    """Try a trained network on hardware.
 
     Args:
         architecture: its JSON form.
         weights: checkpoint with its weights.
         data: the samples.
-        device: the chips.
-        seed: of the chips.
+        seed: of the imperfect chips and of the recipe.
+        device: imperfect chips, or None for perfect ones.
+        mapping: how it is mapped, or None if it is not.
     """
 
     architecture: Mapping[str, Any]
     weights: str
     data: DataReference
-    device: DeviceReference
     seed: int
+    device: DeviceReference | None = None
+    mapping: MappingReference | None = None
 
 
-def evaluate_on_device(task: DeviceTask) -> dict[str, float]:
-    """Mean, spread and worst quality over chips of a network that was trained, on validation samples."""
+def evaluate_trained(task: TrainedTask) -> dict[str, float]:
+    """Quality over imperfect chips and figures as mapped of a network that was trained, on validation samples."""
     network = SpikingNetwork(Architecture.from_json(task.architecture).expand())
     network.load_state_dict(load_checkpoint(task.weights)[0])
-    return device_metrics(network, splits_of(task.data), task.device, task.seed)
-
-
-@dataclass(frozen=True)
-class MappingTask:
-    """Map a trained network.
-
-    Args:
-        architecture: its JSON form.
-        weights: checkpoint with its weights.
-        data: the samples.
-        mapping: how.
-        seed: of the recipe.
-    """
-
-    architecture: Mapping[str, Any]
-    weights: str
-    data: DataReference
-    mapping: MappingReference
-    seed: int
-
-
-def evaluate_mapping(task: MappingTask) -> dict[str, float]:
-    """Figures of a trained network as mapped."""
-    network = SpikingNetwork(Architecture.from_json(task.architecture).expand())
-    network.load_state_dict(load_checkpoint(task.weights)[0])
-    return mapping_metrics(network.eval(), splits_of(task.data), task.mapping, task.seed)
+    return hardware_metrics(network.eval(), splits_of(task.data), task.seed, task.device, task.mapping)
 
 
 @dataclass(frozen=True)
@@ -291,9 +267,20 @@ def score(
     activity = measure_activity(network, splits.validation) if activity is None else activity
     quality = quality_of_splits(splits)
     found = {quality.validation: quality.figure(evaluate(network, splits.validation))}
+    on_hardware = hardware_metrics(network, splits, seed, device, mapping)
+    return {**found, **on_hardware, **rate_metrics(network.graph, activity)}
+
+
+def hardware_metrics(
+    network: SpikingNetwork,
+    splits: Splits,
+    seed: int,
+    device: DeviceReference | None,
+    mapping: MappingReference | None,
+) -> dict[str, float]:
+    """What `device_metrics` and `mapping_metrics` tell, as far as they are asked for."""
     on_chips = {} if device is None else device_metrics(network, splits, device, seed)
-    mapped = {} if mapping is None else mapping_metrics(network, splits, mapping, seed)
-    return {**found, **on_chips, **mapped, **rate_metrics(network.graph, activity)}
+    return {**on_chips, **({} if mapping is None else mapping_metrics(network, splits, mapping, seed))}
 
 
 def device_metrics(network: SpikingNetwork, splits: Splits, device: DeviceReference, seed: int) -> dict[str, float]:

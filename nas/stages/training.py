@@ -26,14 +26,7 @@ from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, run_retrain
 from hasnas.search_spaces.architecture import Architecture
 
 from .context import RunContext, measured_costs
-from .evaluation import (
-    DeviceTask,
-    MappingTask,
-    evaluate_mapping,
-    evaluate_on_device,
-    input_rate_metrics,
-    rate_metrics,
-)
+from .evaluation import TrainedTask, evaluate_trained, input_rate_metrics, rate_metrics
 from .mapped import mapping_reference
 from .search import search_trials
 from .supernet import data_reference, device_reference
@@ -218,8 +211,7 @@ def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outc
         return trial
     result, quality = outcome.value, context.quality
     metrics = {
-        **_on_device(context, architecture, result),
-        **_as_mapped(context, codes, architecture, result),
+        **_on_hardware(context, codes, architecture, result),
         quality.validation: quality.figure(result.merit),
         quality.test: quality.figure(result.test_accuracy),
         "best_epoch": float(result.best_epoch),
@@ -238,30 +230,18 @@ def _of_search(context: RunContext, codes: tuple[int, ...]) -> dict[str, float]:
     return {name: value for name, value in found.items() if name == TRAINING_SECONDS or name.startswith(SCORE_PREFIX)}
 
 
-def _as_mapped(
+def _on_hardware(
     context: RunContext, codes: tuple[int, ...], architecture: Architecture, result: RetrainOutcome
 ) -> dict[str, float]:
-    """What the network costs as mapped, if the config names a recipe."""
-    mapping = mapping_reference(context.config, context.hardware_of(codes))
-    if mapping is None:
-        return {}
-    task = MappingTask(
-        architecture.to_json(), result.checkpoint, data_reference(context), mapping, context.config.seed
-    )
-    outcome = next(iter(context.executor.map(evaluate_mapping, [task])))
-    if outcome.value is None:
-        raise HasnasError(f"cannot map {architecture.key} by {mapping.recipe}: {outcome.error}")
-    return outcome.value
-
-
-def _on_device(context: RunContext, architecture: Architecture, result: RetrainOutcome) -> dict[str, float]:
-    """Accuracy on imperfect chips, if the config names a device; every training meets the same ones."""
+    """Accuracy on imperfect chips and costs as mapped, where the config names them; every training meets the same."""
     device = device_reference(context)
-    if device is None:
+    mapping = mapping_reference(context.config, context.hardware_of(codes))
+    named = [*([device.device] if device else []), *([mapping.recipe] if mapping else [])]
+    if not named:
         return {}
     data, seed = data_reference(context), context.config.seed
-    task = DeviceTask(architecture.to_json(), result.checkpoint, data, device, seed)
-    outcome = next(iter(context.executor.map(evaluate_on_device, [task])))
+    task = TrainedTask(architecture.to_json(), result.checkpoint, data, seed, device, mapping)
+    outcome = next(iter(context.executor.map(evaluate_trained, [task])))
     if outcome.value is None:
-        raise HasnasError(f"cannot try {architecture.key} on {device.device}: {outcome.error}")
+        raise HasnasError(f"cannot try {architecture.key} on hardware ({', '.join(named)}): {outcome.error}")
     return outcome.value
