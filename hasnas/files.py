@@ -1,10 +1,13 @@
-"""Files that are whole or absent: atomic writes, checked reads."""
+"""Files that are whole or absent, and harmless: atomic writes, checked reads, tables that spreadsheets do not run."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +120,32 @@ def sha256_of(path: Path | str) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as comma-separated values; a text that a spreadsheet would run as a formula gets an apostrophe before it.
+
+    Source: OWASP, CSV Injection.
+
+    >>> csv_text([("=1+1", "conv-1", -1.5, "-1.5")])
+    "'=1+1,conv-1,-1.5,-1.5\\n"
+    """
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(map(_harmless, row) for row in rows)
+    return buffer.getvalue()
+
+
+def _harmless(cell: Any) -> Any:
+    if not isinstance(cell, str) or not cell.startswith(FORMULA_STARTS):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 CARD_FILE = "card.json"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hasnas.cim_estimator.hardware.units import format_quantity
+from hasnas.files import csv_text
 
 from .report import CostReport
 from .units import UNITS
@@ -30,17 +29,16 @@ def to_csv(report: CostReport, labels: Mapping[str, Any] | None = None, heading:
     ['fc', 'linear', '1280', '10240']
     """
     tree = report.to_dict()
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    rows: list[list[Any]] = []
     totals = ("name", "kind", *UNITS, "crossbars")
     energies = [f"energy_{name}_j" for name in report.energy_components]
     areas = [f"area_{name}_m2" for name in report.area_components]
     if heading:
-        writer.writerow([*(labels or {}), "layer", *totals[1:], *energies, *areas])
+        rows.append([*(labels or {}), "layer", *totals[1:], *energies, *areas])
     for layer in tree["layers"]:
         parts = [*layer["energy_by_component_j"].values(), *layer["area_by_component_m2"].values()]
-        writer.writerow([*(labels or {}).values(), *(layer[name] for name in totals), *parts])
-    return buffer.getvalue()
+        rows.append([*(labels or {}).values(), *(layer[name] for name in totals), *parts])
+    return csv_text(rows)
 
 
 def to_table(report: CostReport, components: bool = False) -> Table:

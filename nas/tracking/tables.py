@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from hasnas.files import write_atomic
+from hasnas.files import csv_text, write_atomic
 from hasnas.nas.history.goal import costs_of_trials, front, goal_of
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
@@ -49,18 +48,16 @@ def pareto_csv(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> str:
     >>> print(pareto_csv([trial]).splitlines()[0])
     stage,id,key,seed,codes,validation_accuracy,test_accuracy,parameters,memory_bits,area_m2,latency_s,energy_j
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
     goal = goal_of(trials)
     common = goal.quality.validation, goal.quality.test, *(cost.field for cost in costs_of_trials(trials))
     scored = goal.score is not None
     chosen = list(dict.fromkeys(name for trial in trials for name in trial.choices))
-    writer.writerow([*NAMES, *([goal.label] if scored else []), *common, *chosen])
+    rows: list[list[Any]] = [[*NAMES, *([goal.label] if scored else []), *common, *chosen]]
     measured = [*([goal.metric] if scored else []), *common]
     searched = front([trial for trial in trials if trial.stage == "search"], objectives)
     retrained = [trial for network in returned_front(trials, objectives=objectives) for trial in network.finished]
     for trial in [*searched, *retrained]:
         values: dict[str, Choice] = {**trial.metrics, **trial.costs, **trial.choices}
         names = trial.stage, trial.id, trial.key, trial.seed, " ".join(str(code) for code in trial.codes)
-        writer.writerow([*names, *(values.get(name, "") for name in [*measured, *chosen])])
-    return buffer.getvalue()
+        rows.append([*names, *(values.get(name, "") for name in [*measured, *chosen])])
+    return csv_text(rows)

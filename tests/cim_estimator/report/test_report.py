@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,12 @@ LAYERS = [
 NETWORK = Workload.from_layers(LAYERS, 5)
 CHIP = load_hardware("rram-22nm")
 REPORT = estimate(NETWORK, CHIP)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3"])
+def test_a_layer_named_like_a_formula_is_a_text_for_a_spreadsheet(name: str):
+    report = estimate(Workload.from_layers([replace(LAYERS[0], name=name)], 5), CHIP)
+    assert next(csv.DictReader(io.StringIO(to_csv(report))))["layer"] == f"'{name}"
 
 
 def test_json_holds_totals_in_si_and_the_tree_below_them():

@@ -39,6 +39,12 @@ def test_chip_and_training_have_columns_where_they_are_searched(history: list[Tr
     assert not any("/" in name for name in next(csv.reader(io.StringIO(pareto_csv(history)))))
 
 
+def test_choices_from_a_file_of_the_users_are_no_formulas_for_a_spreadsheet(history: list[Trial]):
+    chosen = [replace(one, training={"method": '=HYPERLINK("x")'}) for one in history]
+    rows = list(csv.DictReader(io.StringIO(pareto_csv(chosen))))
+    assert {row["training/method"] for row in rows} == {"'=HYPERLINK(\"x\")"}
+
+
 def test_a_run_without_trials_has_a_header(tmp_path: Path):
     assert len(pareto_csv([]).splitlines()) == 1
     with pytest.raises(BadInputError, match=r"cannot read the ledger"):
