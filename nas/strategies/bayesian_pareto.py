@@ -24,6 +24,7 @@ try:
     import torch
     from botorch.acquisition import AcquisitionFunction
     from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+    from botorch.acquisition.multi_objective import logei
     from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
     from botorch.acquisition.multi_objective.objective import GenericMCMultiOutputObjective
     from botorch.acquisition.objective import GenericMCObjective
@@ -33,6 +34,10 @@ except ImportError as error:
     raise BadInputError(
         f"bayesian_pareto needs botorch ({error}); install it: pip install 'hasnas[bayesian]'"
     ) from error
+
+# Where it finds a compiler, BoTorch builds a kernel with this processor's instructions: half a minute without a word,
+# and other proposals than on the next machine. It is told that it tried already.
+logei._load_attempted = True
 
 FloatArray = NDArray[np.float64]
 # Boxes between the points of a front grow exponentially in number with the objectives.

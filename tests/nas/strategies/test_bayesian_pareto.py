@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from botorch.acquisition.multi_objective import logei
 
 from hasnas.errors import BadInputError
 from hasnas.nas.bench.analytic import GridSpace, dtlz2, osy, play, zdt
@@ -53,6 +54,12 @@ def test_it_walks_along_the_front(known: bool) -> None:
 
 
 @pytest.mark.slow
+def test_no_kernel_is_compiled_for_this_processor_alone() -> None:
+    """With one, a machine with a compiler would propose other candidates than a machine without."""
+    explore(line(known=False), 12)
+    assert logei._C is None
+
+
 def test_it_covers_more_than_chance() -> None:
     problem = dtlz2(variables=3)
     strategies = [make(problem.problem(SETTINGS, 1)) for make in (BayesianPareto, RandomSearch)]
