@@ -104,7 +104,7 @@ class TensorBoardTracker:
         self._retrained: list[Trial] = []
         self._searched = self._within = 0
         self._epochs: dict[tuple[str, int], None] = {}
-        self._drawn_at, self._stale, self._working = -math.inf, False, True
+        self._drawn_at, self._stale, self._working = time.monotonic(), False, True
         epochs = read_scalars(self._directory / "epochs")
         try:
             shutil.rmtree(self._directory, ignore_errors=True)
