@@ -71,8 +71,8 @@ class _Reader:
 
     def _time(self, item: ElementTree.Element) -> tuple[str, float]:
         processors = item.findall("processor")
-        chosen = next((one for one in processors if one.get("default") == "true"), None)
-        chosen = processors[0] if chosen is None and processors else chosen
+        defaults = [one for one in processors if one.get("default") == "true"]  # the last one holds, as in SDF3
+        chosen = defaults[-1] if defaults else next(iter(processors), None)
         time = None if chosen is None else chosen.find("executionTime")
         name = self._text(item, "actor")
         if time is None:

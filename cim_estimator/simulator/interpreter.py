@@ -84,13 +84,14 @@ class Core:
 
 @dataclass(eq=False)
 class Unit:
-    """What a unit remembers: sums for this timestep and the next by turns, static input, membrane, adaptation."""
+    """What a unit remembers: sums for this timestep and the next by turns, static input, the state of a neuron."""
 
     sums: list[float]
     arrived: list[int]
     membrane: float
     static: float = 0.0
     adaptation: float = 0.0
+    current: float = 0.0
     total: float = 0.0
 
 
@@ -327,6 +328,10 @@ class _Interpreter:
             return 0.0
         if kind != Kind.NEURON:
             return 0.0 if static and self.step > 0 else x
+        synapse = self.parameter(number, kernel.SYNAPSE)
+        if synapse > 0:
+            unit.current += (x - unit.current) / synapse
+            x = unit.current
         tau, v = self.parameter(number, kernel.TAU), unit.membrane
         unit.membrane = v + (x - (v - self.parameter(number, kernel.RESET))) / tau if tau > 0 else v + x
         spike = self.fire(number)
@@ -357,7 +362,13 @@ class _Interpreter:
             return 0.0
         if kind != Kind.NEURON:
             return x
-        tau = self.parameter(number, kernel.TAU)
+        tau, synapse = self.parameter(number, kernel.TAU), self.parameter(number, kernel.SYNAPSE)
+        if synapse > 0:
+            x /= synapse
+            unit.current -= unit.current / synapse if due else 0.0
+            kept = unit.current if due else 0.0
+            unit.current += x
+            x += kept
         if due:
             unit.membrane -= (unit.membrane - self.parameter(number, kernel.RESET)) / tau if tau > 0 else 0.0
             unit.adaptation *= self.parameter(number, kernel.FADE)

@@ -78,9 +78,9 @@ LINKS, CLUSTERS, BARRIER, COMPUTES, STEPS, PERIOD, WRITE_TICKS, SYNC_TICKS, EMIT
 # Columns of `Units.numbers`.
 KIND, CLUSTER, STATIC, FAN_IN = range(4)
 # Rows of `Units.floats`.
-BIAS, LATE, TAU, THRESHOLD, RESET, SOFT, BETA, FADE, REGISTER, LEVELS = range(10)
+BIAS, LATE, TAU, THRESHOLD, RESET, SOFT, BETA, FADE, REGISTER, LEVELS, SYNAPSE = range(11)
 # Rows of `State.sums`; the first two are what arrived for this timestep and for the next, by turns.
-STATIC_SUM, MEMBRANE, ADAPTATION, TOTAL, TO_SEND = 2, 3, 4, 5, 6
+STATIC_SUM, MEMBRANE, ADAPTATION, TOTAL, TO_SEND, CURRENT = 2, 3, 4, 5, 6, 7
 # Values of `Kind` and `Entry`, as plain numbers for compiled code.
 _NEURON, _MAXIMUM, _OUTPUT = 1, 3, 4
 _SENT, _DELIVERED, _READ, _PHASE = 0, 2, 3, 4
@@ -103,7 +103,7 @@ class Units(NamedTuple):
 
     Args:
         numbers: kind, cluster, whether static, synapses that reach it; `[units, 4]`.
-        floats: biases and neuron parameters, `[10, units]`.
+        floats: biases and neuron parameters, `[11, units]`.
         groups: first group of synapses of each unit: those into one cluster, in the order of its destinations.
         first_synapse: the synapses of a group are at `[group]:[group + 1]`.
         targets, delays: of synapses, `[synapses, 2]`.
@@ -133,7 +133,7 @@ class State(NamedTuple):
 
     Args:
         cores: `[clusters, 8]`.
-        sums: see the names of its rows, `[7, units]`.
+        sums: see the names of its rows, `[8, units]`.
         counts: arrivals at maxima by turns, `[2, units]`.
         raster: spikes of each unit by timestep, `[steps, units]`.
     """
@@ -284,6 +284,9 @@ def update(net: Network, units: Units, state: State, unit: int) -> float:
         return 0.0
     if kind != _NEURON:
         return 0.0 if units.numbers[unit, STATIC] and step > 0 else x
+    if floats[SYNAPSE, unit] > 0:
+        sums[CURRENT, unit] += (x - sums[CURRENT, unit]) / floats[SYNAPSE, unit]
+        x = sums[CURRENT, unit]
     v, tau = sums[MEMBRANE, unit], floats[TAU, unit]
     sums[MEMBRANE, unit] = v + (x - (v - floats[RESET, unit])) / tau if tau > 0 else v + x
     spike = fire(net, units, state, unit)
@@ -319,6 +322,13 @@ def answer(net: Network, units: Units, state: State, unit: int, due: bool) -> fl
         return 0.0
     if kind != _NEURON:
         return x
+    if floats[SYNAPSE, unit] > 0:
+        x /= floats[SYNAPSE, unit]
+        if due:  # what is left of the current acts once more
+            sums[CURRENT, unit] -= sums[CURRENT, unit] / floats[SYNAPSE, unit]
+        kept = sums[CURRENT, unit] if due else 0.0
+        sums[CURRENT, unit] += x
+        x += kept
     v, tau = sums[MEMBRANE, unit], floats[TAU, unit]
     if due:
         v -= (v - floats[RESET, unit]) / tau if tau > 0 else 0.0

@@ -42,6 +42,7 @@ class Kind(IntEnum):
 class NeuronArrays(NamedTuple):
     """Parameters of neurons by unit, each of shape `[units]`; what they mean for other units is nothing.
 
+    i <- i + (x - i) / synapse, and then x is i, where synapse > 0;
     v <- v + (x - (v - reset)) / tau where tau > 0, v <- v + x where it is 0; held by a register in steps of `step`
     from `lowest` to `highest` steps where `step` > 0; a spike where v >= threshold + beta a; then v <- reset, or
     v <- v - threshold where `soft`; a <- fade a + spike.
@@ -55,12 +56,13 @@ class NeuronArrays(NamedTuple):
     fade: Floats
     step: Floats
     levels: Floats
+    synapse: Floats
 
     @classmethod
     def plain(cls, units: int) -> NeuronArrays:
         """Neurons without leak, threshold 1, reset to 0."""
         zero = np.zeros(units)
-        return cls(zero, np.ones(units), *(zero.copy() for _ in range(6)))
+        return cls(zero, np.ones(units), *(zero.copy() for _ in range(7)))
 
 
 @dataclass(frozen=True, eq=False)

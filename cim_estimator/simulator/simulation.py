@@ -104,7 +104,7 @@ def new_network(prepared: Prepared, room: int) -> Network:
 def new_state(prepared: Prepared) -> State:
     """Cores at rest."""
     settings, units = prepared.chip.settings, len(prepared.units.numbers)
-    sums = np.zeros((7, units))
+    sums = np.zeros((8, units))
     sums[kernel.MEMBRANE] = prepared.units.floats[kernel.RESET]
     steps = settings[kernel.STEPS] if settings[kernel.COMPUTES] else 1
     cores, raster = np.zeros((settings[kernel.CLUSTERS], 8), np.int64), np.zeros((steps, units), np.int64)

@@ -1,17 +1,20 @@
-"""Ten networks on simulated chips with barriers: every spike must be the one that torch computes.
+"""Eleven networks on simulated chips with barriers: every spike must be the one that torch computes.
 
-`python -m hasnas.experiments.benchmarks.simulator_networks [--samples 64]`
+`python -m hasnas.experiments.benchmarks.simulator_networks [--samples 64] [--save FILE.json]`
 
 Architectures are drawn from two spaces, with each kind of neurons, images and sequences, feedback, maxima, few-bit
 membranes; weights as drawn, batch norms calibrated so that every layer fires. Compared is the deployed network in
-double precision, and, for orientation, the network as trained in single precision.
+double precision, and, for orientation, the network as trained in single precision. Rows go to the file as they are
+made; what it holds is not run again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -34,11 +37,12 @@ SILENT_LOOP = Genotype(3, (Edge(0, 1, "conv3x3"), Edge(1, 2, "identity"), Edge(2
 MAXIMA = Genotype(3, (Edge(0, 1, "maxpool3x3"), Edge(1, 2, "conv3x3")))
 NETWORKS: dict[str, tuple[Genotype, Macro, str]] = {
     "LIF": (CONV, BASE, "128"),
-    "LIF, small crossbars": (BRANCHES, BASE, "32"),
+    "LIF, small crossbars": (BRANCHES, replace(BASE, input_shape=(1, 6, 6)), "32"),
     "IF": (BRANCHES, replace(BASE, neuron="if"), "128"),
     "adaptive threshold": (BRANCHES, replace(BASE, neuron="alif", votes=2), "128"),
     "soft reset": (CONV, replace(BASE, neuron="lif_soft_reset"), "128"),
-    "learned time constants": (CONV, replace(BASE, neuron="plif", channels=16), "128"),
+    "leaky synapses": (CONV, replace(BASE, neuron="synaptic_lif"), "128"),
+    "learned time constants": (CONV, replace(BASE, neuron="plif", channels=12), "128"),
     "feedback": (LOOP, BASE, "128"),
     "feedback without neurons": (SILENT_LOOP, BASE, "128"),
     "maxima": (MAXIMA, replace(BASE, channels=4, reduction="max_pool"), "256"),
@@ -84,11 +88,16 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=64)
+    parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
+    rows = json.loads(arguments.save.read_text()) if arguments.save and arguments.save.exists() else {}
     print("| network | neurons | clusters | spikes | others | others, float32 | outputs differ by | events | time |")
     print("|" + "---|" * 9)
     for name in NETWORKS:
-        print(row(name, arguments.samples), flush=True)
+        rows[name] = rows.get(name) or row(name, arguments.samples)
+        print(rows[name], flush=True)
+        if arguments.save:
+            arguments.save.write_text(json.dumps(rows))
 
 
 if __name__ == "__main__":

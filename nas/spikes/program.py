@@ -36,6 +36,7 @@ from hasnas.search_spaces.layers import (
 )
 from hasnas.search_spaces.membranes import held, step_of
 from hasnas.search_spaces.neurons.soft_reset import SoftResetLIF
+from hasnas.search_spaces.neurons.synaptic import SynapticLIF
 
 from .synapses import layer_matrix, sending_layers
 
@@ -177,11 +178,11 @@ class _Layers:
 
     def parameters(self) -> list[tuple[Floats, float]]:
         """Rows of `NeuronArrays` by unit, each with the value of a unit that is no neuron."""
-        rows = np.tile(np.array([[0.0], [1.0], *[[0.0]] * 6]), len(self.kinds))
+        rows = np.tile(np.array([[0.0], [1.0], *[[0.0]] * 7]), len(self.kinds))
         for name, node in self.own.items():
             if isinstance(node.operation, Neuron):
                 rows[:, self.first[name] : self.first[name] + node.size] = np.array(_parameters(node))[:, None]
-        return list(zip(rows, (0.0, 1.0, *[0.0] * 6), strict=True))
+        return list(zip(rows, (0.0, 1.0, *[0.0] * 7), strict=True))
 
     def _into(self, name: str, waiting: list[str]) -> tuple[Terms, dict[int, Floats]]:
         layer, _, helper = name.partition("/")
@@ -280,17 +281,19 @@ def _kind_of(node: Node) -> Kind:
 def _parameters(node: Node) -> tuple[float, ...]:
     """Fields of `NeuronArrays` for a layer of neurons."""
     operation = node.operation
-    if type(operation) not in (LIF, IF, ALIF, SoftResetLIF):
+    if type(operation) not in (LIF, IF, ALIF, SoftResetLIF, SynapticLIF):
         raise BadInputError(f"layer '{node.name}': {type(operation).__name__} neurons are not simulated")
     assert isinstance(operation, Neuron)  # for the type checker
     threshold, bits = operation.threshold, operation.membrane_bits
     tau = operation.tau if operation.leaks else 0.0
-    beta, fade = 0.0, 0.0
+    beta, fade, synapse = 0.0, 0.0, 0.0
     if isinstance(operation, ALIF):
         beta, fade = operation.beta, math.exp(-1 / operation.tau_adaptation)
+    if isinstance(operation, SynapticLIF):
+        synapse = operation.tau_synapse
     step, levels = (step_of(threshold, bits), 2.0 ** (bits - 1)) if bits else (0.0, 0.0)
     rest = held(operation.reset, threshold, bits)
-    return tau, threshold, rest, float(not operation.resets_fully), beta, fade, step, levels
+    return tau, threshold, rest, float(not operation.resets_fully), beta, fade, step, levels, synapse
 
 
 def _shift_helpers(table: _Table, layers: _Layers, pieces: int) -> None:

@@ -60,6 +60,12 @@ def test_bad_files_are_refused_in_one_line(tmp_path: Path, old: str, new: str, m
     assert "g.xml" in str(caught.value)
 
 
+def test_the_last_default_processor_holds_as_in_sdf3(tmp_path: Path) -> None:
+    twice = GOOD.replace('<processor type="slow">', '<processor type="slow" default="true">')
+    graph = read_sdf3(write(tmp_path / "g.xml", twice))
+    assert [actor.execution_time for actor in graph.actors] == [10, 5]
+
+
 def test_other_kinds_of_graphs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="holds no <applicationGraph> with an <sdf>"):
         read_sdf3(write(tmp_path / "g.xml", "<sdf3><architectureGraph/></sdf3>"))

@@ -76,6 +76,7 @@ def computing(seed: int, steps: int = 6, sizes: tuple[int, ...] = (12, 16, 9, 14
         fade=np.full(units, 0.7),
         step=np.where(np.arange(units) % 6, 0.0, 0.125),
         levels=np.full(units, 8.0),
+        synapse=np.where(np.arange(units) % 8 == 2, 1.5, 0.0),
     )
     bias, late = rng.normal(0.05, 0.1, units), rng.normal(0, 0.05, units)
     synapses = Synapses(rows[:, 0], rows[:, 1], weights, rows[:, 2])

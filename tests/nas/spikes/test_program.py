@@ -47,6 +47,7 @@ CASES = {
         replace(SMALL, channels=2, neuron="if", reduction="max_pool"),
         "96",
     ),
+    "leaky synapses, few bits": (CONV, replace(SMALL, neuron="synaptic_lif", membrane_bits=6), "128"),
     "sequences, few bits": (CONV, replace(SMALL, static_input=False, membrane_bits=5), "128"),
 }
 
