@@ -64,7 +64,7 @@ def search(
     config: Path | None = typer.Argument(None, metavar="CONFIG", help="The run as YAML; examples: hasnas configs ls."),
     overrides: list[str] | None = OVERRIDES,
     run_dir: Path | None = typer.Option(None, "--run-dir", help="Where everything goes; by default runs/<name>."),
-    resume: Path | None = typer.Option(None, "--resume", metavar="RUN", help="Go on with a run that was stopped."),
+    resume: Path | None = typer.Option(None, "--resume", metavar="RUN", help="Go on with a run, or ask more of it."),
     workers: int = typer.Option(1, "--workers", min=1, max=1024, help="Processes; they do not change the result."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say how large the space is and what fits."),
 ) -> None:
@@ -74,18 +74,15 @@ def search(
     # Whatever is wrong with config, data or machine is said before anything heavy is imported.
     changes = overrides or []
     if resume is not None:
-        if config is not None and "=" in str(config):
-            raise BadInputError(
-                f"--resume goes on with the config of the run, which '{config}' would change; start a new run: "
-                f"hasnas search {resume}/config.yaml {config} --run-dir DIR"
-            )
+        if config is not None and "=" in str(config):  # the place of CONFIG is taken by the first change
+            config, changes = None, [str(config), *changes]
         if config is not None or run_dir is not None or dry_run:
             raise BadInputError("--resume takes the config of the run; leave out CONFIG, --run-dir and --dry-run")
-        checked = check_run(resume)
+        checked = check_run(resume, changes)
         from . import run
 
         with _told_how_to_go_on(resume):
-            _print_status(run.resume_run(resume, workers, checked), as_json=False)
+            _print_status(run.resume_run(resume, workers, checked, changes), as_json=False)
         return
     if config is None:
         raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
@@ -163,7 +160,7 @@ def export(
     formats: list[str] = typer.Option([], "--format", help="json, safetensors or nir; by default those of the config."),
 ) -> None:
     """Write the returned networks for other tools."""
-    from .tracking.status import load_run_config
+    from .history.run_config import load_run_config
 
     chosen = formats or load_run_config(run).export.formats
     from .export.run_export import export_run

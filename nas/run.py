@@ -12,10 +12,12 @@ from hasnas.files import write_atomic
 from .config.loading import RunConfig, config_identity, dump_config, load_config
 from .executors import StopAtMachineFaults, create_executor
 from .history.layout import CONFIG_FILE, LEDGER_FILE, RUNS, STAGES
-from .history.ledger import Ledger, Record, read_ledger
+from .history.ledger import Ledger, Record
+from .history.run_config import last_identity, read_events
 from .history.trial import Trial
 from .stages.context import RunContext, Setup
 from .stages.exporting import run_export
+from .stages.extending import extend, extended_config
 from .stages.forecast import Forecast, forecast
 from .stages.preflight import Preflight, preflight
 from .stages.progress import Console
@@ -60,35 +62,37 @@ def start_run(
     return _run(setup, directory, workers, found)
 
 
-def resume_run(run_directory: Path, workers: int = 1, checked: Preflight | None = None) -> Path:
-    """Go on with a run that was stopped; a finished one is checked and left as it is.
+def resume_run(
+    run_directory: Path, workers: int = 1, checked: Preflight | None = None, changes: Sequence[str] = ()
+) -> Path:
+    """Go on with a run that was stopped; a finished one is checked and left as it is, unless more is asked of it.
 
     Args:
         run_directory: of the run.
         workers: processes that evaluate candidates.
         checked: what `preflight` found, if it was asked already.
+        changes: what more is asked, `"search.evaluations=200"`; see `extended_config`.
 
     Raises:
-        BadInputError: if the directory holds no run, or another process works on it.
+        BadInputError: if the directory holds no run, another process works on it, or the changes make another run.
     """
-    path = run_directory / CONFIG_FILE
-    if not path.exists():
-        raise BadInputError(f"{run_directory} holds no run (no {CONFIG_FILE}); start one with: hasnas search CONFIG")
-    setup = Setup(load_config(path), Console())
-    return _run(setup, run_directory, workers, checked or preflight(setup, run_directory))
+    setup = Setup(extended_config(run_directory, changes), Console())
+    found = checked or preflight(setup, run_directory)
+    _check_contents(run_directory, read_events(run_directory), found)
+    extend(run_directory, changes)
+    return _run(setup, run_directory, workers, found)
 
 
 def _claim(directory: Path, config: RunConfig, found: Preflight) -> None:
     """Make the run directory, or make sure that it belongs to this config."""
     path = directory / CONFIG_FILE
     if path.exists():
-        events = read_events(directory / LEDGER_FILE)
+        events = read_events(directory)
         _check_contents(directory, events, found)
-        identities = [event["details"]["identity"] for event in events if "identity" in event.get("details", {})]
-        if (identities[0] if identities else config_identity(load_config(path))) != config_identity(config):
+        if (last_identity(events) or config_identity(load_config(path))) != config_identity(config):
             raise BadInputError(
                 f"{directory} belongs to a run with another config; give another --run-dir or name, "
-                f"or go on with the old one: hasnas search --resume {directory}"
+                f"or go on with the old one: hasnas search --resume {directory} [search.evaluations=MORE]"
             )
         if load_config(path).model_copy(update={"versions": {}}) != config:  # files were moved
             write_atomic(path, dump_config(config))
@@ -105,14 +109,9 @@ def _claim(directory: Path, config: RunConfig, found: Preflight) -> None:
     write_atomic(path, dump_config(config))
 
 
-def read_events(path: Path) -> Sequence[Record]:
-    """The events of a ledger; none if there is no ledger yet."""
-    return read_ledger(path).events if path.exists() else ()
-
-
 def _run(setup: Setup, directory: Path, workers: int, found: Preflight) -> Path:
     config, console = setup.config, setup.console
-    _check_contents(directory, read_events(directory / LEDGER_FILE), found)
+    _check_contents(directory, read_events(directory), found)
     console.say(f"data: {found.facts.describe()}")
     for note in found.notes:
         console.say(f"note: {note}")
@@ -124,7 +123,6 @@ def _run(setup: Setup, directory: Path, workers: int, found: Preflight) -> Path:
         stack.callback(executor.close)
         trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]
         identity = config_identity(config)
-        _check_identity(directory, ledger, identity)
         tracker = create_tracker(directory, config, trials, setup.quality, found.facts)
         stack.callback(tracker.close)
         context = RunContext(config, console, directory, ledger, executor, tracker, trials)
@@ -158,17 +156,6 @@ def _check_contents(directory: Path, events: Sequence[Record], found: Preflight)
                     f"{directory} belongs to a run with {what} (what a file holds counts, not where it lies); "
                     "put the old one back, or start a new run with another --run-dir"
                 )
-
-
-def _check_identity(directory: Path, ledger: Ledger, identity: str) -> None:
-    """A run goes on with the config that it was started with, or not at all."""
-    for record in ledger.records:
-        known = record.get("details", {}).get("identity", identity)
-        if known != identity:
-            raise BadInputError(
-                f"{directory / CONFIG_FILE} was changed after the run had started; put the old one back, "
-                "or start a new run with: hasnas search CONFIG --run-dir DIR"
-            )
 
 
 def dry_run(config_path: Path, overrides: Sequence[str] = (), checked: Preflight | None = None) -> Forecast:

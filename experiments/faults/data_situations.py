@@ -333,7 +333,7 @@ SITUATIONS = [
     Situation("D11", "frames of events, compressed 190 to 1", sparse_frames, r"^0 "),
     Situation("D11", "a signal as one row", alone(F.reshape(120, 1, 1, 64)),
               r"^2 .*final_pool to 1 .*reductions: \[\]"),
-    Situation("D11", "--resume RUN key=value", lambda root: None, r"^2 .*start a new run", [[
+    Situation("D11", "--resume RUN key=value", lambda root: None, r"^2 .*holds no run", [[
         "search", "--resume", "r", "search.evaluations=20"]], dataset=DIGITS),
     Situation("D11", "a plug-in that is not installed", lambda root: None, r"^2 .*install that package",
               dataset="{name: my-lab-data}"),

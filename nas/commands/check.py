@@ -8,9 +8,9 @@ from pathlib import Path
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.history.layout import RUNS
 from hasnas.nas.stages.context import Setup
+from hasnas.nas.stages.extending import extended_config
 from hasnas.nas.stages.preflight import Preflight, preflight
 from hasnas.nas.stages.progress import Console
-from hasnas.nas.tracking.status import load_run_config
 
 
 def check_config(path: Path, overrides: Sequence[str], run_directory: Path | None, writes: bool) -> Preflight:
@@ -30,10 +30,10 @@ def check_config(path: Path, overrides: Sequence[str], run_directory: Path | Non
     return preflight(Setup(config, Console(quiet=True)), directory)
 
 
-def check_run(directory: Path) -> Preflight:
-    """What `preflight` finds of a run that is to go on.
+def check_run(directory: Path, changes: Sequence[str] = ()) -> Preflight:
+    """What `preflight` finds of a run that is to go on, with `changes` that ask more of it.
 
     Raises:
         BadInputError: if the directory holds no run, or something would stop it.
     """
-    return preflight(Setup(load_run_config(directory), Console(quiet=True)), directory)
+    return preflight(Setup(extended_config(directory, changes), Console(quiet=True)), directory)

@@ -18,8 +18,9 @@ from hasnas.nas.budget.costs import STANDARD, Costs, known_costs
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import returned_networks
+from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
-from hasnas.nas.tracking.status import align, load_run_config
+from hasnas.nas.tracking.status import align
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.layers import Input

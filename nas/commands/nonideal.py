@@ -8,7 +8,7 @@ from typing import Any
 
 from hasnas.errors import BadInputError
 from hasnas.nas.history.quality import QUALITIES, Task
-from hasnas.nas.tracking.status import load_run_config
+from hasnas.nas.history.run_config import load_run_config
 
 from .estimate import returned_network
 

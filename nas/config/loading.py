@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -208,16 +208,20 @@ def _changed(part: Any, key: str, value: str) -> Any:
     return part.model_copy(update={name: _changed(getattr(part, name), rest, value) if rest else value})
 
 
-def config_identity(config: RunConfig) -> str:
+def config_identity(config: RunConfig, contents: Mapping[str, str] | None = None) -> str:
     """A hash of all that decides the result; runs with equal identities may share a directory.
 
     Where files lie and which packages were installed do not count; the content of hardware descriptions, devices and
     spaces of one's own does (that of the dataset is compared by itself, see `hasnas.nas.stages.preflight`). Keys at
     their defaults do not count either, so that runs from before a key existed can still be resumed.
+
+    Args:
+        config: as it was read, its paths resolved.
+        contents: see `file_contents`; None reads the files.
     """
     excluded: dict[str, Any] = {"versions": True, "dataset": {"root"}, "hardware": {"path"}, "space": {"file"}}
     tree = config.model_dump(mode="json", exclude=excluded, exclude_defaults=True)
-    for key, digest in file_contents(config).items():
+    for key, digest in (file_contents(config) if contents is None else contents).items():
         *sections, name = key.split(".")
         part = tree
         for section in sections:

@@ -13,12 +13,12 @@ import torch
 from hasnas import __version__
 from hasnas.errors import BadInputError, nearest
 from hasnas.files import CARD_FILE, read_json, sealed, sha256_of, write_atomic
-from hasnas.nas.config.loading import load_config
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint
-from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
+from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.quality import CLASSIFICATION, find_quality
 from hasnas.nas.history.returned import RetrainedNetwork, returned_networks
+from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import CHOICES, Trial
 from hasnas.nas.history.worth import data_facts, worth_of
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
@@ -71,7 +71,7 @@ def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) 
     directory = Path(run_directory)
     returned = _returned(directory)
     data = data_facts(read_ledger(directory / LEDGER_FILE).events)
-    chosen = load_config(directory / CONFIG_FILE).export.formats if formats is None else formats
+    chosen = load_run_config(directory).export.formats if formats is None else formats
     files: list[Path] = []
     for network in returned:
         trained = load_trained(directory, network.best)

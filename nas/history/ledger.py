@@ -156,6 +156,16 @@ class Ledger:
             raise
         self.records.append(json.loads(line)["record"])
 
+    def cut(self, count: int) -> None:
+        """Keep the first `count` records; the others are set aside as `<name>.before-N.jsonl`.
+
+        Raises:
+            HasnasError: if the disk refuses.
+        """
+        if count < len(self.records):
+            self._move_tail(sum(len(encode_line(record)) for record in self.records[:count]), "before")
+            del self.records[count:]
+
     def close(self) -> None:
         """Let go of the file and its lock; closing twice is harmless."""
         if self._file >= 0:
@@ -180,18 +190,23 @@ class Ledger:
 
     def _set_aside(self, contents: LedgerContents) -> str:
         """Keep the damaged tail in a file of its own, cut it off, and say so."""
-        tail = self.path.read_bytes()[contents.good_bytes :]
+        aside = self._move_tail(contents.good_bytes, "damaged")
+        return f"{contents.damage}; going on from there, the damaged part is kept in {aside.name}"
+
+    def _move_tail(self, size: int, word: str) -> Path:
+        """Move what follows the first `size` bytes to `<name>.<word>-N.jsonl`."""
+        tail = self.path.read_bytes()[size:]
         number = 1
-        while (aside := self.path.with_name(f"{self.path.stem}.damaged-{number}{self.path.suffix}")).exists():
+        while (aside := self.path.with_name(f"{self.path.stem}.{word}-{number}{self.path.suffix}")).exists():
             number += 1
         write_atomic(aside, tail)
         try:
-            os.ftruncate(self._file, contents.good_bytes)
+            os.ftruncate(self._file, size)
             os.fsync(self._file)
         except OSError as error:
             problem = error.strerror or error
-            raise HasnasError(f"cannot repair the ledger {self.path}: {problem}; check the disk") from error
-        return f"{contents.damage}; going on from there, the damaged part is kept in {aside.name}"
+            raise HasnasError(f"cannot cut the ledger {self.path}: {problem}; check the disk") from error
+        return aside
 
 
 def equal_ledgers(first: Path | str, second: Path | str) -> bool:

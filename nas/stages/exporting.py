@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hasnas.files import CARD_FILE
 from hasnas.nas.history.returned import returned_networks
 
 from .context import RunContext
@@ -25,6 +26,9 @@ def run_export(context: RunContext) -> None:
     if not returned_networks(context.trials):
         context.console.say("export: no retrained network to export")
         return
+    folder, returned = context.directory / "export", {one.key for one in returned_networks(context.trials)}
+    for former in sorted({path.parent.name for path in folder.glob("*/" + CARD_FILE)} - returned):
+        context.console.say(f"export: {folder / former} is of a network that is no longer among the returned ones")
     formats = context.config.export.formats
     files = sound_export(context.directory, formats) or export_run(context.directory, formats)
     context.console.say(

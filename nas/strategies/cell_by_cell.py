@@ -38,6 +38,8 @@ class CellByCell:
     Compute-in-Memory Systems", arXiv 2407.00641, 2024.
     """
 
+    spreads_over_evaluations = True
+
     def __init__(self, problem: SearchProblem) -> None:
         self.problem = problem
         self.cells = cells_of(problem.space)

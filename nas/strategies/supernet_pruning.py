@@ -45,6 +45,8 @@ class SupernetPruning:
     Networks", 2025, and its public code.
     """
 
+    spreads_over_evaluations = True
+
     def __init__(self, problem: SearchProblem) -> None:
         self.problem = problem
         self.sizes = radices(problem.space)

@@ -19,9 +19,10 @@ from hasnas.nas.history.goal import goal_of
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import returned_networks
+from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
 
-from .status import align, load_run_config
+from .status import align
 
 QUALITY, DEVICE, TEST = ACCURACY.name, DEVICE_ACCURACY.name, "test_accuracy"
 

@@ -14,12 +14,13 @@ from hasnas.nas.config.loading import RunConfig
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import RetrainedNetwork, returned_networks
+from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.training.folders import read_activity, retrain_directory
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
 
-from .status import load_run_config, run_status
+from .status import run_status
 
 RATE_PREFIX = "firing_rate/"
 

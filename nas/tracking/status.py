@@ -12,12 +12,13 @@ import numpy as np
 from hasnas.errors import BadInputError, one_line
 from hasnas.nas.budget.budget import describe_limits
 from hasnas.nas.budget.costs import ENERGY, Cost, cost_called
-from hasnas.nas.config.loading import RunConfig, load_config
+from hasnas.nas.config.loading import RunConfig
 from hasnas.nas.history.goal import Goal, front, quality_of
-from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE, SCREEN_FILE, STAGES
+from hasnas.nas.history.layout import LEDGER_FILE, SCREEN_FILE, STAGES
 from hasnas.nas.history.ledger import LedgerContents, Record, is_being_written, read_ledger
 from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality
 from hasnas.nas.history.returned import RetrainedNetwork, counted, returned_networks
+from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.history.worth import DataFacts, data_facts, worth_of
 
@@ -80,18 +81,6 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         # The last line of a live run may be half written at this very moment.
         "damage": None if running else contents.damage,
     }
-
-
-def load_run_config(run_directory: Path) -> RunConfig:
-    """The resolved config of a run.
-
-    Raises:
-        BadInputError: if the directory holds no run.
-    """
-    path = run_directory / CONFIG_FILE
-    if not path.is_file():
-        raise BadInputError(f"{run_directory} holds no run (no config.yaml); list runs with: hasnas ls")
-    return load_config(path)
 
 
 def list_runs(directory: Path) -> list[dict[str, Any]]:

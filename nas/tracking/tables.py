@@ -11,9 +11,8 @@ from hasnas.nas.history.goal import costs_of_trials, front, goal_of
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import returned_front
+from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Choice, Trial
-
-from .status import load_run_config
 
 PARETO_FILE = "pareto.csv"
 NAMES = ("stage", "id", "key", "seed", "codes")

@@ -1,0 +1,62 @@
+"""The config of a run that is there: as it was started, with what was asked of it since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hasnas.errors import BadInputError
+from hasnas.nas.config.loading import RunConfig, config_identity, load_config
+
+from .layout import CONFIG_FILE, LEDGER_FILE
+from .ledger import LedgerContents, Record, read_ledger
+
+EXTEND = "extend"
+
+
+def load_run_config(run_directory: Path, changes: Sequence[str] = ()) -> RunConfig:
+    """The resolved config of a run.
+
+    Args:
+        run_directory: of the run.
+        changes: further ones, which the ledger need not know yet.
+
+    Raises:
+        BadInputError: if the directory holds no run, or its config is not the one that the ledger tells of.
+    """
+    path = run_directory / CONFIG_FILE
+    if not path.is_file():
+        raise BadInputError(f"{run_directory} holds no run (no {CONFIG_FILE}); list runs with: hasnas ls")
+    ledger = run_directory / LEDGER_FILE
+    contents = read_ledger(ledger) if ledger.exists() else LedgerContents((), 0)
+    config, events, missed = load_config(path), contents.events, list[str]()
+    found = told_identity(config, events)
+    for event in events:  # a crash between the ledger's line and the config's leaves the config as it was before
+        if event.get("event") == EXTEND and event["details"]["former"] == found:
+            missed += event["details"]["changes"]
+            config = load_config(path, missed)
+            found = told_identity(config, events)
+    if last_identity(events) not in (None, found) and contents.damage is None:  # else the newest may be lost
+        raise BadInputError(
+            f"{path} was changed after the run had started; put the old one back, "
+            "or start a new run with: hasnas search CONFIG --run-dir DIR"
+        )
+    return load_config(path, [*missed, *changes]) if changes else config
+
+
+def read_events(run_directory: Path) -> Sequence[Record]:
+    """The events of a run's ledger; none if there is no ledger yet."""
+    path = run_directory / LEDGER_FILE
+    return read_ledger(path).events if path.exists() else ()
+
+
+def last_identity(events: Sequence[Record]) -> str | None:
+    """The identity of the config that a run has now; None before it has begun."""
+    found = [event["details"]["identity"] for event in events if "identity" in event.get("details", {})]
+    return found[-1] if found else None
+
+
+def told_identity(config: RunConfig, events: Sequence[Record]) -> str:
+    """The identity of a config, the files that it names being those that the ledger tells of, wherever they are now."""
+    told = [event["details"]["contents"] for event in events if "contents" in event.get("details", {})]
+    return config_identity(config, told[-1] if told else None)
