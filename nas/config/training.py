@@ -29,7 +29,8 @@ _FIRST_FIELDS = (
     "warmup_epochs",
     "gradient_clip",
 )
-_NOT_OF_ONE_TRAINING = ("enabled", "top", "seeds", "searched", "mapping", "mapping_samples", "simulate")
+_NOT_OF_ONE_TRAINING = ("enabled", "top", "baselines", "seeds", "searched", "mapping", "mapping_samples", "simulate")
+Baseline = Literal["chain", "random"]
 # Neither where a training runs decides its result, nor how long the chosen ones are trained that of the search.
 _NOT_SEARCHED = (*_NOT_OF_ONE_TRAINING, "accelerator", "devices", "nodes", "recomputed_parts", "epochs", "patience")
 
@@ -166,6 +167,9 @@ class RetrainSection(Section):
     Args:
         enabled: whether networks are retrained, tested and returned.
         top: networks to retrain, the best of the front first.
+        baselines: what the returned networks are compared with, trained alike and as many of each: `chain`, plain
+            chains of 3x3 convolutions on the same macro within the budget, and `random`, candidates drawn within it.
+            Empty is off.
         seeds: trainings of each network, from the run's seed on: seed, seed + 1, ... Reported are their mean and
             standard deviation; a network is over the budget if any of them is.
         epochs: passes over the train split.
@@ -209,6 +213,7 @@ class RetrainSection(Section):
     place = "retrain"
     enabled: bool = True
     top: Annotated[int, Field(ge=1, le=10_000)] = 3
+    baselines: Annotated[tuple[Baseline, ...], Field(strict=False)] = ()
     seeds: Annotated[int, Field(ge=1, le=100)] = 1
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 25
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 32
@@ -242,12 +247,18 @@ class RetrainSection(Section):
     @property
     def trainings(self) -> int:
         """How many trainings that is at most."""
-        return self.top * self.seeds
+        return self.top * self.seeds * (1 + len(self.baselines))
 
     @property
     def processes(self) -> int:
         """Processes that share the batches of a training."""
         return self.devices * self.nodes
+
+    @model_validator(mode="after")
+    def _each_baseline_once(self) -> RetrainSection:
+        if len(set(self.baselines)) != len(self.baselines):
+            raise ValueError(f"baselines is [{', '.join(self.baselines)}]; name each once")
+        return self
 
     @model_validator(mode="after")
     def _enough_samples_for_each_process(self) -> RetrainSection:

@@ -13,6 +13,7 @@ from .quality import Quality
 from .trial import State, Trial
 
 STAGE = "retrain"
+BASELINE_PREFIX = "baseline "  # begins the stage of trainings that returned networks are compared with
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,23 +124,30 @@ def counted(ended: int, asked: int) -> str:
     return str(ended) if ended == asked else f"{ended} of {asked}"
 
 
-def retrained_networks(trials: Iterable[Trial], asked: int = 1) -> list[RetrainedNetwork]:
+def retrained_networks(trials: Iterable[Trial], asked: int = 1, stage: str = STAGE) -> list[RetrainedNetwork]:
     """The networks among some trials that were trained from scratch, in the order of their first training.
 
     Args:
         trials: of a run, of any stage.
         asked: trainings of each network that the config asks for.
+        stage: of the trainings: those of the search's networks, or those of a baseline.
     """
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
-        if trial.stage == STAGE:
+        if trial.stage == stage:
             groups.setdefault(trial.key, []).append(trial)
     return [RetrainedNetwork(tuple(group), asked) for group in groups.values()]
 
 
-def returned_networks(trials: Iterable[Trial], asked: int = 1) -> list[RetrainedNetwork]:
+def returned_networks(trials: Iterable[Trial], asked: int = 1, stage: str = STAGE) -> list[RetrainedNetwork]:
     """Retrained networks that keep to the budget, the winner (the best mean on validation samples) first."""
-    return sorted((one for one in retrained_networks(trials, asked) if one.fits), key=lambda one: rank(one.summary))
+    networks = retrained_networks(trials, asked, stage)
+    return sorted((one for one in networks if one.fits), key=lambda one: rank(one.summary))
+
+
+def of_baselines(trials: Iterable[Trial]) -> list[Trial]:
+    """The trainings of networks that the returned ones are compared with."""
+    return [trial for trial in trials if trial.stage.startswith(BASELINE_PREFIX)]
 
 
 def returned_front(

@@ -23,7 +23,8 @@ class Trial:
 
     Args:
         id: number in the order of proposal, from 0.
-        stage: `"search"` or `"retrain"`.
+        stage: `"search"`, `"retrain"`, or of a network that those are compared with `"baseline chain"` and
+            `"baseline random"`.
         key: key of the canonical architecture, with that of the choices of chip and training where these are searched.
         codes: its integer codes in the space.
         architecture: its JSON form.

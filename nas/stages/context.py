@@ -192,10 +192,11 @@ class RunContext(Setup):
         self.tracker.on_trial(trial)
 
 
-def measured_costs(context: Setup, codes: tuple[int, ...], activity: Mapping[str, float]) -> dict[str, float]:
-    """What a candidate costs on its chip with the activity that was measured on the trained network."""
-    graph = context.architecture(codes).expand()
-    report = estimate(lower(graph, activity), context.hardware_of(codes), Activity.measured())
+def measured_costs(
+    context: Setup, architecture: Architecture, hardware: HardwareSpec, activity: Mapping[str, float]
+) -> dict[str, float]:
+    """What a network costs on a chip with the activity that was measured on it, trained."""
+    report = estimate(lower(architecture.expand(), activity), hardware, Activity.measured())
     return Costs.of(report.costs(), context.config.costs).row(0)
 
 

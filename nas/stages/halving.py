@@ -130,7 +130,8 @@ def _record(
     outcome: Outcome[RungOutcome],
 ) -> RungRecord:
     rung, reached = section.rungs[number], outcome.value
-    priced = {} if reached is None else measured_costs(context, codes, reached.activity)
+    architecture, hardware = context.architecture(codes), context.hardware_of(codes)
+    priced = {} if reached is None else measured_costs(context, architecture, hardware, reached.activity)
     costs = {} if reached is None else with_measured(context.config.costs, priced, reached.metrics)
     limits = context.budget if number == len(section.rungs) - 1 else context.budget.known_before
     broken = limits.verdict(costs).violations if costs else {}

@@ -9,22 +9,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-
-import numpy as np
+from typing import Any
 
 from hasnas.errors import BadInputError, HasnasError
 from hasnas.nas.budget.costs import with_measured
 from hasnas.nas.budget.measured import SCORE_PREFIX, TRAINING_SECONDS
-from hasnas.nas.budget.region import draw_inside
 from hasnas.nas.executors import Outcome, map_once
 from hasnas.nas.history.checkpoint import load_checkpoint
-from hasnas.nas.history.goal import front, merit, rank
-from hasnas.nas.history.returned import retrained_networks
-from hasnas.nas.history.trial import Trial, key_of
+from hasnas.nas.history.goal import merit
+from hasnas.nas.history.returned import STAGE, of_baselines, retrained_networks
+from hasnas.nas.history.trial import Choice, Trial, key_of
 from hasnas.nas.training.folders import BEST_FILE, retrain_directory
 from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, run_retrain_task
 from hasnas.search_spaces.architecture import Architecture
 
+from .chosen import Chosen, chosen_networks
 from .context import RunContext, measured_costs
 from .evaluation import TrainedTask, evaluate_trained, input_rate_metrics, rate_metrics
 from .mapped import mapping_reference
@@ -33,49 +32,27 @@ from .supernet import data_reference, device_reference
 from .watch import EpochWatch, forget
 
 
-def candidates(context: RunContext) -> list[tuple[int, ...]]:
-    """The networks to retrain: the best of the front, then the best of the rest; drawn ones if nothing was searched."""
-    top = context.config.retrain.top
-    searched = search_trials(context)
-    if not searched:
-        rng = np.random.default_rng([context.config.seed, 2])
-        drawn = draw_inside(context.space, context.feasible_region().admits, rng, top)
-        return [tuple(row) for row in drawn.tolist()]
-    best = front(searched, context.config.search.objectives)
-    chosen = {trial.id for trial in best}
-    rest = [trial for trial in searched if trial.state == "done" and not trial.verdict and trial.id not in chosen]
-    return _distinct_networks(context, [trial.codes for trial in best + sorted(rest, key=rank)], top)
-
-
-def _distinct_networks(context: RunContext, ranked: list[tuple[int, ...]], count: int) -> list[tuple[int, ...]]:
-    """The first `count` whose layers, chip or training differ: a network can be drawn in several ways."""
-    seen: set[str] = set()
-    kept: list[tuple[int, ...]] = []
-    for codes in ranked:
-        structure = key_of(context.architecture(codes).expand().structure, *context.choices(codes))
-        if structure not in seen and len(kept) < count:
-            seen.add(structure)
-            kept.append(codes)
-    return kept
-
-
 def run_retrain(context: RunContext) -> None:
     """Do the trainings that the ledger does not hold yet, in parallel, and record them in order.
 
-    Each network is trained `retrain.seeds` times, from the run's seed on; network by network, the best first.
+    Each network is trained `retrain.seeds` times, from the run's seed on; network by network, the best first, then
+    those of the baselines.
     """
     if not context.config.retrain.enabled:
         context.console.say("retrain: switched off; no network is returned")
         return
     _mend_weights(context)
-    wanted = [(codes, seed) for codes in candidates(context) for seed in _seeds(context)]
+    wanted = [(network, seed) for network in chosen_networks(context) for seed in _seeds(context)]
     first = len(search_trials(context))
     missing = wanted[len(context.trials) - first :]
-    tasks = [_task(context, codes, seed) for codes, seed in missing]
+    tasks = [
+        _task(context, network.architecture.to_json(), context.choices(network.placed)[1], seed)
+        for network, seed in missing
+    ]
     outcomes = map_once(context.executor, run_retrain_task, tasks, lambda task: task.checkpoint_directory)
     epochs, best, lock = context.config.retrain.epochs, -math.inf, Lock()
     reached, done = [0] * len(missing), (len(wanted) - len(missing)) * epochs
-    labels = [_label_of(context, context.key(codes), seed) for codes, seed in missing]
+    labels = [_label_of(context, network.key(context), seed) for network, seed in missing]
 
     def on_epoch(index: int, epoch: int, merits: Mapping[str, float]) -> None:
         metrics = context.quality.of_epoch(merits)
@@ -90,8 +67,8 @@ def run_retrain(context: RunContext) -> None:
     watch = EpochWatch(folders, on_epoch)
     with context.console.bar("retrain", len(wanted) * epochs, "epoch") as bar, watch.watching():
         bar.begin_at(done)
-        for index, ((codes, seed), outcome) in enumerate(zip(missing, outcomes, strict=True)):
-            trial = _trial(context, codes, seed, outcome)
+        for index, ((network, seed), outcome) in enumerate(zip(missing, outcomes, strict=True)):
+            trial = _trial(context, network, seed, outcome)
             if outcome.value is not None:
                 for record in outcome.value.history:
                     on_epoch(index, record.epoch, record.metrics())
@@ -99,9 +76,10 @@ def run_retrain(context: RunContext) -> None:
                 context.record(trial)
                 reached[index] = epochs  # fewer where patience ended it
                 bar.move_to(done + sum(reached))
-            best = max(best, merit(trial.metrics))  # that of a failed one is NaN, which is never larger
+            if trial.stage == STAGE:
+                best = max(best, merit(trial.metrics))  # that of a failed one is NaN, which is never larger
             bar.show({"best": context.quality.show(context.quality.figure(best))})
-    failed = failures(context)
+    failed = [*failures(context), *(trial for trial in of_baselines(context.trials) if trial.state == "failed")]
     if len(failed) < len(wanted):
         for trial in failed:
             context.console.say(f"retrain: {_label(context, trial)} failed: {trial.message}")
@@ -144,7 +122,7 @@ def _tell_of_some_over_budget(context: RunContext) -> None:
 
 def failures(context: RunContext) -> list[Trial]:
     """Trainings that failed."""
-    return [trial for trial in context.trials if trial.stage == "retrain" and trial.state == "failed"]
+    return [trial for trial in context.trials if trial.stage == STAGE and trial.state == "failed"]
 
 
 def require_a_trained_network(context: RunContext) -> None:
@@ -154,7 +132,7 @@ def require_a_trained_network(context: RunContext) -> None:
         HasnasError: with the reason of the first one.
     """
     failed = failures(context)
-    if failed and len(failed) == sum(trial.stage == "retrain" for trial in context.trials):
+    if failed and len(failed) == sum(trial.stage == STAGE for trial in context.trials):
         raise HasnasError(f"no network could be trained; {failed[0].key}: {failed[0].message}")
 
 
@@ -162,42 +140,45 @@ def _mend_weights(context: RunContext) -> None:
     """Train again what the ledger calls trained but whose weights are gone or damaged; it repeats exactly."""
     for trial in context.trials:
         path = retrain_directory(context.directory, trial.trained_as, trial.seed) / BEST_FILE
-        if trial.stage != "retrain" or trial.state == "failed":
+        if trial.stage != STAGE or trial.state == "failed":
             continue
         try:
             load_checkpoint(path)
         except BadInputError as error:
             label = _label(context, trial)
             context.console.say(f"retrain: {str(error).split(';')[0]}; making the weights of {label} again")
-            task = _task(context, trial.codes, trial.seed)
+            task = _task(context, trial.architecture, trial.training, trial.seed)
             outcome = next(iter(context.executor.map(run_retrain_task, [task])))
             if outcome.failed:
                 raise HasnasError(f"cannot make the weights of {label} again: {outcome.error}") from error
 
 
-def _task(context: RunContext, codes: tuple[int, ...], seed: int) -> RetrainTask:
-    data = data_reference(context)
-    directory = retrain_directory(context.directory, context.trained_as(codes), seed)
+def _task(
+    context: RunContext, architecture: Mapping[str, Any], training: Mapping[str, Choice], seed: int
+) -> RetrainTask:
+    data, section = data_reference(context), context.config.retrain
+    trained_as = key_of(Architecture.from_json(architecture).key, training)
+    directory = retrain_directory(context.directory, trained_as, seed)
     return RetrainTask(
-        context.architecture(codes).to_json(),
+        architecture,
         data.dataset,
         data.root,
         data.validation_share,
         data.seed,
-        context.training_of(codes),
+        section.chosen(training) if training else section,
         seed,
         str(directory),
         data.framing,
     )
 
 
-def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outcome[RetrainOutcome]) -> Trial:
-    architecture, (hardware, training) = context.architecture(codes), context.choices(codes)
+def _trial(context: RunContext, network: Chosen, seed: int, outcome: Outcome[RetrainOutcome]) -> Trial:
+    architecture, (hardware, training) = network.architecture, context.choices(network.placed)
     trial = Trial(
         id=len(context.trials),
-        stage="retrain",
-        key=context.key(codes),
-        codes=codes,
+        stage=network.stage,
+        key=network.key(context),
+        codes=network.codes,
         architecture=architecture.to_json(),
         seed=seed,
         state="failed",
@@ -211,15 +192,15 @@ def _trial(context: RunContext, codes: tuple[int, ...], seed: int, outcome: Outc
         return trial
     result, quality = outcome.value, context.quality
     metrics = {
-        **_on_hardware(context, codes, architecture, result),
+        **_on_hardware(context, network, result),
         quality.validation: quality.figure(result.merit),
         quality.test: quality.figure(result.test_accuracy),
         "best_epoch": float(result.best_epoch),
         **rate_metrics(architecture.expand(), result.activity),
         **input_rate_metrics(architecture.expand(), result.activity),
     }
-    priced = measured_costs(context, codes, result.activity)
-    costs = with_measured(context.config.costs, priced, {**_of_search(context, codes), **metrics})
+    priced = measured_costs(context, architecture, context.hardware_of(network.placed), result.activity)
+    costs = with_measured(context.config.costs, priced, {**_of_search(context, network.codes), **metrics})
     broken = context.budget.verdict(costs).violations
     return replace(trial, state="infeasible" if broken else "done", metrics=metrics, costs=costs, verdict=broken)
 
@@ -230,18 +211,16 @@ def _of_search(context: RunContext, codes: tuple[int, ...]) -> dict[str, float]:
     return {name: value for name, value in found.items() if name == TRAINING_SECONDS or name.startswith(SCORE_PREFIX)}
 
 
-def _on_hardware(
-    context: RunContext, codes: tuple[int, ...], architecture: Architecture, result: RetrainOutcome
-) -> dict[str, float]:
+def _on_hardware(context: RunContext, network: Chosen, result: RetrainOutcome) -> dict[str, float]:
     """Accuracy on imperfect chips and costs as mapped, where the config names them; every training meets the same."""
     device = device_reference(context)
-    mapping = mapping_reference(context.config, context.hardware_of(codes))
+    mapping = mapping_reference(context.config, context.hardware_of(network.placed))
     named = [*([device.device] if device else []), *([mapping.recipe] if mapping else [])]
     if not named:
         return {}
     data, seed = data_reference(context), context.config.seed
-    task = TrainedTask(architecture.to_json(), result.checkpoint, data, seed, device, mapping)
+    task = TrainedTask(network.architecture.to_json(), result.checkpoint, data, seed, device, mapping)
     outcome = next(iter(context.executor.map(evaluate_trained, [task])))
     if outcome.value is None:
-        raise HasnasError(f"cannot try {architecture.key} on hardware ({', '.join(named)}): {outcome.error}")
+        raise HasnasError(f"cannot try {network.architecture.key} on hardware ({', '.join(named)}): {outcome.error}")
     return outcome.value

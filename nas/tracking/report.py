@@ -19,7 +19,7 @@ from .figures import cell_drawing, energy_by_layer, firing_rates, progress, qual
 from .html import Markup, Text, card, details, element, link, page, table
 from .report_data import ReportData, ReturnedNetwork, collect
 from .rungs import HEADER, rung_cells
-from .status import choice_rows
+from .status import baseline_line, choice_rows
 
 REPORT_FILE = "report.html"
 
@@ -37,7 +37,8 @@ def write_report(run_directory: Path) -> Path:
 
 def render_report(data: ReportData) -> str:
     """The page; equal data give equal text."""
-    content: list[Text] = [*_heading(data), *_winner(data), *_networks(data), *_budget(data.status), *_search(data)]
+    content: list[Text] = [*_heading(data), *_winner(data), *_networks(data), *_baselines(data.status),
+                           *_budget(data.status), *_search(data)]
     for network in data.returned:
         content += _network(network)
     return page(f"{data.status['name']}: hasnas report", [*content, *_settings(data)])
@@ -100,6 +101,32 @@ def _networks(data: ReportData) -> list[Text]:
     parts += [table(header, rows, {0: "best"}), *_choices({one.key: one.best.choices for one in networks}, True)]
     parts += _worth(data.status)
     return [*parts, _trainings(networks, quality, costs)] if several else parts
+
+
+def _baselines(status: Mapping[str, Any]) -> list[Text]:
+    """What the returned networks are compared with."""
+    quality, costs, baselines = _quality(status), _costs(status), status["baselines"]
+    if not baselines:
+        return []
+    note = (
+        "Plain chains (3 x 3 convolutions one after another on the same macro) and candidates drawn at random, within "
+        "the same budget, trained with the same schedule and seeds; of each the best on validation samples is shown."
+    )
+    rows: list[list[Text]] = [
+        [each["baseline"], each["key"], *(_figure(each, name, quality) for name in (quality.validation, quality.test)),
+         *_shown(each, costs)]
+        for each in baselines
+        if "key" in each
+    ]  # fmt: skip
+    parts: list[Text] = [element("h2", "Baselines"), element("p", note, css="note")]
+    if rows:
+        parts.append(table(["baseline", "network", *quality.columns, *(cost.name for cost in costs)], rows))
+    return [*parts, *(element("p", f"{baseline_line(each, quality)}.") for each in baselines)]
+
+
+def _figure(network: Mapping[str, Any], name: str, quality: Quality) -> str:
+    deviation = network["trainings"][name]["std"] if "trainings" in network else None
+    return quality.show_mean(network.get(name), deviation)
 
 
 def _choices(networks: Mapping[str, Mapping[str, Any]], titled: bool = False) -> list[Text]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,14 @@ from hasnas.nas.history.goal import Goal, front, quality_of
 from hasnas.nas.history.layout import LEDGER_FILE, SCREEN_FILE, STAGES
 from hasnas.nas.history.ledger import LedgerContents, Record, is_being_written, read_ledger
 from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality
-from hasnas.nas.history.returned import RetrainedNetwork, counted, returned_networks
+from hasnas.nas.history.returned import (
+    BASELINE_PREFIX,
+    STAGE,
+    RetrainedNetwork,
+    counted,
+    retrained_networks,
+    returned_networks,
+)
 from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.history.worth import DataFacts, data_facts, worth_of
@@ -40,6 +48,8 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         was trained); `screen` (what the budget left of the space, `None` before the screen); `feasible_share` of the
         connected architectures; `data` (samples and what a blind answer reaches, see `DataFacts`); `front` and
         `returned` (networks with what they reach and cost, the best first; returned ones also what `worth_of` says);
+        `baselines` (for each that the config names `baseline`, `tried`, the best network's figures and costs, `ahead`,
+        by how much the run's answer is better on the test split, or `message`, why there is none);
         `damage` (one line, or `None`). Where the config asks for several trainings of each network, those of
         `returned` have means over them, and `trainings`, see `RetrainedNetwork.to_json`.
 
@@ -78,6 +88,7 @@ def run_status(run_directory: Path) -> dict[str, Any]:
             _returned(network, config, quality or CLASSIFICATION, facts)
             for network in returned_networks(trials, config.retrain.seeds)
         ],
+        "baselines": [_baseline(name, trials, config, quality or CLASSIFICATION) for name in config.retrain.baselines],
         # The last line of a live run may be half written at this very moment.
         "damage": None if running else contents.damage,
     }
@@ -122,6 +133,33 @@ def _returned(
         return found
     fits = all(config.budget.verdict(trial.costs).feasible for trial in network.finished)
     return {**found, "fits": fits, "trainings": network.to_json(quality)}
+
+
+def _baseline(name: str, trials: Sequence[Trial], config: RunConfig, quality: Quality) -> dict[str, Any]:
+    """The best network of a baseline by validation samples, as the run's answer was chosen."""
+    stage, seeds = BASELINE_PREFIX + name, config.retrain.seeds
+    tried, fitting = retrained_networks(trials, seeds, stage), returned_networks(trials, seeds, stage)
+    found = {"baseline": name, "tried": len(tried)}
+    if not fitting:
+        return {**found, "message": _why_none(name, tried, config, trials)}
+    best, answers = fitting[0], returned_networks(trials, seeds)
+    told = {**found, **_network(best.summary, config, quality)}
+    if best.seeds > 1:
+        told["trainings"] = best.to_json(quality)
+    if answers:
+        told["ahead"] = quality.sign * (answers[0].mean(quality.test) - best.mean(quality.test))
+    return told
+
+
+def _why_none(
+    name: str, tried: Sequence[RetrainedNetwork], config: RunConfig, trials: Sequence[Trial]
+) -> str:
+    if any(network.finished for network in tried):
+        return f"none of {len(tried)} kept to the budget with its measured activity"
+    if tried:
+        return f"the training of all {len(tried)} failed"
+    begun = sum(trial.stage == STAGE for trial in trials) >= config.retrain.seeds
+    return "no plain chain of this macro fits the budget" if name == "chain" and begun else "not trained yet"
 
 
 def _end_state(events: Sequence[Record]) -> str:
@@ -185,6 +223,7 @@ def describe_status(status: Mapping[str, Any]) -> str:
         *_describe_front(Goal(status["score"], quality), status["front"], costs),
         *_describe_networks(_returned_title(status["returned"]), status["returned"], costs, quality),
         *_describe_worth(status["returned"], quality),
+        *_describe_baselines(status["baselines"], costs, quality),
         *([f"  {quality.remark}"] if quality.remark and (status["front"] or status["returned"]) else []),
         *([f"  damage: {status['damage']}"] if status["damage"] else []),
     ]
@@ -268,6 +307,33 @@ def _describe_networks(
         seeds = (_counted(network),) if several else ()
         rows.append((network["key"], *values, *seeds, *shown, "yes" if network["fits"] else "no"))
     return [f"  {title}:", *("    " + line for line in align(rows).splitlines()), *_describe_choices(networks)]
+
+
+def _describe_baselines(
+    baselines: Sequence[Mapping[str, Any]], costs: Sequence[Cost], quality: Quality
+) -> list[str]:
+    """What the returned networks are compared with, and by how much the run's answer is ahead."""
+    trained = [{**each, "key": f"{each['baseline']} {each['key']}"} for each in baselines if "key" in each]
+    title = "baselines, trained alike, the best of each by validation samples"
+    lines = _describe_networks(title, trained, costs, quality)
+    return [*lines, *(f"    {baseline_line(each, quality)}" for each in baselines)]
+
+
+def baseline_line(baseline: Mapping[str, Any], quality: Quality) -> str:
+    """One baseline beside the run's answer, in words.
+
+    >>> baseline_line({"baseline": "chain", "tried": 2, "key": "ab", "ahead": 0.0125}, CLASSIFICATION)
+    'chain (best of 2): the returned network is ahead of it by 1.25 points on the test split'
+    """
+    name, tried = baseline["baseline"], baseline["tried"]
+    if "key" not in baseline:
+        return f"{name}: {baseline['message']}"
+    best, ahead = f"{name} (best of {tried})", baseline.get("ahead")
+    if ahead is None or not math.isfinite(ahead):
+        return best
+    by = f"{100 * abs(ahead):.2f} points" if quality is CLASSIFICATION else quality.show(abs(ahead))
+    how = f"{'ahead of' if ahead > 0 else 'behind'} it by {by}" if ahead else "as good as it"
+    return f"{best}: the returned network is {how} on the test split"
 
 
 def _describe_choices(networks: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -16,7 +16,7 @@ from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import STANDARD, Cost
 from hasnas.nas.history.goal import PART_PREFIX, SCORE_PREFIX, Goal, front, rank
 from hasnas.nas.history.quality import CLASSIFICATION, Quality
-from hasnas.nas.history.returned import RetrainedNetwork, returned_front, returned_networks
+from hasnas.nas.history.returned import BASELINE_PREFIX, RetrainedNetwork, returned_front, returned_networks
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.history.worth import DataFacts, interval_of, warnings_on
 
@@ -59,6 +59,7 @@ class RunFacts:
         goal: what candidates are ranked by.
         seeds: trainings of each chosen network.
         costs: that the run prices.
+        baselines: what the returned networks are compared with.
         data: what is known of its samples.
     """
 
@@ -68,6 +69,7 @@ class RunFacts:
     goal: Goal = field(default_factory=Goal)
     seeds: int = 1
     costs: tuple[Cost, ...] = STANDARD
+    baselines: tuple[str, ...] = ()
     data: DataFacts | None = None
 
     @property
@@ -77,8 +79,9 @@ class RunFacts:
         judged = [f"{split} {self.goal.quality.name}" for split in ("validation", "test")]
         sure = [] if self.data is None or self.data.task != "classification" else [f"test {end}" for end in ENDS]
         judged += [f"{name} {DEVIATION}" for name in judged] if self.seeds > 1 else []
+        compared = [f"{name}, test {self.goal.quality.name}" for name in self.baselines]
         priced = [cost.curve[0] for cost in self.costs]
-        return {**{f"result/{name}": name for name in [*judged, *sure, *priced, "feasible share"]}, **scored}
+        return {**{f"result/{name}": name for name in [*judged, *compared, *sure, *priced, "feasible share"]}, **scored}
 
 
 class TensorBoardTracker:
@@ -132,7 +135,11 @@ class TensorBoardTracker:
         settings = _flat(config.model_dump(mode="json", exclude=NOT_COMPARED))
         goal, seeds = Goal(config.search.score, quality, config.search.objectives), config.retrain.seeds
         return TensorBoardTracker(
-            directory, RunFacts(config.name, config.budget, settings, goal, seeds, config.shown_costs, data), trials
+            directory,
+            RunFacts(
+                config.name, config.budget, settings, goal, seeds, config.shown_costs, config.retrain.baselines, data
+            ),
+            trials,
         )
 
     def on_trial(self, trial: Trial) -> None:
@@ -201,7 +208,7 @@ class TensorBoardTracker:
     def _count(self, trial: Trial) -> None:
         """Add a trial to what is known of all of them; no searched one is looked at again for the next."""
         self._trials.append(trial)
-        if trial.stage == "retrain":
+        if trial.stage != "search":
             self._retrained.append(trial)
             return
         self._searched += 1
@@ -226,6 +233,7 @@ class TensorBoardTracker:
             f"result/test {quality.name}": best.metrics.get(quality.test, math.nan),
             **(self._deviations(networks[0]) if networks and self._facts.seeds > 1 else {}),
             **(self._interval(networks[0]) if networks else {}),
+            **self._compared(),
             **self._best_score(),
             **{f"result/{shown}": value for shown, value in _costs(best, self._facts.costs).items()},
             "result/feasible share": self._feasible_share(),
@@ -242,6 +250,18 @@ class TensorBoardTracker:
         """Where the accuracy on all such samples lies with 95 % confidence."""
         limits = interval_of(network.summary.metrics, self._facts.goal.quality, self._facts.data)
         return {} if limits is None else {f"result/test {end}": limit for end, limit in zip(ENDS, limits, strict=True)}
+
+    def _compared(self) -> dict[str, float]:
+        """What the best network of each baseline reached."""
+        quality = self._facts.goal.quality
+        reached = {each.best.stage.removeprefix(BASELINE_PREFIX): each for each in self._best_of_baselines()}
+        return {f"result/{name}, test {quality.name}": each.mean(quality.test) for name, each in reached.items()}
+
+    def _best_of_baselines(self) -> list[RetrainedNetwork]:
+        """The best network of each baseline that has one, by validation samples."""
+        stages = [BASELINE_PREFIX + name for name in self._facts.baselines]
+        found = [returned_networks(self._retrained, self._facts.seeds, stage) for stage in stages]
+        return [networks[0] for networks in found if networks]
 
     def _best_score(self) -> dict[str, float]:
         """The score of the best candidate, where a score ranks them."""
@@ -283,7 +303,7 @@ class TensorBoardTracker:
         searched = front([trial for trial in self._trials if trial.stage == "search"], goal.objectives)
         rows = [(trial, RetrainedNetwork((trial,)), "") for trial in searched]
         networks = returned_front(self._retrained, self._facts.seeds, goal.objectives)
-        rows += [(network.summary, network, network.counted) for network in networks]
+        rows += [(network.summary, network, network.counted) for network in [*networks, *self._best_of_baselines()]]
         for trial, network, counted in rows:
             scores = [one.show(trial.metrics.get(one.metric)) for one in scored]
             names = (quality.validation, quality.test)

@@ -83,6 +83,8 @@ def test_hardware_is_a_name_a_path_or_changed_in_single_fields(path: Path):
         ("budget.parameters=true", "budget.parameters is true; give a number"),
         ("budget.parameters=1.5", "budget.parameters is 1.5; a count is a whole number"),
         ("dataset.name=digit", r"unknown dataset.name 'digit'; did you mean 'digits'\?"),
+        ("retrain.baselines=[chian]", r"retrain.baselines.0 is 'chian'; did you mean 'chain'\?"),
+        ("retrain.baselines=[chain, chain]", r"baselines is \[chain, chain\]; name each once"),
         ("space.name=snasne", r"unknown space.name 'snasne'; did you mean 'snasnet'\?"),
         ("space.operations=[none, conv5x6]", r"unknown space.operations 'conv5x6'; did you mean 'conv5x5'\?"),
         ("hardware=spikesim-65nm-ram", r"unknown hardware.preset '.*'; did you mean 'spikesim-65nm-rram'\?"),

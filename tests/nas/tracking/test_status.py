@@ -234,3 +234,17 @@ def test_what_a_figure_is_worth_stands_beside_it(run: Path):
     assert "warning: key7: head.lif never fires, so that the answer does not depend on the input" in told
     assert "warning: key7: no better than the most frequent class (10.0%)" in told
     assert "warning: key4" not in told
+
+
+def test_a_baseline_that_has_no_network_says_why(run: Path):
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("baselines: []", "baselines: [chain, random]"))
+    over = replace(OVER, id=7, stage="baseline random")
+    with Ledger(run / "ledger.jsonl") as ledger:
+        ledger.append(over.to_record())
+    status = run_status(run)
+    assert [(each["baseline"], each["tried"]) for each in status["baselines"]] == [("chain", 0), ("random", 1)]
+    told = describe_status(status)
+    assert "chain: no plain chain of this macro fits the budget" in told
+    assert "random: none of 1 kept to the budget with its measured activity" in told
+    assert [network["key"] for network in status["returned"]] == ["key5", "key4"]
