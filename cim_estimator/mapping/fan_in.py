@@ -1,6 +1,8 @@
 """Neurons with more inputs than a crossbar has rows, spread over several crossbars.
 
-partial sums   every piece sums up to `rows` inputs and sends its sum on; sums of sums where there are many
+partial sums   every piece sums up to `rows` inputs and sends its sum on; sums of sums where there are many. Inputs that
+               reach many neurons and inputs that reach few share no piece: neighbours then hear the same in whole
+               pieces, which one crossbar holds
 chain          SpiNeMap: a neuron passes its `rows` inputs to the next, which has one row less for its own
 """
 
@@ -14,9 +16,10 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError, nearest
 
-from .spike_graph import Ints, SpikeGraph, SpikeTimes
+from .spike_graph import Ids, Ints, SpikeGraph, SpikeTimes
 
 Splitting = Literal["partial-sums", "chain"]
+_ALIKE = 2.0  # inputs of one piece, ordered by how many neurons they reach, differ from the next by at most this factor
 
 
 def split_wide(graph: SpikeGraph, rows: int, how: Splitting = "partial-sums") -> SpikeGraph:
@@ -45,21 +48,16 @@ def split_wide(graph: SpikeGraph, rows: int, how: Splitting = "partial-sums") ->
 
 
 def _split_once(graph: SpikeGraph, rows: int, how: Splitting) -> SpikeGraph:
-    fan_in = graph.fan_in
-    wide = np.flatnonzero(fan_in > rows)
-    added = np.zeros(graph.neurons, np.int64)
-    added[wide] = -(-fan_in[wide] // rows) if how == "partial-sums" else -(-(fan_in[wide] - rows) // (rows - 1))
+    sources = graph.incoming[1]
+    targets = np.repeat(np.arange(graph.neurons), graph.fan_in)
+    wide = np.flatnonzero(graph.fan_in > rows)
+    piece, added = _summed(graph, rows) if how == "partial-sums" else _chained(graph, rows)
     first = np.cumsum(added) - added  # place of a neuron's first piece, neuron by neuron
     owner = np.repeat(wide, added[wide])
     nth = np.arange(len(owner)) - first[owner]
     number = np.empty(len(owner), np.int64)  # first pieces come first: neighbours hear much the same in them
     number[np.lexsort((owner, nth))] = graph.neurons + np.arange(len(owner))
-    offsets, sources = graph.incoming
-    targets = np.repeat(np.arange(graph.neurons), fan_in)
-    rank = np.arange(len(targets)) - offsets[targets]
-    chained = np.maximum(rank - 1, 0) // (rows - 1)
-    piece = rank * added[targets] // fan_in[targets] if how == "partial-sums" else chained
-    split = (added[targets] > 0) & (piece < added[targets])
+    split = piece < added[targets]
     targets[split] = number[(first[targets] + piece)[split]]
     is_last = nth == added[owner] - 1
     following = np.where(is_last | (how == "partial-sums"), owner, np.append(number[1:], 0))
@@ -75,6 +73,47 @@ def _split_once(graph: SpikeGraph, rows: int, how: Splitting) -> SpikeGraph:
     if graph.times is None:
         return replace(wider, spikes=_most_spikes(wider, graph.neurons))
     return _with_times(wider, graph.times, graph.neurons, neurons)
+
+
+def _chained(graph: SpikeGraph, rows: int) -> tuple[Ints, Ints]:
+    """Piece of each input as `graph.incoming` has them, and pieces of each neuron."""
+    wide, added = graph.fan_in > rows, np.zeros(graph.neurons, np.int64)
+    added[wide] = -(-(graph.fan_in[wide] - rows) // (rows - 1))
+    rank = np.arange(graph.synapses) - np.repeat(graph.incoming[0][:-1], graph.fan_in)
+    return np.maximum(rank - 1, 0) // (rows - 1), added
+
+
+def _summed(graph: SpikeGraph, rows: int) -> tuple[Ints, Ints]:
+    """The same for partial sums; inputs of a neuron that reach alike many neurons are cut into pieces of their own."""
+    sources = graph.incoming[1]
+    targets = np.repeat(np.arange(graph.neurons), graph.fan_in)
+    group = _groups(graph, rows, sources, targets)
+    order = np.lexsort((sources, group))
+    sizes = np.bincount(group)
+    heads = np.cumsum(sizes) - sizes
+    owner = targets[order][heads]
+    pieces = np.where(graph.fan_in[owner] > rows, -(-sizes // rows), 0)
+    before = np.cumsum(pieces) - pieces
+    before -= before[np.searchsorted(owner, owner)]  # pieces of the neuron's groups of more reach
+    rank = np.arange(graph.synapses) - np.repeat(heads, sizes)
+    piece = np.empty(graph.synapses, np.int64)
+    piece[order] = np.repeat(before, sizes) + rank * np.repeat(pieces, sizes) // np.repeat(sizes, sizes)
+    return piece, np.bincount(owner, pieces, graph.neurons).astype(np.int64)
+
+
+def _groups(graph: SpikeGraph, rows: int, sources: Ids, targets: Ints) -> Ints:
+    """Group of each input, neuron after neuron, those of most reach first; a single one where they are too many."""
+    reach = np.diff(graph.offsets)[sources]
+    order = np.lexsort((-reach, targets))
+    falls = reach[order][:-1] > _ALIKE * reach[order][1:]
+    other = targets[1:] != targets[:-1]  # `order` keeps each neuron's inputs together
+    found = np.empty(graph.synapses, np.int64)
+    found[order] = np.cumsum(np.append(0, falls | other))
+    sizes = np.bincount(found)
+    owner = targets[np.cumsum(sizes) - sizes]
+    many = np.bincount(owner, -(-sizes // rows), graph.neurons) > rows
+    found[order] = np.cumsum(np.append(0, (falls & ~many[targets[1:]]) | other))
+    return found
 
 
 def _most_spikes(graph: SpikeGraph, first: int) -> Ints:

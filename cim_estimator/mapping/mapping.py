@@ -93,8 +93,9 @@ class Chip:
         return node.leakage_a_per_m * access_width_m(self.hardware.device, node) * node.supply_v
 
     def leakage_w(self, hot_k: Floats) -> float:
-        """Of cells at these temperatures."""
-        return float(self.cell_leakage_w * np.exp(self.cells.leakage_per_k * (hot_k - self.cells.ambient_k)).sum())
+        """Of the transistors below cells of these temperatures: they feel the array's mean, not its filaments."""
+        growth = float(np.exp(self.cells.leakage_per_k * (hot_k.mean() - self.cells.ambient_k)))
+        return hot_k.size * self.cell_leakage_w * growth
 
     def tile_kernel(self, topology: Topology) -> Floats:
         """Kelvin by which a tile warms for each watt of another, shape `[tiles, tiles]`."""
@@ -138,7 +139,7 @@ class MappingMetrics:
         isi_distortion_s: mean change of the gap between two spikes; None without spike times.
         lifetime_s: until the first cell is worn out, the recording repeated in real time; None if no cell ever is.
         temperature_k: mean of all crossbars used, timesteps following one another without pause.
-        leakage_w: of the cells of all crossbars used, at their temperatures.
+        leakage_w: of the cells of all crossbars used, each at its mean temperature.
         seconds: that mapping took.
     """
 

@@ -16,6 +16,7 @@ from hasnas.cim_estimator.mapping import (
     load_network,
     mesh,
 )
+from hasnas.cim_estimator.mapping.constants import PRESETS
 from hasnas.errors import BadInputError
 
 NETWORK = NetworkConstants(hop_energy_j=2e-12, hop_cycles=2, link_cycles=1, tile_pitch_m=5e-4)
@@ -93,7 +94,8 @@ def test_one_packet_serves_all_synapses_of_a_cluster() -> None:
 
 
 def test_every_constant_has_a_source_and_unknown_ones_are_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    for kind, name in (("network", "noxim"), ("cells", "unverified"), ("cells", "pcm-unverified")):
+    for path in sorted(PRESETS.glob("*.yaml")):
+        kind, _, name = path.stem.partition("-")
         assert all(source.strip() for source in constant_sources(kind, name).values())
     parts_pj = 0.762 + 0.534 + 0.221 + 0.06 + 0.05 + 32 * 0.025
     assert load_network().hop_energy_j == pytest.approx(parts_pj * 1e-12)

@@ -36,6 +36,20 @@ def test_every_input_arrives_once(how: str, rows: int) -> None:
     assert split.spikes[: graph.neurons].tolist() == graph.spikes.tolist()
 
 
+def test_neighbours_hear_what_they_share_in_whole_pieces() -> None:
+    """Eight neurons of 10 inputs in common and 3 of their own, which lie between them by number."""
+    own = np.arange(34).reshape(-1, 2)[:12].ravel()
+    shared = np.setdiff1d(np.arange(34), own)
+    sources = np.concatenate([np.tile(shared, 8), own])
+    targets = 34 + np.concatenate([np.repeat(np.arange(8), 10), np.repeat(np.arange(8), 3)])
+    split = split_wide(SpikeGraph.from_edges(sources, targets, np.ones(42), 10), 12)
+    offsets, inputs = split.incoming
+    heard = [set(inputs[offsets[n] : offsets[n + 1]].tolist()) for n in range(42, split.neurons)]
+    assert len(heard) == 16
+    assert heard[:8] == [set(shared.tolist())] * 8
+    assert set.union(*heard[8:]) == set(own.tolist())
+
+
 @pytest.mark.parametrize("fan_in, rows", [(128, 127), (253, 127), (254, 127), (1000, 127)])
 def test_the_chain_is_as_long_as_spinemap_makes_it(fan_in: int, rows: int) -> None:
     split = split_wide(layered([fan_in, 1], 0), rows, "chain")
