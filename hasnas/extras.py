@@ -29,6 +29,7 @@ EXTRAS = {
     "gpytorch": ("GPyTorch", "bayesian"),
     "linear_operator": ("LinearOperator", "bayesian"),
     "optuna": ("Optuna", "optuna"),
+    "deephyper": ("DeepHyper", "deephyper"),
     "tonic": ("Tonic", "tonic"),
     "aedat": ("aedat", "events"),
     "expelliarmus": ("expelliarmus", "events"),

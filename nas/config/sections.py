@@ -409,13 +409,14 @@ class SearchSection(Section):
         score: a registered training-free score that ranks candidates; then no supernet is trained.
         objectives: what is looked for, by name: `accuracy` (of a regression `error`, in a search by score `score`),
             `device_accuracy`, `training_time`, any cost, or an expression of them such as `energy*latency/accuracy`,
-            which is kept low. Strategies that look for a front (`nsga2`, `nsga3`, `bayesian_pareto`, `optuna_tpe`, and
-            `predictor` with one cost) take all of them, others the accuracy or score among them, or else the first one.
-            Without any, the accuracy or the score.
+            which is kept low. Strategies that look for a front (`nsga2`, `nsga3`, `bayesian_pareto`, `optuna`,
+            `deephyper`, and `predictor` with one cost) take all of them, others the accuracy or score among them, or
+            else the first one. Without any, the accuracy or the score.
         evaluations: candidates to evaluate.
         batch: candidates proposed at a time, the same for any number of workers.
         population: candidates that evolution keeps.
         sample: candidates in a tournament.
+        sampler: of Optuna, for the strategy `optuna`.
         mutation: probability that a gene changes.
         crossover: whether children have two parents.
         calibration_batches: training batches that set a candidate's batch norm.
@@ -434,6 +435,7 @@ class SearchSection(Section):
     batch: Annotated[int, Field(ge=1, le=100_000)] = 8
     population: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     sample: Annotated[int, Field(ge=1, le=1_000_000)] = 5
+    sampler: Literal["tpe", "gp", "nsgaii", "nsgaiii", "qmc"] = "tpe"
     mutation: Share = 0.2
     crossover: bool = False
     calibration_batches: Annotated[int, Field(ge=1, le=100_000)] = 4

@@ -93,7 +93,7 @@ def test_energy_follows_the_rates() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "strategy", ["random", "random_raw", "random_cells", "random_repeated_cells", "nsga2", "optuna_tpe", "predictor"]
+    "strategy", ["random", "random_raw", "random_cells", "random_repeated_cells", "nsga2", "optuna", "predictor"]
 )
 def test_searches_report_every_field(strategy: str, path: Path) -> None:
     report = bench_spikenas(path, strategy, evaluations=30, seeds=2)
@@ -133,7 +133,7 @@ def test_the_predictor_beats_random_search(table: BenchmarkTable) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "strategy", ["random", "random_raw", "nsga2", "nsga3", "optuna_tpe", "predictor", "regularized_evolution"]
+    "strategy", ["random", "random_raw", "nsga2", "nsga3", "optuna", "predictor", "regularized_evolution"]
 )
 def test_nothing_beyond_the_limit_is_returned(strategy: str, table: BenchmarkTable) -> None:
     objective = Objective(table, feasible_share=0.1)

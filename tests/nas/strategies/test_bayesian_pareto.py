@@ -12,7 +12,7 @@ from hasnas.errors import BadInputError
 from hasnas.nas.bench.analytic import GridSpace, dtlz2, osy, play, zdt
 from hasnas.nas.config.sections import SearchSection
 from hasnas.nas.strategies.bayesian_pareto import BayesianPareto
-from hasnas.nas.strategies.optuna_tpe import OptunaTPE
+from hasnas.nas.strategies.optuna_samplers import OptunaSampler
 from hasnas.nas.strategies.random_search import RandomSearch
 from hasnas.nas.strategies.strategy import CostObjective, SearchProblem
 from hasnas.nas.strategies.surrogates import GeneInputs, Surrogate, torch
@@ -137,7 +137,7 @@ def test_the_supervisor_fits_again_where_predictions_were_off() -> None:
 @pytest.mark.slow
 def test_optunas_sampler_takes_fronts_and_limits_too() -> None:
     problem = osy()
-    strategies = [make(problem.problem(SETTINGS, 0)) for make in (OptunaTPE, RandomSearch)]
+    strategies = [make(problem.problem(SETTINGS, 0)) for make in (OptunaSampler, RandomSearch)]
     guided, drawn = (play(problem, one, 60, 5) for one in strategies)
     assert problem.constraints is not None
     kept, by_chance = (

@@ -75,7 +75,7 @@ def limit_keeping(share: float) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["predictor", "nsga2", "nsga3", "optuna_tpe"])
+@pytest.mark.parametrize("name", ["predictor", "nsga2", "nsga3", "optuna"])
 def test_better_than_random(name: str) -> None:
     strategies = [create_strategy(name, problem(seed=seed)) for seed in range(2)]
     found = [max(value(SPACE, codes) for codes in play(strategy, SPACE, 50)[20:]) for strategy in strategies]
@@ -105,7 +105,7 @@ def test_it_learns_in_spaces_too_large_to_list() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("space", [BACKWARD, *OTHERS], ids=lambda space: type(space).__name__)
-@pytest.mark.parametrize("name", ["predictor", "nsga2", "nsga3", "optuna_tpe"])
+@pytest.mark.parametrize("name", ["predictor", "nsga2", "nsga3", "optuna"])
 def test_every_space_can_be_searched(name: str, space: SearchSpace) -> None:
     def searched() -> list[CodesOfOne]:
         strategy, history = create_strategy(name, problem(space, seed=2)), []

@@ -68,7 +68,8 @@ def test_strategies_go_by_name():
     [
         ("pymoo.algorithms.base.genetic", "genetic", r"nsga2 and nsga3 need pymoo .*pip install 'hasnas\[search\]'"),
         ("botorch.models", "bayesian_pareto", r"bayesian_pareto needs botorch .*pip install 'hasnas\[bayesian\]'"),
-        ("optuna", "optuna_tpe", r"optuna_tpe needs optuna .*pip install 'hasnas\[optuna\]'"),
+        ("deephyper.hpo", "deephyper_search", r"deephyper needs .*pip install 'hasnas\[deephyper\]'"),
+        ("optuna", "optuna_samplers", r"optuna needs its package .*pip install 'hasnas\[optuna\]'"),
     ],
 )
 def test_a_strategy_without_its_package_says_what_to_install(

@@ -1,9 +1,9 @@
-"""Optuna's tree-structured Parzen estimator on the genes of a space."""
+"""Optuna's samplers on the genes of a space."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -15,11 +15,22 @@ from .strategy import CodesOfOne, SearchProblem
 
 try:
     import optuna
+    from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, TPESampler
 except ImportError as error:
-    raise BadInputError(f"optuna_tpe needs optuna ({error}); install it: pip install 'hasnas[optuna]'") from error
+    raise BadInputError(f"optuna needs its package ({error}); pip install 'hasnas[optuna]'") from error
 
-# Samples without one that is new and feasible before a random member is taken instead; halved each time in a row.
-PATIENCE = 16
+# Samples without one that is new and feasible before a random member is taken instead; halved each time in a row. Of a
+# Gaussian process they are dear.
+PATIENCE, PATIENCE_OF_PROCESS = 16, 4
+
+# `search.sampler` -> the sampler of a seed and a population.
+SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
+    "tpe": lambda seed, population: TPESampler(seed=seed, n_startup_trials=population, multivariate=True),
+    "gp": lambda seed, population: GPSampler(seed=seed, n_startup_trials=population),
+    "nsgaii": lambda seed, population: NSGAIISampler(seed=seed, population_size=max(population, 2)),
+    "nsgaiii": lambda seed, population: NSGAIIISampler(seed=seed, population_size=max(population, 2)),
+    "qmc": lambda seed, population: QMCSampler(seed=seed, scramble=True),
+}
 
 
 def _distribution(gene: Gene) -> optuna.distributions.BaseDistribution:
@@ -29,25 +40,30 @@ def _distribution(gene: Gene) -> optuna.distributions.BaseDistribution:
     return optuna.distributions.CategoricalDistribution(range(len(gene.choices)))
 
 
-class OptunaTPE:
-    """Samples genes where good candidates are dense and bad ones are not.
+class OptunaSampler:
+    """Samples genes as the sampler `search.sampler` of Optuna does, once a population was drawn at random.
 
-    With costs in `problem.objectives` good ones are those of the best fronts; candidates that break a limit which only
-    an evaluation tells count as bad. Samples outside the budget, and such as were proposed before in canonical form,
-    cost nothing.
+    `tpe` samples where good candidates are dense and bad ones are not, `gp` where a Gaussian process expects the most
+    (seconds for a candidate where there are several objectives and limits), `nsgaii` and `nsgaiii` breed, `qmc` spreads
+    candidates evenly and does not learn. CMA-ES, which knows no categories and one objective only, is not among them.
+    With costs in `problem.objectives` good ones are those of the best
+    fronts; candidates that break a limit which only an evaluation tells count as bad. Samples outside the budget, and
+    such as were proposed before in canonical form, cost nothing.
 
     Args:
-        problem: the space, the budget, the settings (`population`: candidates drawn at random at first) and the seed.
+        problem: the space, the budget, the settings (`sampler`, `population`: candidates drawn at random at first, and
+            that breed) and the seed.
 
-    Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NIPS 2011; multivariate as in Falkner et
-    al., "BOHB", ICML 2018.
+    Source: Akiba et al., "Optuna", KDD 2019; TPE: Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NIPS
+    2011, multivariate as in Falkner et al., "BOHB", ICML 2018.
     """
 
     def __init__(self, problem: SearchProblem) -> None:
         self.problem = problem
         self._random_members = RandomSearch(problem)
         self._proposed: set[CodesOfOne] = set()
-        self._patience = PATIENCE
+        self._open: dict[CodesOfOne, optuna.Trial] = {}
+        self._most = self._patience = PATIENCE_OF_PROCESS if problem.settings.sampler == "gp" else PATIENCE
         self._genes: dict[str, optuna.distributions.BaseDistribution] = {
             gene.label: _distribution(gene) for gene in problem.space.genes
         }
@@ -55,14 +71,15 @@ class OptunaTPE:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             seed = int(np.random.SeedSequence(problem.seed).generate_state(1)[0])
-            sampler = optuna.samplers.TPESampler(n_startup_trials=1, multivariate=True, seed=seed)
+            sampler = SAMPLERS[problem.settings.sampler](seed, problem.settings.population)
         best, least = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
         directions = [best, *(least for _ in problem.objectives)]
         self._study = optuna.create_study(directions=directions, sampler=sampler)
+        self._told = 0
 
     def ask(self, count: int) -> list[CodesOfOne]:
         """See `Strategy.ask`."""
-        young = len(self._proposed) < self.problem.settings.population or len(self._study.trials) < 2
+        young = len(self._proposed) < self.problem.settings.population or self._told < 2
         found: list[CodesOfOne] = []
         while len(found) < count:
             candidate = (None if young else self._sampled()) or self._unseen()
@@ -74,6 +91,8 @@ class OptunaTPE:
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
         """See `Strategy.tell`."""
+        # What was asked ends as failed, as its codes were not canonical; what is told is a trial of its own.
+        asked = self._study.tell(self._open.pop(codes), state=optuna.trial.TrialState.FAIL)
         prices = [one.of(costs) for one in self.problem.objectives]
         limited = [one for one in (*self.problem.objectives, *self.problem.limits) if np.isfinite(one.limit)]
         excess = [one.excess(one.of(costs)) for one in limited]
@@ -81,22 +100,27 @@ class OptunaTPE:
             return
         chosen = dict(zip(self._genes, (int(code) for code in codes), strict=True))
         told = {"constraints": excess} if limited else {}  # where its samplers look for what is above 0
+        generation = {key: one for key, one in asked.system_attrs.items() if key.endswith(":generation")}
         self._study.add_trial(
             optuna.trial.create_trial(
-                params=chosen, distributions=self._genes, values=[float(value), *prices], system_attrs=told
+                params=chosen,
+                distributions=self._genes,
+                values=[float(value), *prices],
+                system_attrs={**generation, **told},
             )
         )
+        self._told += 1
 
     def _sampled(self) -> CodesOfOne | None:
-        """A new feasible sample."""
+        """A new feasible sample; what is neither stays open, so that samplers that look at open trials avoid it."""
         for _ in range(self._patience):
             trial = self._study.ask(self._genes)
-            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raw = np.array([[trial.params[label] for label in self._genes]], np.int16)
             canonical, admitted = self.problem.admissible(raw)
             codes = tuple(int(code) for code in canonical[0])
             if admitted[0] and codes not in self._proposed:
-                self._patience = PATIENCE
+                self._patience = self._most
+                self._open[codes] = trial
                 return codes
         self._patience = max(self._patience // 2, 1)
         return None
@@ -105,5 +129,6 @@ class OptunaTPE:
         """A random member that was not proposed, or None if there is none left."""
         while drawn := self._random_members.ask(1):
             if drawn[0] not in self._proposed:
+                self._open[drawn[0]] = self._study.ask(self._genes)
                 return drawn[0]
         return None
