@@ -23,6 +23,7 @@ from hasnas.yaml_files import read_yaml, to_yaml
 from .overrides import apply_override, parse_override
 from .plugins import DIFFERENTIABLE, SCORES, STRATEGIES, SUPERNET_TRAINERS
 from .problems import first_problem, told
+from .saved import CONFIG_FILE, SUPERNET_FILE
 from .sections import (
     BudgetSection,
     DatasetSection,
@@ -109,7 +110,35 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
             tree["hardware"] = expand_hardware(tree.get("hardware"))
         apply_override(tree, key, value)
         changed[key] = text
-    return resolve_paths(config_from_tree(tree, str(path), changed), Path(path).parent, changed)
+    config = resolve_paths(config_from_tree(tree, str(path), changed), Path(path).parent, changed)
+    return _with_supernet_of(config)
+
+
+def _with_supernet_of(config: RunConfig) -> RunConfig:
+    """The config with the section of the run whose supernet it takes.
+
+    Raises:
+        BadInputError: if the config says something else than that run was trained with, or there is no such run.
+    """
+    section, source = config.supernet, config.supernet.source
+    if source is None:
+        return config
+    saved = Path(source) / CONFIG_FILE
+    if config.versions and not saved.exists():  # a saved config holds that section already
+        return config
+    if not saved.is_file():
+        raise BadInputError(f"supernet.from: {source} holds no run (no {CONFIG_FILE}); list runs with: hasnas ls")
+    there = load_config(saved)
+    if not there.supernet.enabled or there.search.score is not None:
+        raise BadInputError(f"supernet.from: {source} trains no supernet; leave it out, or name another run")
+    for name in sorted(section.model_fields_set - {"source"}):
+        ours, theirs = getattr(section, name), getattr(there.supernet, name)
+        if ours != theirs:
+            raise BadInputError(
+                f"supernet.{name} is {ours}, but the supernet of {source} was trained with {theirs}; leave it out, or "
+                "leave out supernet.from"
+            )
+    return config.model_copy(update={"supernet": there.supernet.model_copy(update={"source": source})})
 
 
 def config_from_tree(tree: Any, where: str, overrides: dict[str, str] | None = None) -> RunConfig:
@@ -144,7 +173,8 @@ hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versio
 
 
 # Every key whose value may be a file or folder. Where devices are concerned, other texts are names of presets.
-PATHS = ("dataset.root", "hardware.path", "space.file", "nonideal.device", "retrain.noise.device")
+PATHS = ("dataset.root", "hardware.path", "space.file", "supernet.from", "nonideal.device", "retrain.noise.device")
+_ATTRIBUTES = {"from": "source"}  # keys that are no names in Python
 
 
 def resolve_paths(config: RunConfig, directory: Path, overridden: Collection[str] = ()) -> RunConfig:
@@ -181,10 +211,13 @@ def file_contents(config: RunConfig) -> dict[str, str]:
         path = _value(config, key)
         if key == "dataset.root" or path is None or not _is_path(key, path):
             continue
+        if key == "supernet.from":
+            path = str(Path(path) / SUPERNET_FILE)
         try:
             found[key] = sha256_of(path)
         except FileNotFoundError as error:
-            raise BadInputError(f"{key}: {path} is missing; paths in a YAML start at its folder") from error
+            remedy = "train it to its end" if key == "supernet.from" else "paths in a YAML start at its folder"
+            raise BadInputError(f"{key}: {path} is missing; {remedy}") from error
         except OSError as error:
             raise BadInputError(f"{key}: cannot read {path}: {error.strerror or error}") from error
     return found
@@ -198,13 +231,14 @@ def _value(config: RunConfig, key: str) -> str | None:
     """The value of a dotted key."""
     part: Any = config
     for name in key.split("."):
-        part = getattr(part, name)
+        part = getattr(part, _ATTRIBUTES.get(name, name))
     return None if part is None else str(part)
 
 
 def _changed(part: Any, key: str, value: str) -> Any:
     """The section with the value of a dotted key exchanged."""
-    name, _, rest = key.partition(".")
+    key, _, rest = key.partition(".")
+    name = _ATTRIBUTES.get(key, key)
     return part.model_copy(update={name: _changed(getattr(part, name), rest, value) if rest else value})
 
 
@@ -220,7 +254,8 @@ def config_identity(config: RunConfig, contents: Mapping[str, str] | None = None
         contents: see `file_contents`; None reads the files.
     """
     excluded: dict[str, Any] = {"versions": True, "dataset": {"root"}, "hardware": {"path"}, "space": {"file"}}
-    tree = config.model_dump(mode="json", exclude=excluded, exclude_defaults=True)
+    excluded["supernet"] = {"source"}
+    tree = config.model_dump(mode="json", by_alias=True, exclude=excluded, exclude_defaults=True)
     for key, digest in (file_contents(config) if contents is None else contents).items():
         *sections, name = key.split(".")
         part = tree
@@ -233,7 +268,7 @@ def config_identity(config: RunConfig, contents: Mapping[str, str] | None = None
 
 def dump_config(config: RunConfig) -> str:
     """The resolved config as YAML, with the versions of the packages in use; `load_config` reads it back."""
-    tree = config.model_dump(mode="json")
+    tree = config.model_dump(mode="json", by_alias=True)
     tree["versions"] = package_versions()
     return to_yaml(tree)
 

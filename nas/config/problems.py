@@ -71,7 +71,7 @@ def _sibling_keys(section: type[BaseModel], path: Sequence[str]) -> list[str]:
             return COSTS.names()
         kinds = (inner, *get_args(inner))  # a section that may be left out is one of two kinds
         section = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), section)
-    return sorted(section.model_fields)
+    return sorted(field.alias or name for name, field in section.model_fields.items())
 
 
 def _shown(value: Any) -> str:

@@ -372,6 +372,8 @@ class SupernetSection(Section):
 
     Args:
         enabled: whether a supernet is trained; without it each candidate is trained briefly by itself.
+        source: in YAML `from`, the directory of a run on the same data and space, with whatever budget and chip: its
+            trained supernet is taken, and this section is that run's.
         strategy: a registered supernet trainer, as NNI's one-shot strategies: `random_one_shot` trains one feasible
             path a step; `darts`, `gumbel_darts` and `proxyless` also learn on validation samples how good each choice
             is, in cell spaces without feedback.
@@ -385,6 +387,7 @@ class SupernetSection(Section):
 
     place = "supernet"
     enabled: bool = True
+    source: Annotated[str | None, Field(alias="from")] = None
     strategy: str = RANDOM_ONE_SHOT
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     batch_size: Annotated[int, Field(ge=2, le=1_000_000)] = 64

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from hasnas.nas.config.saved import CONFIG_FILE as CONFIG_FILE
+from hasnas.nas.config.saved import SUPERNET_FILE as SUPERNET_FILE
+
 RUNS = Path("runs")
 STAGES = ("screen", "supernet", "search", "retrain", "export")
-CONFIG_FILE = "config.yaml"
 LEDGER_FILE = "ledger.jsonl"
 SCREEN_FILE = "screen.npz"

@@ -78,6 +78,10 @@ def preflight(setup: Setup, directory: Path | None = None) -> Preflight:
             f"dataset '{config.dataset.name}': {facts.train} samples are left to train on; "
             "lower dataset.validation_share or add samples"
         )
+    if config.supernet.source is not None:
+        from .supernet_source import check_source  # which needs torch
+
+        check_source(config, facts, contents)
     written = [] if directory is None else [(directory, "--run-dir"), (cache_root(), "HASNAS_CACHE")]
     disk = [note for folder, setting in written for note in _check_disk(folder, setting)]
     few = [f"the test split has {facts.test} samples: its figure says little"] if facts.test < FEW else []

@@ -12,6 +12,7 @@ from hasnas.errors import BadInputError
 from hasnas.nas.budget.region import of_networks
 from hasnas.nas.config.plugins import DIFFERENTIABLE, RANDOM_ONE_SHOT, SUPERNET_TRAINERS
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from hasnas.nas.history.layout import SUPERNET_FILE
 from hasnas.nas.supernet.cost_table import CostTable, fit_cost_table
 from hasnas.nas.supernet.mixture import require_mixable
 from hasnas.nas.supernet.settings import Choosing, TrainedSupernet, TrainingProgress
@@ -19,8 +20,8 @@ from hasnas.nas.supernet.sharing import live_options, supernet_report
 
 from .context import RunContext, Setup
 from .evaluation import DataReference, DeviceReference, splits_of
+from .supernet_source import source_weights
 
-WEIGHTS_FILE = "supernet-weights.safetensors"
 PRICED_FOR_PENALTY = 4096
 
 
@@ -39,7 +40,8 @@ def device_reference(context: RunContext) -> DeviceReference | None:
 
 def weights_path(context: RunContext) -> Path:
     """The file with the trained weights."""
-    return context.checkpoints / WEIGHTS_FILE
+    _ = context.checkpoints  # makes the folder
+    return context.directory / SUPERNET_FILE
 
 
 def _is_trained(context: RunContext) -> bool:
@@ -72,6 +74,11 @@ def run_supernet(context: RunContext) -> None:
     report = supernet_report(space, options)
     context.console.say(f"supernet: {report} after removing what no feasible architecture uses")
     if _is_trained(context):
+        return
+    if section.source is not None:
+        weights = source_weights(section.source, space, options)
+        save_checkpoint(weights_path(context), weights, {"report": asdict(report), "from": section.source})
+        context.console.say(f"supernet: {section.source} has trained it")
         return
     choosing = _choosing(context)
     train = splits_of(data_reference(context)).train

@@ -42,7 +42,7 @@ RATE_PREFIX = "firing_rate/"
 ENDS = ("accuracy, at least (95 %)", "accuracy, at most (95 %)")
 DEVIATION = "standard deviation over seeds"
 FIGURE_INTERVAL_S = 15.0
-NOT_COMPARED: Any = {"name": True, "versions": True, "export": True, "dataset": {"root"}}
+NOT_COMPARED: Any = {"name": True, "versions": True, "export": True, "dataset": {"root"}, "supernet": {"source"}}
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import pytest
 
 from hasnas.errors import BadInputError
 from hasnas.nas.history.checkpoint import load_checkpoint
+from hasnas.nas.history.layout import SUPERNET_FILE
 from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import dry_run, resume_run, start_run
-from hasnas.nas.stages.supernet import WEIGHTS_FILE
 from hasnas.nas.tracking.event_file import read_scalars
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ def test_what_was_learned_is_kept_and_searched_first(learned: Path) -> None:
     contents = read_ledger(learned / "ledger.jsonl")
     (event,) = (item for item in contents.records if item.get("event") == "architecture")
     found = event["details"]
-    assert load_checkpoint(learned / "checkpoints" / WEIGHTS_FILE)[1]["architecture"] == found
+    assert load_checkpoint(learned / SUPERNET_FILE)[1]["architecture"] == found
     assert found["costs"]["parameters"] <= 1900
     assert all(sum(row.values()) == pytest.approx(1) for row in found["probabilities"].values())
     assert found["penalty"]["cost"] == "energy_j"
@@ -65,10 +65,10 @@ def test_a_run_killed_in_the_supernet_goes_on_to_the_same_history(
     os.killpg(process.pid, signal.SIGKILL)
     _, errors = process.communicate()
     assert process.returncode == -signal.SIGKILL, errors.decode()
-    assert not (directory / "checkpoints" / WEIGHTS_FILE).exists()
+    assert not (directory / SUPERNET_FILE).exists()
     resume_run(directory)
     assert equal_ledgers(learned / "ledger.jsonl", directory / "ledger.jsonl")
-    first, second = (load_checkpoint(run / "checkpoints" / WEIGHTS_FILE) for run in (learned, directory))
+    first, second = (load_checkpoint(run / SUPERNET_FILE) for run in (learned, directory))
     assert first[1] == second[1]
     assert all(bool((first[0][name] == second[0][name]).all()) for name in first[0])
 
