@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from hasnas.errors import BadInputError, nearest
 from hasnas.yaml_files import read_yaml
 
+from .lines import settling_s
 from .slices import bit_slices
 from .spec import HARDWARE_CLASSES, MODELS, GeneralHardware, HardwareSpec, check_fields, unit_of
-from .units import parse_quantity
+from .units import format_quantity, parse_quantity
 from .unused import refuse_unused
 
 PRESETS = Path(__file__).parent / "presets"
@@ -264,6 +265,12 @@ def check_consistent(hardware: HardwareSpec) -> HardwareSpec:
             f"{where}: crossbar.columns_per_adc ({crossbar.columns_per_adc}) exceeds crossbar.columns "
             f"({crossbar.columns}); lower the first or raise the second"
         )
+    if crossbar.rows_read > crossbar.rows:
+        raise BadInputError(
+            f"{where}: crossbar.rows_read ({crossbar.rows_read}) exceeds crossbar.rows ({crossbar.rows}); lower the "
+            "first, 0 reads all rows at once"
+        )
+    _check_settling(hardware, where)
     power = {"sar": adc.sar_power_per_bit_w, "flash": adc.flash_power_per_level_w, "fixed": adc.fixed_energy_j}[
         adc.kind
     ]
@@ -276,6 +283,22 @@ def check_consistent(hardware: HardwareSpec) -> HardwareSpec:
             f"more than crossbar.columns ({crossbar.columns}); widen the array or lower precision.weight_bits"
         )
     return hardware
+
+
+def _check_settling(hardware: GeneralHardware, where: str) -> None:
+    """Refuse lines without resistance, and where it is to be refused a clock in which they do not settle."""
+    settling = hardware.crossbar.settling
+    if settling != "ignored" and not hardware.node.wire_resistance_ohm_per_m:
+        raise BadInputError(
+            f"{where}: crossbar.settling is '{settling}' but node.wire_resistance_ohm_per_m is zero or missing; give it"
+        )
+    fastest_hz = 1.0 / settling_s(hardware) if settling == "refuse" else hardware.clock_hz
+    if hardware.clock_hz > fastest_hz:
+        raise BadInputError(
+            f"{where}: its lines settle in {format_quantity(1.0 / fastest_hz, 's', 3)}, longer than a period of clock_hz "
+            f"({format_quantity(hardware.clock_hz, 'Hz')}); lower it to {format_quantity(fastest_hz, 'Hz', 3)}, shrink "
+            "the array, or set crossbar.settling to wait or slow-clock"
+        )
 
 
 def cells_per_weight(hardware: GeneralHardware, weight_bits: int | None = None) -> int:

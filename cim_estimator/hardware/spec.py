@@ -19,7 +19,8 @@ MODELS = ("general", "spikesim")
 SUFFIX_UNITS = {
     "_j": "J", "_s": "s", "_m2": "m2", "_m": "m", "_hz": "Hz", "_w": "W", "_v": "V", "_ohm": "ohm", "_a": "A",
     "_pj": "pJ", "_um2": "um2", "_nm": "nm", "_j_per_bit": "J/bit", "_f_per_m": "F/m", "_a_per_m": "A/m",
-    "_w_per_m2": "W/m2", "_um2_per_bit": "um2/bit", "_ohm_m": "ohm m",
+    "_w_per_m2": "W/m2", "_um2_per_bit": "um2/bit", "_ohm_m": "ohm m", "_ohm_per_m": "ohm/m", "_k": "K",
+    "_bits_per_s": "bit/s",
 }  # fmt: skip
 
 
@@ -60,7 +61,16 @@ def _entry(metadata: dict[str, Any], default: Any) -> Any:
 
 @dataclass(frozen=True)
 class CrossbarSpec:
-    """One crossbar array: how many wordlines and bitlines, and how weights lie on it."""
+    """One crossbar array: how many wordlines and bitlines, how weights lie on it, and how it is read.
+
+    Args:
+        rows_read: rows that are driven at once, one group of them after another; 0 means all.
+        settling: whether a read waits until wordline and bitline have settled, see `lines.py`: `ignored`; `wait`, more
+            clocks; `slow-clock`, the chip's clock is lowered until they settle within one; `refuse`, an error if the
+            clock is too fast for them.
+        sensing: what moves a bitline: `clamped`, its converter's switch, as where currents are read; `charged`, the
+            cells, as where voltages are read; slowest with one cell on.
+    """
 
     rows: int = at_least(1, most=MOST_CELLS)
     columns: int = at_least(1, most=MOST_CELLS)
@@ -68,6 +78,9 @@ class CrossbarSpec:
     columns_per_adc: int = at_least(1, most=MOST_CELLS, default=8)
     signed: str = choice("differential", "offset", "unsigned", default="offset")
     unrolling: str = choice("rows", "kernel", default="rows")
+    rows_read: int = at_least(0, most=MOST_CELLS, default=0)
+    settling: str = choice("ignored", "wait", "slow-clock", "refuse", default="ignored")
+    sensing: str = choice("clamped", "charged", default="clamped")
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,10 @@ class PrecisionSpec:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """The CMOS node around the arrays; areas of cells in squares of the feature size."""
+    """The CMOS node around the arrays; areas of cells in squares of the feature size.
+
+    Leakage and wires are those at 300 K; `leakage_activation_k` is the activation energy over Boltzmann's constant.
+    """
 
     feature_size_m: float = above(0)
     supply_v: float = above(0)
@@ -97,6 +113,8 @@ class NodeSpec:
     sram_access_j_per_bit: float = above(0)
     wire_pitch_m: float = above(0)
     wire_capacitance_f_per_m: float = above(0)
+    wire_resistance_ohm_per_m: float = at_least(0, default=0.0)
+    leakage_activation_k: float = at_least(0, default=0.0)
 
 
 @dataclass(frozen=True)
@@ -117,10 +135,16 @@ class DeviceSpec:
 
 @dataclass(frozen=True)
 class AdcSpec:
-    """The converter shared by a few columns; `fixed` takes its energy, time and area as given."""
+    """The converter shared by a few columns; `fixed` takes its energy, time and area as given.
+
+    Args:
+        sampling: whether a SAR converter holds what it samples: `none`, the column conducts for all its cycles; `hold`,
+            for the first one, which fills a capacitor.
+    """
 
     kind: str = choice("sar", "flash", "fixed")
     bits: int = at_least(1, most=MOST_BITS)
+    sampling: str = choice("none", "hold", default="none")
     sar_power_per_bit_w: float = at_least(0, default=0.0)
     sar_power_offset_w: float = at_least(0, default=0.0)
     sar_column_w: float = at_least(0, default=0.0)
@@ -154,12 +178,16 @@ class TileSpec:
     """How arrays are grouped; `sharing: layers` lets two layers use one tile, as the SpikeSim script does.
 
     `copies: fill` repeats a layer's weights in the arrays of its tiles that would lie idle and reads them side by side.
+    `layout: rectangle` puts a layer's rectangle of arrays onto rectangles of PEs and tiles, so that sums run down and
+    inputs run across; `layout: pes` fills arrays and PEs one after another, which needs a tile that adds the sums of
+    any of its PEs.
     """
 
     pes: int = at_least(1, most=MOST_CELLS)
     arrays_per_pe: int = at_least(1, most=MOST_CELLS, default=1)
     sharing: str = choice("none", "layers", default="none")
     copies: str = choice("one", "fill", default="one")
+    layout: str = choice("rectangle", "pes", default="rectangle")
 
 
 @dataclass(frozen=True)
@@ -213,11 +241,16 @@ class NeuronSpec:
 
 @dataclass(frozen=True)
 class ChipSpec:
-    """What one chip holds; `tiles: 0` means as many as the network needs."""
+    """What one chip holds; `tiles: 0` means as many as the network needs.
+
+    Weights that are reloaded come from a memory beside the chip, over `reload_bus_bits` wires at the chip's clock and at
+    most at that memory's bandwidth (0: no limit of its own). A sample's input is not counted.
+    """
 
     tiles: int = at_least(0)
     reload_bus_bits: int = at_least(1)
     reload_j_per_bit: float = at_least(0)
+    off_chip_bits_per_s: float = at_least(0, most=10**15, default=0.0)
 
 
 @dataclass(frozen=True)
@@ -287,7 +320,14 @@ class HardwareSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneralHardware(HardwareSpec):
-    """Hardware for the general, physically consistent model."""
+    """Hardware for the general, physically consistent model.
+
+    Args:
+        temperature_k: of the chip; changes leakage, the resistance of wires, and thermal noise. Transistors and cells
+            are taken to conduct as at 300 K.
+    """
+
+    temperature_k: float = at_least(150, most=600, default=300.0)
 
     node: NodeSpec
     device: DeviceSpec

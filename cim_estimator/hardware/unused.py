@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from hasnas.errors import BadInputError
 
+from .lines import REFERENCE_K
 from .spec import GeneralHardware, HardwareSpec, SpikeSimHardware
 
 LEVEL_SHIFT_ABOVE_V = 1.5  # writing above this needs level shifters at rows and columns
@@ -44,13 +45,22 @@ UNUSED = (
     ),
     Unused(("adc.sar_*",), _general(lambda chip: chip.adc.kind != "sar"), "it needs adc.kind=sar"),
     Unused(("adc.flash_*",), _general(lambda chip: chip.adc.kind != "flash"), "it needs adc.kind=flash"),
+    Unused(("adc.sampling",), _general(lambda chip: chip.adc.kind != "sar"), "it needs adc.kind=sar"),
+    Unused(
+        ("crossbar.sensing", "node.wire_resistance_ohm_per_m"),
+        _general(lambda chip: chip.crossbar.settling == "ignored"), "it needs crossbar.settling=wait or another",
+    ),
+    Unused(
+        ("node.leakage_activation_k",), _general(lambda chip: chip.temperature_k == REFERENCE_K),
+        f"the leakage given is that at {REFERENCE_K:g} K; set temperature_k",
+    ),
     Unused(("adc.fixed_*",), _general(lambda chip: chip.adc.kind != "fixed"), "it needs adc.kind=fixed"),
     Unused(
         ("interconnect.router_registers_per_bit",), _general(lambda chip: chip.interconnect.kind != "mesh"),
         "only a mesh has routers; it needs interconnect.kind=mesh",
     ),
     Unused(
-        ("chip.reload_*", "device.write_energy_j", "device.write_pulse_s"), _general(lambda chip: chip.chip.tiles == 0),
+        ("chip.reload_*", "chip.off_chip_bits_per_s", "device.write_energy_j", "device.write_pulse_s"), _general(lambda chip: chip.chip.tiles == 0),
         "a chip with as many tiles as needed never reloads weights; set chip.tiles",
     ),
     Unused(
@@ -63,7 +73,10 @@ UNUSED = (
         "the SpikeSim formulas know square crossbars; set crossbar.size",
     ),
     Unused(
-        ("crossbar.signed", "crossbar.unrolling", "tile.arrays_per_pe", "tile.copies", "schedule"),
+        (
+            "crossbar.signed", "crossbar.unrolling", "crossbar.rows_read", "crossbar.settling", "crossbar.sensing",
+            "tile.arrays_per_pe", "tile.copies", "tile.layout", "schedule",
+        ),
         _spikesim(lambda chip: True), "the SpikeSim formulas do not read it; take a preset of the general model",
     ),
     Unused(

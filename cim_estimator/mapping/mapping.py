@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from hasnas.cim_estimator.hardware.lines import access_width_m, chip_clock_hz
 from hasnas.cim_estimator.hardware.spec import GeneralHardware, HardwareSpec
-from hasnas.cim_estimator.model.components import access_width_m
 from hasnas.cim_estimator.nonideal import load_nonideal
 from hasnas.errors import BadInputError
 
@@ -72,6 +72,11 @@ class Chip:
         return CrossbarLimits(self.hardware.crossbar.rows, self.hardware.crossbar.columns)
 
     @property
+    def clock_hz(self) -> float:
+        """Of the network and the cores."""
+        return float(chip_clock_hz(self.hardware))
+
+    @property
     def array(self) -> CellArray:
         """Power and endurance of cells by position."""
         device, wires = self.hardware.device, (self.row_wire_ohm, self.column_wire_ohm)
@@ -90,7 +95,7 @@ class Chip:
     def cell_leakage_w(self) -> float:
         """Of one cell's access transistor at ambient temperature."""
         node = self.hardware.node
-        return node.leakage_a_per_m * access_width_m(self.hardware.device, node) * node.supply_v
+        return leakage_a_per_m(self.hardware) * access_width_m(self.hardware.device, node) * node.supply_v
 
     def leakage_w(self, hot_k: Floats) -> float:
         """Of the transistors below cells of these temperatures: they feel the array's mean, not its filaments."""
@@ -214,7 +219,7 @@ def arrange(narrow: SpikeGraph, clusters: Ids, recipe: Recipe, chip: Chip, rng: 
     if wanted & set(JUDGED):
 
         def judge(tiles: Ids) -> np.ndarray:
-            sent = deliver(narrow, clusters, tiles, topology, chip.network, chip.hardware.clock_hz)
+            sent = deliver(narrow, clusters, tiles, topology, chip.network, chip.clock_hz)
             return np.array([sent.mean_latency_s, sent.isi_distortion_s or 0.0])
 
     tiles = place(flows, topology, recipe.placer, recipe.objective, rng, heat=heat, judge=judge)
@@ -257,7 +262,7 @@ def evaluate(mapped: Mapped, chip: Chip, recipe: str = "", seconds: float = 0.0)
     """
     graph, clusters, array = mapped.graph, mapped.clusters, chip.array
     check_clusters(graph, clusters, chip.limits)
-    sent = deliver(graph, clusters, mapped.tiles, mapped.topology, chip.network, chip.hardware.clock_hz)
+    sent = deliver(graph, clusters, mapped.tiles, mapped.topology, chip.network, chip.clock_hz)
     lives, means, leakage_w = [], [], 0.0
     held = crossbars(graph, clusters, array)
     for crossbar, positions, warmer_k in zip(held, mapped.positions, warming_k(mapped, chip), strict=True):

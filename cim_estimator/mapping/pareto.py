@@ -101,7 +101,6 @@ def _figures(mapped: Mapped, chip: Chip, objectives: list[str]) -> dict[str, flo
         "leakage": figures.leakage_w, "lifetime": figures.wear,
     }  # fmt: skip
     if set(objectives) & set(JUDGED):
-        clock_hz = chip.hardware.clock_hz
-        sent = deliver(mapped.graph, mapped.clusters, mapped.tiles, mapped.topology, chip.network, clock_hz)
+        sent = deliver(mapped.graph, mapped.clusters, mapped.tiles, mapped.topology, chip.network, chip.clock_hz)
         told |= {"queueing_latency": sent.mean_latency_s, "isi_distortion": sent.isi_distortion_s or 0.0}
     return {name: float(told[name]) for name in objectives}

@@ -14,18 +14,20 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.cim_estimator.hardware.spec import DeviceSpec, GeneralHardware, NodeSpec
+from hasnas.cim_estimator.hardware import lines
+from hasnas.cim_estimator.hardware.lines import MINIMUM_WIDTH_F
+from hasnas.cim_estimator.hardware.spec import CrossbarSpec, DeviceSpec, GeneralHardware, NodeSpec
 
 FloatArray = NDArray[np.float64]
 Bits = TypeVar("Bits", float, NDArray[Any])  # one number, or one for each layer
 
-_MINIMUM_WIDTH_F = 2.0  # width of a minimum-size transistor in feature sizes
+BOLTZMANN_J_PER_K = 1.380649e-23  # exact, by the definition of the kelvin (SI, 2019)
 _LN10 = math.log(10.0)
 
 
 def inverter_energy_j(node: NodeSpec) -> float:
     """Energy to switch a minimum-size inverter that drives its like, `C V^2`."""
-    width_m = _MINIMUM_WIDTH_F * node.feature_size_m * (1.0 + node.pmos_ratio)
+    width_m = MINIMUM_WIDTH_F * node.feature_size_m * (1.0 + node.pmos_ratio)
     return node.gate_capacitance_f_per_m * width_m * (1.0 + node.drain_share) * node.supply_v**2
 
 
@@ -42,8 +44,9 @@ def inverter_area_m2(node: NodeSpec) -> float:
 def leakage_w_per_m2(hardware: GeneralHardware) -> float:
     """Static power of a square metre of minimum-size logic, half of whose transistors are off."""
     node = hardware.node
-    width_m = _MINIMUM_WIDTH_F * node.feature_size_m * (1.0 + node.pmos_ratio) / 2.0
-    return node.leakage_a_per_m * width_m * node.supply_v / inverter_area_m2(node) * hardware.periphery.leakage_factor
+    width_m = MINIMUM_WIDTH_F * node.feature_size_m * (1.0 + node.pmos_ratio) / 2.0
+    current_a = lines.leakage_a_per_m(hardware) * width_m
+    return current_a * node.supply_v / inverter_area_m2(node) * hardware.periphery.leakage_factor
 
 
 def adder_energy_j(hardware: GeneralHardware, bits: Bits) -> Bits:
@@ -89,16 +92,12 @@ def wire_energy_j_per_m(hardware: GeneralHardware) -> float:
 
 def wordline_energy_j(hardware: GeneralHardware) -> float:
     """Energy to drive one row: its wire and the gates of its cells' access transistors."""
-    node, device = hardware.node, hardware.device
-    wire_f = device.cell_width_f * node.feature_size_m * node.wire_capacitance_f_per_m
-    gate_f = access_width_m(device, node) * node.gate_capacitance_f_per_m
-    return hardware.crossbar.columns * (wire_f + gate_f) * node.supply_v**2
+    return lines.wordline_capacitance_f(hardware) * hardware.node.supply_v**2
 
 
 def bitline_energy_j(hardware: GeneralHardware) -> float:
     """Energy to charge one column's wire to the read voltage."""
-    length_m = hardware.crossbar.rows * hardware.device.cell_height_f * hardware.node.feature_size_m
-    return length_m * hardware.node.wire_capacitance_f_per_m * hardware.device.read_voltage_v**2
+    return lines.bitline_wire_f(hardware) * hardware.device.read_voltage_v**2
 
 
 def cell_area_m2(device: DeviceSpec, node: NodeSpec) -> float:
@@ -115,11 +114,10 @@ def mean_conductance_s(device: DeviceSpec) -> float:
     return mean
 
 
-def access_width_m(device: DeviceSpec, node: NodeSpec) -> float:
-    """Width of a cell's access transistor, whose resistance is a set share of Ron; at least one feature size."""
-    width_m = node.access_resistance_ohm_m / (device.access_share * device.on_resistance_ohm)
-    widest: float = np.maximum(width_m, node.feature_size_m)
-    return widest
+def rows_at_once(crossbar: CrossbarSpec) -> int:
+    """Rows of an array that are driven together."""
+    rows: int = np.minimum(crossbar.rows_read, crossbar.rows) if crossbar.rows_read else crossbar.rows
+    return rows
 
 
 @dataclass(frozen=True)
@@ -134,8 +132,12 @@ class Converter:
     with R the column's resistance, scaled by 0.5 V / Vread. The sensing period grows with the resistance that the
     converter must tell apart, the middle of the reference ladder `Roff / (2 rows)`: `offset + slope*ln(R / 1 kohm)`.
 
+    A column conducts while its line settles (see `lines.settling_s`) and while it is converted; a SAR converter that
+    holds its sample lets go of it after the first of its b + 1 periods.
+
     Args:
         conversion_s: time of one conversion.
+        conducting_s: time for which the column conducts.
         energy_j: energy of one conversion without the column's current.
         column_w: power of a column of 1 ohm, c or d.
         column_exponent: s / ln 10, the power with which the column's conductance enters.
@@ -145,6 +147,7 @@ class Converter:
     """
 
     conversion_s: float
+    conducting_s: float
     energy_j: float
     column_w: float
     column_exponent: float
@@ -158,27 +161,41 @@ class Converter:
             read_voltage_v: on the bitlines.
         """
         scaled = conductance_s * (read_voltage_v / 0.5)
-        return self.column_w * scaled**self.column_exponent * self.conversion_s
+        return self.column_w * scaled**self.column_exponent * self.conducting_s
 
 
 def converter(hardware: GeneralHardware) -> Converter:
     """Energy, time and area of the description's ADC."""
-    adc, node = hardware.adc, hardware.node
+    adc, node, settling_s = hardware.adc, hardware.node, lines.settling_s(hardware)
     if adc.kind == "fixed":
         # Joule heat of the column itself, V^2 G: the given energy knows nothing of the array.
-        column_w = 0.5 * hardware.device.read_voltage_v
-        return Converter(adc.fixed_conversion_s, adc.fixed_energy_j, column_w, 1.0, adc.fixed_area_m2)
+        column_w, time_s = 0.5 * hardware.device.read_voltage_v, adc.fixed_conversion_s
+        return Converter(time_s, time_s + settling_s, adc.fixed_energy_j, column_w, 1.0, adc.fixed_area_m2)
     if adc.kind == "sar":
         time_s = (adc.bits + 1) * adc.sar_clock_s
-        power_w = adc.sar_power_per_bit_w * adc.bits + adc.sar_power_offset_w
+        energy_j = (adc.sar_power_per_bit_w * adc.bits + adc.sar_power_offset_w) * time_s
+        sampled_s = time_s
+        if adc.sampling == "hold":
+            energy_j, sampled_s = energy_j + hold_energy_j(hardware), adc.sar_clock_s
         area_m2 = (adc.sar_inverters_base + adc.sar_inverters_per_bit * (adc.bits - 1)) * inverter_area_m2(node)
-        return Converter(time_s, power_w * time_s, adc.sar_column_w, adc.sar_column_exponent / _LN10, area_m2)
+        exponent = adc.sar_column_exponent / _LN10
+        return Converter(time_s, sampled_s + settling_s, energy_j, adc.sar_column_w, exponent, area_m2)
     levels = 2**adc.bits - 1
     time_s = flash_sense_s(hardware)
     gates_j = (levels + 1 + adc.bits) * (inverter_energy_j(node) + nand_energy_j(node))
     energy_j = adc.flash_power_per_level_w * levels * time_s + gates_j * hardware.periphery.control_activity
     area_m2 = adc.flash_inverters_per_level * levels * inverter_area_m2(node)
-    return Converter(time_s, energy_j, adc.flash_column_w, adc.flash_column_exponent / _LN10, area_m2)
+    exponent = adc.flash_column_exponent / _LN10
+    return Converter(time_s, time_s + settling_s, energy_j, adc.flash_column_w, exponent, area_m2)
+
+
+def hold_energy_j(hardware: GeneralHardware) -> float:
+    """Least energy to fill a sampling capacitor whose thermal noise is that of rounding to b bits: `12 k T 4^b`.
+
+    The noise `k T / C` equals the rounding error `(V / 2^b)^2 / 12` for `C = 12 k T 4^b / V^2`; filling it takes `C V^2`.
+    """
+    thermal_j: float = BOLTZMANN_J_PER_K * hardware.temperature_k
+    return 12.0 * thermal_j * 4.0**hardware.adc.bits
 
 
 def _log(value: Any) -> Any:
@@ -189,7 +206,7 @@ def _log(value: Any) -> Any:
 def flash_sense_s(hardware: GeneralHardware) -> float:
     """Sensing period of a flash converter, set by the middle of its reference ladder, 1 to 10 times the shortest."""
     adc, device = hardware.adc, hardware.device
-    middle_ohm = device.on_resistance_ohm * device.on_off_ratio / (2.0 * hardware.crossbar.rows)
+    middle_ohm = device.on_resistance_ohm * device.on_off_ratio / (2.0 * rows_at_once(hardware.crossbar))
     time_s = adc.flash_sense_offset_s + adc.flash_sense_slope_s * _log(middle_ohm / 1000.0)
     bounded: float = np.minimum(np.maximum(time_s, adc.flash_sense_least_s), 10.0 * adc.flash_sense_least_s)
     return bounded

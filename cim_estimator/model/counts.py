@@ -25,9 +25,10 @@ class Counts:
         workload, hardware, placement: what is counted, and where its weights lie.
         converter: the ADC.
         rates: share of active inputs.
-        reads: patches x evaluations x input bits, or fewer if a DAC takes several bits at once; per sample.
+        reads: patches x evaluations x input bits, or fewer if a DAC takes several bits at once; per sample. An array
+            that drives its rows group by group takes several steps for one.
         patch_bits: patches x evaluations x input bits, per sample.
-        converted: share of reads in which an array is converted.
+        converted: share of reads (of steps of one) in which an array is converted.
         conversions: of columns and reference columns, per sample.
         active_share: share of values that are moved and computed with; all of them unless the readout is by events.
         updates: LIF updates per sample.
@@ -58,16 +59,17 @@ class Counts:
         patches = np.where(on, workload.positions * workload.evaluations.astype(float), 0.0)
         reads = patches * -(-workload.input_bits // hardware.dac.bits)
         event, ones = hardware.readout == "event", np.ones(1)
-        rows = workload.fan_in / np.maximum(placement.row_blocks, 1)
+        rows = workload.fan_in / np.maximum(placement.row_groups, 1)  # that are driven at once
         converted = any_active(rates, rows) if event else ones
-        references = placement.arrays if hardware.crossbar.signed == "offset" else 0
+        beside = placement.arrays // np.maximum(placement.row_blocks, 1)  # arrays that hold the other outputs
+        references = beside * placement.row_groups if hardware.crossbar.signed == "offset" else 0
         active_share = rates if event else ones
         outputs = np.where(present, workload.out_channels * workload.positions, 0)
         return Counts(
             workload, hardware, placement, circuit.converter(hardware), rates, reads,
             patch_bits=patches * workload.input_bits,
             converted=converted,
-            conversions=reads * (placement.columns * placement.row_blocks + references) * converted,
+            conversions=reads * (placement.columns * placement.row_groups + references) * converted,
             active_share=active_share,
             updates=workload.neurons * workload.evaluations * active_share,
             inputs=np.where(present, workload.in_channels * workload.in_height * workload.in_width, 0),

@@ -14,6 +14,8 @@ from hasnas.cim_estimator.hardware.spec import GeneralHardware
 from hasnas.cim_estimator.workload.workload import Workload
 from hasnas.errors import BadInputError
 
+from .components import rows_at_once
+
 IntArray = NDArray[np.integer[Any]]
 
 
@@ -28,6 +30,9 @@ class Placement:
 
     Args:
         row_blocks: arrays over which one output is spread.
+        row_groups: groups of rows, each driven at once, over which one output is spread: as many as row blocks if an
+            array drives all its rows at once.
+        row_steps: reads one after another until the layer's fullest array has driven all its rows.
         columns: cell columns that are read for one set of outputs, without reference columns.
         arrays: crossbars that hold weights.
         allotted: crossbars of the tiles that the layer takes, used or not.
@@ -38,6 +43,8 @@ class Placement:
     """
 
     row_blocks: IntArray
+    row_groups: IntArray
+    row_steps: IntArray
     columns: IntArray
     arrays: IntArray
     allotted: NDArray[Any]
@@ -67,21 +74,57 @@ def place(workload: Workload, hardware: GeneralHardware) -> Placement:
     _check_fit(workload, hardware, groups, outputs, per_array)
     positions = _kernel_positions(workload, hardware, groups)
     blocks = -(-(workload.fan_in // positions) // crossbar.rows)  # of one kernel position, or of all together
-    columns = np.where(
-        groups > 1, _packed(workload, crossbar.rows, outputs, per_array), -(-outputs // per_array.clip(1))
-    )
+    packed = _packed(workload, crossbar.rows, outputs, per_array)  # groups of a convolution in one array
+    columns = np.where(groups > 1, -(-workload.groups // packed), -(-outputs // per_array.clip(1)))
     columns = np.where(on, columns, 0)
-    pe_side, tile_side = rectangle(tile.arrays_per_pe), rectangle(tile.pes)
+    arrays = positions * blocks * columns
+    spread = _filled if tile.layout == "pes" else _rectangles
+    pes, tile_sides, per_tile = spread(hardware, positions, blocks, columns)
+    own = -(-arrays // per_tile) if tile.layout == "pes" else tile_sides[0] * tile_sides[1]
+    tiles = _tiles(arrays, own, per_tile, tile.sharing)
+    row_groups, row_steps = _row_groups(workload, hardware, positions, np.where(groups > 1, packed, 1))
+    return Placement(
+        positions * blocks, row_groups, row_steps, np.where(on, workload.out_channels * cells, 0), arrays,
+        tiles * per_tile, tiles, *pes, *tile_sides, cells,
+    )  # fmt: skip
+
+
+def _rectangles(
+    hardware: GeneralHardware, positions: IntArray, blocks: IntArray, columns: IntArray
+) -> tuple[tuple[IntArray, IntArray], tuple[IntArray, IntArray], IntArray]:
+    """Rows and columns of PEs and of tiles if arrays keep their rectangle, and the arrays of a tile."""
+    pe_side, tile_side = rectangle(hardware.tile.arrays_per_pe), rectangle(hardware.tile.pes)
     pe_rows, pe_columns = positions * -(-blocks // pe_side[0]), -(-columns // pe_side[1])
     by_kernel = positions > 1  # a tile then holds one PE for each position
     tile_rows = np.where(by_kernel, pe_rows // positions, -(-pe_rows // tile_side[0]))
     tile_columns = np.where(by_kernel, pe_columns, -(-pe_columns // tile_side[1]))
-    arrays, per_tile = positions * blocks * columns, np.where(by_kernel, positions, tile.pes) * tile.arrays_per_pe
-    tiles = _tiles(arrays, tile_rows * tile_columns, per_tile, tile.sharing)
-    return Placement(
-        positions * blocks, np.where(on, workload.out_channels * cells, 0), arrays, tiles * per_tile, tiles,
-        pe_rows, pe_columns, tile_rows, tile_columns, cells,
-    )  # fmt: skip
+    per_tile = np.where(by_kernel, positions, hardware.tile.pes) * hardware.tile.arrays_per_pe
+    return (pe_rows, pe_columns), (tile_rows, tile_columns), per_tile
+
+
+def _filled(
+    hardware: GeneralHardware, positions: IntArray, blocks: IntArray, columns: IntArray
+) -> tuple[tuple[IntArray, IntArray], tuple[IntArray, IntArray], IntArray]:
+    """The same if arrays are filled one after another, column by column of the layer's rectangle.
+
+    A column's sums are spread over as many PEs as its arrays fill; an input enters each PE that holds some column.
+    """
+    per_pe, per_tile = hardware.tile.arrays_per_pe, hardware.tile.pes * hardware.tile.arrays_per_pe
+    height = positions * blocks
+    sides = [
+        (-(-height // size), np.minimum(columns, -(-(height * columns) // size))) for size in (per_pe, per_tile)
+    ]
+    return sides[0], sides[1], np.asarray(per_tile)
+
+
+def _row_groups(
+    workload: Workload, hardware: GeneralHardware, positions: IntArray, packed: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Groups of rows of one output, and steps of the fullest array; `packed` groups of a convolution share an array."""
+    rows, at_once = hardware.crossbar.rows, rows_at_once(hardware.crossbar)
+    inputs = workload.fan_in // positions  # of one kernel position, or of all together
+    groups = positions * (inputs // rows * -(-rows // at_once) + -(-(inputs % rows) // at_once))
+    return groups, -(-np.minimum(inputs * packed, rows) // at_once)
 
 
 def rectangle(count: int) -> tuple[int, int]:
@@ -109,10 +152,10 @@ def _kernel_positions(workload: Workload, hardware: GeneralHardware, groups: Int
 
 
 def _packed(workload: Workload, rows: int, outputs: IntArray, per_array: IntArray) -> IntArray:
-    """Arrays of a grouped convolution, whose groups lie on the array's diagonal."""
+    """Groups of a convolution that lie on the diagonal of one array."""
     along_rows = rows // np.maximum(workload.fan_in, 1)
     along_columns = per_array // np.maximum(outputs, 1)
-    return -(-workload.groups // np.maximum(np.minimum(along_rows, along_columns), 1))
+    return np.clip(np.minimum(along_rows, along_columns), 1, np.maximum(workload.groups, 1))
 
 
 def _tiles(arrays: IntArray, own: IntArray, per_tile: IntArray, sharing: str) -> NDArray[Any]:

@@ -151,12 +151,12 @@ def energy_parts_j(counts: Counts) -> dict[str, NDArray[Any]]:
 def _crossbar_j(counts: Counts) -> NDArray[Any]:
     """Column currents, and charging of wordlines and bitlines; columns that share a converter are read in turn."""
     hardware, placement, workload = counts.hardware, counts.placement, counts.workload
-    blocks = np.maximum(placement.row_blocks, 1)
-    conductance = counts.rates * workload.fan_in / blocks * circuit.mean_conductance_s(hardware.device)
+    blocks, groups = np.maximum(placement.row_blocks, 1), np.maximum(placement.row_groups, 1)
+    conductance = counts.rates * workload.fan_in / groups * circuit.mean_conductance_s(hardware.device)
     current_j = counts.converter.column_energy_j(conductance, hardware.device.read_voltage_v)
     turns = np.minimum(hardware.crossbar.columns_per_adc, hardware.crossbar.columns)
     driven = counts.reads * counts.rates * workload.fan_in * (placement.arrays / blocks) * turns
-    columns = counts.reads * placement.columns * placement.row_blocks
+    columns = counts.reads * placement.columns * placement.row_groups
     charge_j = counts.conversions * circuit.bitline_energy_j(hardware)
     return columns * current_j + driven * circuit.wordline_energy_j(hardware) + charge_j
 
@@ -176,12 +176,12 @@ def _row_cycles(counts: Counts) -> NDArray[Any]:
 
 
 def _accumulate_j(counts: Counts) -> NDArray[Any]:
-    """Shift-and-add of bit slices and of input bits, and the adder tree over the arrays of one output."""
+    """Shift-and-add of bit slices and of input bits, and the adder tree over the groups of rows of one output."""
     hardware, workload, placement = counts.hardware, counts.workload, counts.placement
     slice_bits, input_bits, sum_bits = circuit.accumulator_widths(hardware)
     by_slice = counts.conversions * _add_and_store_j(hardware, slice_bits)
     by_input = counts.conversions / placement.cells_per_weight * (workload.input_bits > hardware.dac.bits)
-    summed = workload.positions * workload.evaluations * workload.out_channels * placement.row_blocks * counts.converted
+    summed = workload.positions * workload.evaluations * workload.out_channels * placement.row_groups * counts.converted
     registered = by_slice + by_input * _add_and_store_j(hardware, input_bits)
     total = registered + summed * circuit.adder_energy_j(hardware, sum_bits)
     return total * hardware.periphery.accumulate_energy_factor

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hasnas.cim_estimator.hardware.lines import chip_clock_hz, settling_s
 from hasnas.cim_estimator.hardware.spec import GeneralHardware
 
+from . import components as circuit
 from .counts import Counts
 from .floorplan import bus_bits
 
@@ -83,13 +85,12 @@ def _sum_of_level_maxima(busy: FloatArray, level: IntArray) -> FloatArray:
 def layer_time_s(counts: Counts) -> FloatArray:
     """Time each layer is busy per sample.
 
-    A read takes the conversions that share a converter, one clock to drive the rows and one to accumulate. Moving the
-    inputs overlaps with reading; the slower of the two counts. Other layers take one value per lane and clock.
+    A read takes `read_time_s` for each group of rows that is driven at once. Moving the inputs overlaps with reading;
+    the slower of the two counts. Other layers take one value per lane and clock.
     """
     hardware, workload, placement = counts.hardware, counts.workload, counts.placement
-    clock_s = 1.0 / hardware.clock_hz
-    shared = np.minimum(hardware.crossbar.columns_per_adc, hardware.crossbar.columns)
-    reading = counts.reads * read_time_s(hardware, shared * counts.converter.conversion_s)
+    clock_s = 1.0 / chip_clock_hz(hardware)
+    reading = counts.reads * placement.row_steps * read_time_s(hardware)
     if hardware.tile.copies == "fill":
         reading = reading / np.maximum(placement.allotted // np.maximum(placement.arrays, 1), 1)
     transfer = counts.inputs * workload.input_bits * workload.evaluations * (clock_s / bus_bits(hardware))
@@ -99,8 +100,20 @@ def layer_time_s(counts: Counts) -> FloatArray:
     return crossbar + (neurons + digital) * workload.evaluations * clock_s
 
 
-def read_time_s(hardware: GeneralHardware, conversions_s: float) -> float:
-    """Time of one read in whole clocks: one to drive the rows, the conversions, one to accumulate."""
-    clocks = np.ceil(conversions_s * hardware.clock_hz * (1.0 - 1e-12)) + 2
-    time_s: float = clocks / hardware.clock_hz
+def read_time_s(hardware: GeneralHardware) -> float:
+    """Time of one read in whole clocks: one to drive the rows, the columns that share a converter, one to accumulate.
+
+    The columns are read in turn. Each turn drives the rows anew, as its energy says, waits until they and the column
+    have settled, unless `crossbar.settling` is `ignored`, and converts.
+
+    >>> from hasnas.cim_estimator import load_hardware
+    >>> chips = [load_hardware("rram-22nm", {"crossbar.settling": word}) for word in ("ignored", "wait")]
+    >>> [round(float(read_time_s(chip)) * 1e9, 9) for chip in chips]  # 8 turns of 1 ns; of 1.74 ns
+    [12.0, 18.0]
+    """
+    turns = np.minimum(hardware.crossbar.columns_per_adc, hardware.crossbar.columns)
+    clock_hz = chip_clock_hz(hardware)
+    turn_s = circuit.converter(hardware).conversion_s + settling_s(hardware)
+    clocks = np.ceil(turns * turn_s * clock_hz * (1.0 - 1e-12)) + 2
+    time_s: float = clocks / clock_hz
     return time_s

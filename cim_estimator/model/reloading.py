@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hasnas.cim_estimator.hardware.lines import chip_clock_hz
 from hasnas.cim_estimator.hardware.spec import GeneralHardware
 
 from .counts import Counts
@@ -51,8 +52,13 @@ def reload_energy_j(counts: Counts) -> NDArray[Any]:
 
 
 def reload_time_s(counts: Counts) -> NDArray[Any]:
-    """Time to write all of a layer's weights: row after row in all its arrays at once, unless the bus is slower."""
+    """Time to write all of a layer's weights: row after row in all its arrays at once, unless bringing them is slower.
+
+    They come at the pace of the bus or of the memory beside the chip, whichever is slower.
+    """
     hardware, placement = counts.hardware, counts.placement
     bits = counts.workload.weights * placement.cells_per_weight * hardware.device.cell_bits
     pulses_s = hardware.crossbar.rows * hardware.device.write_pulse_s * (placement.arrays > 0)
-    return np.maximum(bits / (hardware.chip.reload_bus_bits * hardware.clock_hz), pulses_s)
+    bandwidth, clock_hz = hardware.chip.off_chip_bits_per_s, chip_clock_hz(hardware)
+    memory_s = np.where(np.asarray(bandwidth) > 0, bits / np.maximum(bandwidth, 1e-300), 0.0)
+    return np.maximum(np.maximum(bits / (hardware.chip.reload_bus_bits * clock_hz), memory_s), pulses_s)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hasnas.cim_estimator.hardware.lines import chip_clock_hz
 from hasnas.cim_estimator.hardware.presets_reader import cells_per_weight
 from hasnas.cim_estimator.hardware.spec import GeneralHardware, HardwareSpec
-from hasnas.cim_estimator.model.components import converter
+from hasnas.cim_estimator.model.components import rows_at_once
 from hasnas.cim_estimator.model.floorplan import bus_bits
 from hasnas.cim_estimator.model.latency import read_time_s
 from hasnas.errors import BadInputError, nearest
@@ -52,9 +53,8 @@ def roofline(report: CostReport, hardware: HardwareSpec) -> Roofline:
     if not isinstance(hardware, GeneralHardware):
         raise BadInputError(f"a roofline needs a bus, which hardware '{hardware.name}' does not describe")
     names, intensity, performance, peak = [], [], [], []
-    shared = min(hardware.crossbar.columns_per_adc, hardware.crossbar.columns)
-    read_s = read_time_s(hardware, shared * converter(hardware).conversion_s)
-    per_read = 2.0 * hardware.crossbar.rows * (hardware.crossbar.columns // cells_per_weight(hardware))
+    read_s = read_time_s(hardware)
+    per_read = 2.0 * rows_at_once(hardware.crossbar) * (hardware.crossbar.columns // cells_per_weight(hardware))
     for index, name in enumerate(report.layer_names):
         bits, busy_s = report.input_bits_by_layer[index], report.latency_by_layer_s[index]
         if report.crossbars_by_layer[index] > 0 and bits > 0 and busy_s > 0:
@@ -62,7 +62,7 @@ def roofline(report: CostReport, hardware: HardwareSpec) -> Roofline:
             intensity.append(float(report.operations_by_layer[index] / bits))
             performance.append(float(report.operations_by_layer[index] / busy_s))
             peak.append(float(report.crossbars_by_layer[index] * per_read / read_s))
-    bandwidth = bus_bits(hardware) * hardware.clock_hz
+    bandwidth = bus_bits(hardware) * chip_clock_hz(hardware)
     return Roofline(tuple(names), tuple(intensity), tuple(performance), tuple(peak), bandwidth)
 
 

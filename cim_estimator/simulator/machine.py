@@ -104,10 +104,10 @@ def machine_of(chip: Chip, mapped: Mapped, router_room: int = 4, inbox_room: int
     """
     used = usage(mapped.graph, mapped.clusters)
     hardware = chip.hardware
-    clocks = 1.0 / hardware.clock_hz
+    clock_s = 1.0 / chip.clock_hz
     read_s, read_j, row_j, leakage_w = core_costs(hardware, used.rows, used.columns)
     return Machine(
-        chip.network, hardware.clock_hz, router_room, inbox_room, clocks, read_s, clocks, read_j, row_j, leakage_w
+        chip.network, chip.clock_hz, router_room, inbox_room, clock_s, read_s, clock_s, read_j, row_j, leakage_w
     )
 
 

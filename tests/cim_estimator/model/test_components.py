@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hasnas.cim_estimator import load_hardware
+from hasnas.cim_estimator.hardware import lines
 from hasnas.cim_estimator.model import components as circuit
 
 
@@ -75,8 +76,8 @@ def test_mean_conductance_by_hand():
 
 def test_access_transistors_are_wide_for_low_resistances_and_never_narrower_than_the_node_allows():
     low, high = (load_hardware("rram-22nm", {"device": name}) for name in ("neurosim-rram", "vgg8-rram"))
-    assert circuit.access_width_m(low.device, low.node) == pytest.approx(3.8e-4 / 1500)
-    assert circuit.access_width_m(high.device, high.node) == 22e-9
+    assert lines.access_width_m(low.device, low.node) == pytest.approx(3.8e-4 / 1500)
+    assert lines.access_width_m(high.device, high.node) == 22e-9
 
 
 def test_lines_charge_what_hangs_on_them():
