@@ -50,7 +50,7 @@ def wordline_delay_s(hardware: GeneralHardware) -> float:
 
     >>> from hasnas.cim_estimator import load_hardware
     >>> short, long = (load_hardware("rram-22nm", {"crossbar.size": size}) for size in ("128", "256"))
-    >>> 2 < wordline_delay_s(long) / wordline_delay_s(short) < 4  # between a mere driver and a mere wire
+    >>> bool(2 < wordline_delay_s(long) / wordline_delay_s(short) < 4)  # between a mere driver and a mere wire
     True
     """
     length_m = hardware.crossbar.columns * hardware.device.cell_width_f * hardware.node.feature_size_m

@@ -66,7 +66,7 @@ def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None 
     Traceback (most recent call last):
         ...
     hasnas.errors.BadInputError: override: unknown key 'tile.pez'; did you mean 'tile.pes'? Known: tile.arrays_per_pe, \
-tile.copies, tile.pes, tile.sharing
+tile.copies, tile.layout, tile.pes, tile.sharing
     """
     hardware = read_variant(name_or_path, overrides or {})
     refuse_unused([hardware], overrides or {})
@@ -296,8 +296,8 @@ def _check_settling(hardware: GeneralHardware, where: str) -> None:
     if hardware.clock_hz > fastest_hz:
         raise BadInputError(
             f"{where}: its lines settle in {format_quantity(1.0 / fastest_hz, 's', 3)}, longer than a period of clock_hz "
-            f"({format_quantity(hardware.clock_hz, 'Hz')}); lower it to {format_quantity(fastest_hz, 'Hz', 3)}, shrink "
-            "the array, or set crossbar.settling to wait or slow-clock"
+            f"({format_quantity(hardware.clock_hz, 'Hz')}); lower it to {format_quantity(0.995 * fastest_hz, 'Hz', 3)}, "
+            "shrink the array, or set crossbar.settling to wait or slow-clock"
         )
 
 

@@ -62,6 +62,7 @@ def estimate(workload: Workload, hardware: HardwareSpec, activity: Activity = _D
             for name, bits in memory_parts_bits(workload, hardware).items()
         },
         operations_by_layer=2.0 * _synaptic(workload),
+        operations_done_by_layer=2.0 * synaptic_operations(workload, activity),
         input_bits_by_layer=_input_bits(workload),
         parameters_by_layer=present(workload, workload.parameters),
         crossbars_by_layer=np.broadcast_to(price.crossbars, workload.shape),

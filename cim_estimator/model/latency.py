@@ -108,8 +108,8 @@ def read_time_s(hardware: GeneralHardware) -> float:
 
     >>> from hasnas.cim_estimator import load_hardware
     >>> chips = [load_hardware("rram-22nm", {"crossbar.settling": word}) for word in ("ignored", "wait")]
-    >>> [round(float(read_time_s(chip)) * 1e9, 9) for chip in chips]  # 8 turns of 1 ns; of 1.74 ns
-    [12.0, 18.0]
+    >>> [round(float(read_time_s(chip)) * 1e9, 9) for chip in chips]  # 8 turns of 1 ns; of 1.44 ns
+    [12.0, 16.0]
     """
     turns = np.minimum(hardware.crossbar.columns_per_adc, hardware.crossbar.columns)
     clock_hz = chip_clock_hz(hardware)

@@ -32,7 +32,9 @@ class CostReport:
         utilisation: share of the allotted cells that hold weights, `[...]`.
         energy_by_layer_j, area_by_layer_m2: `[..., L, C]`.
         latency_by_layer_s: time each layer is busy per sample, `[..., L]`.
-        memory_by_layer_bits, parameters_by_layer, crossbars_by_layer, operations_by_layer: `[..., L]`.
+        memory_by_layer_bits, parameters_by_layer, crossbars_by_layer: `[..., L]`.
+        operations_by_layer, operations_done_by_layer: synaptic multiplications and additions per sample, if every input
+            were active, and of the inputs that were; `[..., L]`.
         memory_by_component_bits: weights, biases, membranes and delayed values of the whole network, each `[...]`.
         input_bits_by_layer: bits brought to each layer per sample, `[..., L]`.
         warnings: what the reader should know.
@@ -60,6 +62,7 @@ class CostReport:
     memory_by_component_bits: dict[str, NDArray[Any]]
     crossbars_by_layer: FloatArray
     operations_by_layer: FloatArray
+    operations_done_by_layer: FloatArray
     input_bits_by_layer: FloatArray
     warnings: tuple[str, ...] = ()
 
@@ -69,8 +72,13 @@ class CostReport:
 
     @property
     def operations(self) -> FloatArray:
-        """Synaptic multiply-adds of a sample, each counted twice, as in TOPS; `[...]`."""
+        """Synaptic multiply-adds of a sample if every input were active, each counted twice, as in TOPS; `[...]`."""
         return self.operations_by_layer.sum(axis=-1)
+
+    @property
+    def operations_done(self) -> FloatArray:
+        """Those of the inputs that were active, `operations` times their rates; `[...]`."""
+        return self.operations_done_by_layer.sum(axis=-1)
 
     @property
     def leakage_j(self) -> FloatArray:
@@ -86,8 +94,8 @@ class CostReport:
 
     @property
     def tops_per_watt(self) -> FloatArray:
-        """Dense synaptic operations per energy, in 1e12 operations per joule; zero where no energy is spent."""
-        return _ratio(self.operations * 1e-12, self.energy_j)
+        """Synaptic operations that were done per energy, in 1e12 operations per joule; zero where none is spent."""
+        return _ratio(self.operations_done * 1e-12, self.energy_j)
 
     @property
     def throughput_hz(self) -> FloatArray:
@@ -106,7 +114,7 @@ class CostReport:
         totals = {name: _number(value) for name, value in self.costs().items()}
         derived = {
             "leakage_j": self.leakage_j, "energy_delay_js": self.energy_delay_js, "tops_per_watt": self.tops_per_watt,
-            "throughput_hz": self.throughput_hz, "utilisation": self.utilisation, "operations": self.operations,
+            "throughput_hz": self.throughput_hz, "utilisation": self.utilisation, "operations": self.operations, "operations_done": self.operations_done,
         }  # fmt: skip
         return {
             "hardware": self.hardware,
@@ -136,6 +144,8 @@ class CostReport:
             "latency_s": self.latency_by_layer_s.tolist(),
             "energy_j": self.energy_by_layer_j.sum(axis=-1).tolist(),
             "crossbars": self.crossbars_by_layer.tolist(),
+            "operations": self.operations_by_layer.tolist(),
+            "operations_done": self.operations_done_by_layer.tolist(),
             "energy_by_component_j": [_named(self.energy_components, row) for row in self.energy_by_layer_j],
             "area_by_component_m2": [_named(self.area_components, row) for row in self.area_by_layer_m2],
         }

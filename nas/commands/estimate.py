@@ -278,10 +278,12 @@ def _shown(tree: Mapping[str, Any]) -> list[str]:
 
 
 def _derived(variant: SweepPoint) -> str:
-    """The totals that layers have no share of."""
+    """The totals that layers have no share of, and what was done for the energy."""
     costs = tuple(cost for cost in known_costs() if cost not in STANDARD)
-    table = Costs.of(variant.report.costs(), costs)
-    return ", ".join(f"{cost.name} {cost.show(value)}" for cost, value in zip(costs, table.values[0], strict=True))
+    table, report = Costs.of(variant.report.costs(), costs), variant.report
+    shown = [f"{cost.name} {cost.show(value)}" for cost, value in zip(costs, table.values[0], strict=True)]
+    share = float(report.operations_done) / max(float(report.operations), 1.0)
+    return ", ".join([*shown, f"{float(report.tops_per_watt):.4g} TOPS/W of operations done ({share:.3g} of the dense)"])
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

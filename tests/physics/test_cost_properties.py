@@ -59,6 +59,10 @@ def hardware(draw: st.DrawFn) -> HardwareSpec:
             "interconnect": draw(st.sampled_from(["htree", "mesh"])),
             "tile.copies": draw(st.sampled_from(["one", "fill"])),
             "chip.tiles": draw(st.sampled_from(["0", "0", "2", "7"])),
+            "crossbar.settling": draw(st.sampled_from(["ignored", "wait", "slow-clock"])),
+            "crossbar.rows_read": draw(st.sampled_from(["0", "1", "30"])),
+            "tile.layout": draw(st.sampled_from(["rectangle", "pes"])),
+            "temperature_k": draw(st.sampled_from(["300", "360"])),
         }
     return load_hardware(name, overrides)
 

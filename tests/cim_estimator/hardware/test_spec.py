@@ -14,10 +14,10 @@ from hasnas.errors import BadInputError
 SECTIONS = [each for name, each in vars(spec).items() if name.endswith("Spec") and name != "HardwareSpec"]
 NUMBERS = [(section, item) for section in SECTIONS for item in fields(section) if item.type in ("int", "float")]
 # Counts that may be none: as many as needed, as many as there are rows, none at all.
-NONE_ALLOWED = {"tiles", "bus_bits", "bits_per_tile", "subtractions_per_column", "neuron_memory_layers"}
+NONE_ALLOWED = {"tiles", "rows_read", "bus_bits", "bits_per_tile", "subtractions_per_column", "neuron_memory_layers"}
 # What would make a chip without cells, wires, gates or voltages.
 NOT_ZERO = {
-    "NodeSpec": {"drain_share", "leakage_a_per_m"},
+    "NodeSpec": {"drain_share", "leakage_a_per_m", "leakage_activation_k", "wire_resistance_ohm_per_m"},
     "DeviceSpec": {"write_energy_j", "write_pulse_s"},
     "InterconnectSpec": {"repeater_share", "router_registers_per_bit"},
     "PeripherySpec": {"level_shifter_inverters"},
@@ -67,7 +67,8 @@ def test_numbers_are_finite(value: float) -> None:
 @pytest.mark.parametrize(
     "name, unit",
     [("reload_j_per_bit", "J/bit"), ("bits", "bit"), ("weight_bits", "bit"), ("bits_per_tile", "bit"), ("lanes", "1"),
-     ("access_resistance_ohm_m", "ohm m"), ("area_m2", "m2"), ("wire_pitch_m", "m"), ("memory_um2_per_bit", "um2/bit")],
+     ("access_resistance_ohm_m", "ohm m"), ("temperature_k", "K"), ("wire_resistance_ohm_per_m", "ohm/m"),
+     ("off_chip_bits_per_s", "bit/s"), ("area_m2", "m2"), ("wire_pitch_m", "m"), ("memory_um2_per_bit", "um2/bit")],
 )  # fmt: skip
 def test_the_suffix_is_the_unit(name: str, unit: str) -> None:
     assert unit_of(name) == unit
@@ -78,7 +79,7 @@ def test_what_a_description_leaves_out() -> None:
     # In the published fits the current falls with the resistance as e^(-2.303 log10 R): as 1 / R.
     assert adc.sar_column_exponent == adc.flash_column_exponent == 2.303
     assert adc.sar_clock_s == adc.flash_sense_least_s == 1e-9
-    rest = {"kind", "bits", "sar_column_exponent", "flash_column_exponent", "sar_clock_s", "flash_sense_least_s"}
+    rest = {"kind", "bits", "sampling", "sar_column_exponent", "flash_column_exponent", "sar_clock_s", "flash_sense_least_s"}
     assert {getattr(adc, item.name) for item in fields(adc) if item.name not in rest} == {0.0}
     dac, crossbar = spec.DacSpec(), spec.CrossbarSpec(64, 32)
     assert (dac.bits, dac.energy_j, dac.area_m2) == (1, 0.0, 0.0)

@@ -34,7 +34,7 @@ FORWARD = [layer for layer in LAYERS if not layer.delay]  # without feedback, wh
 GENERAL = [
     {"adc.kind": "sar", "interconnect": "mesh"}, {"chip.tiles": "4", "schedule": "pipelined"},
     {"adc.kind": "fixed", "adc.fixed_energy_j": "1 pJ", "adc.fixed_conversion_s": "3 ns", "readout": "event"},
-    {"device.write_voltage_v": "1"},
+    {"device.write_voltage_v": "1"}, {"crossbar.settling": "wait", "temperature_k": "350"},
 ]  # fmt: skip
 CASES = [(name, {}) for name in hardware_names()]
 CASES += [("rram-32nm", settings) for settings in GENERAL]

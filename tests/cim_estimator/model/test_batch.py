@@ -17,6 +17,13 @@ CHIPS = {
     "general": ("rram-22nm", {}),
     "pipelined, small chip": ("rram-45nm", {"schedule": "pipelined", "chip.tiles": "3", "adc.kind": "sar"}),
     "pipelined, event, mesh": ("rram-65nm", {"schedule": "pipelined", "readout": "event", "interconnect": "mesh"}),
+    "settled, in groups of rows, warm": (
+        "rram-22nm", {
+            "crossbar.settling": "slow-clock", "clock_hz": "3 GHz", "crossbar.rows_read": "48", "adc.kind": "sar",
+            "adc.sampling": "hold", "tile.layout": "pes", "temperature_k": "350", "chip.tiles": "3",
+            "chip.off_chip_bits_per_s": "1 GB/s", "readout": "event",
+        },
+    ),
     "shared tiles": ("rram-32nm", {"tile.sharing": "layers"}),
 }  # fmt: skip
 

@@ -43,7 +43,7 @@ def general(preset: str, **changes: Any) -> GeneralHardware:
 
 def numbers(chip: GeneralHardware) -> list[tuple[str, str, float]]:
     """Section, field and value of every number of a description."""
-    found = [("", "clock_hz", chip.clock_hz)]
+    found = [("", "clock_hz", chip.clock_hz), ("", "temperature_k", chip.temperature_k)]
     for section in (getattr(chip, item.name) for item in fields(chip)):
         if is_dataclass(section):
             name = next(item.name for item in fields(chip) if getattr(chip, item.name) is section)
@@ -71,7 +71,10 @@ def assert_as_alone(chips: list[HardwareSpec], activity: Activity = DENSE) -> np
 @pytest.mark.parametrize("preset", ["rram-32nm", "rram-22nm"])
 def test_whatever_number_differs(preset: str) -> None:
     chips: list[HardwareSpec] = []
-    for kind in (general(preset), general(preset, chip__tiles="2"), general(preset, crossbar__unrolling="kernel")):
+    settled = {"crossbar__settling": "wait", "crossbar__rows_read": "32", "adc__kind": "sar", "adc__sampling": "hold"}
+    few = {"chip__tiles": "2", "chip__off_chip_bits_per_s": "1e9"}
+    changes = ({}, {"crossbar__unrolling": "kernel", "tile__layout": "pes", **few}, {**settled, **few, "clock_hz": "3 GHz"})
+    for kind in (general(preset, **each) for each in changes):
         for section, field, value in numbers(kind):
             factors = (1, 2) if isinstance(value, int) else (1.0, 1.5)
             chips += [changed(kind, section, field, value * factor) for factor in factors]
