@@ -292,12 +292,13 @@ def _check_settling(hardware: GeneralHardware, where: str) -> None:
         raise BadInputError(
             f"{where}: crossbar.settling is '{settling}' but node.wire_resistance_ohm_per_m is zero or missing; give it"
         )
-    fastest_hz = 1.0 / settling_s(hardware) if settling == "refuse" else hardware.clock_hz
-    if hardware.clock_hz > fastest_hz:
+    needed_s = settling_s(hardware)
+    if settling == "refuse" and needed_s * hardware.clock_hz > 1.0:
+        slower = format_quantity(0.995 / needed_s, "Hz", 3)  # so that the rounded number is not too fast either
         raise BadInputError(
-            f"{where}: its lines settle in {format_quantity(1.0 / fastest_hz, 's', 3)}, longer than a period of clock_hz "
-            f"({format_quantity(hardware.clock_hz, 'Hz')}); lower it to {format_quantity(0.995 * fastest_hz, 'Hz', 3)}, "
-            "shrink the array, or set crossbar.settling to wait or slow-clock"
+            f"{where}: its lines settle in {format_quantity(needed_s, 's', 3)}, longer than a period of clock_hz "
+            f"({format_quantity(hardware.clock_hz, 'Hz')}); lower it to {slower}, shrink the array, or set "
+            "crossbar.settling to wait or slow-clock"
         )
 
 

@@ -243,8 +243,8 @@ class NeuronSpec:
 class ChipSpec:
     """What one chip holds; `tiles: 0` means as many as the network needs.
 
-    Weights that are reloaded come from a memory beside the chip, over `reload_bus_bits` wires at the chip's clock and at
-    most at that memory's bandwidth (0: no limit of its own). A sample's input is not counted.
+    Weights that are reloaded come from a memory beside the chip, over `reload_bus_bits` wires at the chip's clock and
+    at most at that memory's bandwidth (0: no limit of its own). A sample's input is not counted.
     """
 
     tiles: int = at_least(0)

@@ -60,7 +60,8 @@ UNUSED = (
         "only a mesh has routers; it needs interconnect.kind=mesh",
     ),
     Unused(
-        ("chip.reload_*", "chip.off_chip_bits_per_s", "device.write_energy_j", "device.write_pulse_s"), _general(lambda chip: chip.chip.tiles == 0),
+        ("chip.reload_*", "chip.off_chip_bits_per_s", "device.write_energy_j", "device.write_pulse_s"),
+        _general(lambda chip: chip.chip.tiles == 0),
         "a chip with as many tiles as needed never reloads weights; set chip.tiles",
     ),
     Unused(

@@ -95,7 +95,7 @@ class Chip:
     def cell_leakage_w(self) -> float:
         """Of one cell's access transistor at ambient temperature."""
         node = self.hardware.node
-        return leakage_a_per_m(self.hardware) * access_width_m(self.hardware.device, node) * node.supply_v
+        return node.leakage_a_per_m * access_width_m(self.hardware.device, node) * node.supply_v
 
     def leakage_w(self, hot_k: Floats) -> float:
         """Of the transistors below cells of these temperatures: they feel the array's mean, not its filaments."""

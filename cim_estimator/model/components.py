@@ -192,7 +192,8 @@ def converter(hardware: GeneralHardware) -> Converter:
 def hold_energy_j(hardware: GeneralHardware) -> float:
     """Least energy to fill a sampling capacitor whose thermal noise is that of rounding to b bits: `12 k T 4^b`.
 
-    The noise `k T / C` equals the rounding error `(V / 2^b)^2 / 12` for `C = 12 k T 4^b / V^2`; filling it takes `C V^2`.
+    The noise `k T / C` equals the rounding error `(V / 2^b)^2 / 12` for `C = 12 k T 4^b / V^2`; filling it takes
+    `C V^2`.
     """
     thermal_j: float = BOLTZMANN_J_PER_K * hardware.temperature_k
     return 12.0 * thermal_j * 4.0**hardware.adc.bits

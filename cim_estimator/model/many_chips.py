@@ -22,8 +22,9 @@ AT_ONCE = 30_000  # layers times chips whose terms are held at once: their array
 # What a chip is built of: words, and numbers that decide which formula holds or how large an array is.
 _BUILD = attrgetter(
     "readout", "schedule", "crossbar.signed", "crossbar.unrolling", "crossbar.rows_read",
-    "crossbar.settling", "crossbar.sensing", "adc.kind", "adc.sampling", "tile.layout", "tile.pes", "tile.arrays_per_pe",
-    "tile.sharing", "tile.copies", "interconnect.kind", "interconnect.bus_bits", "chip.tiles", "device.cell_bits",
+    "crossbar.settling", "crossbar.sensing", "adc.kind", "adc.sampling", "tile.layout", "tile.pes",
+    "tile.arrays_per_pe", "tile.sharing", "tile.copies", "interconnect.kind", "interconnect.bus_bits",
+    "chip.tiles", "device.cell_bits",
 )  # fmt: skip
 _NOT_PRICED = ("name", "sources")
 

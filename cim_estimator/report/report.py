@@ -114,7 +114,8 @@ class CostReport:
         totals = {name: _number(value) for name, value in self.costs().items()}
         derived = {
             "leakage_j": self.leakage_j, "energy_delay_js": self.energy_delay_js, "tops_per_watt": self.tops_per_watt,
-            "throughput_hz": self.throughput_hz, "utilisation": self.utilisation, "operations": self.operations, "operations_done": self.operations_done,
+            "throughput_hz": self.throughput_hz, "utilisation": self.utilisation, "operations": self.operations,
+            "operations_done": self.operations_done,
         }  # fmt: skip
         return {
             "hardware": self.hardware,

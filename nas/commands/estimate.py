@@ -283,7 +283,8 @@ def _derived(variant: SweepPoint) -> str:
     table, report = Costs.of(variant.report.costs(), costs), variant.report
     shown = [f"{cost.name} {cost.show(value)}" for cost, value in zip(costs, table.values[0], strict=True)]
     share = float(report.operations_done) / max(float(report.operations), 1.0)
-    return ", ".join([*shown, f"{float(report.tops_per_watt):.4g} TOPS/W of operations done ({share:.3g} of the dense)"])
+    done = f"{float(report.tops_per_watt):.4g} TOPS/W of operations done ({share:.3g} of the dense)"
+    return ", ".join([*shown, done])
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

@@ -122,7 +122,8 @@ def test_filling_never_takes_more_tiles_than_rectangles(unrolling: str):
         place(network(*layers), chip(tile__layout=word, crossbar__unrolling=unrolling, tile__pes="9")).tiles
         for word in ("rectangle", "pes")
     ]
-    assert (tiles[1] <= tiles[0]).all() and (tiles[1] < tiles[0]).any()
+    assert (tiles[1] <= tiles[0]).all()
+    assert (tiles[1] < tiles[0]).any()
 
 
 def test_operations_that_were_not_done_are_not_counted():
