@@ -61,7 +61,8 @@ def lower_codes(space: SearchSpace, codes: Codes) -> Workload:
         first = np.where(static, 1, macro.timesteps)
         if index + 1 in after:
             name = f"reduction{index + 1}"
-            level = _write_reduction(table, name, macro, (widths[index], *sizes[index]), (level, first))
+            shape = (widths[index], *sizes[index])
+            level = _write_reduction(table, name, macro, shape, widths[index + 1], (level, first))
             static = static & (macro.reduction == MAX_POOL)
     _write_head(table, macro, (widths[-1], *sizes[-1]), (level, first))
     return table.workload(macro.timesteps)
@@ -264,11 +265,13 @@ class _CellColumns:
 
 
 def _write_reduction(
-    table: SlotTable, name: str, macro: Macro, shape: tuple[int, int, int], entry: tuple[Integers, Integers]
+    table: SlotTable, name: str, macro: Macro, shape: tuple[int, int, int], wider: int, entry: tuple[Integers, Integers]
 ) -> Integers:
     """Add a reduction's slots.
 
     Args:
+        shape: of the maps that it shrinks.
+        wider: channels behind it.
         entry: level of its input, and how often the layer that reads it runs.
 
     Returns:
@@ -281,9 +284,9 @@ def _write_reduction(
         fields = shape_fields(shape, (channels, height // 2, width // 2), (2, 2, 1))
         table.add(f"{name}.pool", {**fields, **pool, "evaluations": first, "level": level + 1})
         return level + 1
-    wide, pooled = (2 * channels, height, width), (2 * channels, height // 2, width // 2)
+    wide, pooled = (wider, height, width), (wider, height // 2, width // 2)
     scale = {"kind": LayerKind.SCALE, "biases": channels, "parameters": 2 * channels, "input_bits": REAL_BITS}
-    conv = {**_conv_fields(9 * channels, 2 * channels), "input_bits": SPIKE_BITS}
+    conv = {**_conv_fields(9 * channels, wider), "input_bits": SPIKE_BITS}
     always = {"evaluations": macro.timesteps}
     table.add(f"{name}.norm_in", {**shape_fields(shape, shape), **scale, "evaluations": first, "level": level + 1})
     neurons = {**_neuron_fields(macro, shape), **always, "level": level + 2}

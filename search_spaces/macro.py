@@ -45,12 +45,14 @@ ADDED: dict[str, Any] = {
     "reductions": None,
     "largest_count": 0,
     "readout": MEMBRANE,
+    "growth": 2.0,
 }
 _COUNTS = {
     "classes": (1, 10**6), "timesteps": (1, 10**4), "channels": (1, 10**6), "stem_stride": (1, 10**6),
     "final_pool": (1, 10**6), "hidden": (0, 10**6), "votes": (1, 10**6), "largest_count": (0, 10**6),
 }  # fmt: skip
 MOST_OF_A_NEURON = 1e6
+MOST_GROWTH = 16.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Macro:
     """Everything about a network that its cells do not say.
 
     Stem Conv3x3-BN (static images: computed once, used at every timestep) -> cell 1 on c channels -> reduction
-    (BN-LIF-Conv3x3 (c -> 2c)-BN-AvgPool2) -> cell 2 on 2c -> ... -> BN-LIF-AvgPool(p)-Dropout -> Linear(hidden)-LIF ->
+    (BN-LIF-Conv3x3 (c -> gc)-BN-AvgPool2) -> cell 2 on gc -> ... -> BN-LIF-AvgPool(p)-Dropout -> Linear(hidden)-LIF ->
     Linear(classes * votes) -> mean over votes -> mean over T.
 
     Args:
@@ -81,8 +83,9 @@ class Macro:
             hardware's bits in prices.
         membrane_bits: bits of the registers that hold membrane potentials, 2 to 16, see
             `hasnas.search_spaces.layers.Neuron`; 0 means float in training and the hardware's bits in prices.
-        reduction: what shrinks maps between cells: `"conv_avg_pool"` (BN-LIF-Conv3x3-BN-AvgPool2, channels double) or
+        reduction: what shrinks maps between cells: `"conv_avg_pool"` (BN-LIF-Conv3x3-BN-AvgPool2, channels grow) or
             `"max_pool"` (MaxPool2, channels stay).
+        growth: g, by which channels grow at each reduction that convolves; 1 keeps them, 2 is SNASNet's.
         reductions: numbers of the cells that a reduction follows, from 1; `None` means every cell but the last.
         readout: how the last layer answers: `"membrane"`, output neurons that never fire and add up what arrives (the
             mean over T), or `"rate"`, output neurons like all others, whose mean rate r over `votes` and T stands for
@@ -118,6 +121,7 @@ class Macro:
     membrane_bits: int = 0
     largest_count: int = 0
     readout: str = MEMBRANE
+    growth: float = 2.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
@@ -125,7 +129,7 @@ class Macro:
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or not least <= int(value) <= most:
                 raise BadInputError(f"macro.{name} is {value!r}; give a whole number, at least {least}, at most {most}")
-        for name in ("dropout", "tau", "threshold"):
+        for name in ("dropout", "tau", "threshold", "growth"):
             value = getattr(self, name)
             if not isinstance(value, Real) or isinstance(value, bool) or not float(value) <= MOST_OF_A_NEURON:
                 raise BadInputError(f"macro.{name} is {value!r}; give a number of at most {MOST_OF_A_NEURON:g}")
@@ -133,6 +137,8 @@ class Macro:
             raise BadInputError(f"macro.input_shape is {self.input_shape}; give channels, height, width")
         if not 0 <= self.dropout < 1:
             raise BadInputError(f"macro.dropout is {self.dropout}; give a probability from 0 to below 1")
+        if not 1 <= self.growth <= MOST_GROWTH:
+            raise BadInputError(f"macro.growth is {self.growth}; give a factor from 1 to {MOST_GROWTH:g}")
         if self.neuron not in NEURONS.builtin_names and self.neuron not in NEURONS.names():
             raise BadInputError(f"macro.neuron is '{self.neuron}'{nearest(str(self.neuron), NEURONS.names())}")
         if self.readout not in READOUTS:
@@ -212,10 +218,13 @@ class Macro:
         return f"set macro.final_pool to 1 and use {fewer}{stride}"
 
     def cell_channels(self, cells: int) -> tuple[int, ...]:
-        """Channels of each cell."""
-        if self.reduction == MAX_POOL:
-            return (self.channels,) * cells
-        return tuple(self.channels << times for times in self._halvings(cells))
+        """Channels of each cell.
+
+        >>> Macro(channels=18, growth=1.5).cell_channels(3), Macro(channels=16).cell_channels(3)
+        ((18, 27, 40), (16, 32, 64))
+        """
+        growth = 1.0 if self.reduction == MAX_POOL else self.growth
+        return tuple(round(self.channels * growth**times) for times in self._halvings(cells))
 
     def classifier_inputs(self, cells: int) -> int:
         """Values that enter the first fully connected layer."""
@@ -226,8 +235,9 @@ class Macro:
         """Trainable parameters of stem, reductions and classifier."""
         widths = self.cell_channels(cells)
         stem = 9 * self.input_shape[0] * self.channels + 2 * self.channels
-        shrunk = [] if self.reduction == MAX_POOL else [widths[number - 1] for number in self.reductions_of(cells)]
-        reductions = sum(2 * c + 9 * c * 2 * c + 4 * c for c in shrunk)
+        after = () if self.reduction == MAX_POOL else self.reductions_of(cells)
+        shrunk = [(widths[number - 1], widths[number]) for number in after]
+        reductions = sum(2 * c + 9 * c * wide + 2 * wide for c, wide in shrunk)
         outputs = self.classes * self.votes
         inputs = self.classifier_inputs(cells)
         last = self.hidden or inputs
@@ -273,7 +283,7 @@ def expand(genotypes: tuple[Genotype, ...], macro: Macro) -> LayerGraph:
         shape = (widths[index], *sizes[index])
         value = _expand_cell(builder, f"cell{index + 1}", genotype, macro, shape, value)
         if index + 1 in after:
-            value = _expand_reduction(builder, f"reduction{index + 1}", macro, shape, value)
+            value = _expand_reduction(builder, f"reduction{index + 1}", macro, shape, widths[index + 1], value)
     _expand_head(builder, macro, (widths[-1], *sizes[-1]), value)
     return LayerGraph(tuple(builder.nodes), tuple(builder.connections), macro.timesteps)
 
@@ -356,16 +366,18 @@ def _expand_edge(
     return value
 
 
-def _expand_reduction(builder: _Builder, prefix: str, macro: Macro, shape: tuple[int, int, int], value: str) -> str:
+def _expand_reduction(
+    builder: _Builder, prefix: str, macro: Macro, shape: tuple[int, int, int], wider: int, value: str
+) -> str:
     channels, height, width = shape
     if macro.reduction == MAX_POOL:
         return builder.add(f"{prefix}.pool", MaxPool2d(2, 2), (channels, height // 2, width // 2), value)
-    wide = (2 * channels, height, width)
+    wide = (wider, height, width)
     value = builder.add(f"{prefix}.norm_in", BatchNorm(channels), shape, value)
     value = builder.add(f"{prefix}.lif", macro.neurons(), shape, value)
-    value = builder.add(f"{prefix}.conv", Conv2d(channels, 2 * channels, 3, 1, 1), wide, value)
-    value = builder.add(f"{prefix}.norm", BatchNorm(2 * channels), wide, value)
-    return builder.add(f"{prefix}.pool", AvgPool2d(2, 2), (2 * channels, height // 2, width // 2), value)
+    value = builder.add(f"{prefix}.conv", Conv2d(channels, wider, 3, 1, 1), wide, value)
+    value = builder.add(f"{prefix}.norm", BatchNorm(wider), wide, value)
+    return builder.add(f"{prefix}.pool", AvgPool2d(2, 2), (wider, height // 2, width // 2), value)
 
 
 def _expand_head(builder: _Builder, macro: Macro, shape: tuple[int, int, int], value: str) -> None:

@@ -14,11 +14,15 @@ from hasnas.errors import BadInputError, nearest
 
 from .architecture import Architecture
 from .cell_groups import CellGroup, cell_groups
-from .macro import Macro
+from .macro import MAX_POOL, Macro
 from .neurons import NEURONS
 from .space import Codes, Gene, SearchSpace, check_codes
 
-SEARCHABLE = ("timesteps", "channels", "threshold", "tau", "neuron", "weight_bits", "membrane_bits", "readout")
+SEARCHABLE = (
+    "timesteps", "channels", "growth", "reduction", "threshold", "tau", "neuron", "weight_bits", "membrane_bits",
+    "readout",
+)  # fmt: skip
+SHAPING = ("channels", "growth", "reduction")  # candidates that differ in them share no weights
 MACRO_PREFIX = "macro/"
 
 Value = int | float | str
@@ -110,7 +114,10 @@ class SearchedMacroSpace:
         return (*self.inner.encode(Architecture(architecture.genotypes, base)), *own)
 
     def canonical(self, codes: Codes) -> tuple[Codes, NDArray[np.bool_]]:
-        """Codes with dead choices at 0, each at its own timesteps; neurons without leak have no time constant."""
+        """Codes with dead choices at 0, each at its own timesteps.
+
+        Neurons without leak have no time constant, and max pools do not let channels grow.
+        """
         array = np.atleast_2d(np.asarray(codes)).copy()
         connected = np.zeros(len(array), bool)
         for macro, rows in self._by_macro(array, ("timesteps",)):
@@ -122,6 +129,10 @@ class SearchedMacroSpace:
             for macro, rows in self._by_macro(array, ("neuron",)):
                 if not NEURONS.get(macro.neuron).leaks:
                     array[rows, self._inner_genes + names.index("tau")] = 0
+        if "growth" in names:
+            for macro, rows in self._by_macro(array, ("reduction",)):
+                if macro.reduction == MAX_POOL:
+                    array[rows, self._inner_genes + names.index("growth")] = 0
         return array, connected
 
     def cell_groups(self, codes: Codes) -> list[CellGroup]:

@@ -21,15 +21,13 @@ from hasnas.search_spaces.chains import chain, chain_depths
 from hasnas.search_spaces.joint import JointSpace
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.macro import Macro
-from hasnas.search_spaces.searched_macro import SearchedMacroSpace
+from hasnas.search_spaces.searched_macro import SHAPING, SearchedMacroSpace
 from hasnas.search_spaces.space import SearchSpace
 
 from .context import RunContext, Setup, assumed_activity
 from .search import search_trials
 
 CHAIN, RANDOM = "chain", "random"
-# What of the macro makes a chain; all else that is searched beside the cells it has as the search's best network has.
-SHAPING = ("channels", "reduction")
 # Convolutions for each cell, in the order in which chains of about so many are tried.
 TRIED = (2, 1, 3, 4)
 DRAWS = 16  # for each random candidate that is wanted: some are the same network, drawn in another way
@@ -162,7 +160,7 @@ def _fitting_chains(context: Setup, placed: tuple[int, ...]) -> tuple[list[_Fitt
 
 
 def _macros(context: Setup, like: Macro) -> Iterator[Macro]:
-    """A network's macro with every value that is searched of what shapes a chain."""
+    """A network's macro with every value that is searched of what shapes a chain; all else stays as it is."""
     space = _space_of_networks(context)
     searched = dict(space.searched) if isinstance(space, SearchedMacroSpace) else {}
     fields = {name: values for name, values in searched.items() if name in SHAPING}

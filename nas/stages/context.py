@@ -32,7 +32,7 @@ from hasnas.search_spaces.joint import JointSpace, with_searched_chip
 from hasnas.search_spaces.lowering import REAL_BITS, bits_of_count, lower
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.python_space import load_space_class
-from hasnas.search_spaces.searched_macro import MACRO_PREFIX, with_searched_macro
+from hasnas.search_spaces.searched_macro import MACRO_PREFIX, SHAPING, with_searched_macro
 from hasnas.search_spaces.snasnet import FEEDBACK_PREFIX
 from hasnas.search_spaces.space import SPACES, SearchSpace
 from hasnas.search_spaces.yaml_space import load_space_file
@@ -274,9 +274,10 @@ def _check_supernet(config: RunConfig, space: SearchSpace) -> None:
 
             require_mixable(space)
         return
-    if f"{MACRO_PREFIX}channels" in searched:
+    shaping = next((name for name in SHAPING if f"{MACRO_PREFIX}{name}" in searched), None)
+    if shaping is not None:
         raise BadInputError(
-            "space.searched.channels with a supernet: candidates of different widths share no weights; "
+            f"space.searched.{shaping} with a supernet: candidates of different widths share no weights; "
             "switch the supernet off (supernet.enabled=false)"
         )
     if mixes:

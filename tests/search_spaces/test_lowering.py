@@ -41,6 +41,7 @@ SPACES = {
     "hasnas": HASNASSpace(SMALL),
     "max pools": CellSpace(replace(SMALL, reduction="max_pool"), feedback=True, shared=False, cells=3),
     "one of three cells reduced": CellSpace(replace(SMALL, reduction="max_pool", reductions=(2,)), cells=3, nodes=3),
+    "channels grow by a half": CellSpace(replace(SMALL, growth=1.5), cells=3, nodes=3),
     "no reductions": CellSpace(replace(SMALL, reductions=()), cells=2, nodes=3),
     "learned time constants, 4 bits": SpikeNASBenchSpace(replace(SMALL, neuron="plif", weight_bits=4)),
     "integrators, 1 bit": CellSpace(replace(SMALL, neuron="if", weight_bits=1), feedback=True, cells=3, shared=False),

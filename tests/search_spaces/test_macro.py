@@ -19,6 +19,8 @@ MACROS = {
     "no hidden layer": replace(SMALL, neuron="plif", hidden=0),
     "max pools": replace(SMALL, neuron="plif", reduction="max_pool"),
     "one reduction of two": replace(SMALL, neuron="plif", reductions=(2,)),
+    "channels stay": replace(SMALL, growth=1),
+    "channels grow by a half": replace(SMALL, growth=1.5),
     "no reduction": replace(SMALL, neuron="plif", reductions=()),
     "answers by rate": replace(SMALL, neuron="plif", readout="rate"),
     "strided stem": replace(SMALL, input_shape=(2, 15, 17), stem_stride=2, final_pool=1),
@@ -89,7 +91,7 @@ def test_the_last_pooling_must_fit() -> None:
     [
         ("classes", 0), ("timesteps", 0), ("channels", 0), ("stem_stride", 0), ("final_pool", 0), ("hidden", -1),
         ("votes", 0), ("input_shape", (3, 0, 4)), ("input_shape", (3, 4)), ("dropout", 1.0), ("dropout", -0.1),
-        ("tau", 1.0), ("threshold", 0.0), ("neuron", "lfi"), ("reduction", "pool"), ("reductions", (0,)),
+        ("tau", 1.0), ("threshold", 0.0), ("growth", 0.5), ("neuron", "lfi"), ("reduction", "pool"), ("reductions", (0,)),
         ("reductions", (2, 1)), ("reductions", (1, 1)), ("weight_bits", -1), ("membrane_bits", 1),
         ("readout", "spikes"),
     ],

@@ -116,3 +116,12 @@ def test_neurons_without_leak_have_no_time_constant() -> None:
     assert alive.all()
     assert canonical[:, 6:].tolist() == [[0, 0], [0, 1], [1, 0], [0, 1]]
     assert [space.decode(row).macro.tau for row in canonical] == [2.0, 2.0, 4.0, 2.0]
+
+
+def test_channels_that_a_max_pool_keeps_have_no_growth():
+    space = with_searched_macro(CellSpace(MACRO), {"reduction": ["conv_avg_pool", "max_pool"], "growth": [2, 1, 1.5]})
+    drawn = np.array([[0, 0, 3, 0, 0, 0, 0, 2], [0, 0, 3, 0, 0, 0, 1, 2]])
+    canonical, connected = space.canonical(drawn)
+    assert connected.all()
+    assert canonical[:, -2:].tolist() == [[0, 2], [1, 0]]
+    assert [space.decode(row).macro.cell_channels(2) for row in canonical.tolist()] == [(4, 6), (4, 4)]
