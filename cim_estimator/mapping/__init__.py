@@ -1,5 +1,7 @@
 """From a network that spikes to a chip: clusters of neurons on crossbars, crossbars on tiles, and what that costs."""
 
+from .by_layer import LayerTraffic as LayerTraffic
+from .by_layer import traffic_by_layer as traffic_by_layer
 from .cell_array import Crossbar as Crossbar
 from .cell_array import Positions as Positions
 from .cell_array import cell_array as cell_array
@@ -47,6 +49,7 @@ from .placers import placement_figures as placement_figures
 from .recipes import RECIPES as RECIPES
 from .recipes import Recipe as Recipe
 from .recipes import load_recipe as load_recipe
+from .spike_graph import Layers as Layers
 from .spike_graph import SpikeGraph as SpikeGraph
 from .spike_graph import SpikeTimes as SpikeTimes
 from .topology import Topology as Topology

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError, nearest
 
-from .spike_graph import Ids, Ints, SpikeGraph, SpikeTimes
+from .spike_graph import Ids, Ints, Layers, SpikeGraph, SpikeTimes
 
 Splitting = Literal["partial-sums", "chain"]
 _ALIKE = 2.0  # inputs of one piece, ordered by how many neurons they reach, differ from the next by at most this factor
@@ -70,6 +70,10 @@ def _split_once(graph: SpikeGraph, rows: int, how: Splitting) -> SpikeGraph:
         order = np.argsort(graph.destinations, kind="stable")
         strengths = np.concatenate([graph.strengths[order], np.ones(len(pieces), np.float32)])
     wider = SpikeGraph.from_edges(*edges, spikes, graph.steps, graph.samples, graph.step_s, strengths)
+    if graph.layers is not None:  # pieces belong to their neuron's
+        of = np.append(graph.layers.of, np.zeros(len(pieces), np.int32))
+        of[pieces] = graph.layers.of[owner]
+        wider = replace(wider, layers=Layers(graph.layers.names, of))
     if graph.times is None:
         return replace(wider, spikes=_most_spikes(wider, graph.neurons))
     return _with_times(wider, graph.times, graph.neurons, neurons)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 
-from .spike_graph import SpikeGraph, SpikeTimes
+from .spike_graph import Layers, SpikeGraph, SpikeTimes
 
 _LOCAL_HEADER = 30  # bytes before a zip member's name
 
@@ -40,6 +40,8 @@ def save_graph(graph: SpikeGraph, path: Path | str) -> None:
         }
     if graph.strengths is not None:
         arrays["strengths"] = graph.strengths
+    if graph.layers is not None:
+        arrays |= {"layer_names": np.array(graph.layers.names), "layer_of": graph.layers.of}
     save_arrays(path, arrays)
 
 
@@ -58,8 +60,11 @@ def open_graph(path: Path | str) -> SpikeGraph:
         if "time_steps" in arrays:
             times = SpikeTimes(arrays["time_offsets"], arrays["time_samples"], arrays["time_steps"])
         steps, samples = map(int, arrays["recording"])
+        layers = None
+        if "layer_of" in arrays:
+            layers = Layers(tuple(map(str, arrays["layer_names"])), arrays["layer_of"])
         kept = arrays["offsets"], arrays["destinations"], arrays["spikes"]
-        return SpikeGraph(*kept, steps, samples, float(arrays["step_s"]), times, arrays.get("strengths"))
+        return SpikeGraph(*kept, steps, samples, float(arrays["step_s"]), times, arrays.get("strengths"), layers)
     except (BadInputError, KeyError, ValueError, TypeError) as error:
         raise BadInputError(f"{path}: {error}") from error
 

@@ -36,6 +36,19 @@ class SpikeTimes:
 
 
 @dataclass(frozen=True)
+class Layers:
+    """Which layer of a network each neuron belongs to.
+
+    Args:
+        names: of the layers.
+        of: layer of each neuron, an index into `names`, shape `[neurons]`.
+    """
+
+    names: tuple[str, ...]
+    of: Ids
+
+
+@dataclass(frozen=True)
 class SpikeGraph:
     """Neurons, what their axons reach, and how often they spike; neurons without fan-in are inputs from outside.
 
@@ -49,6 +62,7 @@ class SpikeGraph:
         times: when each spike happened, if it was recorded.
         strengths: weight of each synapse as a share of the largest magnitude in its layer, -1 to 1, shape `[synapses]`;
             None if all cells are taken as fully on.
+        layers: of the neurons, if they come from a network that is known.
 
     Raises:
         BadInputError: if the arrays do not fit together.
@@ -66,6 +80,7 @@ class SpikeGraph:
     step_s: float = 1e-3
     times: SpikeTimes | None = None
     strengths: Shares | None = None
+    layers: Layers | None = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -159,6 +174,10 @@ def check(graph: SpikeGraph) -> None:
     shares = graph.strengths
     if shares is not None and (len(shares) != len(destinations) or not np.all(np.abs(shares) <= 1)):
         raise BadInputError("strengths must be one share from -1 to 1 for each synapse; mend the graph")
+    if graph.layers is not None:
+        of = graph.layers.of
+        if len(of) != neurons or not 0 <= of.min() <= of.max() < len(graph.layers.names):
+            raise BadInputError(f"layers must be one of {len(graph.layers.names)} for each neuron; mend the graph")
     if graph.times is not None:
         _check_times(graph, graph.times)
 

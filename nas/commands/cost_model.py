@@ -75,6 +75,7 @@ def map_command(
     save_graph: Path | None = typer.Option(None, "--save-graph", metavar="FILE.npz", help="Write the spike graph."),
     plot: Path | None = typer.Option(None, "--plot", metavar="DIR", help="Draw heat, lifetime and traffic into DIR."),
     wires: str = typer.Option("rram-typical", "--wires", help="Preset of imperfect devices, for its wires."),
+    by_layer: bool = typer.Option(False, "--by-layer", help="Also the energy of what each layer hears; for networks."),
     as_json: bool = AS_JSON,
 ) -> None:
     """Put a spiking network on crossbars and tiles, and say what that costs."""
@@ -103,12 +104,12 @@ def map_command(
             by_channel=by_channel,
             timesteps=timesteps,
             wires=wires,
+            by_layer=by_layer,
         )
     )
     if plot is not None:
         draw(found, plot)
-    metrics = [one.metrics for one in found]
-    typer.echo(to_json(metrics) if as_json else to_text(metrics))
+    typer.echo(to_json(found, by_layer) if as_json else to_text(found, by_layer))
 
 
 def schedule_command(
@@ -180,9 +181,7 @@ def simulate_command(
     hardware: str = typer.Option("rram-32nm", "--hardware", help="Preset or YAML file; that of the mapping."),
     settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
     network: str = typer.Option("noxim", "--network", help="Constants of the network between tiles."),
-    period: str | None = typer.Option(
-        None, "--period", help="A timestep in free mode; by default as with barriers."
-    ),
+    period: str | None = typer.Option(None, "--period", help="A timestep in free mode; by default as with barriers."),
     room: int = typer.Option(4, "--room", help="Packets that fit each queue."),
     unicast: bool = typer.Option(False, "--unicast", help="A spike travels to each destination by itself."),
     trace: Path | None = typer.Option(None, "--trace", metavar="T.json", help="A trace for ui.perfetto.dev."),

@@ -22,6 +22,7 @@ from hasnas.cim_estimator.mapping import (
     read_graph_text,
     save_graph,
     save_mapping,
+    traffic_by_layer,
 )
 from hasnas.errors import BadInputError
 
@@ -47,6 +48,7 @@ class MapQuestion:
         by_channel: whether a channel of maps is one neuron; for networks.
         timesteps: T, for NIR files of other tools.
         wires: preset of imperfect devices whose wires the arrays have.
+        by_layer: whether energy will be asked for by layer.
         network: constants of the network between tiles: preset or YAML file.
         cells: constants of heat and wear: preset or YAML file.
     """
@@ -69,6 +71,7 @@ class MapQuestion:
     by_channel: bool = False
     timesteps: int | None = None
     wires: str = "rram-typical"
+    by_layer: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def answer(question: MapQuestion) -> list[Answer]:
     overrides = read_settings(question.settings)
     chip = chip_of(load_hardware(question.hardware, overrides), question.network, question.cells, question.wires)
     graph = read_graph(question)
+    if question.by_layer and graph.layers is None:
+        raise BadInputError(f"{question.source} knows no layers; for --by-layer give a run, its export or a NIR file")
     if question.save_graph is not None:
         save_graph(graph, question.save_graph)
     if question.mapping is not None:
@@ -174,14 +179,40 @@ def draw(found: list[Answer], directory: Path) -> None:
         )
 
 
-def to_json(found: list[MappingMetrics]) -> str:
-    """A list with one record a recipe; what cannot be known is null."""
-    return json.dumps([asdict(metrics) for metrics in found], indent=2)
+def to_json(found: list[Answer], by_layer: bool = False) -> str:
+    """A list with one record a recipe; what cannot be known is null; `layers` if they are asked for.
+
+    Raises:
+        BadInputError: if they are, and the graph knows none.
+    """
+    records = [asdict(one.metrics) for one in found]
+    if by_layer:
+        for record, one in zip(records, found, strict=True):
+            record["layers"] = [asdict(layer) for layer in traffic_by_layer(one.mapped, one.chip)]
+    return json.dumps(records, indent=2)
 
 
-def to_text(found: list[MappingMetrics]) -> str:
-    """A table with a column for each recipe."""
-    rows = [list(_row(name, found)) for name in asdict(found[0])]
+def to_text(found: list[Answer], by_layer: bool = False) -> str:
+    """A table with a column for each recipe; one with the energy of what each layer hears, if that is asked for.
+
+    Raises:
+        BadInputError: if it is, and the graph knows no layers.
+    """
+    metrics = [one.metrics for one in found]
+    text = _aligned([list(_row(name, metrics)) for name in asdict(metrics[0])])
+    if not by_layer:
+        return text
+    layers = [traffic_by_layer(one.mapped, one.chip) for one in found]
+    head = ["communication energy by layer that hears", *(one.recipe for one in metrics)]
+    rows = [
+        [parts[0].layer, *(format_quantity(part.energy_j, "J") for part in parts)]
+        for parts in zip(*layers, strict=True)
+        if any(part.packets for part in parts)
+    ]
+    return f"{text}\n\n{_aligned([head, *rows])}"
+
+
+def _aligned(rows: list[list[str]]) -> str:
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from torch import Tensor
 
-from hasnas.cim_estimator.mapping import SpikeGraph, SpikeTimes
+from hasnas.cim_estimator.mapping import Layers, SpikeGraph, SpikeTimes
 from hasnas.errors import BadInputError
 from hasnas.nas.export.deploy import Deployed
 from hasnas.search_spaces.graph import LayerGraph, Node
@@ -56,6 +56,7 @@ def trace(deployed: Deployed, samples: Tensor, step_s: float = 1e-3, by_channel:
     sizes = [size_of(node, by_channel) for node in layers]
     first = dict(zip((node.name for node in layers), np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
     bare = _without_times(deployed, first, sum(sizes), by_channel)
+    of_layers = Layers(tuple(first), np.repeat(np.arange(len(sizes), dtype=np.int32), sizes))
     records = _Records(deployed.graph, layers, first, by_channel)
     records.run(deployed, samples)
     steps, duration = deployed.graph.timesteps, step_s
@@ -63,7 +64,9 @@ def trace(deployed: Deployed, samples: Tensor, step_s: float = 1e-3, by_channel:
         most = max(node.size // node.shape[0] for node in layers)
         steps, duration = steps * most, step_s / most
     counts, times = records.finish(sum(sizes))
-    return replace(bare, spikes=counts, steps=steps, samples=len(samples), step_s=duration, times=times)
+    return replace(
+        bare, spikes=counts, steps=steps, samples=len(samples), step_s=duration, times=times, layers=of_layers
+    )
 
 
 def _without_times(deployed: Deployed, first: dict[str, int], neurons: int, by_channel: bool) -> SpikeGraph:

@@ -106,6 +106,7 @@ def test_maps_of_heat_lifetime_and_traffic_are_drawn(files: list[str], tmp_path:
         (["--recipes", "espine,naive", "--save", "m.npz"], "--save holds one mapping that is new"),
         (["--hardware", "spikesim-65nm-rram"], "does not say what its cells carry"),
         (["--set", "crossbar.size"], "write FIELD=VALUE"),
+        (["--by-layer"], "knows no layers; for --by-layer give a run"),
         (["--step", "0 ms"], "--step is 0 ms; give a time above 0"),
         (["--cells", "verified"], "unknown cells constants 'verified'; did you mean 'unverified'"),
     ],

@@ -37,8 +37,15 @@ def test_nir_and_exported_networks_are_one_graph(exported: Path, capsys: pytest.
         assert open_graph(kept).samples == 4
     assert found[0] == found[1]
     assert found[0]["global_spikes"] > 0
-    assert run_command(["map", str(exported.parent / "net.npz"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0] | {"seconds": 0} == found[0]
+    assert run_command(["map", str(exported.parent / "net.npz"), "--by-layer", "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)[0]
+    layers = again.pop("layers")
+    assert again | {"seconds": 0} == found[0]
+    assert sum(layer["energy_j"] for layer in layers) == pytest.approx(again["communication_energy_j"])
+    assert sum(layer["packets"] for layer in layers) == pytest.approx(again["global_spikes"])
+    heard = {layer["layer"] for layer in layers if layer["packets"]}
+    assert "head.lif" in heard
+    assert "input" not in heard
 
 
 @pytest.mark.parametrize(
