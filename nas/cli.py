@@ -87,15 +87,16 @@ def search(
     if config is None:
         raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
     checked = check_config(config, changes, run_dir, writes=not dry_run)
-    if dry_run:  # at once: what follows imports torch first
-        typer.echo(f"data: {checked.facts.describe()}", err=True)
+    if dry_run:
+        typer.echo(f"data: {checked.facts.describe()}", err=True)  # at once: what follows imports torch first
+        from .stages import forecast
+
+        typer.echo(forecast.dry_run(config, changes, checked=True).describe())
+        return
     from . import run
 
-    if dry_run:
-        typer.echo(run.dry_run(config, changes, checked).describe())
-    else:
-        with _told_how_to_go_on(checked.directory):
-            _print_status(run.start_run(config, changes, run_dir, workers, checked), as_json=False)
+    with _told_how_to_go_on(checked.directory):
+        _print_status(run.start_run(config, changes, run_dir, workers, checked), as_json=False)
 
 
 class _StoppedError(Exception):

@@ -18,7 +18,6 @@ from .history.trial import Trial
 from .stages.context import RunContext, Setup
 from .stages.exporting import run_export
 from .stages.extending import extend, extended_config
-from .stages.forecast import Forecast, forecast
 from .stages.preflight import Preflight, preflight
 from .stages.progress import Console
 from .stages.screen import run_screen
@@ -156,16 +155,3 @@ def _check_contents(directory: Path, events: Sequence[Record], found: Preflight)
                     f"{directory} belongs to a run with {what} (what a file holds counts, not where it lies); "
                     "put the old one back, or start a new run with another --run-dir"
                 )
-
-
-def dry_run(config_path: Path, overrides: Sequence[str] = (), checked: Preflight | None = None) -> Forecast:
-    """What `start_run` would do: size of the space, share that fits the budget, estimated time. Writes nothing.
-
-    Raises:
-        BadInputError: for anything wrong in the config.
-        NothingFitsError: if the budget leaves nothing.
-    """
-    setup = Setup(load_config(config_path, overrides), Console())
-    if checked is None:
-        preflight(setup)
-    return forecast(setup)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
+from hasnas.nas.config.loading import load_config
 from hasnas.nas.supernet.settings import STEP_COST
 from hasnas.search_spaces.space import size_text, space_size
 
 from .context import Setup
+from .preflight import preflight
+from .progress import Console
 from .screen import ScreenResult, check_feasible, price_space
 
 REPEATS = 3
@@ -50,6 +54,24 @@ class Forecast:
             f"fit the budget: {self.feasible_share:.1%} of the connected ones; rejected by each limit: {rejected}\n"
             f"estimated time with one worker: {sum(self.seconds.values()):.0f} s ({stages})"
         )
+
+
+def dry_run(config_path: Path | str, overrides: Sequence[str] = (), checked: bool = False) -> Forecast:
+    """What `start_run` would do: size of the space, share that fits the budget, estimated time. Writes nothing.
+
+    Args:
+        config_path: the YAML.
+        overrides: dotted changes, `"budget.energy=2 uJ"`.
+        checked: whether `preflight` was asked already.
+
+    Raises:
+        BadInputError: for anything wrong in the config.
+        NothingFitsError: if the budget leaves nothing.
+    """
+    setup = Setup(load_config(config_path, overrides), Console())
+    if not checked:
+        preflight(setup)
+    return forecast(setup)
 
 
 def forecast(setup: Setup) -> Forecast:

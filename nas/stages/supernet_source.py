@@ -42,8 +42,8 @@ def check_source(config: RunConfig, facts: DataFacts, contents: Mapping[str, str
         mine, other = (one.get(key) or None for one in (ours, theirs))
         if mine != other:
             raise BadInputError(
-                f"supernet.from: {directory} has another {key} ({_shown(other)}, here {_shown(mine)}); its weights mean "
-                "nothing here: make them equal, or leave out supernet.from"
+                f"supernet.from: {directory} has another {key} ({_shown(other)}, here {_shown(mine)}); its weights "
+                "mean nothing here: make them equal, or leave out supernet.from"
             )
 
 

@@ -15,7 +15,8 @@ from hasnas.errors import BadInputError
 from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.layout import SUPERNET_FILE
 from hasnas.nas.history.ledger import equal_ledgers, read_ledger
-from hasnas.nas.run import dry_run, resume_run, start_run
+from hasnas.nas.run import resume_run, start_run
+from hasnas.nas.stages.forecast import dry_run
 from hasnas.nas.tracking.event_file import read_scalars
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,8 @@ from hasnas.errors import BadInputError, HasnasError
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.ledger import read_ledger
-from hasnas.nas.run import dry_run, start_run
+from hasnas.nas.run import start_run
+from hasnas.nas.stages.forecast import dry_run
 from hasnas.nas.training.folders import BEST_FILE, LAST_FILE, retrain_directory
 from hasnas.nas.training.machine import has_bfloat16
 

@@ -11,9 +11,10 @@ from hasnas.errors import BadInputError
 from hasnas.nas.cli import run_command
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.history.worth import DataFacts
-from hasnas.nas.run import dry_run, start_run
+from hasnas.nas.run import start_run
 from hasnas.nas.stages import preflight as module
 from hasnas.nas.stages.context import Setup
+from hasnas.nas.stages.forecast import dry_run
 from hasnas.nas.stages.preflight import Preflight, preflight
 from hasnas.nas.stages.progress import Console
 
