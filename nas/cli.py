@@ -164,9 +164,13 @@ def export(
     from .history.run_config import load_run_config
 
     chosen = formats or load_run_config(run).export.formats
-    from .export.run_export import export_run
+    from .stages.progress import waiting
 
-    for path in export_run(run, chosen):
+    with waiting(f"exporting the networks of {run}"):
+        from .export.run_export import export_run
+
+        written = export_run(run, chosen)
+    for path in written:
         typer.echo(path)
 
 

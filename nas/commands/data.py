@@ -32,8 +32,10 @@ def list_data_command(root: Path | None = ROOT) -> None:
 def prepare_data_command(name: str, root: Path | None = ROOT) -> None:
     """Download what is missing of a dataset, check it, and read it once."""
     from hasnas.datasets.commands import prepare
+    from hasnas.nas.stages.progress import waiting
 
-    counts = prepare(name, root)
+    with waiting(f"preparing {name}"):
+        counts = prepare(name, root)
     typer.echo(f"{name}: " + ", ".join(f"{count:,} {split} samples" for split, count in counts.items()))
 
 
@@ -41,9 +43,11 @@ def prepare_data_command(name: str, root: Path | None = ROOT) -> None:
 def check_data_command(name: str, root: Path | None = ROOT) -> None:
     """Compare a dataset's files with their published checksums, and read both splits."""
     from hasnas.datasets.commands import check
+    from hasnas.nas.stages.progress import waiting
     from hasnas.nas.tracking.status import align
 
-    findings = check(name, root)
+    with waiting(f"reading {name}"):
+        findings = check(name, root)
     typer.echo(align([("ok" if finding.good else "BAD", finding.what, finding.detail) for finding in findings]))
     if not all(finding.good for finding in findings):
         raise BadInputError(f"dataset '{name}' is not sound; see the lines marked BAD")
@@ -53,6 +57,8 @@ def check_data_command(name: str, root: Path | None = ROOT) -> None:
 def preview_data_command(name: str, path: Path, root: Path | None = ROOT) -> None:
     """Write a PNG sheet of samples of a dataset."""
     from hasnas.datasets.commands import preview
+    from hasnas.nas.stages.progress import waiting
 
-    preview(name, path, root)
+    with waiting(f"reading {name} and drawing {path}"):
+        preview(name, path, root)
     typer.echo(path)

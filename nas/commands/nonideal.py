@@ -71,14 +71,19 @@ def try_on_chips(run_directory: Path, device: str, chips: int) -> DeviceReport:
     from hasnas.nas.export.run_export import load_trained
     from hasnas.nas.imperfect_chips import evaluate_on_chips
     from hasnas.nas.stages.evaluation import quality_of_splits
+    from hasnas.nas.stages.progress import Console, waiting
     from hasnas.nas.training.evaluation import evaluate
 
     config = load_run_config(run_directory)
     root = None if config.dataset.root is None else Path(config.dataset.root)
     section = config.dataset
-    splits = load_splits(section.name, root, section.validation_share, config.seed, section.chosen_framing)
-    network = load_trained(run_directory, trial).network
-    found = evaluate_on_chips(network, splits.validation, spec, chips, config.seed, calibration=splits.train.inputs)
+    with waiting(f"reading the samples of {section.name}"):
+        splits = load_splits(section.name, root, section.validation_share, config.seed, section.chosen_framing)
+    network, validation = load_trained(run_directory, trial).network, splits.validation
+    with Console().bar(f"{chips} chips", chips * len(validation), "sample") as bar:
+        found = evaluate_on_chips(
+            network, validation, spec, chips, config.seed, calibration=splits.train.inputs, progress=bar.update
+        )
     quality = quality_of_splits(splits)
-    perfect, mean, worst = map(quality.figure, (evaluate(network, splits.validation), found.mean, found.worst))
+    perfect, mean, worst = map(quality.figure, (evaluate(network, validation), found.mean, found.worst))
     return DeviceReport(trial.key, device, chips, quality.task, perfect, mean, found.std, worst)

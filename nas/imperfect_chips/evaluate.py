@@ -68,6 +68,7 @@ def evaluate_on_chips(
     chips: int,
     seed: int,
     calibration: Tensor | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> ChipAccuracy:
     """Accuracy of a trained network whose Conv2d and Linear weights sit on imperfect crossbars.
 
@@ -85,6 +86,7 @@ def evaluate_on_chips(
         seed: decides every chip.
         calibration: inputs that set the ranges of converters and bit-serial inputs, laid out as `split.inputs`; by
             default some inputs of the split (never its targets).
+        progress: told how many more passes of one sample through one chip were done, of `chips * len(split)`.
 
     Raises:
         BadInputError: if the network has no layer for a crossbar, the split is empty or a weight is not finite.
@@ -101,7 +103,8 @@ def evaluate_on_chips(
     try:
         with torch.no_grad():
             different = chips if device.is_random else 1
-            accuracies = _accuracies(network, split, device, different, seed, calibration)
+            told = None if progress is None else lambda passes: progress(passes * (chips // different))
+            accuracies = _accuracies(network, split, device, different, seed, calibration, told)
             return ChipAccuracy.of(accuracies * (chips // different))
     finally:
         for module, mode in modes.items():
@@ -124,7 +127,13 @@ class _Layer:
 
 
 def _accuracies(
-    network: nn.Module, split: Split, device: NonidealSpec, chips: int, seed: int, calibration: Tensor | None
+    network: nn.Module,
+    split: Split,
+    device: NonidealSpec,
+    chips: int,
+    seed: int,
+    calibration: Tensor | None,
+    progress: Callable[[int], object] | None,
 ) -> list[float]:
     if any(parameter.device.type != "cpu" for parameter in network.parameters()):
         raise BadInputError("the network is not on the CPU; move it there with network.cpu()")
@@ -148,7 +157,7 @@ def _accuracies(
         numbers = range(first, min(first + together, chips))
         forwards = {layer.module: _on_chips(layer, numbers, seed, readings[layer.name]) for layer in layers}
         with _replaced(forwards):
-            accuracies += _count(network, split, len(numbers), max(1, items // len(numbers)))
+            accuracies += _count(network, split, len(numbers), max(1, items // len(numbers)), progress)
     return accuracies
 
 
@@ -198,7 +207,9 @@ def _reading(layer: _Layer, probe: Probe) -> Reading:
     return Reading(probe.input_scale(), limits)
 
 
-def _count(network: nn.Module, split: Split, chips: int, batch_size: int) -> list[float]:
+def _count(
+    network: nn.Module, split: Split, chips: int, batch_size: int, progress: Callable[[int], object] | None
+) -> list[float]:
     """Accuracy of each of the chips that are in place; for regression minus the mean error."""
     sums = torch.zeros(chips, dtype=torch.float64)
     for x, targets in batches(split, batch_size):
@@ -207,6 +218,8 @@ def _count(network: nn.Module, split: Split, chips: int, batch_size: int) -> lis
             sums -= sample_errors(outputs, targets[:, None], split).sum(0)
         else:
             sums += (outputs.argmax(2) == targets[:, None]).sum(0)
+        if progress is not None:
+            progress(len(targets) * chips)
     return (sums / len(split)).tolist()
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 LINE_EVERY_S = 60.0  # without a terminal
+FIRST_AFTER_S = 3.0  # where nothing can be counted
 REFRESH_EVERY_S = 1.0  # on one
 
 
@@ -129,13 +130,28 @@ class Console:
 
 
 @contextmanager
-def ticking(action: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Call an action every so many seconds from a thread of its own, until the block ends."""
+def waiting(what: str) -> Iterator[None]:
+    """Say what is waited for where it takes more than a few seconds, and again each minute; it needs no extra."""
+    begun = time.monotonic()
+
+    def tick() -> None:
+        passed = time.monotonic() - begun
+        print(f"{what}: {_duration(passed)}", file=sys.stderr, flush=True)
+
+    with ticking(tick, LINE_EVERY_S, FIRST_AFTER_S):
+        yield
+
+
+@contextmanager
+def ticking(action: Callable[[], None], seconds: float, first: float | None = None) -> Iterator[None]:
+    """Call an action every so many seconds from a thread of its own, the first time after `first`; until the end."""
     ended = threading.Event()
 
     def run() -> None:
-        while not ended.wait(seconds):
+        pause = seconds if first is None else first
+        while not ended.wait(pause):
             action()
+            pause = seconds
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

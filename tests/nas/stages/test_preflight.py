@@ -184,8 +184,3 @@ def test_validate_prints_the_task_and_its_samples(config: Path, capsys: pytest.C
     told = capsys.readouterr().out
     assert "data: regression of 1 value; samples: 38 to train" in told
     assert "write .astype(int) for classes" in told
-
-
-def test_overrides_beside_resume_are_explained(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert run_command(["search", "--resume", str(tmp_path), "search.evaluations=20"]) == 2
-    assert "start a new run: hasnas search" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.stages import progress
-from hasnas.nas.stages.progress import Console, StageBar
+from hasnas.nas.stages.progress import Console, StageBar, waiting
 from hasnas.nas.stages.watch import EpochWatch, forget
 from hasnas.nas.training.folders import EPOCHS_FILE
 from hasnas.nas.training.retrain import note_epochs
@@ -39,6 +39,15 @@ def test_without_a_terminal_a_line_comes_while_nothing_is_counted(monkeypatch: p
     lines = sys.stderr.getvalue().splitlines()
     assert len(lines) >= 2
     assert set(lines) <= {"retrain: 0 of 75 epochs, 0 s", "retrain: 3 of 75 epochs, 0 s; loss 0.4"}
+
+
+def test_what_cannot_be_counted_is_named_while_it_lasts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.02)
+    monkeypatch.setattr(progress, "FIRST_AFTER_S", 0.01)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with waiting("reading digits"):
+        time.sleep(0.2)
+    assert sys.stderr.getvalue().count("reading digits: 0 s\n") >= 2
 
 
 def test_a_quiet_console_says_nothing(monkeypatch: pytest.MonkeyPatch):
