@@ -1,6 +1,6 @@
 """VGG8 and a spiking ResNet-18 by array size: latency, energy and area, before and after lines have to settle.
 
-VGG8 is NeuroSim's (CIFAR-10, 8-bit inputs, half of their bits set); ResNet-18 is the usual one, of 224 x 224 images, with
+VGG8 is NeuroSim's (CIFAR-10, 8-bit inputs, half of their bits set); ResNet-18 is the usual one for 224 x 224, with
 LIF neurons, T = 4, one input in ten a spike. All else is `rram-22nm`: 8 columns for a converter, 5-bit flash, 6 kohm.
 The second table tells what a SAR converter costs with and without sample-and-hold.
 

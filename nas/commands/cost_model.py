@@ -218,12 +218,16 @@ def simulate_command(
 def list_hardware(
     name: str | None = typer.Argument(None, metavar="[NAME]", help="A preset or YAML file: all constants, sources."),
 ) -> None:
-    """List chips with node, bits and source, and the parts they are made of; or one chip in full."""
+    """List chips with node, bits and source, and the parts they are made of; or one chip in full, beside the others."""
     from hasnas.nas.tracking.status import align
 
-    from .hardware import chips, one, parts
+    from .hardware import beside_others, chips, one, parts, why
 
     if name is not None:
-        typer.echo(align(one(name)))
+        from hasnas.cim_estimator import load_hardware
+
+        reasons = "\n".join(why(load_hardware(name)))
+        layer = "a 3 x 3 convolution of 64 channels, 16 x 16, T = 4, one input in ten active"
+        typer.echo(f"{align(one(name))}\n\n{reasons}\n\n{layer}:\n{align(beside_others(name))}")
         return
     typer.echo(f"{align(chips())}\n\n{align(parts())}")

@@ -1,12 +1,23 @@
-"""What can be named as hardware: chips with what they are made of, devices, converters, non-ideality; one in full."""
+"""What can be named as hardware: chips with what they are made of, devices, converters; one in full, beside others."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from hasnas.cim_estimator import hardware_names, load_hardware
+from hasnas.cim_estimator import (
+    Activity,
+    LayerSpec,
+    Workload,
+    estimate,
+    format_quantity,
+    hardware_names,
+    load_hardware,
+)
+from hasnas.cim_estimator.hardware.lines import chip_clock_hz, settling_s
 from hasnas.cim_estimator.hardware.presets_reader import PRESETS
-from hasnas.cim_estimator.hardware.spec import HardwareSpec
+from hasnas.cim_estimator.hardware.spec import GeneralHardware, HardwareSpec, SpikeSimHardware
+from hasnas.cim_estimator.model.components import converter, rows_at_once
+from hasnas.cim_estimator.model.latency import read_time_s
 from hasnas.errors import BadInputError, nearest
 from hasnas.yaml_files import read_yaml
 
@@ -61,3 +72,56 @@ def one(name: str) -> Rows:
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         rows.append((path, shown, constant.unit, constant.source))
     return rows
+
+
+REFERENCE = LayerSpec("conv", 64, 64, kernel_size=3, in_size=16, name="reference")
+REFERENCE_TIMESTEPS, REFERENCE_RATE = 4, 0.1
+
+
+def beside_others(name: str) -> Rows:
+    """What one layer costs on the chip and on every preset, and how many times as much as on the chip."""
+    chips = {name: load_hardware(name)} | {other: load_hardware(other) for other in hardware_names()}
+    network = Workload.from_layers([REFERENCE], REFERENCE_TIMESTEPS)
+    found = {each: estimate(network, chip, Activity.assumed(REFERENCE_RATE)) for each, chip in chips.items()}
+    own = found[name]
+    rows: Rows = [("CHIP", "AREA", "LATENCY", "ENERGY", "LATENCY, TIMES THIS ONE'S", "ENERGY, LIKEWISE")]
+    for each, report in found.items():
+        costs = ((report.area_m2, "m2"), (report.latency_s, "s"), (report.energy_j, "J"))
+        shown = [format_quantity(float(value), unit, 3) for value, unit in costs]
+        ratios = (report.latency_s / own.latency_s, report.energy_j / own.energy_j)
+        rows.append((each, *shown, *(f"{float(ratio):.3g}" for ratio in ratios)))
+    return rows
+
+
+def why(chip: HardwareSpec) -> list[str]:
+    """Sentences that say what rules the time and the energy of a layer on this chip."""
+    if isinstance(chip, SpikeSimHardware):
+        return _why_spikesim(chip)
+    if not isinstance(chip, GeneralHardware):
+        raise BadInputError(f"hardware is a {type(chip).__name__}; read one with load_hardware")
+    adc, crossbar = converter(chip), chip.crossbar
+    turns, settling = min(crossbar.columns_per_adc, crossbar.columns), settling_s(chip)
+    waits = f"{_time(settling)} of settling" if settling else "no time for lines to settle (crossbar.settling)"
+    event = "only arrays that a spike reached are" if chip.readout == "event" else "every column is"
+    return [
+        f"time: a read of {rows_at_once(crossbar)} rows takes {_time(read_time_s(chip))}: {turns} columns in turn, each "
+        f"{_time(adc.conversion_s)} of conversion and {waits}, in clocks of {_time(1 / chip_clock_hz(chip))}, and two "
+        "around them; one read serves all channels of a position",
+        f"energy: a conversion takes {format_quantity(adc.energy_j, 'J', 3)} beside the cells' current, and {event} "
+        f"converted; gates switch {format_quantity(chip.node.supply_v, 'V')} at {chip.node.feature_size_m * 1e9:g} nm",
+    ]
+
+
+def _why_spikesim(chip: SpikeSimHardware) -> list[str]:
+    cycle_s = chip.spikesim.cycles_per_output / chip.clock_hz
+    return [
+        f"time: the published rule computes one output value after another, {_time(cycle_s)} each "
+        f"({chip.spikesim.cycles_per_output} cycles), whatever the array's size; chips of the general model read all "
+        "channels of a position at once, which is hundreds of times faster",
+        f"energy: published constants for each read of {chip.crossbar.rows} x {chip.crossbar.columns} cells, largely the "
+        "tile's buffer and H-tree; bits of converters, cells and weights change nothing",
+    ]
+
+
+def _time(seconds: float) -> str:
+    return format_quantity(float(seconds), "s", 3)

@@ -217,6 +217,11 @@ def test_datasets_and_hardware_are_listed(here: Path, capsys: pytest.CaptureFixt
     assert run_command(["hardware", "rram-32nm"]) == 0
     rows = capsys.readouterr().out.splitlines()
     assert next(row for row in rows if row.startswith("device.on_resistance_ohm ")).split()[1:3] == ["6000", "ohm"]
+    assert next(row for row in rows if row.startswith("time: a read of 128 rows takes 12 ns"))
+    (published,) = [row.split() for row in rows if row.startswith("spikesim-65nm-rram ")]
+    assert float(published[-2]) > 500  # times the latency of this chip, and the next lines say why
+    assert run_command(["hardware", "spikesim-65nm-rram"]) == 0
+    assert "one output value after another" in capsys.readouterr().out
     assert run_command(["hardware", "rram-33nm"]) == 2
     assert "did you mean" in capsys.readouterr().err
     assert run_command(["-h"]) == run_command(["search", "-h"]) == run_command(["data", "check", "-h"]) == 0
