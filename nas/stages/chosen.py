@@ -18,6 +18,7 @@ from hasnas.nas.history.returned import BASELINE_PREFIX, STAGE
 from hasnas.nas.history.trial import key_of
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.chains import chain, chain_depths
+from hasnas.search_spaces.functions import function_key
 from hasnas.search_spaces.joint import JointSpace
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.macro import Macro
@@ -82,15 +83,12 @@ def _candidate(context: RunContext, stage: str, codes: tuple[int, ...]) -> Chose
 
 
 def _distinct(context: RunContext, ranked: list[tuple[int, ...]], count: int) -> list[tuple[int, ...]]:
-    """The first `count` whose layers, chip or training differ: a network can be drawn in several ways."""
-    seen: set[str] = set()
-    kept: list[tuple[int, ...]] = []
+    """The first `count` whose function, chip or training differ: a network can be drawn in several ways."""
+    first: dict[str, tuple[int, ...]] = {}
     for codes in ranked:
-        structure = key_of(context.architecture(codes).expand().structure, *context.choices(codes))
-        if structure not in seen and len(kept) < count:
-            seen.add(structure)
-            kept.append(codes)
-    return kept
+        if len(first) < count:
+            first.setdefault(key_of(function_key(context.architecture(codes)), *context.choices(codes)), codes)
+    return list(first.values())
 
 
 def _at_random(context: RunContext) -> list[Chosen]:

@@ -88,7 +88,10 @@ def run_status(run_directory: Path) -> dict[str, Any]:
             _returned(network, config, quality or CLASSIFICATION, facts)
             for network in returned_networks(trials, config.retrain.seeds)
         ],
-        "baselines": [_baseline(name, trials, config, quality or CLASSIFICATION) for name in config.retrain.baselines],
+        "baselines": [
+            _baseline(name, trials, config, quality or CLASSIFICATION)
+            for name in (config.retrain.baselines if config.retrain.enabled else ())
+        ],
         # The last line of a live run may be half written at this very moment.
         "damage": None if running else contents.damage,
     }

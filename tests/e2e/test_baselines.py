@@ -9,6 +9,7 @@ import pytest
 from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.run import resume_run, start_run
+from hasnas.nas.tracking.event_file import read_scalars
 from hasnas.nas.tracking.status import describe_status, run_status
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.chains import CONVOLUTION
@@ -50,6 +51,9 @@ def test_views_say_what_the_baselines_reached(run: Path) -> None:
         assert (told["key"], told["tried"]) == (trial.key, 1)
         ahead = answer.metrics["test_accuracy"] - trial.metrics["test_accuracy"]
         assert told["ahead"] == pytest.approx(ahead, abs=1e-12)
+        tag = f"result/{told['baseline']}, test accuracy"
+        curve = [value for name, _, value, _ in read_scalars(run / "tensorboard") if name == tag]
+        assert curve[-1] == pytest.approx(trial.metrics["test_accuracy"], rel=1e-6)
         for text in (describe_status(status), (run / "report.html").read_text()):
             assert f"{trial.metrics['test_accuracy']:.2%}" in text
             assert f"{told['baseline']} (best of 1): the returned network is" in text

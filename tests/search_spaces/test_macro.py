@@ -91,7 +91,8 @@ def test_the_last_pooling_must_fit() -> None:
     [
         ("classes", 0), ("timesteps", 0), ("channels", 0), ("stem_stride", 0), ("final_pool", 0), ("hidden", -1),
         ("votes", 0), ("input_shape", (3, 0, 4)), ("input_shape", (3, 4)), ("dropout", 1.0), ("dropout", -0.1),
-        ("tau", 1.0), ("threshold", 0.0), ("growth", 0.5), ("neuron", "lfi"), ("reduction", "pool"), ("reductions", (0,)),
+        ("tau", 1.0), ("threshold", 0.0),
+        ("growth", 0.5), ("neuron", "lfi"), ("reduction", "pool"), ("reductions", (0,)),
         ("reductions", (2, 1)), ("reductions", (1, 1)), ("weight_bits", -1), ("membrane_bits", 1),
         ("readout", "spikes"),
     ],

@@ -1,0 +1,66 @@
+"""What a search returned beside the plain chain and the random candidate of the same run, paired over seeds.
+
+    python experiments/benchmarks/against_baselines.py --config experiments/nmnist.yaml --out DIR --seeds 0 1 2 3 4 \
+        dataset.root=DATA retrain.epochs=12
+
+Each seed is a run of its own: split, search and trainings are new. All three networks keep to the same budget and are
+trained with the same schedule and seed; each reads the test split once. A run that was killed goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+BASELINES = ("chain", "random")
+
+
+def run(config: Path, seed: int, overrides: list[str], directory: Path) -> dict[str, Any]:
+    """The status of a run, which is made or gone on with first."""
+    command = [sys.executable, "-m", "hasnas"]
+    search = ["search", str(config), f"seed={seed}", *overrides, "--run-dir", str(directory)]
+    subprocess.run([*command, *search], check=True, stdout=subprocess.DEVNULL)
+    told = subprocess.run([*command, "status", str(directory), "--json"], check=True, capture_output=True, text=True)
+    return dict(json.loads(told.stdout))
+
+
+def interval(values: np.ndarray) -> str:
+    """Mean with its 95 % interval over seeds (Student's t), in points."""
+    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+    return f"{values.mean():+.2f} ({values.mean() - half:+.2f} to {values.mean() + half:+.2f})"
+
+
+def main() -> None:
+    """Run all seeds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("overrides", nargs="*")
+    options = parser.parse_args()
+    print("| seed | returned | plain chain | random | measured energy in nJ of each |")
+    print("|---|---|---|---|---|")
+    rows = []
+    for seed in options.seeds:
+        status = run(options.config, seed, options.overrides, options.out / f"{options.config.stem}-{seed}")
+        found = [status["returned"][0], *(each for each in status["baselines"] if each["baseline"] in BASELINES)]
+        rows.append([100 * each["test_accuracy"] for each in found])
+        shown = " | ".join(f"{value:.2f}" for value in rows[-1])
+        energies = ", ".join(f"{1e9 * each['energy_j']:.0f}" for each in found)
+        print(f"| {seed} | {shown} | {energies} |", flush=True)
+    table = np.array(rows)
+    print(f"| mean | {' | '.join(f'{value:.2f}' for value in table.mean(axis=0))} | |")
+    if len(rows) > 1:
+        for column, name in enumerate(BASELINES, start=1):
+            print(f"returned minus {name}, points: {interval(table[:, 0] - table[:, column])}")
+
+
+if __name__ == "__main__":
+    main()
