@@ -8,7 +8,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .calendar import ARGUMENT, MOMENT, NOTHING, PRIORITIES, PRIORITY_BITS, compiled, pop
+from .calendar import (
+    ARGUMENT,
+    MOMENT,
+    NOTHING,
+    PRIORITIES,
+    PRIORITY_BITS,
+    adapt,
+    compiled,
+    inlined,
+    needs_other_days,
+    pop,
+)
 from .network import (
     AFTER,
     ARRIVE,
@@ -152,7 +163,7 @@ class Source(NamedTuple):
     values: Floats
 
 
-@compiled
+@inlined
 def send(
     net: Network, chip: Chip, routes: Routes, units: Units, state: State, unit: int, value: float, time: int
 ) -> None:
@@ -176,7 +187,7 @@ def send(
             advance(net, queue, time)
 
 
-@compiled
+@inlined
 def arrive(net: Network, chip: Chip, routes: Routes, units: Units, state: State, packet: int, time: int) -> None:
     """A packet reaches the end of its channel: a router, or a core."""
     queue, numbers = net.packets[packet, QUEUE], net.numbers
@@ -197,7 +208,7 @@ def arrive(net: Network, chip: Chip, routes: Routes, units: Units, state: State,
         schedule(net, time + chip.settings[WRITE_TICKS], WRITE, cluster)
 
 
-@compiled
+@inlined
 def take_in(net: Network, chip: Chip, units: Units, state: State, packet: int) -> int:
     """Let a packet's value act on the units of the cluster that it reached; how many synapses it took."""
     unit, value = net.packets[packet, UNIT], net.values[packet]
@@ -220,7 +231,7 @@ def take_in(net: Network, chip: Chip, units: Units, state: State, packet: int) -
     return end - first
 
 
-@compiled
+@inlined
 def write(net: Network, chip: Chip, routes: Routes, units: Units, state: State, cluster: int, time: int) -> None:
     """A core has noted the packet at the head of its inbox."""
     queue, numbers = chip.settings[LINKS] + cluster, net.numbers
@@ -242,14 +253,14 @@ def write(net: Network, chip: Chip, routes: Routes, units: Units, state: State, 
             start_read(net, chip, units, state, cluster, time)
 
 
-@compiled
+@inlined
 def end_phase_if_quiet(net: Network, chip: Chip, time: int) -> None:
     """The barrier falls when no core computes and no packet is under way."""
     if net.numbers[OUTSTANDING] == 0 and net.numbers[BUSY_CORES] == 0:
         schedule(net, time + chip.settings[SYNC_TICKS], PHASE, 0)
 
 
-@compiled
+@inlined
 def fire(net: Network, units: Units, state: State, unit: int) -> float:
     """1 if a neuron is above its threshold, and it is reset; else 0."""
     floats, sums = units.floats, state.sums
@@ -266,7 +277,7 @@ def fire(net: Network, units: Units, state: State, unit: int) -> float:
     return 1.0 if fired else 0.0
 
 
-@compiled
+@inlined
 def update(net: Network, units: Units, state: State, unit: int) -> float:
     """What a unit sends at the end of a timestep's input; 0 is not sent."""
     sums, floats, step = state.sums, units.floats, net.numbers[STEP]
@@ -294,7 +305,7 @@ def update(net: Network, units: Units, state: State, unit: int) -> float:
     return spike
 
 
-@compiled
+@inlined
 def answer(net: Network, units: Units, state: State, unit: int, due: bool) -> float:
     """What a unit sends in free-running mode: it adds what arrived at once; leak and bias come with its timer."""
     sums, floats = state.sums, units.floats
@@ -487,6 +498,8 @@ def run_sample(net: Network, chip: Chip, routes: Routes, units: Units, source: S
             next_phase(net, chip, units, state, time)
         else:
             emit(net, chip, routes, units, source, state, time)
+        if needs_other_days(net.events):
+            adapt(net.events)
         place = pop(net.events)
     if place != NOTHING and not numbers[FULL]:
         numbers[ENDED] = chip.settings[LIMIT]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .calendar import NOTHING, Calendar, compiled, push
+from .calendar import NOTHING, Calendar, inlined, push
 from .routes import CHANNEL, END, FIRST
 
 Ints = NDArray[np.int64]
@@ -60,7 +60,7 @@ class Network(NamedTuple):
     numbers: Ints
 
 
-@compiled
+@inlined
 def note(net: Network, time: int, kind: int, component: int, number: int) -> None:
     """Write into the log, if there is one."""
     if net.numbers[LOGS]:
@@ -73,14 +73,14 @@ def note(net: Network, time: int, kind: int, component: int, number: int) -> Non
             net.numbers[LOGGED] = place + 1
 
 
-@compiled
+@inlined
 def schedule(net: Network, time: int, kind: int, argument: int) -> None:
     """Put an event in."""
     if not push(net.events, time, kind, argument):
         net.numbers[FULL] = 1
 
 
-@compiled
+@inlined
 def leave_queue(net: Network, queue: int, time: int) -> None:
     """The head of a queue is gone; who waits for room there is told."""
     channels = net.channels
@@ -92,7 +92,7 @@ def leave_queue(net: Network, queue: int, time: int) -> None:
         schedule(net, time, CREDIT, queue)
 
 
-@compiled
+@inlined
 def grant(net: Network, packet: int, child: int, time: int, since: int) -> bool:
     """Let a packet take the channel to a node; whether that was its last copy, so that it left its queue."""
     packets, channels = net.packets, net.channels
@@ -122,7 +122,7 @@ def grant(net: Network, packet: int, child: int, time: int, since: int) -> bool:
     return left
 
 
-@compiled
+@inlined
 def wait(net: Network, channel: int, packet: int, child: int, time: int) -> None:
     """Join those who wait for a channel."""
     channels, waiters = net.channels, net.waiters
@@ -143,7 +143,7 @@ def wait(net: Network, channel: int, packet: int, child: int, time: int) -> None
         schedule(net, channels[channel, FREE_AT], WAKE, channel)
 
 
-@compiled
+@inlined
 def advance(net: Network, queue: int, time: int) -> None:
     """A new head of a queue asks for its channels, and after it the next, until one must wait."""
     channels = net.channels
@@ -162,7 +162,7 @@ def advance(net: Network, queue: int, time: int) -> None:
                 wait(net, channel, packet, child, time)
 
 
-@compiled
+@inlined
 def serve(net: Network, channel: int, time: int) -> None:
     """A channel that is free, or whose end has room again, takes those who wait."""
     channels, waiters = net.channels, net.waiters
@@ -186,7 +186,7 @@ def serve(net: Network, channel: int, time: int) -> None:
         schedule(net, channels[channel, FREE_AT], WAKE, channel)
 
 
-@compiled
+@inlined
 def join(net: Network, queue: int, packet: int) -> bool:
     """Put a packet at the end of a queue; whether the queue was empty."""
     channels = net.channels
