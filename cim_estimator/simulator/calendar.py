@@ -10,7 +10,9 @@ Communications of the ACM 31(10), 1988.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,17 +31,36 @@ MOMENT, _SEQUENCE_OF, ARGUMENT, _NEXT, _DEALT = range(5)
 _FIRST, _LAST = range(2)
 _COUNT, _FREE, _NOW, _MASK, _SHIFT, _SEQUENCE, _WALKED, _PUSHED = range(8)
 
-# Nothing below allocates, so numba's reference counting is switched off: it would take ten times as long as the work.
-# A call hands over all arrays, 70 words and more, so what happens at every event is inlined: it runs 2.4 times as fast.
-compiled: Callable[[Any], Any] = njit(cache=True, nogil=True, _nrt=False)  # type: ignore[call-overload]
-inlined: Callable[[Any], Any] = njit(cache=True, nogil=True, _nrt=False, forceinline=True)  # type: ignore[call-overload]
+_SOURCES = b"".join(Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("calendar", "network", "kernel"))
+_VERSION = hashlib.sha256(_SOURCES).hexdigest()[:12]
+
+
+def _compile(function: Callable[..., Any], inline: bool) -> Any:
+    """Compile a function, or find it as it was compiled of the same three files.
+
+    Numba asks whether a function's own file has changed, not those of the functions that it calls, so all of them are
+    part of the name under which it keeps the result. Nothing here allocates, so numba's reference counting is switched
+    off: it would take ten times as long as the work.
+    """
+    function.__qualname__ = f"{function.__name__}_{_VERSION}"
+    return njit(cache=True, nogil=True, _nrt=False, forceinline=inline)(function)  # type: ignore[call-overload]
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function that is called now and then."""
+    return _compile(function, inline=False)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile what happens at every event into its callers: a call hands over all arrays, 70 words and more."""
+    return _compile(function, inline=True)
 
 
 class Calendar(NamedTuple):
     """Events in linked lists, one a day.
 
     Args:
-        days: first event of each day, -1 for none, and the last one; shape `[MOST_DAYS, 2]`.
+        days: first event of each day, -1 for none, and the last one; shape `[days that may be, 2]`.
         event: moment, sequence number, argument, the next event of the same day or the next free place, and a column
             for dealing events anew; shape `[room, 5]`.
         numbers: how many events wait, the free place, moment of the last event, days - 1, log2 of a day's length, the
@@ -56,7 +77,8 @@ def calendar(room: int) -> Calendar:
     event, numbers = np.zeros((room, 5), np.int64), np.zeros(8, np.int64)
     event[:, _NEXT] = np.append(np.arange(1, room), NOTHING)
     numbers[_MASK], numbers[_SHIFT] = FEWEST_DAYS - 1, 10
-    return Calendar(np.full((MOST_DAYS, 2), NOTHING, np.int64), event, numbers)
+    days = min(MOST_DAYS, max(FEWEST_DAYS, 1 << (room - 1).bit_length()))
+    return Calendar(np.full((days, 2), NOTHING, np.int64), event, numbers)
 
 
 @inlined
@@ -146,7 +168,7 @@ def insert(events: Calendar, place: int) -> None:
 def needs_other_days(events: Calendar) -> bool:
     """Whether to ask `adapt`: after every event that is taken out, or pushing would take longer and longer."""
     days = events.numbers[_MASK] + 1
-    crowded = events.numbers[_COUNT] > 2 * days and days < MOST_DAYS
+    crowded = events.numbers[_COUNT] > 2 * days and days < len(events.days)
     return crowded or events.numbers[_PUSHED] >= TRIED
 
 
@@ -156,7 +178,7 @@ def adapt(events: Calendar) -> None:
     numbers = events.numbers
     days = numbers[_MASK] + 1
     wanted = days
-    while numbers[_COUNT] > 2 * wanted and wanted < MOST_DAYS:
+    while numbers[_COUNT] > 2 * wanted and wanted < len(events.days):
         wanted *= 2
     while 4 * numbers[_COUNT] < wanted and wanted > FEWEST_DAYS:
         wanted //= 2

@@ -73,7 +73,7 @@ def _check(sample: Emissions, program: Program, settings: Settings) -> None:
 class Compiled:
     """The compiled loop; it remembers how much room a sample needed."""
 
-    def __init__(self, room: int = 1 << 12) -> None:
+    def __init__(self, room: int = 1 << 10) -> None:
         self.room = room
 
     def run(self, prepared: Prepared, sample: Emissions) -> SampleRun:
