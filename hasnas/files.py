@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hasnas.errors import BadInputError, one_line
+from hasnas.errors import BadInputError, MachineFaultError, one_line
 
 MOST_JSON_CHARACTERS = 64_000_000
+# Errors of writing that are no fault of a path: mended, the same command goes on.
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:
@@ -27,6 +31,7 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
 
     Raises:
         BadInputError: if the directory cannot be written to.
+        MachineFaultError: if the disk is full or fails.
     """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -38,10 +43,12 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
         os.replace(temporary, target)
         sync_directory(target.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BadInputError(
-            f"cannot write {target}: {error.strerror or error}; check that the directory exists and has room"
-        ) from error
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        told = f"cannot write {target}: {error.strerror or error}"
+        if error.errno in OF_THE_MACHINE:
+            raise MachineFaultError(f"{told}; make room or mend the disk") from error
+        raise BadInputError(f"{told}; check that the directory exists and may be written") from error
 
 
 def sync_directory(directory: Path) -> None:

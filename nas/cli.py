@@ -21,6 +21,7 @@ import typer
 from hasnas import __version__
 from hasnas.errors import BadInputError, HasnasError, one_line
 from hasnas.extras import missing_extra
+from hasnas.files import OF_THE_MACHINE
 
 from .commands.bench import bench_app
 from .commands.cost_model import estimate, list_hardware, map_command, schedule_command, simulate_command
@@ -266,8 +267,13 @@ def run_command(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         result = INTERRUPTED
     except BrokenPipeError:  # the reader of our output has enough, e.g. `hasnas ls | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        _drop_output()
+        return _complain(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room, then again", 1)
     except Exception as error:
         # typer's own errors (an unknown option, a missing argument); their classes moved between its versions.
         format_message = getattr(error, "format_message", None)
@@ -278,6 +284,14 @@ def run_command(arguments: Sequence[str]) -> int:
     if result == INTERRUPTED:  # newer versions of typer turn the interrupt into this number
         return _complain("interrupted; a search goes on with: hasnas search --resume RUN", INTERRUPTED)
     return result if isinstance(result, int) else 0
+
+
+def _drop_output() -> None:
+    """What could not be written is not tried again when the process ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _command_of(arguments: Sequence[str]) -> str:

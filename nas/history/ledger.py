@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hasnas.errors import BadInputError, HasnasError
+from hasnas.errors import BadInputError, HasnasError, MachineFaultError
 from hasnas.files import sync_directory, write_atomic
 
 from .rung import RUNG, RungRecord
@@ -135,7 +135,7 @@ class Ledger:
 
         Raises:
             BadInputError: if the record is not plain JSON data.
-            HasnasError: if the disk refuses; the records before it stay, and nothing more can be appended.
+            MachineFaultError: if the disk refuses; the records before it stay, and nothing more can be appended.
         """
         if self._broken:
             raise HasnasError(f"the ledger {self.path} could not be written before; resume the run to go on")
@@ -147,7 +147,7 @@ class Ledger:
         except OSError as error:
             self._broken = True
             self._cut(start)
-            raise HasnasError(
+            raise MachineFaultError(
                 f"cannot write to the ledger {self.path}: {error.strerror or error}; "
                 f"its {len(self.records)} records are safe, make room and resume the run"
             ) from error
@@ -160,7 +160,7 @@ class Ledger:
         """Keep the first `count` records; the others are set aside as `<name>.before-N.jsonl`.
 
         Raises:
-            HasnasError: if the disk refuses.
+            MachineFaultError: if the disk refuses.
         """
         if count < len(self.records):
             self._move_tail(sum(len(encode_line(record)) for record in self.records[:count]), "before")
@@ -205,7 +205,7 @@ class Ledger:
             os.fsync(self._file)
         except OSError as error:
             problem = error.strerror or error
-            raise HasnasError(f"cannot cut the ledger {self.path}: {problem}; check the disk") from error
+            raise MachineFaultError(f"cannot cut the ledger {self.path}: {problem}; check the disk") from error
         return aside
 
 
