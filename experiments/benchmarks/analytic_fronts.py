@@ -1,12 +1,15 @@
 """Hypervolume after 100 evaluations of problems with known fronts: bayesian_pareto beside evolution and sampling.
 
-Run: python experiments/benchmarks/analytic_fronts.py [SEEDS] [OUT.json]
+    python experiments/benchmarks/analytic_fronts.py --out fronts.jsonl --seeds 10 [--only bayesian_pareto]
+
+A JSON line for each problem, strategy and seed; those that stand in the file are not measured again. The table is of
+the seeds that each strategy has.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -109,34 +112,45 @@ STRATEGIES: dict[str, Callable[[SearchProblem], Strategy]] = {
 }
 
 
-def measure(problem: AnalyticProblem, name: str, seed: int) -> tuple[float, float]:
-    """Hypervolume and seconds."""
-    began = time.perf_counter()
+def measure(problem: AnalyticProblem, name: str, seed: int) -> dict[str, str | int | float]:
+    """Hypervolume and seconds of the processor."""
+    began = time.process_time()
     done = play(problem, STRATEGIES[name](problem.problem(SETTINGS, seed)), EVALUATIONS, BATCH)
-    return problem.volume(done), time.perf_counter() - began
+    volume, seconds = problem.volume(done), time.process_time() - began
+    return {"problem": problem.name, "strategy": name, "seed": seed, "volume": volume, "cpu_s": seconds}
 
 
-def main(seeds: int, out: Path) -> None:
-    """Measure every pair of problem and strategy, alternating, and print the table."""
+def main() -> None:
+    """Measure what is missing, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--only", choices=tuple(STRATEGIES), action="append")
+    given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore")  # Optuna's constraints are experimental
-    found: dict[str, list[tuple[float, float]]] = json.loads(out.read_text()) if out.exists() else {}
+    found = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.exists() else []
+    known = {(one["problem"], one["strategy"], one["seed"]) for one in found}
     problems = [make() for make in PROBLEMS]
-    for seed in range(seeds):
+    for seed in range(given.seeds):
         for problem in problems:
-            for name in STRATEGIES:
-                runs = found.setdefault(f"{problem.name}/{name}", [])
-                if len(runs) <= seed:
-                    runs.append(measure(problem, name, seed))
-                    out.write_text(json.dumps(found))
+            for name in given.only or STRATEGIES:
+                if (problem.name, name, seed) not in known:
+                    found.append(measure(problem, name, seed))
+                    with given.out.open("a") as lines:
+                        lines.write(json.dumps(found[-1]) + "\n")
     for problem in problems:
         cells = []
         for name in STRATEGIES:
-            volumes = [volume for volume, _ in found[f"{problem.name}/{name}"]][:seeds]
-            seconds = median(one for _, one in found[f"{problem.name}/{name}"][:seeds])
-            cells.append(f"{name} {median(volumes):.4f} [{min(volumes):.4f}, {max(volumes):.4f}] {seconds:.1f} s")
+            mine = [one for one in found if (one["problem"], one["strategy"]) == (problem.name, name)]
+            if volumes := [one["volume"] for one in mine if one["seed"] < given.seeds]:
+                seconds = median(one["cpu_s"] for one in mine)
+                cells.append(
+                    f"{name} {median(volumes):.3f} ({min(volumes):.3f}-{max(volumes):.3f}), {len(volumes)} seeds, "
+                    f"{seconds:.1f} s"
+                )
         print(f"{problem.name}: " + "; ".join(cells))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10, Path(sys.argv[2] if len(sys.argv) > 2 else "fronts.json"))
+    main()

@@ -79,6 +79,7 @@ def forecast(setup: Setup) -> Forecast:
 
     Raises:
         NothingFitsError: if no priced architecture fits the budget.
+        BadInputError: if an objective that is known beforehand is a number for none of them.
     """
     start = time.perf_counter()
     result = price_space(setup, SCREEN_S)

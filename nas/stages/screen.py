@@ -95,7 +95,6 @@ def run_screen(context: RunContext) -> None:
     if not path.exists():
         write_atomic(path, _encode(result))
     check_feasible(context, result)
-    _refuse_what_is_no_number(context, result.costs.rows(result.feasible))
     canonical, _ = context.space.canonical(result.codes[result.feasible])
     context.region = FeasibleRegion(context.space, admits, np.unique(canonical, axis=0), result.complete)
     summary = result.summary()
@@ -108,12 +107,14 @@ def run_screen(context: RunContext) -> None:
 
 
 def check_feasible(context: Setup, result: ScreenResult) -> None:
-    """End the run if nothing fits.
+    """End the run if nothing fits, or an objective that is known beforehand is a number for nothing that fits.
 
     Raises:
         NothingFitsError: naming the nearest miss for each limit.
+        BadInputError: naming the objective.
     """
     if result.feasible.any():
+        _refuse_what_is_no_number(context, result.costs.rows(result.feasible))
         return
     miss = context.budget.nearest_miss(result.costs.rows(result.connected))
     raise NothingFitsError(

@@ -75,6 +75,7 @@ def test_every_view_shows_them(trained: Path, capsys: pytest.CaptureFixture[str]
         (["search.enabled=false", "search.objectives=[score]"], 2, "nothing is searched"),
         (["search.score=null", "search.objectives=[error]"], 2, "is a classification; name 'accuracy'"),
         (["search.objectives=[score, log(0-energy)]"], 2, "'log(0-energy)' is not a number for any of"),
+        (["--dry-run", "search.objectives=[score, log(0-energy)]"], 2, "'log(0-energy)' is not a number for any of"),
         (["search.objectives=[log(0-score)]"], 2, "'log(0-score)' is not a number for any of 3 candidates"),
         (["budget={log(0-energy): 1}"], 3, "no architecture fits the budget"),
     ],
