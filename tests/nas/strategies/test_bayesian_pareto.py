@@ -136,8 +136,8 @@ def test_the_supervisor_fits_again_where_predictions_were_off() -> None:
 
 @pytest.mark.slow
 def test_optunas_sampler_takes_fronts_and_limits_too() -> None:
-    problem = osy()
-    strategies = [make(problem.problem(SETTINGS, 0)) for make in (OptunaSampler, RandomSearch)]
+    problem, settings = osy(), SearchSection(population=20)
+    strategies = [make(problem.problem(settings, 0)) for make in (OptunaSampler, RandomSearch)]
     guided, drawn = (play(problem, one, 60, 5) for one in strategies)
     assert problem.constraints is not None
     kept, by_chance = (
