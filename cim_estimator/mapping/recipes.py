@@ -5,13 +5,20 @@ The published systems are combinations of the same parts; `naive` is what they c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hasnas.errors import BadInputError, nearest
 from hasnas.yaml_files import read_yaml
+
+from .crossbar_order import ORDERS
+from .fan_in import Splitting
+from .partitioners import PARTITIONERS
+from .placers import JUDGED, OBJECTIVES, PLACERS
+from .topology import TopologyKind
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     """A recipe by name, or from a YAML file that holds fields of `Recipe`; those left out keep their defaults.
 
     Raises:
-        BadInputError: for an unknown recipe, key, or kind of value.
+        BadInputError: for an unknown recipe, key, kind of value, or part of a recipe.
 
     >>> load_recipe("espine").order
     'endurance'
@@ -91,3 +98,16 @@ def _check(where: str, key: str, value: Any) -> None:
         right, wanted = isinstance(value, str), "a name"
     if not right:
         raise BadInputError(f"{where} is {value!r}; give {wanted}")
+    known: Mapping[str, list[str]] = {
+        "partitioner": PARTITIONERS.names(),
+        "placer": PLACERS.names(),
+        "order": ORDERS.names(),
+        "objective": [*OBJECTIVES, *JUDGED],
+        "splitting": list(get_args(Splitting)),
+        "topology": list(get_args(TopologyKind)),
+    }
+    for name in value if isinstance(value, dict) else [value]:
+        if key in known and name not in known[key]:
+            raise BadInputError(f"{where}: unknown {key} '{name}'{nearest(str(name), known[key])}")
+    if isinstance(value, dict) and not all(0 <= weight < math.inf for weight in value.values()):
+        raise BadInputError(f"{where} is {value}; give weights from 0")

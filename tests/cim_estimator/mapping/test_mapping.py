@@ -122,6 +122,9 @@ def test_a_recipe_is_data(tmp_path: Path, graph: SpikeGraph, chip: Chip) -> None
         ("refined: 3", "refined is 3; give true or false"),
         ("objective: energy", "give names with weights"),
         ("order: [heat]", "give a name"),
+        ("placer: climber", "mine.yaml: placer: unknown placer 'climber'; did you mean 'climb'"),
+        ("objective: {energi: 1}", "mine.yaml: objective: unknown objective 'energi'; did you mean 'energy'"),
+        ("objective: {energy: -1}", "give weights from 0"),
     ],
 )
 def test_bad_recipes_are_named(tmp_path: Path, text: str, message: str) -> None:
