@@ -7,8 +7,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .placement_state import Flows, Places, Weights, cost, hops_saved, load_placement, swap
-from .spike_graph import Ids
+from .spike_graph import Ids, Ints
 from .topology import Topology
+
+MOST_ENTRIES = 2**24  # of the table of hops
+RARE = 4  # the table pays where fewer than this many swaps of a round were kept for each swap of one tile with all
 
 
 @njit(cache=True, nogil=True)
@@ -16,6 +19,9 @@ def climb(
     flows: Flows, topology: Topology, places: Places, weights: Weights, order: NDArray[np.int64], moves: int
 ) -> int:
     """Try every swap of two tiles, keep those that help, and go round until a round keeps none.
+
+    Where only hops count and few swaps are kept, a table holds what each cluster would cost on each tile: trying a swap
+    then takes four of its entries, and keeping one changes the rows of the two clusters' neighbours.
 
     Args:
         flows: packets between clusters.
@@ -30,8 +36,10 @@ def climb(
     """
     best, tried, improved = cost(flows, places, weights), 0, True
     only_hops = weights[1:].max() == 0  # then a swap is costed without being made
+    table = np.zeros((0, topology.tiles), np.int64)
+    small, few = len(places.tile_of) * topology.tiles <= MOST_ENTRIES, RARE * len(order) // 2
     while improved and tried < moves:
-        improved = False
+        improved, kept = False, 0
         for at in range(len(order)):
             for after in range(at + 1, len(order)):
                 one, other = order[at], order[after]
@@ -39,9 +47,15 @@ def climb(
                     continue
                 tried += 1
                 if only_hops:
-                    if hops_saved(flows, places, one, other) > 0:
+                    known = len(table) > 0
+                    hopeless = known and _most_saved(table, places, one, other) <= 0
+                    if not hopeless and hops_saved(flows, places, one, other) > 0:
+                        if known:
+                            _move_in_table(table, flows, places, one, other)
+                            _move_in_table(table, flows, places, other, one)
                         swap(flows, topology, places, one, other, weights)
                         improved = True
+                        kept += 1
                 else:
                     swap(flows, topology, places, one, other, weights)
                     now = cost(flows, places, weights)
@@ -51,7 +65,46 @@ def climb(
                         swap(flows, topology, places, one, other, weights)
                 if tried >= moves:
                     return tried
+        if only_hops and small and kept < few and len(table) == 0:
+            table = _table_of_hops(flows, places)
     return tried
+
+
+@njit(cache=True, nogil=True)
+def _table_of_hops(flows: Flows, places: Places) -> Ints:
+    """Packets times hops of each cluster if it alone were on each tile, shape `[clusters, tiles]`."""
+    table = np.zeros((len(places.tile_of), len(places.cluster_on)), np.int64)
+    for cluster in range(len(table)):
+        for at in range(flows.offsets[cluster], flows.offsets[cluster + 1]):
+            away = places.distance[places.tile_of[flows.other[at]]]
+            for tile in range(len(away)):
+                table[cluster, tile] += flows.packets[at] * away[tile]
+    return table
+
+
+@njit(cache=True, nogil=True)
+def _most_saved(table: Ints, places: Places, one: int, other: int) -> int:
+    """Packets times hops that a swap saves at most; less where the two clusters send each other packets."""
+    first, second = places.cluster_on[one], places.cluster_on[other]
+    saved = 0
+    if first >= 0:
+        saved += table[first, one] - table[first, other]
+    if second >= 0:
+        saved += table[second, other] - table[second, one]
+    return saved
+
+
+@njit(cache=True, nogil=True)
+def _move_in_table(table: Ints, flows: Flows, places: Places, one: int, other: int) -> None:
+    """What the cluster on tile `one` costs its neighbours once it is on `other`."""
+    cluster = places.cluster_on[one]
+    if cluster < 0:
+        return
+    before, after = places.distance[one], places.distance[other]
+    for at in range(flows.offsets[cluster], flows.offsets[cluster + 1]):
+        row, packets = table[flows.other[at]], flows.packets[at]
+        for tile in range(len(row)):
+            row[tile] += packets * (after[tile] - before[tile])
 
 
 @njit(cache=True, nogil=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise, permutations
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import pytest
 
 from hasnas.cim_estimator.mapping import PLACERS, Traffic, mesh, place, placement_figures, topology_for, tree
-from hasnas.cim_estimator.mapping.placement_state import Heat, cost, flows_of, hops_saved, places_of, swap
+from hasnas.cim_estimator.mapping.placement_moves import climb
+from hasnas.cim_estimator.mapping.placement_state import FIGURES, Heat, cost, flows_of, hops_saved, places_of, swap
 from hasnas.cim_estimator.mapping.tile_heat import tile_kernel
 from hasnas.cim_estimator.mapping.topology import Topology, hops, route
 from hasnas.errors import BadInputError
@@ -148,6 +149,35 @@ def test_moves_by_difference_equal_full_evaluation(topology: Topology, weights: 
         found = placement_figures(traffic, topology, places.tile_of)
         assert (found.packet_hops, found.worst_hops, found.busiest_link) == figures
         assert (places.cluster_on[places.tile_of] == np.arange(13)).all()
+
+
+@pytest.mark.parametrize("topology", [mesh(4, 4), tree(4, 2)], ids=str)
+def test_climbing_keeps_what_full_evaluation_keeps(topology: Topology) -> None:
+    traffic, weights, order = random_traffic(13, 60, 1), np.eye(FIGURES)[0], rng(4).permutation(16)
+    flows, start = flows_of(traffic), rng(7).permutation(16)[:13].astype(np.int32)
+    places = places_of(flows, topology, start, weights)
+    tried = climb(flows, topology, places, weights, order, 10_000)
+    on = {int(tile): cluster for cluster, tile in enumerate(start)}
+    tiles, expected, rounds, improved = start.copy(), 0, 0, True
+    apart = np.array([[len(slow_route(topology, a, b)) for b in range(16)] for a in range(16)])
+
+    def price(at: np.ndarray) -> int:
+        return int(traffic.packets @ apart[at[traffic.sources], at[traffic.destinations]])
+
+    while improved:
+        improved, rounds = False, rounds + 1
+        for one, other in combinations(order.tolist(), 2):
+            moved, pair = tiles.copy(), (on.get(one), on.get(other))
+            for cluster, tile in zip(pair, (other, one), strict=True):
+                if cluster is not None:
+                    moved[cluster] = tile
+            expected += pair != (None, None)
+            if price(moved) < price(tiles):
+                tiles, improved = moved, True
+                on = {int(tile): cluster for cluster, tile in enumerate(tiles)}
+    assert rounds > 2, "those after the first use the table"
+    assert tried == expected
+    np.testing.assert_array_equal(places.tile_of, tiles)
 
 
 @pytest.mark.parametrize("name", PLACER_NAMES)
