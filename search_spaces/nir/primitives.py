@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, one_line
 from hasnas.search_spaces.layers import IF, LIF, AvgPool2d, BatchNorm, Conv2d, Flatten, Input, Linear, Operation, Output
 from hasnas.search_spaces.neurons.synaptic import SynapticLIF
 
@@ -53,7 +53,13 @@ def layer_of(name: str, node: Any, before: Shape, context: Context) -> tuple[Ope
     kind = type(node).__name__
     if kind not in _READERS:
         raise BadInputError(f"node '{name}' is a {kind}, which cannot be priced; known: {', '.join(sorted(_READERS))}")
-    return _READERS[kind](name, node, before, context)
+    try:
+        return _READERS[kind](name, node, before, context)
+    except BadInputError:
+        raise
+    except (ValueError, TypeError, IndexError, OverflowError, AttributeError, ZeroDivisionError) as error:
+        told = one_line(str(error))
+        raise BadInputError(f"node '{name}' ({kind}) holds what no such node does ({told}); export it anew") from error
 
 
 def _input(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, one_line
 from hasnas.files import check_listed
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import (
@@ -34,6 +34,7 @@ from hasnas.search_spaces.layers import (
 )
 
 from .primitives import TIMESTEP_S, Context, Shape, layer_of
+from .stored import check_stored
 from .wiring import Pass, Wiring, wire
 
 EPSILON = 1e-5  # torch.nn.BatchNorm2d's default, which the networks use
@@ -68,6 +69,7 @@ def read_nir(path: Path | str, timesteps: int | None = None) -> NirNetwork:
     import nir
 
     check_listed(path)
+    check_stored(path)
     try:
         found = nir.read(str(path), type_check=False)
     except FileNotFoundError as error:
@@ -80,6 +82,9 @@ def read_nir(path: Path | str, timesteps: int | None = None) -> NirNetwork:
         return nir_network(found, timesteps)
     except BadInputError as error:
         raise BadInputError(f"{path}: {error}") from error
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError, AttributeError, RecursionError) as error:
+        told = one_line(str(error))
+        raise BadInputError(f"{path} holds arrays of kinds that no NIR file has ({told}); export it anew") from error
 
 
 def nir_network(found: Any, timesteps: int | None = None) -> NirNetwork:

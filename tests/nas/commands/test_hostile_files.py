@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nir
 import numpy as np
 import pytest
@@ -124,6 +125,58 @@ def test_metadata_of_nir_files(metadata: dict[str, Any], capsys: pytest.CaptureF
     graph.metadata = {"timesteps": 4, **metadata}
     nir.write("m.nir", graph)
     assert "m.nir" in refusal(capsys, "m.nir")
+
+
+def _sound_nir() -> None:
+    one = np.ones(12)
+    neurons = nir.LIF(tau=1e-3 * one, r=one, v_leak=0 * one, v_threshold=one, v_reset=0 * one)
+    graph = nir.NIRGraph.from_list(nir.Input(np.array([20])), nir.Affine(np.ones((12, 20)), 0 * one), neurons)
+    graph.metadata = {"timesteps": 4}
+    nir.write("m.nir", graph)
+    assert run_command(["estimate", "m.nir", "--hardware", "rram-32nm"]) == 0
+
+
+def _elsewhere(node: h5py.Group) -> None:
+    Path("secret").write_bytes(np.ones((12, 20)).tobytes())
+    del node["weight"]
+    node.create_dataset("weight", (12, 20), "f8", external=[("secret", 0, 12 * 20 * 8)])
+
+
+def _linked(node: h5py.Group) -> None:
+    del node["weight"]
+    node["weight"] = h5py.ExternalLink("other.nir", "/node/weight")
+
+
+def _unpacked(node: h5py.Group) -> None:
+    del node["weight"]
+    node.create_dataset("weight", (12, 40_000_000), "f8", compression="gzip", fillvalue=0.0)
+
+
+def _circle(node: h5py.Group) -> None:
+    node["again"] = node
+    node["and_again"] = node
+
+
+def _texts(node: h5py.Group) -> None:
+    del node["weight"]
+    node["weight"] = np.full((12, 20), "x", "S1")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_elsewhere, "lie in other files"),
+        (_linked, "is a link to another place"),
+        (_unpacked, "unpack to 3.8 GB"),
+        (_circle, "groups within groups"),
+        (_texts, "export it anew"),
+    ],
+)
+def test_nir_files_that_lead_elsewhere(change: Any, told: str, capsys: pytest.CaptureFixture[str]):
+    _sound_nir()
+    with h5py.File("m.nir", "r+") as file:
+        change(next(node for node in file["node/nodes"].values() if "weight" in node))
+    assert told in refusal(capsys, "m.nir")
 
 
 def test_what_a_terminal_would_obey_is_written_out(capsys: pytest.CaptureFixture[str]):
