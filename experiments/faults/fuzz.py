@@ -75,10 +75,11 @@ layers:
 """
 NASTY: list[Any] = [
     None, True, False, 0, 1, -1, 2, 7, 10**9, 10**18, 10**30, -(10**12), 0.5, 1e-300, 1e300, -0.0, float("nan"),
-    float("inf"), "", " ", "x", "none", "0", "1e3", "1e400", "~", "~nosuch/x.yaml", "../../../etc/passwd",
-    "/dev/zero", "/dev/stdin", "a" * 5000, "\x1b[31mred\x07", "\u202e\u0000x", "'; DROP", "${HOME}", "=1+1", "2 uJ",
-    "-5 nJ", "1 parsec", [], {}, [1], [[]], [None], {"a": 1}, {"a": {"b": {"c": []}}}, [1, "a", None], list(range(300)),
-    {"from": 1, "to": 2}, {"from": 1, "to": 1e9, "steps": 10**9}, ["none"] * 400, [0, 1, 2, 3], "9" * 4000, {"": ""}, [[[[[[[[1]]]]]]]],
+    float("inf"), "", " ", "x", "none", "0", "1e3", "1e400", "~", "~nosuch/x.yaml", "../../../etc/passwd", "/dev/zero",
+    "/dev/stdin", "a" * 5000, "\x1b[31mred\x07", "\u202e\u0000x", "'; DROP", "${HOME}", "=1+1", "2 uJ", "-5 nJ",
+    "1 parsec", [], {}, [1], [[]], [None], {"a": 1}, {"a": {"b": {"c": []}}}, [1, "a", None], list(range(300)),
+    {"from": 1, "to": 2}, {"from": 1, "to": 1e9, "steps": 10**9}, ["none"] * 400, [0, 1, 2, 3], "9" * 4000, {"": ""},
+    [[[[[[[[1]]]]]]]],
 ]  # fmt: skip
 PIECES = (b"[", b"{", b"*a", b"&a ", b"- ", b": ", b"\x00", b"\xff\xfe", b"!!python/x ", b"9" * 99)
 

@@ -50,4 +50,4 @@ def _check(file: Any, size: int) -> None:
         if depth > MOST_DEPTH or seen > MOST_GROUPS:
             raise BadInputError(f"it has more than {MOST_GROUPS} parts, or groups within groups {MOST_DEPTH} times")
         if promised > max(MOST_BYTES, MOST_UNPACKED * size):
-            raise BadInputError(f"its arrays unpack to {promised / 1e9:.1f} GB or more, {promised // size} times as much")
+            raise BadInputError(f"its arrays unpack to {promised / 1e9:.1f} GB or more, {promised // size} times that")
