@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -58,3 +59,9 @@ class ALIF(Neuron):
         from .modules import AdaptiveLIF
 
         return AdaptiveLIF(self)
+
+    def step_source(self) -> list[str]:
+        """See `Neuron`."""
+        fires = f"spikes = (v - {self.threshold!r} - {self.beta!r} * adaptation >= 0).to(x.dtype)"
+        fades = f"adaptation = {math.exp(-1 / self.tau_adaptation)!r} * adaptation + spikes"
+        return [*self.leak_source(), *self.register_source(), fires, *self.settle_source(), fades]

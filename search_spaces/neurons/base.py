@@ -143,6 +143,54 @@ class Neuron(ABC):
         return self
 
     @property
+    def start(self) -> dict[str, float]:
+        """States before the first timestep, by the names that `step_source` uses: the membrane v, then further ones."""
+        from hasnas.search_spaces.membranes import held
+
+        return {"v": held(self.reset, self.threshold, self.membrane_bits), **dict.fromkeys(self.further_states, 0.0)}
+
+    def charge_source(self) -> list[str]:
+        """`charge` as lines of Python over the input x and the states of `start`; none where nobody wrote them."""
+        return []
+
+    def settle_source(self) -> list[str]:
+        """`settle` as lines of Python over v and spikes."""
+        return [f"v = v * (1 - spikes) + {self.start['v']!r} * spikes"]
+
+    def step_source(self) -> list[str]:
+        """One timestep as lines of plain torch, for networks that run without this project.
+
+        They take the input x and the states of `start`, and leave new states and `spikes`, 1 where one is fired.
+
+        Returns:
+            The lines; none where nobody wrote them, and such neurons cannot be handed over so.
+
+        >>> from hasnas.search_spaces.neurons import IF
+        >>> print(*IF().step_source(), sep="\\n")
+        v = v + x
+        spikes = (v - 1.0 >= 0).to(x.dtype)
+        v = v * (1 - spikes) + 0.0 * spikes
+        """
+        charge = self.charge_source()
+        if not charge:
+            return []
+        spikes = f"spikes = (v - {self.threshold!r} >= 0).to(x.dtype)"
+        return [*charge, *self.register_source(), spikes, *self.settle_source()]
+
+    def register_source(self) -> list[str]:
+        """What a register of few bits makes of v; none for float membranes."""
+        if not self.membrane_bits:
+            return []
+        step, largest = self.threshold / 2 ** (self.membrane_bits - 2), 2 ** (self.membrane_bits - 1)
+        return [f"v = (v / {step!r}).round().clamp({-largest}, {largest - 1}) * {step!r}"]
+
+    def leak_source(self, current: str = "x") -> list[str]:
+        """v <- v + (current - (v - rest)) / tau."""
+        rest = self.start["v"]
+        gone = f"(v - {rest!r})" if rest else "v"
+        return [f"v = v + ({current} - {gone}) / {self.tau!r}"]
+
+    @property
     def firing_current(self) -> float:
         """Constant current at which such neurons fire at every timestep."""
         return (self.tau if self.leaks else 1.0) * (self.threshold - self.reset)

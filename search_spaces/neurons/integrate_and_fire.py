@@ -54,3 +54,7 @@ class IF(Neuron):
     def charge(self, before: Tensor, current: Tensor, rest: float, learned: Tensor | None) -> Tensor:
         """See `Neuron`."""
         return before + current
+
+    def charge_source(self) -> list[str]:
+        """See `Neuron`."""
+        return ["v = v + x"]

@@ -53,3 +53,7 @@ class LIF(Neuron):
 
         values = (self.tau * timestep_s, 1.0, self.reset, self.threshold, self.reset)
         return nir.LIF(*(np.full(shape, value) for value in values))
+
+    def charge_source(self) -> list[str]:
+        """See `Neuron`."""
+        return self.leak_source()

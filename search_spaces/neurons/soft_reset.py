@@ -56,3 +56,11 @@ class SoftResetLIF(Neuron):
     def settle(self, charged: Tensor, fired: Tensor, rest: float) -> Tensor:
         """See `Neuron`."""
         return charged - self.threshold * fired
+
+    def charge_source(self) -> list[str]:
+        """See `Neuron`."""
+        return self.leak_source()
+
+    def settle_source(self) -> list[str]:
+        """See `Neuron`."""
+        return [f"v = v - {self.threshold!r} * spikes"]

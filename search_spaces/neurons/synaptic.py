@@ -59,3 +59,7 @@ class SynapticLIF(Neuron):
 
         values = (self.tau_synapse * timestep_s, self.tau * timestep_s, 1.0, self.reset, self.threshold, self.reset)
         return nir.CubaLIF(*(np.full(shape, value) for value in values), w_in=np.ones(shape))
+
+    def charge_source(self) -> list[str]:
+        """See `Neuron`."""
+        return [f"current = current + (x - current) / {self.tau_synapse!r}", *self.leak_source("current")]
