@@ -159,18 +159,24 @@ app.command("simulate")(simulate_command)
 @app.command()
 def export(
     run: Path = RUN,
-    formats: list[str] = typer.Option([], "--format", help="json, safetensors or nir; by default those of the config."),
+    to: list[str] = typer.Option(
+        [],
+        "--to",
+        metavar="A,B",
+        help="json, safetensors, nir, onnx, standalone, conductances, spikesim, neurosim; by default the config's.",
+    ),
 ) -> None:
-    """Write the returned networks for other tools."""
+    """Write the returned networks for other tools, beside what was exported before."""
     from .history.run_config import load_run_config
 
-    chosen = formats or load_run_config(run).export.formats
+    load_run_config(run)
+    formats = [name.strip() for names in to for name in names.split(",") if name.strip()]
     from .stages.progress import waiting
 
     with waiting(f"exporting the networks of {run}"):
         from .export.run_export import export_run
 
-        written = export_run(run, chosen)
+        written = export_run(run, formats or None)
     for path in written:
         typer.echo(path)
 

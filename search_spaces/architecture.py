@@ -102,9 +102,13 @@ class Architecture:
         except (KeyError, TypeError) as error:
             raise BadInputError(f"an architecture needs 'cells' and 'macro'; problem at {error}") from error
 
+    def to_text(self) -> str:
+        """The content of the JSON file."""
+        return json.dumps(self.to_json(), indent=1) + "\n"
+
     def save(self, path: Path | str) -> None:
         """Write the JSON file."""
-        write_atomic(path, json.dumps(self.to_json(), indent=1) + "\n")
+        write_atomic(path, self.to_text())
 
     @staticmethod
     def load(path: Path | str) -> Architecture:

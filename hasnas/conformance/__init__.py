@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .dataset_source import CheckDatasetSource
     from .encoding import CheckEncoding
     from .executor import CheckExecutor
+    from .export_target import CheckExportTarget
     from .neuron import CheckNeuron
     from .operation import CheckOperation
     from .score import CheckScore
@@ -38,6 +39,7 @@ _ROOMS = {
     "CheckDatasetSource": "dataset_source",
     "CheckEncoding": "encoding",
     "CheckExecutor": "executor",
+    "CheckExportTarget": "export_target",
     "CheckNeuron": "neuron",
     "CheckOperation": "operation",
     "CheckScore": "score",
@@ -52,6 +54,7 @@ __all__ = [
     "CheckDatasetSource",
     "CheckEncoding",
     "CheckExecutor",
+    "CheckExportTarget",
     "CheckNeuron",
     "CheckOperation",
     "CheckScore",

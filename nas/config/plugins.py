@@ -1,7 +1,8 @@
 """The tables of plug-ins that a YAML may name, by import path: naming one imports nothing.
 
 What an entry must be is said by the seam of its room: `hasnas.nas.strategies.Strategy`, `hasnas.nas.scoring.Score`,
-`hasnas.nas.training.retrain.retrain`, `hasnas.nas.supernet.settings.SupernetTrainer`.
+`hasnas.nas.training.retrain.retrain`, `hasnas.nas.supernet.settings.SupernetTrainer`,
+`hasnas.nas.export.target.Target`.
 """
 
 from __future__ import annotations
@@ -90,4 +91,19 @@ SUPERNET_TRAINERS: Registry[Callable[..., Any]] = Registry(
         "proxyless": "hasnas.nas.supernet.nni.differentiable:ProxylessTrainer",
     },
     "hasnas.supernet_trainers",
+)
+
+EXPORT_TARGETS: Registry[Any] = Registry(
+    "export format",
+    {
+        "json": "hasnas.nas.export.targets:JSON",
+        "safetensors": "hasnas.nas.export.targets:SAFETENSORS",
+        "nir": "hasnas.nas.export.targets:NIR",
+        "onnx": "hasnas.nas.export.targets:ONNX",
+        "standalone": "hasnas.nas.export.targets:STANDALONE",
+        "conductances": "hasnas.nas.export.targets:CONDUCTANCES",
+        "spikesim": "hasnas.nas.export.targets:SPIKESIM",
+        "neurosim": "hasnas.nas.export.targets:NEUROSIM",
+    },
+    "hasnas.export_targets",
 )

@@ -29,7 +29,7 @@ from hasnas.nas.budget.costs import COSTS, cost_called, cost_of
 
 from .macro import MacroSection, SearchedSection
 from .multi_fidelity import MultiFidelitySection
-from .plugins import RANDOM_ONE_SHOT
+from .plugins import EXPORT_TARGETS, RANDOM_ONE_SHOT
 from .q_learning import QLearningSection
 from .searched import Searched, SearchedValues
 from .section import Section
@@ -486,6 +486,13 @@ def known_device(name: str) -> str:
     return name
 
 
+def known_format(name: str) -> str:
+    """Refuse a format that no export target writes."""
+    if name not in EXPORT_TARGETS.names():
+        raise ValueError(f"no such export format{nearest(name, EXPORT_TARGETS.names())}")
+    return name
+
+
 class NonidealSection(Section):
     """Accuracy on imperfect chips as what the search looks for.
 
@@ -504,12 +511,12 @@ class ExportSection(Section):
 
     Args:
         enabled: whether the returned network is exported at the end.
-        formats: which files to write.
+        formats: which files to write: json, safetensors, nir, onnx, standalone, conductances, spikesim, neurosim.
     """
 
     place = "export"
     enabled: bool = True
-    formats: Annotated[tuple[Literal["json", "safetensors", "nir"], ...], Field(strict=False, min_length=1)] = (
+    formats: Annotated[tuple[Annotated[str, AfterValidator(known_format)], ...], Field(strict=False, min_length=1)] = (
         "json",
         "safetensors",
         "nir",

@@ -37,7 +37,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hasnas import __version__
-from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import (
@@ -54,6 +53,7 @@ from hasnas.search_spaces.layers import (
 from hasnas.search_spaces.nir.primitives import TIMESTEP_S
 
 from .deploy import Deployed
+from .target import NotExpressibleError
 
 if TYPE_CHECKING:
     import nir
@@ -64,30 +64,35 @@ FLOAT_MEMBRANES = (
 )
 
 
-class NotInNirError(BadInputError):
-    """The network holds a layer that NIR has no primitive for."""
-
-
 def write_nir(path: Path | str, deployed: Deployed) -> None:
     """Write a network as a NIR file.
 
     Raises:
-        NotInNirError: if it holds a layer that NIR has no word for.
+        NotExpressibleError: if it holds a layer that NIR has no word for.
         BadInputError: if the file cannot be written.
+    """
+    write_atomic(path, nir_bytes(deployed))
+
+
+def nir_bytes(deployed: Deployed) -> bytes:
+    """The content of a network's NIR file.
+
+    Raises:
+        NotExpressibleError: if it holds a layer that NIR has no word for.
     """
     import nir
 
     buffer = io.BytesIO()
     with _ordered_groups():
         nir.write(buffer, to_nir(deployed))
-    write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def to_nir(deployed: Deployed) -> nir.NIRGraph:
     """A network as NIR's graph object, nodes in the order of execution.
 
     Raises:
-        NotInNirError: if it holds a layer that NIR has no word for.
+        NotExpressibleError: if it holds a layer that NIR has no word for.
     """
     import nir
 
@@ -212,7 +217,9 @@ def _primitive(node: Node, deployed: Deployed, before: tuple[int, ...]) -> Any:
         case Add():
             return _sum_of(node)
     kind = node.operation.described if isinstance(node.operation, Neuron) else type(node.operation).__name__
-    raise NotInNirError(f"layer '{node.name}': NIR has no word for {kind}; export as json and safetensors instead")
+    raise NotExpressibleError(
+        f"layer '{node.name}': NIR has no word for {kind}; export as json and safetensors instead"
+    )
 
 
 def _sum_of(node: Node) -> Any:

@@ -3,8 +3,8 @@
 Both are exported from the plain torch form of `standalone.py`, so what they compute is what that file says.
 
 - `network.onnx`: `samples` as the dataset gives them -> `scores`.
-- `step.onnx`: `samples` of one timestep and the states by their names -> `output` and each state as `next.<name>`. States
-  start at the values that the file's metadata name (`start`); the network's answer is the mean of the outputs.
+- `step.onnx`: `samples` of one timestep and the states by their names -> `output` and each state as `next.<name>`.
+  States start at the values that the file's metadata name (`start`); the network's answer is the mean of the outputs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hasnas.files import write_atomic
 from hasnas.nas.data.samples import Normalisation
 from hasnas.search_spaces.layers import Input
 
@@ -32,25 +31,41 @@ OPSET = 20
 EXAMPLES = 2  # samples of the batch that is traced; the batch stays free
 
 
-def write_onnx(folder: Path | str, deployed: Deployed, normalisation: Normalisation) -> None:
-    """Write both files into a folder, which must exist.
+def onnx_files(deployed: Deployed, normalisation: Normalisation) -> dict[str, bytes]:
+    """Both files.
 
     Raises:
-        NotInTorchError: if it holds neurons without source.
+        NotExpressibleError: if it holds neurons without source.
         ModuleNotFoundError: if ONNX is not installed.
-        BadInputError: if a file cannot be written.
     """
     network = plain_torch(deployed, normalisation)
     entry = next(node for node in deployed.graph.nodes if isinstance(node.operation, Input))
     static = isinstance(entry.operation, Input) and entry.operation.static
     sample = torch.zeros(EXAMPLES, *entry.shape)
     whole = sample if static else torch.zeros(deployed.graph.timesteps, EXAMPLES, *entry.shape)
-    write_atomic(Path(folder) / UNROLLED_FILE, _onnx(network, (whole,), ["samples"], ["scores"], 0 if static else 1))
     states = states_of(deployed.graph)
-    told = {"timesteps": str(deployed.graph.timesteps), "start": json.dumps({name: at for name, (_, at) in states.items()})}
-    inputs, outputs = ["samples", *states], ["output", *(f"next.{name}" for name in states)]
-    example = (sample, *(torch.full((EXAMPLES, *shape), at) for shape, at in states.values()))
-    write_atomic(Path(folder) / STEP_FILE, _onnx(_Step(network, list(states)), example, inputs, outputs, 0, told))
+    start = json.dumps({name: value for name, (_, value) in states.items()})
+    outputs = ["output", *(f"next.{name}" for name in states)]
+    example = (sample, *(torch.full((EXAMPLES, *shape), value) for shape, value in states.values()))
+    told = {"timesteps": str(deployed.graph.timesteps), "start": start}
+    return {
+        UNROLLED_FILE: _onnx(network, (whole,), ["samples"], ["scores"], 0 if static else 1),
+        STEP_FILE: _onnx(_Step(network, list(states)), example, ["samples", *states], outputs, 0, told),
+    }
+
+
+def run_onnx(path: Path, samples: Tensor) -> Tensor:
+    """What ONNX Runtime computes from `network.onnx`, one thread.
+
+    Raises:
+        ModuleNotFoundError: if ONNX Runtime is not installed.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(["scores"], {"samples": samples.numpy()})[0])
 
 
 class _Step(nn.Module):
@@ -78,8 +93,7 @@ def _onnx(
     import onnx
 
     batch = torch.export.Dim("batch")
-    first, *others = example
-    free: Any = ({batch_axis: batch}, *({0: batch} for _ in others))
+    free: Any = ({batch_axis: batch}, *({0: batch} for _ in example[1:]))
     dynamic = free if not isinstance(network, _Step) else (free[0], free[1:])
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _quiet("torch.onnx", "onnxscript"):
         warnings.simplefilter("ignore")
@@ -93,6 +107,7 @@ def _onnx(
             opset_version=OPSET,
             verbose=False,
         )
+    assert program is not None  # for the type checker: with a path it would be
     model = program.model_proto
     onnx.helper.set_model_props(model, metadata or {})
     model.doc_string = ""

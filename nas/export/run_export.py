@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from hasnas import __version__
-from hasnas.errors import BadInputError, nearest
+from hasnas.cim_estimator import load_hardware
+from hasnas.cim_estimator.nonideal import NonidealSpec, load_nonideal
+from hasnas.errors import BadInputError
 from hasnas.files import CARD_FILE, read_json, sealed, sha256_of, write_atomic
+from hasnas.nas.config.plugins import EXPORT_TARGETS
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
@@ -24,32 +27,13 @@ from hasnas.nas.history.worth import data_facts, worth_of
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
 from hasnas.nas.training.state import load_tensors
 from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.layers import Input
 from hasnas.search_spaces.network import SpikingNetwork
+from hasnas.search_spaces.nir.primitives import TIMESTEP_S
 
-from .deploy import deploy
-from .nir_reader import read_deployed, read_nir
-from .nir_writer import FLOAT_MEMBRANES, TIMESTEP_S, NotInNirError, write_nir
-from .saved_network import ARCHITECTURE_FILE, NIR_FILE, WEIGHTS_FILE, load_bare_network, save_weights
+from .target import Check, NotExpressibleError, Target, TrainedNetwork
 
-FILES = {"json": ARCHITECTURE_FILE, "safetensors": WEIGHTS_FILE, "nir": NIR_FILE}
-FORMATS = tuple(FILES)
+PLAIN = ("json", "safetensors", "nir")  # what a run writes unless its config says otherwise
 CHECKED_SAMPLES = 16
-
-
-@dataclass(frozen=True)
-class TrainedNetwork:
-    """A network with what is known of it.
-
-    Args:
-        architecture: what it is.
-        network: with its weights, in evaluation mode.
-        facts: plain data for the card: metrics, costs, normalisation of the inputs, ...
-    """
-
-    architecture: Architecture
-    network: SpikingNetwork
-    facts: dict[str, Any]
 
 
 def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) -> list[Path]:
@@ -60,13 +44,15 @@ def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) 
 
     Args:
         run_directory: holds `ledger.jsonl`, `checkpoints/` and, unless formats are given, `config.yaml`.
-        formats: of `"json"`, `"safetensors"`, `"nir"`; by default those of the config. The card is always written.
+        formats: names of `EXPORT_TARGETS`, by default those of the config; written beside those that were exported
+            before. Given here, each must be able to hold the networks; what one of the config's cannot, the card says.
 
     Returns:
         The files, those of the network with the best mean on validation samples first.
 
     Raises:
         BadInputError: if there is no ledger, nothing was retrained, a checkpoint is damaged, or a format is unknown.
+        NotExpressibleError: if a format that was given cannot hold a network; the layer is named, nothing written.
     """
     directory = Path(run_directory)
     returned = _returned(directory)
@@ -77,7 +63,11 @@ def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) 
         trained = load_trained(directory, network.best)
         worth = worth_of(network.best.metrics, find_quality(network.best.metrics) or CLASSIFICATION, data)
         trained = replace(trained, facts={**trained.facts, "worth": worth})
-        files += export_network(_with_all_seeds(trained, network), directory / "export" / network.key, chosen)
+        folder = directory / "export" / network.key
+        wanted = [*_formats_before(folder), *chosen]
+        if any(EXPORT_TARGETS.get(name).needs_device for name in wanted):
+            trained = replace(trained, device=_device_of(directory, network.best))
+        files += export_network(_with_all_seeds(trained, network), folder, wanted, needed=formats or ())
     return files
 
 
@@ -97,14 +87,22 @@ def sound_export(run_directory: Path | str, formats: Sequence[str]) -> list[Path
         try:
             card = read_json(folder / CARD_FILE)
             sums = {name: str(sha) for name, sha in card["files"].items()}
-            wanted = {FILES[name] for name in formats if name not in card.get("left_out", {})}
             whole = all(sha256_of(folder / name) == sha for name, sha in sums.items())
-            if card["trial"] != network.best.id or set(sums) != wanted or not whole or sealed(card) != card:
+            there = {*card["formats"], *card.get("left_out", {})} >= set(formats)
+            if card["trial"] != network.best.id or not there or not whole or sealed(card) != card:
                 return []
         except (OSError, BadInputError, KeyError, TypeError, AttributeError):
             return []
         files += [folder / name for name in sums] + [folder / CARD_FILE]
     return files
+
+
+def _formats_before(folder: Path) -> list[str]:
+    """The formats that an earlier export wrote here, if its card can be read."""
+    try:
+        return [name for name in read_json(folder / CARD_FILE)["formats"] if name in EXPORT_TARGETS.names()]
+    except (BadInputError, KeyError, TypeError):
+        return []
 
 
 def _with_all_seeds(trained: TrainedNetwork, network: RetrainedNetwork) -> TrainedNetwork:
@@ -157,54 +155,71 @@ def load_trained(run_directory: Path | str, trial: Trial) -> TrainedNetwork:
     return TrainedNetwork(architecture, network.eval(), facts)
 
 
-def export_network(trained: TrainedNetwork, directory: Path | str, formats: Sequence[str] = FORMATS) -> list[Path]:
+def export_network(
+    trained: TrainedNetwork, directory: Path | str, formats: Sequence[str] = PLAIN, needed: Sequence[str] = ()
+) -> list[Path]:
     """Write a network into a directory, which is made if absent, and check what was written against the network.
 
-    Where NIR has no word for a layer and other formats are wanted as well, those are written and the card says why
-    there is no NIR file. Where it has no word for membranes of few bits, the card says so, and how far off the outputs
-    of float membranes are.
+    Args:
+        trained: the network.
+        directory: where to.
+        formats: names of `EXPORT_TARGETS`.
+        needed: those that must be able to hold the network; of the others the card says why one is left out.
 
     Returns:
         The files.
 
     Raises:
-        BadInputError: for an unknown format, a layer that the only format cannot hold, or a directory that is not
-            writable.
+        NotExpressibleError: if a format cannot hold the network and it is needed or the only one; nothing is written.
+        BadInputError: for an unknown format, or a directory that is not writable.
     """
-    for name in formats:
-        if name not in FORMATS:
-            raise BadInputError(f"unknown export format '{name}'{nearest(name, FORMATS)}")
-    target = Path(directory)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInputError(f"cannot make {target}: {error.strerror or error}; check the path") from error
-    (target / CARD_FILE).unlink(missing_ok=True)  # it would refuse the files that are written now
-    if "json" in formats:
-        trained.architecture.save(target / ARCHITECTURE_FILE)
-    if "safetensors" in formats:
-        save_weights(target / WEIGHTS_FILE, trained.network.state_dict(), trained.architecture)
+    targets = {name: EXPORT_TARGETS.get(name) for name in dict.fromkeys(formats)}
+    rendered: dict[str, Mapping[str, bytes]] = {}
     left_out: dict[str, str] = {}
-    notes: dict[str, str] = {}
-    if "nir" in formats:
+    for name, target in targets.items():
         try:
-            deployed = deploy(trained.network.graph, trained.network.state_dict())
-            write_nir(target / NIR_FILE, deployed)
-            notes = {"nir": FLOAT_MEMBRANES} if deployed.has_short_membranes else {}
-        except NotInNirError as error:
-            formats = [name for name in formats if name != "nir"]
-            if not formats:
+            rendered[name] = target.render(trained)
+        except NotExpressibleError as error:
+            if name in needed or len(targets) == 1:
                 raise
-            left_out["nir"] = str(error)
+            left_out[name] = str(error)
+    folder = Path(directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CARD_FILE).unlink(missing_ok=True)  # it would refuse the files that are written now
+        for path in {(folder / file).parent for files in rendered.values() for file in files}:
+            path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"cannot make {folder}: {error.strerror or error}; check the path") from error
+    for files in rendered.values():
+        for file, content in files.items():
+            write_atomic(folder / file, content)
+    notes = {name: note for name in rendered if (note := targets[name].note(trained))}
     remarks = {name: said for name, said in (("left_out", left_out), ("notes", notes)) if said}
-    card = sealed(_card(trained, target, formats) | remarks)
-    write_atomic(target / CARD_FILE, json.dumps(card, indent=1) + "\n")
-    return [target / FILES[name] for name in FORMATS if name in formats] + [target / CARD_FILE]
+    card = sealed(_card(trained, folder, {name: targets[name] for name in rendered}, rendered) | remarks)
+    write_atomic(folder / CARD_FILE, json.dumps(card, indent=1) + "\n")
+    return [folder / file for files in rendered.values() for file in files] + [folder / CARD_FILE]
 
 
-def _card(trained: TrainedNetwork, target: Path, formats: Sequence[str]) -> dict[str, Any]:
+def _device_of(run_directory: Path, trial: Trial) -> NonidealSpec:
+    """The memory cells that a returned network is meant for: those of the config's device, or of its chip."""
+    from .conductances import device_of
+
+    config = load_run_config(run_directory)
+    if config.nonideal.device is not None:
+        return load_nonideal(config.nonideal.device)
+    return device_of(load_hardware(config.hardware.reference, config.hardware.settings_of(trial.hardware)))
+
+
+def _card(
+    trained: TrainedNetwork, folder: Path, targets: Mapping[str, Target], rendered: Mapping[str, Mapping[str, bytes]]
+) -> dict[str, Any]:
     macro, graph = trained.architecture.macro, trained.network.graph
     quality = find_quality(trained.facts.get("metrics", {})) or CLASSIFICATION
+    check = Check.of(trained, CHECKED_SAMPLES)
+    differences: dict[str, float] = {"samples": CHECKED_SAMPLES}
+    for target in targets.values():
+        differences |= target.check(trained, folder, check)
     return {
         "generator": f"hasnas {__version__}",
         "key": trained.architecture.key,
@@ -214,44 +229,9 @@ def _card(trained: TrainedNetwork, target: Path, formats: Sequence[str]) -> dict
         "timesteps": macro.timesteps,
         "timestep_s": TIMESTEP_S,
         "parameters": graph.parameter_count,
-        "files": {FILES[name]: sha256_of(target / FILES[name]) for name in FORMATS if name in formats},
-        "check": _check(trained, target, formats),
+        "formats": {
+            name: {"files": list(rendered[name]), "opens_in": target.opens_in} for name, target in targets.items()
+        },
+        "files": {file: sha256_of(folder / file) for files in rendered.values() for file in files},
+        "check": differences,
     }
-
-
-def _check(trained: TrainedNetwork, target: Path, formats: Sequence[str]) -> dict[str, float]:
-    """Largest differences between the network's outputs and those of the files, on seeded random samples."""
-    inputs = probe(trained.network, CHECKED_SAMPLES)
-    differences: dict[str, float] = {"samples": CHECKED_SAMPLES}
-    with torch.no_grad():
-        expected = trained.network(inputs)
-        if "json" in formats and "safetensors" in formats:
-            reloaded = load_bare_network(target)(inputs)
-            differences["safetensors_max_difference"] = float((reloaded - expected).abs().max())
-        if "nir" in formats:
-            single = read_nir(target / NIR_FILE)(inputs)
-            differences["nir_max_difference_float32"] = float((single - expected).abs().max())
-            double = read_nir(target / NIR_FILE, torch.float64)(inputs.double())
-            exact = load_double(trained.network)(inputs.double())
-            differences["nir_max_difference_float64"] = float((double - exact).abs().max())
-            deployed = read_deployed(target / NIR_FILE)
-            if deployed.has_short_membranes:
-                elsewhere = deployed.with_float_membranes().network()(inputs)
-                differences["nir_max_difference_float_membranes"] = float((elsewhere - expected).abs().max())
-    return differences
-
-
-def probe(network: SpikingNetwork, samples: int, seed: int = 0) -> torch.Tensor:
-    """Normal random inputs in the shape a network takes."""
-    entry = next(node for node in network.graph.nodes if isinstance(node.operation, Input))
-    static = isinstance(entry.operation, Input) and entry.operation.static
-    shape = (samples, *entry.shape) if static else (network.graph.timesteps, samples, *entry.shape)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def load_double(network: SpikingNetwork) -> SpikingNetwork:
-    """A copy that computes in double precision, in evaluation mode."""
-    with torch.random.fork_rng():
-        copy = SpikingNetwork(network.graph).double()
-    copy.load_state_dict(network.state_dict())
-    return copy.eval()

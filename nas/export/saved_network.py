@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
-from hasnas.files import CARD_FILE, check_listed, read_json, sealed, write_atomic
+from hasnas.files import CARD_FILE, check_listed, read_json, sealed
 from hasnas.nas.data.samples import Normalisation
 from hasnas.nas.training.state import first_non_finite, load_tensors
 from hasnas.search_spaces.architecture import Architecture
@@ -22,16 +22,12 @@ ARCHITECTURE_FILE, WEIGHTS_FILE, NIR_FILE = "architecture.json", "weights.safete
 CONTENT = "architecture and content"
 
 
-def save_weights(path: Path | str, state: Mapping[str, Tensor], architecture: Architecture) -> None:
-    """Write parameters and buffers by their layers' names; the header carries the architecture's key and a digest.
-
-    Raises:
-        BadInputError: if the file cannot be written.
-    """
+def weights_bytes(state: Mapping[str, Tensor], architecture: Architecture) -> bytes:
+    """A safetensors file of parameters and buffers by their layers' names; its header carries key and digest."""
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    write_atomic(path, save(plain, metadata={CONTENT: f"{architecture.key} {_digest(plain)}"}))
+    return save(plain, metadata={CONTENT: f"{architecture.key} {_digest(plain)}"})
 
 
 class ReturnedNetwork(nn.Module):

@@ -1,7 +1,7 @@
 """A deployed network as a Python file that needs PyTorch alone, with its weights beside it.
 
-The file spells a timestep out, layer by layer, in the order in which it is computed: it is meant to be read, changed and
-carried elsewhere. What it is given and what it answers is what the dataset gives and asks for: normalisation is inside.
+The file spells a timestep out, layer by layer, in the order in which it is computed: it is meant to be read, changed
+and carried elsewhere. It takes what the dataset gives and answers what it asks for: normalisation is inside.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import keyword
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from textwrap import indent
 from types import ModuleType
 
@@ -19,16 +18,15 @@ import torch
 from torch import Tensor, nn
 
 from hasnas import __version__
-from hasnas.errors import BadInputError
-from hasnas.files import write_atomic
 from hasnas.nas.data.samples import Normalisation
 from hasnas.search_spaces.graph import LayerGraph, Node
-from hasnas.search_spaces.layers import Add, Flatten, Input, Neuron, Output
+from hasnas.search_spaces.layers import Add, Conv2d, Flatten, Input, Linear, Neuron, Output
 from hasnas.search_spaces.network import module_for
 
 from .deploy import Deployed
+from .target import NotExpressibleError
 
-NETWORK_FILE, TENSORS_FILE = "network.py", "weights.pt"
+FOLDER, NETWORK_FILE, TENSORS_FILE = "standalone", "network.py", "weights.pt"
 
 _TEMPLATE = '''"""A spiking network of {layers} layers, {timesteps} timesteps a sample; written by hasnas {version}.
 
@@ -84,28 +82,22 @@ def load(weights=Path(__file__).with_name("{tensors}")):
 '''
 
 
-class NotInTorchError(BadInputError):
-    """The network holds neurons whose timestep nobody wrote down in plain torch."""
-
-
-def write_standalone(folder: Path | str, deployed: Deployed, normalisation: Normalisation) -> None:
-    """Write `network.py` and `weights.pt` into a folder, which must exist.
+def standalone_files(deployed: Deployed, normalisation: Normalisation) -> dict[str, bytes]:
+    """`standalone/network.py` and `standalone/weights.pt`.
 
     Raises:
-        NotInTorchError: if it holds neurons without source.
-        BadInputError: if a file cannot be written.
+        NotExpressibleError: if it holds neurons without source.
     """
-    folder, source, buffer = Path(folder), standalone_source(deployed, normalisation), io.BytesIO()
+    source, buffer = standalone_source(deployed, normalisation), io.BytesIO()
     torch.save(_tensors(deployed), buffer)
-    write_atomic(folder / NETWORK_FILE, source)
-    write_atomic(folder / TENSORS_FILE, buffer.getvalue())
+    return {f"{FOLDER}/{NETWORK_FILE}": source.encode(), f"{FOLDER}/{TENSORS_FILE}": buffer.getvalue()}
 
 
 def plain_torch(deployed: Deployed, normalisation: Normalisation) -> nn.Module:
     """The network that `network.py` and `weights.pt` say, in evaluation mode.
 
     Raises:
-        NotInTorchError: if it holds neurons without source.
+        NotExpressibleError: if it holds neurons without source.
     """
     made = ModuleType("network")
     made.__dict__["__file__"] = NETWORK_FILE
@@ -128,7 +120,7 @@ def standalone_source(deployed: Deployed, normalisation: Normalisation) -> str:
     """The text of `network.py`.
 
     Raises:
-        NotInTorchError: if it holds neurons without source.
+        NotExpressibleError: if it holds neurons without source.
     """
     graph, names = deployed.graph, _variables(deployed.graph)
     entry = next(node for node in graph.nodes if isinstance(node.operation, Input))
@@ -152,7 +144,7 @@ def standalone_source(deployed: Deployed, normalisation: Normalisation) -> str:
         neurons="".join(f"{one.source}\n\n\n" for one in neurons.values()),
         states="".join(f'        "{name}": ({tuple(shape)}, {value!r}),\n' for name, (shape, value) in states.items()),
         buffers="".join(
-            f'        self.register_buffer("{name}", torch.tensor({list(values)!r}){shapes.get(name, "")}, persistent=False)\n'
+            f'        self.register_buffer("{name}", torch.tensor({list(values)!r}){shapes.get(name, "")}, False)\n'
             for name, values in buffers.items()
         ),
         modules="".join(f"        self.{name} = {made}\n" for name, made in modules.items() if made),
@@ -181,8 +173,8 @@ def _neuron_functions(graph: LayerGraph) -> dict[Neuron, _Function]:
             continue
         lines = neuron.step_source()
         if not lines:
-            raise NotInTorchError(
-                f"layer '{node.name}': nobody wrote {neuron.described} down in plain torch; export as json and safetensors"
+            raise NotExpressibleError(
+                f"layer '{node.name}': nobody wrote {neuron.described} down in plain torch; export as json, safetensors"
             )
         name, states = f"neurons_{len(functions) + 1}", tuple(neuron.start)
         body = [f'"""A timestep of {neuron.described}."""', *lines, f"return spikes, {', '.join(states)}"]
@@ -239,8 +231,8 @@ def _module(node: Node) -> str:
     operation = node.operation
     if isinstance(operation, Neuron):
         return ""
-    if getattr(operation, "weight_bits", 0):  # the weights lie on their levels already
-        operation = replace(operation, weight_bits=0)  # type: ignore[call-arg]
+    if isinstance(operation, Conv2d | Linear):  # weights of few bits lie on their levels already
+        operation = replace(operation, weight_bits=0)
     module = module_for(operation)
     if module is None:
         return ""
@@ -251,7 +243,8 @@ def _module(node: Node) -> str:
 def _variables(graph: LayerGraph) -> dict[str, str]:
     """Each layer's name as a variable of Python."""
     names: dict[str, str] = {}
-    taken = {"x", "states", "self", "torch", "nn", "mean", "deviation", "target_mean", "target_deviation", *dir(nn.Module())}
+    buffers = "mean", "deviation", "target_mean", "target_deviation"
+    taken = {"x", "states", "self", "torch", "nn", *buffers, *dir(nn.Module())}
     for node in graph.nodes:
         name = re.sub(r"\W", "_", node.name, flags=re.ASCII)
         name = f"layer_{name}" if not name[:1].isalpha() or keyword.iskeyword(name) else name
@@ -260,4 +253,3 @@ def _variables(graph: LayerGraph) -> dict[str, str]:
         taken.add(name)
         names[node.name] = name
     return names
-

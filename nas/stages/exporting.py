@@ -30,7 +30,7 @@ def run_export(context: RunContext) -> None:
     for former in sorted({path.parent.name for path in folder.glob("*/" + CARD_FILE)} - returned):
         context.console.say(f"export: {folder / former} is of a network that is no longer among the returned ones")
     formats = context.config.export.formats
-    files = sound_export(context.directory, formats) or export_run(context.directory, formats)
+    files = sound_export(context.directory, formats) or export_run(context.directory)
     context.console.say(
         f"export: {len(files)} files in {context.directory / 'export'}; the whole story: "
         f"{context.directory / 'report.html'}, or tensorboard --logdir {context.directory / 'tensorboard'}"

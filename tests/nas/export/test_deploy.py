@@ -3,7 +3,7 @@ import torch
 
 from hasnas.errors import BadInputError
 from hasnas.nas.export.deploy import deploy
-from hasnas.nas.export.run_export import load_double, probe
+from hasnas.nas.export.target import load_double, probe
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import (
     LIF,

@@ -9,8 +9,8 @@ from spikingjelly.activation_based.nir_exchange import import_from_nir
 from hasnas.errors import BadInputError
 from hasnas.nas.export.deploy import Deployed, deploy
 from hasnas.nas.export.nir_reader import read_deployed, read_nir
-from hasnas.nas.export.nir_writer import TIMESTEP_S, NotInNirError, dense_kernel, to_nir, write_nir
-from hasnas.nas.export.run_export import load_double, probe
+from hasnas.nas.export.nir_writer import TIMESTEP_S, dense_kernel, to_nir, write_nir
+from hasnas.nas.export.target import NotExpressibleError, load_double, probe
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
@@ -152,7 +152,7 @@ def test_a_learned_time_constant_is_written(trained, tmp_path: Path):
 
 def test_an_adaptive_threshold_is_refused(trained, tmp_path: Path):
     _, network = trained(1, False, "alif")
-    with pytest.raises(NotInNirError, match=r"no word for neurons with an adaptive threshold \(ALIF\); export"):
+    with pytest.raises(NotExpressibleError, match=r"no word for neurons with an adaptive threshold \(ALIF\); export"):
         written(network, tmp_path)
 
 

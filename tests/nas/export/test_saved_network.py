@@ -13,8 +13,9 @@ from hasnas.errors import BadInputError
 from hasnas.nas.export.deploy import deploy
 from hasnas.nas.export.nir_reader import read_nir
 from hasnas.nas.export.nir_writer import write_nir
-from hasnas.nas.export.run_export import TrainedNetwork, export_network, load_double, probe
-from hasnas.nas.export.saved_network import CONTENT, load_bare_network, load_network, save_weights
+from hasnas.nas.export.run_export import export_network
+from hasnas.nas.export.saved_network import CONTENT, load_bare_network, load_network, weights_bytes
+from hasnas.nas.export.target import TrainedNetwork, load_double, probe
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork
 
@@ -37,7 +38,7 @@ with torch.no_grad():
 def saved(trained, tmp_path: Path) -> tuple[Path, Architecture, SpikingNetwork]:
     architecture, network = trained(1, True)
     architecture.save(tmp_path / "architecture.json")
-    save_weights(tmp_path / "weights.safetensors", network.state_dict(), architecture)
+    (tmp_path / "weights.safetensors").write_bytes(weights_bytes(network.state_dict(), architecture))
     return tmp_path, architecture, network
 
 
@@ -128,11 +129,11 @@ def test_weights_alone_are_checked(saved: tuple[Path, Architecture, SpikingNetwo
     with pytest.raises(BadInputError, match=r"weights.safetensors is not what was exported"):
         load_bare_network(directory)
     for value, fault in ((state[name].double(), "is torch.float64"), (state[name] * torch.nan, "holds a NaN")):
-        save_weights(weights, {**state, name: value}, architecture)
+        weights.write_bytes(weights_bytes({**state, name: value}, architecture))
         with pytest.raises(BadInputError, match=fault):
             load_bare_network(directory)
     other = Architecture(architecture.genotypes, replace(architecture.macro, threshold=0.123))
-    save_weights(weights, state, other)
+    weights.write_bytes(weights_bytes(state, other))
     with pytest.raises(BadInputError, match=f"it is of architecture '{other.key}'"):
         load_bare_network(directory)
 

@@ -11,7 +11,8 @@ import pytest
 
 from hasnas.cim_estimator.mapping import open_graph
 from hasnas.nas.cli import run_command
-from hasnas.nas.export.run_export import TrainedNetwork, export_network
+from hasnas.nas.export.run_export import export_network
+from hasnas.nas.export.target import TrainedNetwork
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork
 from tests.nas.export.conftest import trained as trained
