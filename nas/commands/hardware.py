@@ -104,8 +104,8 @@ def why(chip: HardwareSpec) -> list[str]:
     waits = f"{_time(settling)} of settling" if settling else "no time for lines to settle (crossbar.settling)"
     event = "only arrays that a spike reached are" if chip.readout == "event" else "every column is"
     return [
-        f"time: a read of {rows_at_once(crossbar)} rows takes {_time(read_time_s(chip))}: {turns} columns in turn, each "
-        f"{_time(adc.conversion_s)} of conversion and {waits}, in clocks of {_time(1 / chip_clock_hz(chip))}, and two "
+        f"time: a read of {rows_at_once(crossbar)} rows takes {_time(read_time_s(chip))}: {turns} columns in turn, "
+        f"each {_time(adc.conversion_s)} of conversion and {waits}, in clocks of {_time(1 / chip_clock_hz(chip))}, and two "
         "around them; one read serves all channels of a position",
         f"energy: a conversion takes {format_quantity(adc.energy_j, 'J', 3)} beside the cells' current, and {event} "
         f"converted; gates switch {format_quantity(chip.node.supply_v, 'V')} at {chip.node.feature_size_m * 1e9:g} nm",
@@ -118,8 +118,8 @@ def _why_spikesim(chip: SpikeSimHardware) -> list[str]:
         f"time: the published rule computes one output value after another, {_time(cycle_s)} each "
         f"({chip.spikesim.cycles_per_output} cycles), whatever the array's size; chips of the general model read all "
         "channels of a position at once, which is hundreds of times faster",
-        f"energy: published constants for each read of {chip.crossbar.rows} x {chip.crossbar.columns} cells, largely the "
-        "tile's buffer and H-tree; bits of converters, cells and weights change nothing",
+        f"energy: published constants for each read of {chip.crossbar.rows} x {chip.crossbar.columns} cells, largely "
+        "the tile's buffer and H-tree; bits of converters, cells and weights change nothing",
     ]
 
 

@@ -96,7 +96,7 @@ def test_hardware_is_a_name_a_path_or_changed_in_single_fields(path: Path):
         ("search.sample=100", "search: sample is 100, more than the population of 20"),
         ("screen.activity=asumed", r"screen.activity is 'asumed'; did you mean 'assumed'\?"),
         ("screen.activity=assumed", "screen: activity 'assumed' needs 'rate'"),
-        ("export.formats=[jsn]", r"export.formats.0 is 'jsn'; did you mean 'json'\?"),
+        ("export.formats=[jsn]", r"export.formats.0 is 'jsn'; no such export format; did you mean 'json'\?"),
         ("export.formats=json", "export.formats is 'json'; it must be a list"),
         ("name=a/b", "name is 'a/b'; a name is letters, digits"),
         ("seed.x=1", "override 'seed.x': seed is a value, not a section"),
