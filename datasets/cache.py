@@ -6,18 +6,24 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from hasnas.errors import BadInputError
-from hasnas.files import read_json, sha256_of, sync_directory, write_atomic
+from hasnas.errors import BadInputError, HasnasError, MachineFaultError
+from hasnas.files import OF_THE_MACHINE, read_json, sha256_of, sync_directory, write_atomic
+
+if sys.platform != "win32":
+    import fcntl
 
 FORMAT = 1
+_DAMAGE = (BadInputError, OSError, AttributeError)
 Array = NDArray[Any]
 Allocate = Callable[[tuple[int, ...], DTypeLike], Array]
 Build = Callable[[Allocate], tuple[Array, Array]]
@@ -59,14 +65,32 @@ def cached_arrays(name: str, fingerprint: str, build: Build) -> tuple[Array, Arr
         BadInputError: if the cache folder cannot be written, or from `build`.
     """
     folder = cache_root() / name / fingerprint
-    if folder.exists():
-        try:
-            return _read(folder)
-        except BadInputError as error:
-            warnings.warn(f"{error}; decoding again", stacklevel=2)
-            shutil.rmtree(folder)
-    _write(folder, build)
-    return _read(folder)
+    with suppress(*_DAMAGE):
+        return _read(folder)
+    with _locked(folder):
+        if folder.exists():  # another process may have mended it
+            try:
+                return _read(folder)
+            except _DAMAGE as error:
+                warnings.warn(f"{str(error).partition(';')[0]}; decoding again", stacklevel=2)
+                shutil.rmtree(folder, ignore_errors=True)
+        _write(folder, build)
+        return _read(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Only one process at a time makes or mends a folder of the cache; the lock goes with its process."""
+    locks = cache_root() / ".locks"
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+        file = open(locks / f"{folder.parent.name}-{folder.name}", "w")  # noqa: SIM115
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    with file:
+        if sys.platform != "win32":
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _write(folder: Path, build: Build) -> None:
@@ -86,12 +110,15 @@ def _write(folder: Path, build: Build) -> None:
         write_atomic(staging / "digests.json", json.dumps(digests))
         _settle(staging, folder)
     except OSError as error:
-        raise BadInputError(
-            f"cannot write the cache {folder}: {error.strerror or error}; "
-            "make room or point the variable HASNAS_CACHE at another folder"
-        ) from error
+        raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> HasnasError:
+    told = f"cannot write the cache {folder}: {error.strerror or error}"
+    kind = MachineFaultError if error.errno in OF_THE_MACHINE else BadInputError
+    return kind(f"{told}; make room or point the variable HASNAS_CACHE at another folder")
 
 
 def _settle(staging: Path, folder: Path) -> None:

@@ -19,7 +19,7 @@ from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.goal import merit
 from hasnas.nas.history.returned import STAGE, of_baselines, retrained_networks
 from hasnas.nas.history.trial import Choice, Trial, key_of
-from hasnas.nas.training.folders import BEST_FILE, retrain_directory
+from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
 from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, run_retrain_task
 from hasnas.search_spaces.architecture import Architecture
 
@@ -139,11 +139,12 @@ def require_a_trained_network(context: RunContext) -> None:
 def _mend_weights(context: RunContext) -> None:
     """Train again what the ledger calls trained but whose weights are gone or damaged; it repeats exactly."""
     for trial in context.trials:
-        path = retrain_directory(context.directory, trial.trained_as, trial.seed) / BEST_FILE
+        folder = retrain_directory(context.directory, trial.trained_as, trial.seed)
         if trial.stage != STAGE or trial.state == "failed":
             continue
         try:
-            load_checkpoint(path)
+            load_checkpoint(folder / BEST_FILE)
+            read_activity(folder)
         except BadInputError as error:
             label = _label(context, trial)
             context.console.say(f"retrain: {str(error).split(';')[0]}; making the weights of {label} again")

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from hasnas.datasets.choices import View
-from hasnas.files import write_atomic
 from hasnas.nas.config.plugins import TRAINING_METHODS
 from hasnas.nas.config.training import RetrainSection, SurrogateSection
 from hasnas.nas.data.samples import Splits, batches, load_splits
@@ -24,7 +23,7 @@ from hasnas.search_spaces.network import SpikingNetwork, build_network
 from .evaluation import evaluate, measure_activity
 from .folders import ACTIVITY_FILE as ACTIVITY_FILE
 from .folders import BEST_FILE as BEST_FILE
-from .folders import EPOCHS_FILE
+from .folders import EPOCHS_FILE, write_activity
 from .folders import LAST_FILE as LAST_FILE
 from .folders import retrain_directory as retrain_directory
 from .initialisation import threshold_batch_norm
@@ -221,7 +220,7 @@ def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> Ret
     result = train(task.architecture, splits, task.settings, task.seed, directory, noted)
     network = result.network(task.architecture)
     activity = measure_activity(network, splits.validation)
-    write_atomic(directory / ACTIVITY_FILE, json.dumps(activity, indent=1) + "\n")
+    write_activity(directory, activity)
     return RetrainOutcome(
         result.merit,
         evaluate(network, splits.test),

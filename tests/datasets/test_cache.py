@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import multiprocessing
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +132,28 @@ def test_objects_are_never_stored():
 def test_without_the_variable_the_cache_is_in_the_users_folder(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("HASNAS_CACHE")
     assert cache_root() == Path.home() / ".cache" / "hasnas" / "prepared"
+
+
+def _open(folder: str) -> tuple[str, bool]:
+    """What a process of its own gets of the cache: an error or nothing, and whether it decoded."""
+    counter = Counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            inputs, _ = cached_arrays("set", folder, counter.build)
+            return "" if (inputs == 7).all() else "other values", bool(counter.calls)
+        except Exception as error:
+            return repr(error), False
+
+
+def test_a_damaged_cache_that_many_open_at_once_is_mended_once(private_cache: Path):
+    cached_arrays("set", "1", Counter().build)
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        for _ in range(5):
+            path = private_cache / "set" / "1" / "inputs.npy"
+            content = bytearray(path.read_bytes())
+            content[-2] ^= 1
+            path.write_bytes(content)
+            found = pool.map(_open, ["1"] * 24, chunksize=1)
+            assert {error for error, _ in found} == {""}
+            assert sum(decoded for _, decoded in found) == 1

@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from hasnas.errors import BadInputError
-from hasnas.files import write_atomic
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.returned import RetrainedNetwork
 from hasnas.nas.history.rung import RungRecord
@@ -14,7 +13,7 @@ from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import write_views
 from hasnas.nas.tracking.report import render_report, write_report
 from hasnas.nas.tracking.report_data import ReportData, collect
-from hasnas.nas.training.folders import ACTIVITY_FILE, retrain_directory
+from hasnas.nas.training.folders import retrain_directory, write_activity
 
 VOID = {"meta", "br"}
 
@@ -94,7 +93,7 @@ def test_measured_activity_is_used_where_there_is_some(run: Path, history: list[
     folder = retrain_directory(run, history[4].key, history[4].seed)
     folder.mkdir(parents=True)
     dense = collect(run).returned[0].costs
-    write_atomic(folder / ACTIVITY_FILE, '{"stem.conv": 0.1, "head.classifier": 0.05}')
+    write_activity(folder, {"stem.conv": 0.1, "head.classifier": 0.05})
     network = collect(run).returned[0]
     assert "the activity measured on validation samples" in network.note
     assert network.costs is not None
