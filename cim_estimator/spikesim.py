@@ -52,12 +52,12 @@ def tile_count(pes: IntArray, hardware: SpikeSimHardware) -> FloatArray:
     return pes * (-(-total // per_tile) / np.maximum(total, 1))
 
 
-def pe_cycle_parts_pj(hardware: SpikeSimHardware, kernel_size: IntArray) -> dict[str, FloatArray]:
+def pe_cycle_parts_pj(hardware: SpikeSimHardware, kernel_places: IntArray) -> dict[str, FloatArray]:
     """Energy of one PE cycle by component, in pJ; their sum is the script's `PE_cycle_energy`.
 
     Args:
         hardware: the description.
-        kernel_size: k of each layer.
+        kernel_places: k * k of each layer.
     """
     published, size = hardware.spikesim, hardware.crossbar.rows
     crossbar = getattr(published, f"crossbar_{hardware.crossbar.device}_pj")
@@ -72,16 +72,15 @@ def pe_cycle_parts_pj(hardware: SpikeSimHardware, kernel_size: IntArray) -> dict
         "temporary_buffer": n * published.temporary_buffer_pj,
         "tile_buffer": published.tile_buffer_pj,
     }
-    squares = np.asarray(kernel_size) ** 2
-    return {"crossbar": n * squares * crossbar} | {name: np.full(1, value) for name, value in constant.items()}
+    return {"crossbar": n * np.asarray(kernel_places) * crossbar} | {name: np.full(1, value) for name, value in constant.items()}
 
 
-def pe_cycle_energy_pj(hardware: SpikeSimHardware, kernel_size: IntArray) -> FloatArray:
+def pe_cycle_energy_pj(hardware: SpikeSimHardware, kernel_places: IntArray) -> FloatArray:
     """Energy of one PE cycle in the script's order of operations, in pJ."""
     published, size = hardware.spikesim, hardware.crossbar.rows
     crossbar = getattr(published, f"crossbar_{hardware.crossbar.device}_pj")
     n = size / hardware.crossbar.columns_per_adc
-    pe = np.asarray(kernel_size) ** 2 * crossbar + n * (published.adc_pj + published.mux_pj)
+    pe = np.asarray(kernel_places) * crossbar + n * (published.adc_pj + published.mux_pj)
     fixed = published.htree_pj + published.fetch_pj + published.neuron_pj
     subtract = n * published.subtractions_per_column * published.subtract_pj
     return fixed + n * pe + subtract + n * published.temporary_buffer_pj + published.tile_buffer_pj
@@ -97,7 +96,7 @@ def layer_energy_pj(workload: Workload, hardware: SpikeSimHardware) -> FloatArra
     """
     cycles = pe_counts(workload, hardware.crossbar.rows) * workload.positions
     steps = workload.evaluations * workload.input_bits
-    return cycles * pe_cycle_energy_pj(hardware, workload.kernel_size) * steps
+    return cycles * pe_cycle_energy_pj(hardware, workload.kernel_places) * steps
 
 
 def area_parts_um2(workload: Workload, hardware: SpikeSimHardware) -> dict[str, FloatArray]:
@@ -105,12 +104,12 @@ def area_parts_um2(workload: Workload, hardware: SpikeSimHardware) -> dict[str, 
     published, size = hardware.spikesim, hardware.crossbar.rows
     n = size / hardware.crossbar.columns_per_adc
     tiles = tile_count(pe_counts(workload, size), hardware)
-    largest = np.where(workload.on_crossbar, workload.kernel_size, 0).max(axis=-1, keepdims=True)
+    largest = np.where(workload.on_crossbar, workload.kernel_places, 0).max(axis=-1, keepdims=True)
     crossbar = getattr(published, f"crossbar_{hardware.crossbar.device}_um2")
     bits = published.memory_um2_per_bit * hardware.precision.membrane_bits
     inputs = np.where(workload.on_crossbar, workload.in_channels * workload.in_height * workload.in_width, 0)
     return {
-        "crossbar": tiles * hardware.tile.pes * largest**2 * crossbar,
+        "crossbar": tiles * hardware.tile.pes * largest * crossbar,
         "adc": tiles * (hardware.tile.pes * n * published.adc_um2),
         "mux": tiles * (hardware.tile.pes * n * published.mux_um2),
         "accumulate": tiles * (n * published.subtract_um2),
@@ -174,7 +173,7 @@ def price(workload: Workload, hardware: SpikeSimHardware, rates: FloatArray, kee
     pes = pe_counts(workload, hardware.crossbar.rows)
     by_layer = latency_cycles(workload, hardware) * (hardware.spikesim.cycles_per_output / hardware.clock_hz)
     total = by_layer.sum(axis=-1)
-    cells = pes * workload.kernel_size**2 * (hardware.crossbar.rows * hardware.crossbar.columns)
+    cells = pes * workload.kernel_places * (hardware.crossbar.rows * hardware.crossbar.columns)
     used = workload.weights.sum(axis=-1) / np.maximum(cells.sum(axis=-1), 1)
     return Price(energy, area, by_layer, total, total, np.asarray(pes, float), used, _warnings(workload))
 
@@ -184,7 +183,7 @@ def energy_parts_j(workload: Workload, hardware: SpikeSimHardware, rates: FloatA
     cycles = pe_counts(workload, hardware.crossbar.rows) * workload.positions.astype(float)
     cycles = cycles * (workload.evaluations * workload.input_bits) * 1e-12
     factors = _activity_factors(workload, hardware, rates)
-    parts = pe_cycle_parts_pj(hardware, workload.kernel_size).items()
+    parts = pe_cycle_parts_pj(hardware, workload.kernel_places).items()
     return {name: cycles * values * factors.get(name, factors["control"]) for name, values in parts}
 
 
@@ -193,7 +192,7 @@ def _activity_factors(workload: Workload, hardware: SpikeSimHardware, rates: Flo
     one = np.ones(1)
     if hardware.readout == "clocked":
         return {"crossbar": rates, "control": one}
-    inputs = np.minimum(workload.in_channels, hardware.crossbar.rows) * np.maximum(workload.kernel_size, 1) ** 2
+    inputs = np.minimum(workload.in_channels, hardware.crossbar.rows) * np.maximum(workload.kernel_places, 1)
     patch = any_active(rates, inputs)
     site = any_active(rates, workload.fan_in)
     return {"crossbar": rates, "control": patch, "neuron": site}

@@ -16,6 +16,60 @@ from .neurons import Neuron as Neuron
 from .neurons import check_membrane_bits as check_membrane_bits
 
 MOST_WEIGHT_BITS = 16
+Sides = int | tuple[int, int]  # height and width, or one number for both
+
+
+def pair(sides: Sides) -> tuple[int, int]:
+    """Height and width.
+
+    >>> pair(3), pair((1, 5))
+    ((3, 3), (1, 5))
+    """
+    return sides if isinstance(sides, tuple) else (sides, sides)
+
+
+def sides_of(value: Any) -> Any:
+    """Sides as layers hold them: one number where height and width agree, so that equal layers are equal.
+
+    >>> sides_of([3, 3]), sides_of((1, 5)), sides_of(2)
+    (3, (1, 5), 2)
+    """
+    if isinstance(value, tuple | list) and len(value) == 2:
+        return value[0] if value[0] == value[1] else tuple(value)
+    return value
+
+
+class Windowed:
+    """What layers that slide a window over a map have in common; each side is a number or `(height, width)`."""
+
+    kernel_size: Sides
+    stride: Sides
+    padding: Sides
+
+    def __post_init__(self) -> None:
+        for name in ("kernel_size", "stride", "padding"):
+            object.__setattr__(self, name, sides_of(getattr(self, name)))
+
+    @property
+    def places(self) -> int:
+        """Places of the window."""
+        height, width = pair(self.kernel_size)
+        return height * width
+
+    def size_after(self, before: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the map behind the layer.
+
+        >>> Conv2d(1, 2, (1, 5), (1, 2), (0, 2)).size_after((1, 9))
+        (1, 5)
+        """
+        windows, strides, paddings = pair(self.kernel_size), pair(self.stride), pair(self.padding)
+        down, across = (
+            (size + 2 * padding - window) // stride + 1
+            for size, window, stride, padding in zip(before, windows, strides, paddings, strict=True)
+        )
+        return down, across
+
+
 # Fields that files mention only where they are not 0, as files of the first release do not know them.
 UNMENTIONED = ("weight_bits", "membrane_bits", "largest_count", "span")
 
@@ -33,14 +87,14 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Conv2d:
-    """Two-dimensional convolution, square kernel; weights of `weight_bits` bits, 0 for float."""
+class Conv2d(Windowed):
+    """Two-dimensional convolution; weights of `weight_bits` bits, 0 for float. One along a line has a kernel `(1, k)`."""
 
     in_channels: int
     out_channels: int
-    kernel_size: int
-    stride: int = 1
-    padding: int = 0
+    kernel_size: Sides
+    stride: Sides = 1
+    padding: Sides = 0
     groups: int = 1
     bias: bool = False
     weight_bits: int = 0
@@ -64,21 +118,21 @@ class BatchNorm:
 
 
 @dataclass(frozen=True)
-class AvgPool2d:
+class AvgPool2d(Windowed):
     """Average over windows, zeros counted at the border."""
 
-    kernel_size: int
-    stride: int
-    padding: int = 0
+    kernel_size: Sides
+    stride: Sides
+    padding: Sides = 0
 
 
 @dataclass(frozen=True)
-class MaxPool2d:
+class MaxPool2d(Windowed):
     """Maximum over windows."""
 
-    kernel_size: int
-    stride: int
-    padding: int = 0
+    kernel_size: Sides
+    stride: Sides
+    padding: Sides = 0
 
 
 @dataclass(frozen=True)
@@ -153,7 +207,7 @@ def parameter_count(operation: Operation) -> int:
     """
     match operation:
         case Conv2d() as conv:
-            kernel = conv.kernel_size**2 * conv.in_channels // conv.groups
+            kernel = conv.places * conv.in_channels // conv.groups
             return conv.out_channels * (kernel + conv.bias)
         case Linear() as linear:
             return linear.out_features * (linear.in_features + linear.bias)

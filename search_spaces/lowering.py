@@ -25,7 +25,9 @@ from .layers import (
     MaxPool2d,
     Neuron,
     Output,
+    Sides,
     Vote,
+    pair,
 )
 
 REAL_BITS = 8
@@ -33,6 +35,7 @@ SPIKE_BITS = 1
 INPUTS = ".inputs"  # behind the name of neurons: the share of their inputs that are not zero; the name alone: of spikes
 BITS = ("weight_bits", "membrane_bits")  # 0 where the hardware decides
 Integers = NDArray[np.int64]
+Window = tuple[Sides, Sides, int]  # sides, strides, groups
 
 
 def bits_of_count(largest: int) -> int:
@@ -110,8 +113,8 @@ def _largest_count(node: Node, arriving: list[int]) -> int:
             return largest
         case Add():
             return sum(arriving) if all(arriving) else 0
-        case AvgPool2d(window, _, _):
-            return window**2 * arriving[0]
+        case AvgPool2d() as pool:
+            return pool.places * arriving[0]
         case Vote(group_size):
             return group_size * arriving[0]
         case Conv2d() | Linear() | BatchNorm():
@@ -170,9 +173,10 @@ def _map(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def shape_fields(
-    before: tuple[int, int, int], after: tuple[int, int, int], window: tuple[int, int, int] = (1, 1, 1)
+    before: tuple[int, int, int], after: tuple[int, int, int], window: Window = (1, 1, 1)
 ) -> dict[str, int]:
-    """Fields of a slot: maps `[C, H, W]` before and after; side, stride and groups of the window between them."""
+    """Fields of a slot: maps `[C, H, W]` before and after; sides, stride and groups of the window between them."""
+    height, width = pair(window[0])
     return {
         "in_channels": before[0],
         "in_height": before[1],
@@ -180,8 +184,9 @@ def shape_fields(
         "out_channels": after[0],
         "out_height": after[1],
         "out_width": after[2],
-        "kernel_size": window[0],
-        "stride": window[1],
+        "kernel_size": width,
+        "kernel_height": 0 if height == width else height,
+        "stride": pair(window[1])[1],
         "groups": window[2],
     }
 

@@ -46,11 +46,11 @@ def lower_codes(space: SearchSpace, codes: Codes) -> Workload:
     table = SlotTable(macro.weight_bits)
     sizes, widths = macro.map_sizes(space.cells), macro.cell_channels(space.cells)
     after = macro.reductions_of(space.cells)
-    stem = shape_fields(macro.input_shape, (widths[0], *sizes[0]), (3, macro.stem_stride, 1))
+    stem = shape_fields(macro.input_shape, (widths[0], *sizes[0]), (macro.along(3), macro.along(macro.stem_stride), 1))
     static = np.full(len(canonical), macro.static_input)
     level: Integers = np.ones(len(canonical), np.int64)
     runs = 1 if macro.static_input else macro.timesteps
-    stem = {**stem, **_conv_fields(9 * macro.input_shape[0], widths[0])}
+    stem = {**stem, **_conv_fields(macro.places(3) * macro.input_shape[0], widths[0])}
     entering = bits_of_count(macro.largest_count)
     table.add("stem.conv", {**stem, "evaluations": runs, "input_bits": entering, "level": 1})
     for index in range(space.cells):
@@ -81,8 +81,8 @@ def _neuron_fields(macro: Macro, shape: tuple[int, int, int]) -> dict[str, int |
 
 
 EDGE_FIELDS = (
-    "kind in_channels in_height in_width out_channels out_height out_width kernel_size stride groups biases parameters "
-    "input_bits"
+    "kind in_channels in_height in_width out_channels out_height out_width kernel_size kernel_height stride groups biases "
+    "parameters input_bits"
 ).split()
 
 
@@ -281,29 +281,29 @@ def _write_reduction(
     channels, height, width = shape
     pool = {"kind": LayerKind.POOL, "input_bits": REAL_BITS}
     if macro.reduction == MAX_POOL:
-        fields = shape_fields(shape, (channels, height // 2, width // 2), (2, 2, 1))
+        fields = shape_fields(shape, (channels, *macro.shrunk(height, width, 2)), (macro.along(2), macro.along(2), 1))
         table.add(f"{name}.pool", {**fields, **pool, "evaluations": first, "level": level + 1})
         return level + 1
-    wide, pooled = (wider, height, width), (wider, height // 2, width // 2)
+    wide, pooled = (wider, height, width), (wider, *macro.shrunk(height, width, 2))
     scale = {"kind": LayerKind.SCALE, "biases": channels, "parameters": 2 * channels, "input_bits": REAL_BITS}
-    conv = {**_conv_fields(9 * channels, wider), "input_bits": SPIKE_BITS}
+    conv = {**_conv_fields(macro.places(3) * channels, wider), "input_bits": SPIKE_BITS}
     always = {"evaluations": macro.timesteps}
     table.add(f"{name}.norm_in", {**shape_fields(shape, shape), **scale, "evaluations": first, "level": level + 1})
     neurons = {**_neuron_fields(macro, shape), **always, "level": level + 2}
     table.add(f"{name}.lif", neurons)
     table.add_states(f"{name}.lif", neurons, NEURONS.get(macro.neuron))
-    table.add(f"{name}.conv", {**shape_fields(shape, wide, (3, 1, 1)), **conv, **always, "level": level + 3})
-    table.add(f"{name}.pool", {**shape_fields(wide, pooled, (2, 2, 1)), **pool, **always, "level": level + 4})
+    table.add(f"{name}.conv", {**shape_fields(shape, wide, (macro.along(3), 1, 1)), **conv, **always, "level": level + 3})
+    table.add(f"{name}.pool", {**shape_fields(wide, pooled, (macro.along(2), macro.along(2), 1)), **pool, **always, "level": level + 4})
     return level + 4
 
 
 def _write_head(table: SlotTable, macro: Macro, shape: tuple[int, int, int], entry: tuple[Integers, Integers]) -> None:
     level, first = entry
     channels, height, width = shape
-    window = macro.final_pool
-    pooled = (channels, height // window, width // window)
+    window = macro.along(macro.final_pool)
+    pooled = (channels, *macro.shrunk(height, width, macro.final_pool))
     features, outputs = pooled[0] * pooled[1] * pooled[2], macro.classes * macro.votes
-    pooled_bits = bits_of_count(window**2)
+    pooled_bits = bits_of_count(macro.places(macro.final_pool))
     slots: list[tuple[str, dict[str, int | Integers]]] = [
         ("norm", {**shape_fields(shape, shape), "kind": LayerKind.SCALE, "biases": channels,
                   "parameters": 2 * channels, "input_bits": REAL_BITS}),

@@ -23,6 +23,7 @@ from .layers import (
     Neuron,
     Operation,
     Output,
+    Sides,
     Vote,
     check_membrane_bits,
     check_weight_bits,
@@ -61,7 +62,8 @@ class Macro:
 
     Stem Conv3x3-BN (static images: computed once, used at every timestep) -> cell 1 on c channels -> reduction
     (BN-LIF-Conv3x3 (c -> gc)-BN-AvgPool2) -> cell 2 on gc -> ... -> BN-LIF-AvgPool(p)-Dropout -> Linear(hidden)-LIF ->
-    Linear(classes * votes) -> mean over votes -> mean over T.
+    Linear(classes * votes) -> mean over votes -> mean over T. On maps of one row all windows and strides go along it:
+    Conv1x3, AvgPool1x2.
 
     Args:
         input_shape: channels, height, width of one frame.
@@ -189,6 +191,31 @@ class Macro:
             )
         return self.reductions
 
+    @property
+    def is_line(self) -> bool:
+        """Whether maps have a single row: windows and strides of stem, reductions and head then go along it only."""
+        return self.input_shape[1] == 1
+
+    def along(self, side: int, across: int = 1) -> Sides:
+        """A window's, stride's or padding's sides: equal on maps; along a line, `across` is what there is of rows.
+
+        >>> Macro().along(3), Macro((1, 1, 64)).along(3), Macro((1, 1, 64)).along(1, across=0)
+        (3, (1, 3), (0, 1))
+        """
+        return (across, side) if self.is_line and side != across else side
+
+    def places(self, side: int) -> int:
+        """Places of such a window."""
+        return side if self.is_line else side**2
+
+    def shrunk(self, height: int, width: int, by: int) -> tuple[int, int]:
+        """Height and width of maps after a pooling with such windows."""
+        return (height if self.is_line else height // by), width // by
+
+    def _shorter(self, sides: tuple[int, int]) -> int:
+        """The side of a map that poolings make to nothing first."""
+        return sides[1] if self.is_line else min(sides)
+
     def _halvings(self, cells: int) -> list[int]:
         """Reductions before each cell."""
         after = self.reductions_of(cells)
@@ -201,11 +228,11 @@ class Macro:
             BadInputError: if a map, or the one after the last pooling, has no pixel left.
         """
         height, width = (1 + (side - 1) // self.stem_stride for side in self.input_shape[1:])
-        sizes = tuple((height >> times, width >> times) for times in self._halvings(cells))
-        if min(sizes[-1]) < self.final_pool:
+        sizes = tuple(self.shrunk(height, width, 2**times) for times in self._halvings(cells))
+        if self._shorter(sizes[-1]) < self.final_pool:
             raise BadInputError(
                 f"macro.final_pool {self.final_pool} does not fit on the last cell's {sizes[-1][0]} x {sizes[-1][1]} "
-                f"maps; {self._remedy(min(height, width), min(sizes[-1]))}"
+                f"maps; {self._remedy(self._shorter((height, width)), self._shorter(sizes[-1]))}"
             )
         return sizes
 
@@ -213,7 +240,7 @@ class Macro:
         """What makes maps large enough, of which the shorter side is `entering` before and `last` after reductions."""
         if last >= 1:
             return f"set macro.final_pool to {last}, or use fewer reductions"
-        stride = " and a smaller macro.stem_stride" if self.stem_stride > 1 and min(self.input_shape[1:]) > 1 else ""
+        stride = " and a smaller macro.stem_stride" if self.stem_stride > 1 and self._shorter(self.input_shape[1:]) > 1 else ""
         fewer = f"fewer reductions (at most {entering.bit_length() - 1})" if entering > 1 else "macro.reductions: []"
         return f"set macro.final_pool to 1 and use {fewer}{stride}"
 
@@ -229,15 +256,16 @@ class Macro:
     def classifier_inputs(self, cells: int) -> int:
         """Values that enter the first fully connected layer."""
         height, width = self.map_sizes(cells)[-1]
-        return self.cell_channels(cells)[-1] * (height // self.final_pool) * (width // self.final_pool)
+        height, width = self.shrunk(height, width, self.final_pool)
+        return self.cell_channels(cells)[-1] * height * width
 
     def parameters_without_cells(self, cells: int) -> int:
         """Trainable parameters of stem, reductions and classifier."""
         widths = self.cell_channels(cells)
-        stem = 9 * self.input_shape[0] * self.channels + 2 * self.channels
+        stem = self.places(3) * self.input_shape[0] * self.channels + 2 * self.channels
         after = () if self.reduction == MAX_POOL else self.reductions_of(cells)
         shrunk = [(widths[number - 1], widths[number]) for number in after]
-        reductions = sum(2 * c + 9 * c * wide + 2 * wide for c, wide in shrunk)
+        reductions = sum(2 * c + self.places(3) * c * wide + 2 * wide for c, wide in shrunk)
         outputs = self.classes * self.votes
         inputs = self.classifier_inputs(cells)
         last = self.hidden or inputs
@@ -276,7 +304,8 @@ def expand(genotypes: tuple[Genotype, ...], macro: Macro) -> LayerGraph:
     value = builder.add("input", Input(macro.static_input, macro.largest_count), macro.input_shape)
     sizes, widths = macro.map_sizes(len(genotypes)), macro.cell_channels(len(genotypes))
     after = macro.reductions_of(len(genotypes))
-    stem = Conv2d(macro.input_shape[0], macro.channels, 3, macro.stem_stride, 1)
+    stride, padding = macro.along(macro.stem_stride), macro.along(1, across=0)
+    stem = Conv2d(macro.input_shape[0], macro.channels, macro.along(3), stride, padding)
     value = builder.add("stem.conv", stem, (widths[0], *sizes[0]), value)
     value = builder.add("stem.norm", BatchNorm(widths[0]), (widths[0], *sizes[0]), value)
     for index, genotype in enumerate(genotypes):
@@ -370,24 +399,26 @@ def _expand_reduction(
     builder: _Builder, prefix: str, macro: Macro, shape: tuple[int, int, int], wider: int, value: str
 ) -> str:
     channels, height, width = shape
+    half, smaller = macro.along(2), macro.shrunk(height, width, 2)
     if macro.reduction == MAX_POOL:
-        return builder.add(f"{prefix}.pool", MaxPool2d(2, 2), (channels, height // 2, width // 2), value)
+        return builder.add(f"{prefix}.pool", MaxPool2d(half, half), (channels, *smaller), value)
     wide = (wider, height, width)
+    kernel = Conv2d(channels, wider, macro.along(3), 1, macro.along(1, across=0))
     value = builder.add(f"{prefix}.norm_in", BatchNorm(channels), shape, value)
     value = builder.add(f"{prefix}.lif", macro.neurons(), shape, value)
-    value = builder.add(f"{prefix}.conv", Conv2d(channels, wider, 3, 1, 1), wide, value)
+    value = builder.add(f"{prefix}.conv", kernel, wide, value)
     value = builder.add(f"{prefix}.norm", BatchNorm(wider), wide, value)
-    return builder.add(f"{prefix}.pool", AvgPool2d(2, 2), (wider, height // 2, width // 2), value)
+    return builder.add(f"{prefix}.pool", AvgPool2d(half, half), (wider, *smaller), value)
 
 
 def _expand_head(builder: _Builder, macro: Macro, shape: tuple[int, int, int], value: str) -> None:
     channels, height, width = shape
-    pooled = (channels, height // macro.final_pool, width // macro.final_pool)
+    window, pooled = macro.along(macro.final_pool), (channels, *macro.shrunk(height, width, macro.final_pool))
     features = pooled[0] * pooled[1] * pooled[2]
     outputs = macro.classes * macro.votes
     value = builder.add("head.norm", BatchNorm(channels), shape, value)
     value = builder.add("head.lif", macro.neurons(), shape, value)
-    value = builder.add("head.pool", AvgPool2d(macro.final_pool, macro.final_pool), pooled, value)
+    value = builder.add("head.pool", AvgPool2d(window, window), pooled, value)
     value = builder.add("head.flatten", Flatten(), (features,), value)
     value = builder.add("head.dropout", Dropout(macro.dropout), (features,), value)
     if macro.hidden:

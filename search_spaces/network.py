@@ -26,6 +26,7 @@ from .layers import (
     Neuron,
     Operation,
     Vote,
+    pair,
 )
 from .lowering import lower, rate_name
 from .neurons.modules import LearnedTauLIF, SteppedNeurons
@@ -242,7 +243,8 @@ def module_for(operation: Operation) -> nn.Module | None:
         case BatchNorm(channels):
             return nn.BatchNorm2d(channels)
         case AvgPool2d(kernel, stride, padding):
-            return (OverlappingAvgPool2d if stride < kernel else nn.AvgPool2d)(kernel, stride, padding)
+            overlaps = any(step < side for step, side in zip(pair(stride), pair(kernel), strict=True))
+            return (OverlappingAvgPool2d if overlaps else nn.AvgPool2d)(kernel, stride, padding)
         case MaxPool2d(kernel, stride, padding):
             return nn.MaxPool2d(kernel, stride, padding)
         case Neuron():

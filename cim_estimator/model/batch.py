@@ -186,7 +186,7 @@ def _spikesim_costs(choices: Workload, codes: NDArray[Any], hardware: SpikeSimHa
         on,
         pes,
         -(-pes // hardware.tile.pes),
-        np.where(on, choices.kernel_size, 0),
+        np.where(on, choices.kernel_places, 0),
         inputs,
         outputs,
         _sum(spikesim.energy_parts_j(choices, hardware, rates).values()),

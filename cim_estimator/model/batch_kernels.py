@@ -173,7 +173,7 @@ def sum_spikesim(
         totals[row, 0] = parameters
         totals[row, 1] = memory
         totals[row, 2] = live
-        totals[row, 3] = tiles * (tile_m2 + per_tile * largest * largest * array_m2) + values * membrane_m2
+        totals[row, 3] = tiles * (tile_m2 + per_tile * largest * array_m2) + values * membrane_m2
         totals[row, 4] = totals[row, 5] = (cycles + last) * cycle_s
         totals[row, 6] = energy
     return totals

@@ -94,4 +94,4 @@ def _additions_per_output(workload: Workload, hardware: GeneralHardware) -> NDAr
     multiply_add = hardware.precision.value_bits + 1  # a multiplication adds once for each bit
     scale = np.where(kind == LayerKind.SCALE, multiply_add, 0)
     adds = np.where(kind == LayerKind.ADD, operands - 1, scale)
-    return np.where(kind == LayerKind.POOL, workload.kernel_size**2, adds)
+    return np.where(kind == LayerKind.POOL, workload.kernel_places, adds)

@@ -148,7 +148,7 @@ def _kernel_positions(workload: Workload, hardware: GeneralHardware, groups: Int
     if hardware.crossbar.unrolling == "rows":
         return np.ones(1, np.int64)
     apart = workload.on_crossbar & (groups == 1) & (workload.fan_in >= hardware.crossbar.rows)
-    return np.where(apart, np.maximum(workload.kernel_size, 1) ** 2, 1)
+    return np.where(apart, np.maximum(workload.kernel_places, 1), 1)
 
 
 def _packed(workload: Workload, rows: int, outputs: IntArray, per_array: IntArray) -> IntArray:

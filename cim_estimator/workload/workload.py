@@ -42,8 +42,8 @@ class LayerSpec:
         kind: `"conv"`, `"linear"`, `"pool"`, `"add"`, `"lif"` or `"scale"`.
         in_channels: input channels; for `"add"` the sum over the operands (three maps of 16 channels: 48).
         out_channels: output channels.
-        kernel_size: side of the kernel or pooling window.
-        stride: of the kernel or window.
+        kernel_size: side of the kernel or pooling window, or `(height, width)`.
+        stride: of the kernel or window, or `(down, across)`.
         groups: groups of a convolution.
         in_size: side of the input map, or `(height, width)`.
         out_size: side of the output map; unless given, that of a padded convolution, `ceil(in / stride)`.
@@ -68,8 +68,8 @@ class LayerSpec:
     kind: str
     in_channels: int
     out_channels: int
-    kernel_size: int = 1
-    stride: int = 1
+    kernel_size: int | tuple[int, int] = 1
+    stride: int | tuple[int, int] = 1
     groups: int = 1
     in_size: int | tuple[int, int] = 1
     out_size: int | tuple[int, int] | None = None
@@ -96,7 +96,7 @@ class LayerSpec:
                 raise BadInputError(
                     f"{where}: {name} is {value!r}; give a whole number of at least {least} and at most {MOST}"
                 )
-        for name in ("in_size", "out_size"):
+        for name in ("kernel_size", "stride", "in_size", "out_size"):
             self._check_size(name, where)
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise BadInputError(
@@ -120,17 +120,23 @@ class LayerSpec:
         return _pair(self.in_size)
 
     @property
+    def window(self) -> tuple[int, int]:
+        """Height and width of the kernel or pooling window."""
+        return _pair(self.kernel_size)
+
+    @property
     def output_shape(self) -> tuple[int, int]:
         """Height and width of the output map."""
         if self.out_size is not None:
             return _pair(self.out_size)
         height, width = self.input_shape
-        return -(-height // self.stride), -(-width // self.stride)
+        down, across = _pair(self.stride)
+        return -(-height // down), -(-width // across)
 
 
 _LEAST = {
-    "in_channels": 1, "out_channels": 1, "kernel_size": 1, "stride": 1, "groups": 1, "evaluations": 0, "input_bits": 1,
-    "weight_bits": 0, "biases": 0, "delay": 0, "membrane_bits": 0, "parameters": 0, "level": 0,
+    "in_channels": 1, "out_channels": 1, "groups": 1, "evaluations": 0, "input_bits": 1, "weight_bits": 0, "biases": 0,
+    "delay": 0, "membrane_bits": 0, "parameters": 0, "level": 0,
 }  # fmt: skip
 _MAY_BE_UNKNOWN = ("parameters", "level")
 MOST = 10**9
@@ -159,7 +165,8 @@ class Workload:
         timesteps: T of one sample.
         kind: `LayerKind` of each slot.
         in_channels, out_channels, kernel_size, stride, groups, in_height, in_width, out_height, out_width: geometry;
-            an `ADD` slot has the channels of all its operands as `in_channels` (two if it equals `out_channels`).
+            kernel and stride are those across; an `ADD` slot has the channels of all its operands as `in_channels` (two
+            if it equals `out_channels`).
         evaluations: times the layer runs per sample: T, or 1 for a layer whose input is static.
         input_bits: 1 for binary spikes; real values enter bit by bit.
         weight_bits: 0 means as the hardware says.
@@ -169,6 +176,7 @@ class Workload:
         level: longest-path level over the connections without delay; parallel branches share a level.
         delay: 1 where the layer's output is held for the next timestep (feedback).
         membrane_bits: of the neurons' registers; 0 means as the hardware says.
+        kernel_height: of the kernel or window; 0 means as high as wide, 1 is a kernel along a line.
 
     Raises:
         BadInputError: if shapes do not fit, a number is not whole, or a used slot has an impossible geometry.
@@ -200,6 +208,7 @@ class Workload:
     level: IntArray
     delay: IntArray = field(default_factory=lambda: np.zeros(1, np.int64))
     membrane_bits: IntArray = field(default_factory=lambda: np.zeros(1, np.int64))
+    kernel_height: IntArray = field(default_factory=lambda: np.zeros(1, np.int64))
 
     def __post_init__(self) -> None:
         if isinstance(self.timesteps, bool) or self.timesteps < 1:
@@ -252,9 +261,14 @@ class Workload:
         return (self.kind == LayerKind.CONV) | (self.kind == LayerKind.LINEAR)
 
     @cached_property
+    def kernel_places(self) -> IntArray:
+        """Places of the kernel or window, `height * width`."""
+        return self.kernel_size * np.where(self.kernel_height > 0, self.kernel_height, self.kernel_size)
+
+    @cached_property
     def fan_in(self) -> IntArray:
-        """Inputs of one output value, `k * k * in / groups`; zero where there are no weights."""
-        return np.where(self.on_crossbar, self.kernel_size**2 * (self.in_channels // np.maximum(self.groups, 1)), 0)
+        """Inputs of one output value, `kernel places * in / groups`; zero where there are no weights."""
+        return np.where(self.on_crossbar, self.kernel_places * (self.in_channels // np.maximum(self.groups, 1)), 0)
 
     @cached_property
     def weights(self) -> IntArray:
@@ -330,10 +344,12 @@ def _unchecked(names: tuple[str, ...], timesteps: int, columns: dict[str, Any]) 
 
 def _value(name: str, layer: LayerSpec, index: int, timesteps: int) -> Any:
     kind = KINDS[layer.kind]
-    weights = layer.kernel_size**2 * (layer.in_channels // layer.groups) * layer.out_channels
+    height, width = layer.window
+    weights = height * width * (layer.in_channels // layer.groups) * layer.out_channels
     weights = weights if kind in (LayerKind.CONV, LayerKind.LINEAR) else 0
     derived = {
         "kind": int(kind),
+        "kernel_size": width, "kernel_height": 0 if height == width else height, "stride": _pair(layer.stride)[1],
         "in_height": layer.input_shape[0], "in_width": layer.input_shape[1],
         "out_height": layer.output_shape[0], "out_width": layer.output_shape[1],
         "evaluations": layer.evaluations or timesteps,
@@ -348,5 +364,8 @@ def _layer(name: str, row: dict[str, Any]) -> LayerSpec:
     row["in_size"] = (row.pop("in_height"), row.pop("in_width"))
     row["out_size"] = (row.pop("out_height"), row.pop("out_width"))
     row["kind"] = _NAMES[LayerKind(row["kind"])]
+    height = row.pop("kernel_height")
+    if height:
+        row["kernel_size"] = (height, row["kernel_size"])
     row["input_rate"] = None if np.isnan(row["input_rate"]) else row["input_rate"]
     return LayerSpec(name=name, **row)

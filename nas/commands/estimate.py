@@ -123,14 +123,14 @@ def read_shape(text: str) -> tuple[int, ...]:
     """The shape that `--input` names.
 
     Raises:
-        BadInputError: if the text is not 1, 3 or 4 positive whole numbers.
+        BadInputError: if the text is not 1 to 4 positive whole numbers.
 
     >>> read_shape("3,32,32")
     (3, 32, 32)
     """
     sides = [side.strip() for side in text.split(",")]
-    if len(sides) not in (1, 3, 4) or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
-        raise BadInputError(f"--input is '{text}'; write C,H,W (an image), T,C,H,W (frames) or F (a vector)")
+    if len(sides) > 4 or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
+        raise BadInputError(f"--input is '{text}'; write C,H,W (an image), T,C,H,W (frames), C,L (a line) or F (a vector)")
     return tuple(int(side) for side in sides)
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from hasnas.errors import BadInputError, nearest
 from hasnas.nas.environment.torchvision_repair import repair_imports
 from hasnas.nas.tracing.run import LayerRunError
-from hasnas.nas.tracing.trace import runs_over_time, trace_module
+from hasnas.nas.tracing.trace import runs_over_time, takes_lines, trace_module
 from hasnas.search_spaces.graph import LayerGraph
 
 BATCH = 2
@@ -35,7 +35,7 @@ def read_graph(
     Args:
         source: `FILE.py:FACTORY`; the file is run, then `FACTORY()` is called.
         input_shape: of one image `[C, H, W]` or vector `[F]`, shown at every timestep; `[T, C, H, W]` means a frame
-            for each timestep.
+            for each timestep. Of a module with layers along a line `[C, L]` or `[T, C, L]`.
         timesteps: T of a sample.
         largest_count: of the input's values, see `trace_module`.
         note: is told what layers do beyond what is priced.
@@ -43,12 +43,16 @@ def read_graph(
     Raises:
         BadInputError: if the file or function fails, or the module cannot be traced.
     """
-    if len(input_shape) == 4 and input_shape[0] != timesteps:
+    module = load_module(source)
+    axes = 2 if takes_lines(module) else 3
+    static, frame = len(input_shape) <= axes, input_shape[-axes:]
+    if len(input_shape) not in ((2, 3) if axes == 2 else (1, 3, 4)):
+        known = "lines: give C,L or T,C,L" if axes == 2 else "no lines: give C,H,W, T,C,H,W or F"
+        raise BadInputError(f"--input has {len(input_shape)} numbers, but {source} takes {known}")
+    if not static and input_shape[0] != timesteps:
         raise BadInputError(
             f"--input begins with {input_shape[0]} timesteps, --timesteps is {timesteps}; let them agree"
         )
-    module = load_module(source)
-    static, frame = len(input_shape) != 4, input_shape[-3:]
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(BATCH, *frame, generator=generator)
     over_time = image.expand(timesteps, *image.shape)

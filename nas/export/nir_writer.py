@@ -6,8 +6,9 @@ How this project's networks are written down, so that other tools compute the sa
   IF has r = 1 / dt, so that v <- v + r x dt = v + x. There is no primitive with an adaptive threshold.
 - Sums are average pools over 1 x 1 windows with several incoming edges: NIR adds what arrives at a node, and every
   reader knows this primitive. A value that is added twice passes through a second such node.
-- Grouped convolutions (a stand-alone batch norm is one) are written densely, as readers refuse groups. The metadata's
-  `layers` name the layers as trained that a node stands for, where NIR has no word for them: groups, batch norms,
+- Grouped convolutions (a stand-alone batch norm is one) are written densely, as readers refuse groups, and kernels
+  along a line as the middle row of square ones, as nir takes all kernels for square. The metadata's `layers` name the
+  layers as trained that a node stands for, where NIR has no word for them: groups, lines, batch norms,
   votes, learned time constants, sums of vectors. This project's reader builds and prices those.
 - A feedback edge is a plain edge that closes a loop; in discrete time it acts one timestep later, with zero before.
   Readers built on nirtorch cut a loop where a node meets an input that is not computed yet; nodes are therefore stored
@@ -35,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from hasnas import __version__
 from hasnas.files import write_atomic
@@ -49,6 +51,7 @@ from hasnas.search_spaces.layers import (
     Neuron,
     Output,
     layer_to_json,
+    pair,
 )
 from hasnas.search_spaces.nir.primitives import TIMESTEP_S
 
@@ -200,8 +203,9 @@ def _primitive(node: Node, deployed: Deployed, before: tuple[int, ...]) -> Any:
             return nir.Output(np.array(node.shape))
         case Conv2d(_, _, _, stride, padding, groups, _):
             weight = dense_kernel(deployed.tensors[f"{node.name}.weight"], groups)
+            weight, around = square_kernel(weight, pair(padding))
             bias = _bias_of(node, deployed, len(weight))
-            return nir.Conv2d((before[1], before[2]), weight.numpy(), stride, padding, 1, 1, bias)
+            return nir.Conv2d((before[1], before[2]), weight.numpy(), pair(stride), around, 1, 1, bias)
         case Linear(bias=bias):
             matrix = deployed.tensors[f"{node.name}.weight"].numpy()
             return nir.Affine(matrix, _bias_of(node, deployed, len(matrix))) if bias else nir.Linear(matrix)
@@ -210,7 +214,7 @@ def _primitive(node: Node, deployed: Deployed, before: tuple[int, ...]) -> Any:
             if word is not None:
                 return word
         case AvgPool2d(kernel, stride, padding):
-            return nir.AvgPool2d(*(np.array([side, side]) for side in (kernel, stride, padding)))
+            return nir.AvgPool2d(*(np.array(pair(sides)) for sides in (kernel, stride, padding)))
         case Flatten():
             # Counted from the end, so that readers agree whether or not they carry a batch axis.
             return nir.Flatten(np.array(before), -len(before), -1)
@@ -263,6 +267,26 @@ def dense_kernel(weight: Tensor, groups: int) -> Tensor:
         rows = slice(group * outputs // groups, (group + 1) * outputs // groups)
         dense[rows, group * inputs : (group + 1) * inputs] = weight[rows]
     return dense
+
+
+def square_kernel(weight: Tensor, padding: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
+    """The square kernel of a convolution that computes the same, zero around the given one, and its padding.
+
+    Args:
+        weight: `[C_out, C_in, height, width]`.
+        padding: zeros beside the map, down and across.
+
+    >>> import torch
+    >>> weight, padding = square_kernel(torch.ones(1, 1, 1, 3), (0, 1))
+    >>> weight[0, 0].tolist(), padding
+    ([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]], (1, 1))
+    """
+    side = max(weight.shape[2:])
+    more = [side - own for own in weight.shape[2:]]
+    if any(count % 2 for count in more):
+        return weight, padding
+    down, across = (count // 2 for count in more)
+    return functional.pad(weight, (across, across, down, down)), (padding[0] + down, padding[1] + across)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.cell_groups import as_cells
+from hasnas.search_spaces.layers import pair
 from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import Codes, SearchSpace
 
@@ -26,7 +27,8 @@ class CellArrays:
         code: number of the edge's kind of operation (`CellOperation.code`), 0 where there is none.
         conv: where an edge reads spikes: convolutions of any kind.
         threshold: firing threshold of the neurons before a convolution; 0 where there is none.
-        kernel_size: of convolutions and pools; 0 elsewhere.
+        kernel_size: of convolutions and pools, their length along a line; 0 elsewhere.
+        kernel_height: 1 where they lie along a line, otherwise the kernel size.
         averages, maximises: where mean-field scores take the mean or the maximum of windows.
         rate_per_variance: where they take a convolution, firing rate over the variance of its result before the norm.
     """
@@ -36,6 +38,7 @@ class CellArrays:
     conv: BoolArray
     threshold: FloatArray
     kernel_size: NDArray[np.int64]
+    kernel_height: NDArray[np.int64]
     averages: BoolArray
     maximises: BoolArray
     rate_per_variance: FloatArray
@@ -127,6 +130,7 @@ def _arrays(space: CellSpace, codes: Codes) -> CellArrays:
         "conv": np.array([o.spiking for o in operations]),
         "threshold": np.array([value * o.spiking for value, o in zip(own, operations, strict=True)]),
         "kernel_size": np.array([o.kernel_size for o in operations]),
+        "kernel_height": np.array([pair(o.window)[0] for o in operations]),
         "averages": np.array([rule is not None and rule.does == "mean" for rule in rules]),
         "maximises": np.array([rule is not None and rule.does == "maximum" for rule in rules]),
         "rate_per_variance": np.array([0.0 if rule is None else rule.rate_per_variance for rule in rules]),

@@ -21,7 +21,7 @@ Neurons without leak keep all until a spike resets them; an adaptive threshold a
 
 A convolution then counts min(chi, 1 / chi): 1 at isometry, less the more it shrinks or blows up gradients. What it adds
 to a network for images is context, so this is multiplied by the share of its weights that see a neighbouring place,
-1 - 1 / (kernel size)^2, in units of a 3 x 3 kernel's: a 1 x 1 kernel mixes channels and sees no neighbour. A path
+1 - 1 / (places of the kernel), in units of a 3 x 3 kernel's: a 1 x 1 kernel mixes channels and sees no neighbour. A path
 counts the sum of its convolutions. No constant of these rules is fitted.
 
 Source: mean-field theory of signal propagation (Schoenholz et al., ICLR 2017; Yang et al., "A mean field theory of
@@ -112,13 +112,13 @@ def _sums(rate: FloatArray, macro: Macro) -> tuple[FloatArray, ...]:
     )
 
 
-def seen_context(kernel_size: NDArray[np.int64]) -> FloatArray:
+def seen_context(places: NDArray[np.int64]) -> FloatArray:
     """Share of a kernel's weights that see a neighbouring place, a 3 x 3 kernel's being 1.
 
-    >>> seen_context(np.array([1, 3, 5])).round(2).tolist()
-    [0.0, 1.0, 1.08]
+    >>> seen_context(np.array([1, 3, 9, 25])).round(2).tolist()
+    [0.0, 0.75, 1.0, 1.08]
     """
-    return (9 - 9 / np.maximum(kernel_size, 1) ** 2) / 8
+    return (9 - 9 / np.maximum(places, 1)) / 8
 
 
 def isometric_depth(field: NetworkField, macro: Macro) -> FloatArray:
@@ -132,7 +132,7 @@ def isometric_depth(field: NetworkField, macro: Macro) -> FloatArray:
     for cell in field.cells:
         gain = np.nan_to_num(gradient_gains(cell, macro), nan=0.0)
         keeps = np.where(cell.arrays.conv, np.minimum(gain, 1 / np.maximum(gain, GAIN_RANGE[0])), 0.0)
-        counts = keeps * seen_context(cell.arrays.kernel_size)
+        counts = keeps * seen_context(cell.arrays.kernel_size * cell.arrays.kernel_height)
         depth, genotype = longest_path(cell.arrays, counts), id(cell.arrays)
         depths[genotype] = np.minimum(depths.get(genotype, depth), depth)
     return np.sum(list(depths.values()), axis=0)

@@ -23,6 +23,7 @@ Values are Gaussian over samples, places and channels, with random weights. The 
 9. Reduction by 2 x 2 maximum: rule 7 with E_4 = 1.029, V_4 = 0.492. Of the part that the four values do not share,
    a quarter of the variance follows them linearly and V_4 - 1/4 as a square, so that over time the maximum keeps
    l / 4 + (V_4 - 1/4) l^2 of it where the values keep a share l. The cell behind it reads a value with a mean.
+10. Along a line windows are 1 x k, k places in place of k^2, and reductions have 2 in place of 4.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from hasnas.search_spaces.layers import pair
 from hasnas.search_spaces.macro import MAX_POOL, Macro
 from hasnas.search_spaces.space import Codes, SearchSpace
 
@@ -43,6 +45,7 @@ from .spiking_statistics import RATE_FLOOR, spike_correlation, spike_statistics
 FloatArray = NDArray[np.float64]
 NORM_EPSILON = 1e-5
 FOLLOWED_TIMESTEPS = 12
+Window = tuple[int, int]  # height and width
 SWEEPS = 4
 
 
@@ -138,7 +141,7 @@ def propagate(space: SearchSpace, codes: Codes, inputs: InputStatistics | None =
     statistics = inputs or InputStatistics()
     arrays, connected = cell_arrays(space, codes)
     macro = space.macro
-    after = macro.reductions_of(len(arrays))
+    after, half = macro.reductions_of(len(arrays)), pair(macro.along(2))
     start = statistics.static_share if macro.static_input else 0.0
     value = FieldValue.constant(len(connected), 1.0, start, min(statistics.neighbour_correlation, 1.0))
     cells: list[CellField] = []
@@ -151,9 +154,9 @@ def propagate(space: SearchSpace, codes: Codes, inputs: InputStatistics | None =
         convolves = reduced and macro.reduction != MAX_POOL
         reductions.append(rate if convolves else np.full(len(connected), np.nan))
         if convolves:
-            value = _halved(_convolved(spikes, rate), statistics.decay)
+            value = _halved(_convolved(spikes, rate), statistics.decay, half)
         else:
-            value = _largest(result.output, statistics.decay) if reduced else result.output
+            value = _largest(result.output, statistics.decay, half) if reduced else result.output
     between = np.stack(reductions, axis=1)[:, :-1]
     return NetworkField(tuple(cells), between, rate, connected)
 
@@ -184,17 +187,22 @@ def _normalised(value: FieldValue) -> FieldValue:
     return FieldValue(variance, value.static_share, value.correlation, np.zeros_like(value.mean))
 
 
-def window_share(correlation: FloatArray, decay: float, window: int) -> FloatArray:
+def window_share(correlation: FloatArray, decay: float, window: Window) -> FloatArray:
     """g of rule 6: the variance of a window's mean over that of one value.
 
-    >>> float(window_share(np.array(0.0), 0.8, 2)), float(window_share(np.array(1.0), 1.0, 3))
+    >>> float(window_share(np.array(0.0), 0.8, (2, 2))), float(window_share(np.array(1.0), 1.0, (1, 3)))
     (0.25, 1.0)
     """
-    distance = np.abs(np.subtract.outer(np.arange(window), np.arange(window))).ravel()
-    both = np.add.outer(distance, distance)
+    height, width = window
+    both = np.add.outer(_distances(height), _distances(width))
     far = both > 0
-    weight = np.sum(decay ** (both[far] - 1.0)) / window**4
-    return np.minimum(1 / window**2 + correlation * weight, 1.0)
+    weight = np.sum(decay ** (both[far] - 1.0)) / (height * width) ** 2
+    return np.minimum(1 / (height * width) + correlation * weight, 1.0)
+
+
+def _distances(side: int, shift: int = 0) -> NDArray[np.int64]:
+    """Distances between any two places of a side, the second moved by a shift."""
+    return np.abs(np.subtract.outer(np.arange(side), np.arange(side) + shift)).ravel()
 
 
 @lru_cache(maxsize=64)
@@ -210,53 +218,56 @@ def normal_maximum(count: int) -> tuple[float, float]:
     return float(mean), float(square - mean**2)
 
 
-def _around_centre(decay: float, window: int) -> float:
+def _around_centre(decay: float, window: Window) -> float:
     """Sum over a window of correlations with its centre, but for the centre, where neighbours are correlated by 1."""
-    distance = np.abs(np.arange(window) - window // 2)
-    both = np.add.outer(distance, distance)
+    down, across = (np.abs(np.arange(side) - side // 2) for side in window)
+    both = np.add.outer(down, across)
     return float(np.sum(decay ** (both[both > 0] - 1.0)))
 
 
-def _shifted_share(correlation: FloatArray, decay: float, window: int) -> FloatArray:
+def _shifted_share(correlation: FloatArray, decay: float, window: Window) -> FloatArray:
     """Covariance of the means over two windows one place apart, over the variance of one value."""
-    across = np.abs(np.subtract.outer(np.arange(window), np.arange(1, window + 1))).ravel()
-    along = np.abs(np.subtract.outer(np.arange(window), np.arange(window))).ravel()
-    both = np.add.outer(across, along)
-    return (np.sum(both == 0) + correlation * np.sum(decay ** (both[both > 0] - 1.0))) / window**4
+    height, width = window
+    both = np.add.outer(_distances(width, shift=1), _distances(height))
+    return (np.sum(both == 0) + correlation * np.sum(decay ** (both[both > 0] - 1.0))) / (height * width) ** 2
 
 
-def _split_share(value: FieldValue, decay: float, window: int) -> tuple[FloatArray, FloatArray]:
+def _split_share(value: FieldValue, decay: float, window: Window) -> tuple[FloatArray, FloatArray]:
     """Shares of the variance that a window's mean keeps of the fixed part and of the part that changes."""
     within = np.clip(value.correlation / np.maximum(value.static_share, 1e-9), 0, 1)
-    return value.static_share * window_share(within, decay, window), (1 - value.static_share) / window**2
+    return value.static_share * window_share(within, decay, window), (1 - value.static_share) / (window[0] * window[1])
 
 
-def _halved(value: FieldValue, decay: float) -> FieldValue:
-    """Rule 8: mean over 2 x 2 places, stride 2."""
-    fixed, changing = _split_share(value, decay, 2)
+def _halved(value: FieldValue, decay: float, window: Window) -> FieldValue:
+    """Rule 8: mean over the places of a window, 2 x 2 or along a line 1 x 2, as far apart as it is wide."""
+    fixed, changing = _split_share(value, decay, window)
     total = fixed + changing
-    correlation = value.correlation * _windows_apart(decay) / total
+    correlation = value.correlation * _windows_apart(decay, window) / total
     return FieldValue(value.variance * total, fixed / total, np.clip(correlation, 0, 1), np.zeros_like(total))
 
 
-def _windows_apart(decay: float) -> float:
-    """Mean correlation of the 16 pairs of places in neighbouring 2 x 2 windows, at distances 1 to 4, where the nearest
-    places are correlated by 1.
+def _windows_apart(decay: float, window: Window) -> float:
+    """Mean correlation of all pairs of places in two windows side by side, where the nearest places are correlated by 1.
+
+    >>> float(_windows_apart(0.5, (1, 2)))   # distances 1, 2, 2 and 3
+    0.5625
     """
-    apart = np.array([[1, 2], [2, 3]])
-    return float(np.mean([decay ** (column + abs(row) - 1) for column in apart.ravel() for row in (-1, 0, 0, 1)]))
+    height, width = window
+    both = np.add.outer(_distances(width, shift=width), _distances(height))
+    return float(np.mean(decay ** (both - 1.0)))
 
 
-def _largest(value: FieldValue, decay: float) -> FieldValue:
-    """Rule 9: maximum over 2 x 2 places, stride 2."""
-    fixed, changing = _split_share(value, decay, 2)
-    alike = np.clip((16 * (fixed + changing) - 4) / 12, 0, 1)
-    highest, spread = normal_maximum(4)
+def _largest(value: FieldValue, decay: float, window: Window) -> FieldValue:
+    """Rule 9: maximum over the places of a window, 2 x 2 or along a line 1 x 2, as far apart as it is wide."""
+    places = window[0] * window[1]
+    fixed, changing = _split_share(value, decay, window)
+    alike = np.clip((places**2 * (fixed + changing) - places) / (places**2 - places), 0, 1)
+    highest, spread = normal_maximum(places)
     own = 1 - alike
     total = alike + spread * own
     lasting = np.clip((value.static_share - alike) / np.maximum(own, 1e-9), 0, 1)
-    share = (alike + own * (lasting / 4 + (spread - 1 / 4) * lasting**2)) / total
-    correlation = value.correlation * _windows_apart(decay) / total
+    share = (alike + own * (lasting / places + (spread - 1 / places) * lasting**2)) / total
+    correlation = value.correlation * _windows_apart(decay, window) / total
     mean = value.mean + highest * np.sqrt(own * value.variance)
     return FieldValue(value.variance * total, share, np.clip(correlation, 0, 1), mean)
 
@@ -352,8 +363,9 @@ class _Propagation:
         pools = average | maximum
         if pools.any():
             value = self._statistics(arriving, mean)
-        for window in np.unique(cell.kernel_size[pools, source, target]).tolist():
-            here = pools & (cell.kernel_size[:, source, target] == window)
+        sides = np.stack([cell.kernel_height[:, source, target], cell.kernel_size[:, source, target]], axis=1)
+        for window in map(tuple, np.unique(sides[pools], axis=0).tolist()):
+            here = pools & (sides == window).all(axis=1)
             pooled = self._pooled(value, maximum, window)
             part += arriving * (pooled.centre * here)[:, None, None]
             part[:, index, 0] += pooled.residual * here
@@ -362,9 +374,10 @@ class _Propagation:
             shift = shift + pooled.peak * (maximum & here)
         return part, shift
 
-    def _pooled(self, value: FieldValue, maximum: NDArray[np.bool_], window: int) -> _Pooled:
+    def _pooled(self, value: FieldValue, maximum: NDArray[np.bool_], window: Window) -> _Pooled:
         """Rules 6 and 7."""
-        places = window * window
+        height, width = window
+        places = height * width
         fixed, changing = _split_share(value, self.decay, window)
         kept = fixed + changing
         alike = np.clip((places**2 * kept - places) / (places**2 - places), 0, 1)
@@ -374,7 +387,7 @@ class _Propagation:
         share = np.where(maximum, alike + spread * (1 - alike), kept)
         rest = np.maximum(share - centre**2, 1e-9)
         within = np.clip(value.correlation / np.maximum(value.static_share, 1e-9), 0, 1)
-        shared_places = (1 - value.static_share) * window * (window - 1) / places**2
+        shared_places = (1 - value.static_share) * height * (width - 1) / places**2
         overlap = value.static_share * _shifted_share(within, self.decay, window) + shared_places
         neighbours = share * overlap / kept
         correlation = np.clip((neighbours - centre**2 * value.correlation) / rest, 0, 1)

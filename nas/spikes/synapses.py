@@ -32,7 +32,9 @@ from hasnas.search_spaces.layers import (
     MaxPool2d,
     Neuron,
     Output,
+    Sides,
     Vote,
+    pair,
 )
 
 Weights = NDArray[np.float32]
@@ -103,7 +105,8 @@ def _reads_values(graph: LayerGraph, node: Node) -> bool:
     """Whether a layer weighs or averages what it reads; an average in front of neurons alone is part of their sum."""
     if isinstance(node.operation, AvgPool2d | MaxPool2d):
         behind = [graph.node(link.target).operation for link in graph.connections if link.source == node.name]
-        apart = node.operation.stride >= node.operation.kernel_size
+        strides, windows = pair(node.operation.stride), pair(node.operation.kernel_size)
+        apart = all(stride >= window for stride, window in zip(strides, windows, strict=True))
         return not (apart and all(isinstance(operation, Neuron) for operation in behind))
     return _on_crossbar(node) or isinstance(node.operation, Vote)
 
@@ -197,16 +200,16 @@ def layer_matrix(
             kernel = _needed(node, weight, dtype)
             if by_channel:
                 mean = np.abs(kernel).mean(axis=(2, 3))
-                return _windows(node, shape, 1, 1, 0, mean[:, :, None, None], conv.groups, flat=True)
-            return _windows(node, shape, conv.kernel_size, conv.stride, conv.padding, kernel, conv.groups)
+                return _windows(node, shape, 1, 0, mean[:, :, None, None], conv.groups, flat=True)
+            return _windows(node, shape, conv.stride, conv.padding, kernel, conv.groups)
         case Linear():
             return _dense(_needed(node, weight, dtype))
-        case AvgPool2d(side, stride, padding) | MaxPool2d(side, stride, padding):
-            share = 1 / side**2 if isinstance(node.operation, AvgPool2d) else 1.0
+        case AvgPool2d(_, stride, padding) | MaxPool2d(_, stride, padding):
+            share = 1 / node.operation.places if isinstance(node.operation, AvgPool2d) else 1.0
             if by_channel:
                 return eye(shape[0], dtype=np.float32, format="csr")
-            kernel = np.full((shape[0], 1, side, side), share, dtype)
-            return _windows(node, shape, side, stride, padding, kernel, shape[0])
+            kernel = np.full((shape[0], 1, *pair(node.operation.kernel_size)), share, dtype)
+            return _windows(node, shape, stride, padding, kernel, shape[0])
         case Flatten():
             channel = np.repeat(np.arange(shape[0]), node.size // shape[0])
             ones = np.ones(node.size, np.float32)
@@ -233,9 +236,8 @@ def _dense(weight: NDArray[np.floating]) -> csr_matrix:
 def _windows(
     node: Node,
     shape: tuple[int, ...],
-    side: int,
-    stride: int,
-    padding: int,
+    stride: Sides,
+    padding: Sides,
     kernel: NDArray[np.floating],
     groups: int,
     flat: bool = False,
@@ -244,12 +246,13 @@ def _windows(
     height, width = (1, 1) if flat else shape[1:]
     rows, columns = (1, 1) if flat else node.shape[1:]
     outputs, ins = kernel.shape[0], kernel.shape[1]
+    (down, across), (above, beside) = pair(stride), pair(padding)
     out_of_group = outputs // groups
-    o, i, dy, dx = (axis.ravel() for axis in np.indices((outputs, ins, side, side), np.int32))
+    o, i, dy, dx = (axis.ravel() for axis in np.indices(kernel.shape, np.int32))
     channel = i + (o // out_of_group) * ins
     y, x = (axis.ravel() for axis in np.indices((rows, columns), np.int32))
-    at_y = y[:, None] * stride + dy - padding  # [positions, taps]
-    at_x = x[:, None] * stride + dx - padding
+    at_y = y[:, None] * down + dy - above  # [positions, taps]
+    at_x = x[:, None] * across + dx - beside
     inside = (at_y >= 0) & (at_y < height) & (at_x >= 0) & (at_x < width)
     output = (o * (rows * columns) + np.arange(rows * columns, dtype=np.int32)[:, None])[inside]
     source = (channel * (height * width) + at_y * width + at_x)[inside]

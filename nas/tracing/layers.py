@@ -19,7 +19,10 @@ from hasnas.search_spaces.layers import (
     MaxPool2d,
     Neuron,
     Operation,
+    Sides,
     Vote,
+    pair,
+    sides_of,
 )
 from hasnas.search_spaces.lif_scan import ScannedLIF
 from hasnas.search_spaces.network import SpikingNetwork
@@ -32,9 +35,11 @@ from .elsewhere import Note, is_neuron, library_of, neurons_of, number
 from spikingjelly.activation_based import base, layer  # isort: skip  # only after hasnas has silenced its import
 
 KNOWN_LAYERS = (
-    "Conv2d, Linear, BatchNorm1d, BatchNorm2d, AvgPool2d, MaxPool2d, AdaptiveAvgPool2d, AdaptiveMaxPool2d, Dropout, "
-    "Dropout2d, Flatten, Identity, VotingLayer, LIFNode, ParametricLIFNode, IFNode, neurons of hasnas"
+    "Conv1d, Conv2d, Linear, BatchNorm1d, BatchNorm2d, AvgPool, MaxPool, AdaptiveAvgPool and AdaptiveMaxPool 1d and 2d, "
+    "Dropout, Dropout2d, Flatten, Identity, VotingLayer, LIFNode, ParametricLIFNode, IFNode, neurons of hasnas"
 )
+AlongLine = nn.Conv1d | nn.AvgPool1d | nn.MaxPool1d | nn.AdaptiveAvgPool1d | nn.AdaptiveMaxPool1d
+Averages = nn.AvgPool1d | nn.AvgPool2d | nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool2d
 LEAKY = (neuron.LIFNode, neuron.SimpleLIFNode, ScannedLIF)
 LEARNED = (neuron.ParametricLIFNode, LearnedTauLIF)
 LEAKLESS = (neuron.IFNode, neuron.SimpleIFNode)
@@ -53,7 +58,7 @@ def operation_of(
     Args:
         name: of the layer, for messages.
         module: the layer.
-        before: shape of its input without time and batch.
+        before: shape of its input without time and batch; `(C, L)` along a line.
         after: shape of its result, likewise.
         note: is told what the layer does beyond what is priced.
 
@@ -75,16 +80,16 @@ def operation_of(
             return Dropout(module.p)
         case layer.VotingLayer():
             return Vote(module.voting_size)
-        case nn.Conv2d():
+        case nn.Conv1d() | nn.Conv2d():
             return _convolution(name, module)
         case nn.Linear():
             return _fully_connected(name, module, before)
         case nn.BatchNorm2d() | nn.BatchNorm1d():
             return _normalisation(name, module, before)
-        case nn.AvgPool2d() | nn.MaxPool2d():
+        case nn.AvgPool1d() | nn.MaxPool1d() | nn.AvgPool2d() | nn.MaxPool2d():
             return _pool(name, module, before, after)
-        case nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d():
-            return _adaptive_pool(name, module, before, after)
+        case nn.AdaptiveAvgPool1d() | nn.AdaptiveMaxPool1d() | nn.AdaptiveAvgPool2d() | nn.AdaptiveMaxPool2d():
+            return _adaptive_pool(name, isinstance(module, Averages), before, after)
         case OwnNeurons():
             return module.settled
         case layer.ElementWiseRecurrentContainer() | layer.LinearRecurrentContainer():
@@ -111,19 +116,30 @@ def has_state(module: nn.Module) -> bool:
     return isinstance(module, base.MemoryModule | OwnNeurons) or is_neuron(module)
 
 
-def _convolution(name: str, module: nn.Conv2d) -> Conv2d:
-    own = type(module)._conv_forward is not nn.Conv2d._conv_forward
-    if own or type(module).forward not in (nn.Conv2d.forward, layer.Conv2d.forward, QuantisedConv2d.forward):
-        raise _own_forward(name, module, "Conv2d")
-    if _side(name, "dilation", module.dilation) != 1:
+def is_along_line(module: nn.Module) -> bool:
+    """Whether a layer takes lines `(C, L)`: it is priced and run as one on maps of one row.
+
+    >>> is_along_line(nn.Conv1d(1, 2, 3)), is_along_line(nn.Conv2d(1, 2, 3))
+    (True, False)
+    """
+    return isinstance(module, AlongLine)
+
+
+def _convolution(name: str, module: nn.Conv1d | nn.Conv2d) -> Conv2d:
+    plain = nn.Conv1d if isinstance(module, nn.Conv1d) else nn.Conv2d
+    known = (plain.forward, getattr(layer, plain.__name__).forward, QuantisedConv2d.forward)
+    if type(module)._conv_forward is not plain._conv_forward or type(module).forward not in known:
+        raise _own_forward(name, module, plain.__name__)
+    if set(module.dilation) != {1}:
         raise BadInputError(f"layer '{name}': dilation {module.dilation} has no price; use dilation=1, a larger kernel")
     if module.padding_mode != "zeros":
         raise BadInputError(f"layer '{name}': padding_mode '{module.padding_mode}' cannot be expressed; use 'zeros'")
-    kernel, stride = _side(name, "kernel_size", module.kernel_size), _side(name, "stride", module.stride)
-    if module.padding == "same" and kernel % 2 == 0:
+    kernel, stride = _sides(module, "kernel_size"), _sides(module, "stride")
+    if module.padding == "same" and any(side % 2 == 0 for side in pair(kernel)):
         raise BadInputError(f"layer '{name}': padding 'same' of an even kernel is uneven; use an odd kernel_size")
-    named = {"same": kernel // 2, "valid": 0}
-    padding = named[module.padding] if isinstance(module.padding, str) else _side(name, "padding", module.padding)
+    height, width = pair(kernel)
+    named: dict[str, Sides] = {"same": (height // 2, width // 2), "valid": 0}
+    padding = named[module.padding] if isinstance(module.padding, str) else _sides(module, "padding", across=0)
     bias, bits = module.bias is not None, weight_bits_of(module)
     return Conv2d(module.in_channels, module.out_channels, kernel, stride, padding, module.groups, bias, bits)
 
@@ -140,7 +156,7 @@ def _normalisation(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d, before: S
     known = (nn.BatchNorm1d, nn.BatchNorm2d, layer.BatchNorm1d, layer.BatchNorm2d)
     if type(module).forward not in {kind.forward for kind in known}:
         raise _own_forward(name, module, "BatchNorm2d")
-    if isinstance(module, nn.BatchNorm1d) and len(before) != 1:
+    if isinstance(module, nn.BatchNorm1d) and len(before) > 2:
         raise BadInputError(f"layer '{name}' is a BatchNorm1d on values of shape {before}; use BatchNorm2d on maps")
     if not module.affine or not module.track_running_stats:
         raise BadInputError(
@@ -149,34 +165,36 @@ def _normalisation(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d, before: S
     return BatchNorm(module.num_features)
 
 
-def _pool(name: str, module: nn.AvgPool2d | nn.MaxPool2d, before: Shape, after: Shape) -> Operation:
-    sides = [_side(name, key, getattr(module, key)) for key in ("kernel_size", "stride", "padding")]
-    kernel, stride, padding = sides
-    if after[1:] != tuple((side + 2 * padding - kernel) // stride + 1 for side in before[1:]):
+def _pool(name: str, module: Any, before: Shape, after: Shape) -> Operation:
+    pool = (AvgPool2d if isinstance(module, Averages) else MaxPool2d)(
+        _sides(module, "kernel_size"), _sides(module, "stride"), _sides(module, "padding", across=0)
+    )
+    if as_maps(after)[1:] != pool.size_after(as_maps(before)[1:]):
         raise BadInputError(f"layer '{name}': ceil_mode makes its map {after[1:]}; use padding or another window")
-    if isinstance(module, nn.MaxPool2d):
-        if _side(name, "dilation", module.dilation) != 1 or module.return_indices:
+    if isinstance(pool, MaxPool2d):
+        if {*pair(_sides(module, "dilation"))} != {1} or module.return_indices:
             raise BadInputError(f"layer '{name}': use dilation=1 and return_indices=False")
-        return MaxPool2d(*sides)
-    if module.divisor_override is not None or (padding and not module.count_include_pad):
+    elif getattr(module, "divisor_override", None) is not None or (pool.padding and not module.count_include_pad):
         raise BadInputError(f"layer '{name}': use count_include_pad=True and no divisor_override")
-    return AvgPool2d(*sides)
+    return pool
 
 
-def _adaptive_pool(
-    name: str, module: nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d, before: Shape, after: Shape
-) -> Operation | None:
-    windows = {inside // outside for inside, outside in zip(before[1:], after[1:], strict=True)}
-    remainders = [inside % outside for inside, outside in zip(before[1:], after[1:], strict=True)]
-    if len(windows) != 1 or any(remainders):
+def as_maps(shape: Shape) -> Any:
+    """Lines `(C, L)` as maps of one row, `(C, 1, L)`; other shapes as they are."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
+
+
+def _adaptive_pool(name: str, averages: bool, before: Shape, after: Shape) -> Operation | None:
+    between = list(zip(as_maps(before)[1:], as_maps(after)[1:], strict=True))
+    if any(inside % outside for inside, outside in between):
         raise BadInputError(
-            f"layer '{name}' pools {before[1:]} to {after[1:]}, which takes windows that are not square or not equal; "
-            "choose an output_size that divides height and width by the same number"
+            f"layer '{name}' pools {before[1:]} to {after[1:]}, which takes windows that are not equal; choose an "
+            "output_size that divides the map's"
         )
-    window = windows.pop()
+    window = sides_of(tuple(inside // outside for inside, outside in between))
     if window == 1:
         return None
-    return (AvgPool2d if isinstance(module, nn.AdaptiveAvgPool2d) else MaxPool2d)(window, window)
+    return (AvgPool2d if averages else MaxPool2d)(window, window)
 
 
 def _neurons(name: str, module: Any, note: Note) -> Neuron:
@@ -197,11 +215,13 @@ def _neurons(name: str, module: Any, note: Note) -> Neuron:
     return SoftResetLIF(tau, threshold * unit) if module.v_reset is None else LIF(tau, threshold * unit, reset * unit)
 
 
-def _side(name: str, what: str, value: Any) -> int:
-    sides = set(value) if isinstance(value, tuple | list) else {value}
-    if len(sides) != 1:
-        raise BadInputError(f"layer '{name}': {what} {tuple(value)} is not square; use the same for height and width")
-    return int(sides.pop())
+def _sides(module: Any, key: str, across: int = 1) -> Sides:
+    """Height and width of what a module says; along a line, `across` stands for the height."""
+    value = getattr(module, key)
+    found = tuple(value) if isinstance(value, tuple | list) else (value,)
+    if is_along_line(module):
+        return (across, int(found[0]))
+    return (int(found[0]), int(found[-1]))
 
 
 def _own_forward(name: str, module: nn.Module, kind: str) -> BadInputError:

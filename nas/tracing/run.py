@@ -113,7 +113,7 @@ def _is_time_container(module: nn.Module) -> bool:
 def _is_layer(module: nn.Module) -> bool:
     if _is_time_container(module):
         return False
-    if has_state(module) or isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.BatchNorm1d):
+    if has_state(module) or isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear | nn.BatchNorm2d | nn.BatchNorm1d):
         return True
     if isinstance(module, OverlappingAvgPool2d | SpikingNetwork) or elsewhere.is_leaf(module):
         return True

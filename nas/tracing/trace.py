@@ -21,7 +21,7 @@ from hasnas.search_spaces.lowering import lower, rate_name
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .elsewhere import Note, is_neuron, library_of, neurons_of, prepare
-from .layers import Shape, has_state, operation_of
+from .layers import Shape, as_maps, has_state, is_along_line, operation_of
 from .run import Holder, ShapeInterpreter, Shares, at_rest, describe, prefixed, stripped, trace_symbols
 from .sums import is_sum
 
@@ -41,8 +41,11 @@ POOLS: dict[Any, type[nn.Module]] = {
     functional.avg_pool2d: nn.AvgPool2d,
     functional.max_pool2d: nn.MaxPool2d,
     functional.adaptive_avg_pool2d: nn.AdaptiveAvgPool2d,
+    functional.avg_pool1d: nn.AvgPool1d,
+    functional.max_pool1d: nn.MaxPool1d,
+    functional.adaptive_avg_pool1d: nn.AdaptiveAvgPool1d,
 }
-KNOWN_FUNCTIONS = "+, flatten, view, reshape, squeeze, unsqueeze, repeat, expand, mean(0) over time, 2-d pools"
+KNOWN_FUNCTIONS = "+, flatten, view, reshape, squeeze, unsqueeze, repeat, expand, mean(0) over time, pools"
 
 
 def trace_module(
@@ -63,7 +66,8 @@ def trace_module(
     they are; neurons are reset.
 
     Args:
-        module: in single-step mode, for one timestep, or in multi-step mode; maps `[C, H, W]` or vectors `[F]`.
+        module: in single-step mode, for one timestep, or in multi-step mode; maps `[C, H, W]`, lines `[C, L]` (of a
+            module that holds layers along a line; they become maps of one row) or vectors `[F]`.
         example: `[B, ...]` for a module in single-step mode or one that repeats an image by itself, `[T, B, ...]` for
             a module in multi-step mode.
         timesteps: T of a sample.
@@ -132,6 +136,11 @@ def runs_over_time(module: nn.Module) -> bool:
     return "m" in modes
 
 
+def takes_lines(module: nn.Module) -> bool:
+    """Whether a module holds layers along a line, so that its samples are `[C, L]`."""
+    return any(is_along_line(child) for child in module.modules())
+
+
 def _own_graph(
     network: SpikingNetwork, example: Tensor, timesteps: int, static: bool | None, largest_count: int
 ) -> LayerGraph:
@@ -191,13 +200,14 @@ class _Run:
         if self.example.dim() not in (2, 3, 4, 5) or not self.example.numel():
             raise BadInputError(
                 f"the example has shape {list(self.example.shape)}; give [B, C, H, W], [T, B, C, H, W], [B, F] or "
-                "[T, B, F], with at least one sample"
+                "[T, B, F], or before a Conv1d [B, C, L] or [T, B, C, L], with at least one sample"
             )
         if any(library_of(child) for child in self.module.modules()):
             self.module = deepcopy(self.module)  # their neurons keep states as buffers
             prepare(self.module)
         self.holder = Holder(self.module)
-        self.lead = tuple(self.example.shape[: 1 if self.example.dim() in (2, 4) else 2])
+        own = self.example.dim() - (2 if takes_lines(self.module) else 3)  # axes beside those of maps
+        self.lead = tuple(self.example.shape[: 1 if own == 1 or self.example.dim() == 2 else 2])
         self.batch = self.lead[-1]
         if len(self.lead) == 2 and self.lead[0] != self.timesteps:
             raise BadInputError(f"the example has {self.lead[0]} timesteps, not {self.timesteps}; let them agree")
@@ -220,6 +230,7 @@ class _Run:
         return LayerGraph(tuple(self.nodes), tuple(self.links), self.timesteps)
 
     def _add(self, name: str, operation: Operation, shape: Shape, *sources: str) -> str:
+        shape = as_maps(shape)
         turn = (self.origin, operation, shape, sources)
         if self.loops and turn in self.turns:
             return self.turns[turn]
@@ -390,11 +401,12 @@ class _Run:
     def _mean(self, node: fx.Node, shape: Shape) -> _Value:
         value = self._argument(node)
         axis = [*node.args[1:], *node.kwargs.values()]
-        if len(value.shape) == 2:
+        before = next(one.shape for one in self.nodes if one.name == value.source)
+        if len(value.shape) == 2 and len(before) == 1:
             return self._vote(node, value, axis, shape)
         if len(value.lead) != 2 or axis not in ([0], [[0]], [(0,)]) or shape != (self.batch, *value.shape):
             raise BadInputError(
-                f"{describe(node)} is not the mean over time of [T, B, ...]; pool maps with nn.AdaptiveAvgPool2d(1)"
+                f"{describe(node)} is not the mean over time of [T, B, ...]; pool maps with nn.AdaptiveAvgPool2d(1), lines with 1d"
             )
         if any(user.op != "output" for user in node.users):
             raise BadInputError(f"{describe(node)} averages over time before the last layer; do so only at the end")

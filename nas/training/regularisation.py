@@ -59,7 +59,7 @@ def multiply_accumulates(graph: LayerGraph, name: str) -> int:
     node = graph.node(name)
     match node.operation:
         case Conv2d() as conv:
-            return conv.in_channels // conv.groups * conv.kernel_size**2 * node.size
+            return conv.in_channels // conv.groups * conv.places * node.size
         case Linear() as linear:
             return linear.in_features * linear.out_features
     return 0

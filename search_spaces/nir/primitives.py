@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from hasnas.search_spaces.neurons.synaptic import SynapticLIF
 TIMESTEP_S = 1e-4  # what SpikingJelly and snnTorch assume when they read a file
 SAME = "; the price is the same"
 Shape = tuple[int, ...]
+Sides2 = tuple[int, int]  # height and width
 Note = Callable[[str], None]
 
 
@@ -28,6 +29,7 @@ class Context:
         timestep_s: duration of a timestep.
         static: whether the input is the same at every timestep.
         weight_bits, membrane_bits: of the layer, 0 unless the file names them.
+        has_lines: whether the file holds layers along lines, so that `[C, L]` is a line of L places of C channels.
         note: is told what the primitive does beyond the layer that stands for it.
     """
 
@@ -35,7 +37,13 @@ class Context:
     static: bool
     weight_bits: int
     membrane_bits: int
+    has_lines: bool
     note: Note
+
+
+def as_maps(shape: Shape) -> Shape:
+    """Lines `[C, L]` as the maps of one row that they are, `[C, 1, L]`; other shapes as they are."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
 def layer_of(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
@@ -64,10 +72,13 @@ def layer_of(name: str, node: Any, before: Shape, context: Context) -> tuple[Ope
 
 def _input(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
     shape = tuple(int(side) for side in np.asarray(node.input_type["input"]).reshape(-1))
+    if len(shape) == 2 and context.has_lines:
+        shape = as_maps(shape)
     if len(shape) in (2, 4) and shape[0] == 1:
         shape = shape[1:]  # a batch axis, as Norse writes it
     if len(shape) not in (1, 3):
-        raise BadInputError(f"input '{name}' has shape {list(shape)}; only vectors and [C, H, W] maps can be laid out")
+        known = "vectors, [C, L] lines before a Conv1d and [C, H, W] maps"
+        raise BadInputError(f"input '{name}' has shape {list(shape)}; only {known} can be laid out")
     return Input(context.static), shape
 
 
@@ -88,44 +99,56 @@ def _matrix(name: str, node: Any, before: Shape, context: Context) -> tuple[Oper
 
 
 def _convolution(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
-    outputs, per_group, height, width = np.asarray(node.weight).shape
-    if height != width:
-        raise BadInputError(f"node '{name}' has a kernel of {height} x {width}; only square kernels can be laid out")
-    groups, stride = int(np.asarray(node.groups).reshape(())), side(name, node.stride)
+    outputs, per_group, *window = np.asarray(node.weight).shape
+    groups, windows = int(np.asarray(node.groups).reshape(())), _along(window, 1)
     if len(before) != 3 or before[0] != per_group * groups:
         raise BadInputError(f"node '{name}' takes {per_group * groups} channels, but {before} arrives")
-    dilation = side(name, node.dilation)
-    if dilation != 1:
+    line = len(window) == 1
+    strides, dilations = (sides(name, value, line, 1) for value in (node.stride, node.dilation))
+    if dilations != (1, 1):
         context.note(f"node '{name}' is dilated, which cannot be run")
-    reach = dilation * (height - 1) + 1
-    around = _padding(node.padding, reach, stride, before)
-    if len(set(around)) > 1 or (isinstance(node.padding, str) and (stride > 1 or reach % 2 == 0) and any(around)):
+    reach = [dilation * (side - 1) + 1 for dilation, side in zip(dilations, windows, strict=True)]
+    if isinstance(node.padding, str):
+        around = [_same(*each) if node.padding == "same" else 0 for each in zip(before[1:], reach, strides, strict=True)]
+        uneven = any(pad and (stride > 1 or pad % 2) for pad, stride in zip(around, strides, strict=True))
+    else:
+        around, uneven = [2 * side for side in sides(name, node.padding, line, 0)], False
+    if uneven:
         context.note(f"node '{name}' is padded unevenly, which cannot be run")
-    after = tuple((size + pad - reach) // stride + 1 for size, pad in zip(before[1:], around, strict=True))
+    down, across = (
+        (size + pad - each) // stride + 1
+        for size, pad, each, stride in zip(before[1:], around, reach, strides, strict=True)
+    )
+    if min(down, across) < 1:
+        raise BadInputError(f"node '{name}' has a kernel of {reach[0]} x {reach[1]}, but {before} arrives")
     bias = bool(np.any(np.asarray(node.bias) != 0))  # NIR always has one; other tools write none as zeros
-    layer = Conv2d(before[0], outputs, height, stride, around[0] // 2, groups, bias, context.weight_bits)
-    return layer, (outputs, *after)
+    padding = around[0] // 2, around[1] // 2
+    layer = Conv2d(before[0], outputs, windows, strides, padding, groups, bias, context.weight_bits)
+    return layer, (outputs, down, across)
 
 
-def _padding(padding: Any, reach: int, stride: int, before: Shape) -> tuple[int, int]:
-    """Zeros beside the map on both sides together, down and across."""
-    if isinstance(padding, str):
-        if padding != "same":
-            return 0, 0
-        down, across = (max((-(-size // stride) - 1) * stride + reach - size, 0) for size in before[1:])
-        return down, across
-    sides = [int(each) for each in np.asarray(padding).reshape(-1)]
-    return 2 * sides[0], 2 * sides[-1]
+def _along(window: Sequence[int], across: int) -> Sides2:
+    """Height and width of what a one-dimensional layer says once."""
+    down, width = (int(each) for each in (window if len(window) == 2 else (across, window[0])))
+    return down, width
+
+
+def _same(size: int, reach: int, stride: int) -> int:
+    """Zeros beside a map, on both sides together, that make it ceil(size / stride) long."""
+    return max((-(-size // stride) - 1) * stride + reach - size, 0)
 
 
 def _pool(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
-    window, stride, padding = (side(name, getattr(node, key)) for key in ("kernel_size", "stride", "padding"))
+    window, stride, padding = (sides(name, getattr(node, key)) for key in ("kernel_size", "stride", "padding"))
     if len(before) != 3:
         raise BadInputError(f"node '{name}' pools maps, but {before} arrives")
-    if type(node).__name__ == "SumPool2d" and window > 1:
+    layer = AvgPool2d(window, stride, padding)
+    if type(node).__name__ == "SumPool2d" and layer.places > 1:
         context.note(f"node '{name}' is a SumPool2d, which cannot be run; it is priced as an average")
-    after = tuple((size + 2 * padding - window) // stride + 1 for size in before[1:])
-    return AvgPool2d(window, stride, padding), (before[0], *after)
+    down, across = layer.size_after((before[1], before[2]))
+    if min(down, across) < 1:
+        raise BadInputError(f"node '{name}' has a window of {window[0]} x {window[1]}, but {before} arrives")
+    return layer, (before[0], down, across)
 
 
 def _scale(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
@@ -145,14 +168,15 @@ def _is_one_a_channel(factors: NDArray[np.float64], before: Shape) -> bool:
 def _leaky(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
     values = [_uniform(name, quantity, getattr(node, quantity), context) for quantity in _LEAKY]
     tau, threshold, reset, leak, resistance = values
-    if resistance != 1 or leak != reset:
-        held = f"r = {resistance:g}, v_leak = {leak:g}"
-        context.note(f"node '{name}' has {held}; only r = 1 and v_reset can be run{SAME}")
+    if not resistance > 0 or leak != reset:
+        held = f"r = {resistance:g}, v_leak = {leak:g}, v_reset = {reset:g}"
+        context.note(f"node '{name}' has {held}; only r > 0 and v_leak = v_reset can be run{SAME}")
     elif not tau >= context.timestep_s:
         step = f"a timestep of {context.timestep_s:g} s"
         context.note(f"node '{name}' has tau = {tau:g} s, less than {step}, and cannot be run{SAME}")
     else:
-        return LIF(tau / context.timestep_s, threshold, reset, context.membrane_bits), before
+        in_units = threshold / resistance, reset / resistance  # of r, in which a membrane follows what arrives
+        return LIF(tau / context.timestep_s, *in_units, context.membrane_bits), before
     return LIF(membrane_bits=context.membrane_bits), before
 
 
@@ -162,15 +186,16 @@ _LEAKY = ("tau", "v_threshold", "v_reset", "v_leak", "r")
 def _synaptic(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
     values = [_uniform(name, quantity, getattr(node, quantity), context) for quantity in _SYNAPTIC]
     tau_synapse, tau, threshold, reset, leak, resistance, gain = values
-    if resistance * gain != 1 or leak != reset:
-        held = f"r = {resistance:g}, w_in = {gain:g}, v_leak = {leak:g}"
-        context.note(f"node '{name}' has {held}; only r w_in = 1 and v_reset can be run{SAME}")
+    scale = resistance * gain
+    if not scale > 0 or leak != reset:
+        held = f"r = {resistance:g}, w_in = {gain:g}, v_leak = {leak:g}, v_reset = {reset:g}"
+        context.note(f"node '{name}' has {held}; only r w_in > 0 and v_leak = v_reset can be run{SAME}")
     elif not min(tau, tau_synapse) >= context.timestep_s:
         step = f"a timestep of {context.timestep_s:g} s"
         context.note(f"node '{name}' has a time constant less than {step}, and cannot be run{SAME}")
     else:
         steps = tau / context.timestep_s, tau_synapse / context.timestep_s
-        return SynapticLIF(steps[0], threshold, reset, steps[1], context.membrane_bits), before
+        return SynapticLIF(steps[0], threshold / scale, reset / scale, steps[1], context.membrane_bits), before
     return SynapticLIF(membrane_bits=context.membrane_bits), before
 
 
@@ -200,20 +225,26 @@ def _uniform(name: str, quantity: str, values: Any, context: Context) -> float:
     return float(array.flat[0]) if array.size else 1.0
 
 
-def side(name: str, value: Any) -> int:
-    """The side of a square window.
+def sides(name: str, value: Any, line: bool = False, across: int = 1) -> Sides2:
+    """Height and width that a node gives as one number, two, or along a line as one.
+
+    Args:
+        name: of the node, for messages.
+        value: what it says.
+        line: whether the layer goes along a line, and says only its width.
+        across: the height of such a layer.
 
     Raises:
-        BadInputError: if it is not square.
+        BadInputError: if it says more than two numbers.
     """
-    sides = {int(each) for each in np.asarray(value).reshape(-1)}
-    if len(sides) != 1:
-        raise BadInputError(f"node '{name}' has sides {sorted(sides)}; only square windows can be laid out")
-    return sides.pop()
+    found = [int(each) for each in np.asarray(value).reshape(-1)]
+    if len(found) not in ((1,) if line else (1, 2)):
+        raise BadInputError(f"node '{name}' has sides {found}; only windows along one or two axes can be laid out")
+    return (across, found[0]) if line else (found[0], found[-1])
 
 
 _READERS: dict[str, Callable[[str, Any, Shape, Context], tuple[Operation, Shape]]] = {
     "Input": _input, "Output": _output, "Flatten": _flatten, "Affine": _matrix, "Linear": _matrix,
-    "Conv2d": _convolution, "AvgPool2d": _pool, "SumPool2d": _pool, "Scale": _scale, "LIF": _leaky, "IF": _integrators,
+    "Conv1d": _convolution, "Conv2d": _convolution, "AvgPool2d": _pool, "SumPool2d": _pool, "Scale": _scale, "LIF": _leaky, "IF": _integrators,
     "CubaLIF": _synaptic, **dict.fromkeys(("LI", "CubaLI", "I", "Threshold"), _other_neurons),
 }  # fmt: skip

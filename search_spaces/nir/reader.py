@@ -31,6 +31,7 @@ from hasnas.search_spaces.layers import (
     Operation,
     Vote,
     layer_from_json,
+    pair,
 )
 
 from .primitives import TIMESTEP_S, Context, Shape, layer_of
@@ -121,6 +122,7 @@ class _Reader:
         for name, items in self.listed.items():
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise BadInputError(f"metadata layers: '{name}' is {items!r:.60}; export the file anew")
+        self.has_lines = any(type(node).__name__ == "Conv1d" for node in self.wiring.nodes.values())
         self.bits = {quantity: bits_of(self.metadata, quantity) for quantity in ("weight_bits", "membrane_bits")}
 
     def read(self) -> None:
@@ -230,7 +232,7 @@ class _Reader:
         """Add the layers that a node stands for; returns the name of the first."""
         static = bool(_plain(self.metadata, "static_input", False))
         bits = [self.bits[quantity].get(name, 0) for quantity in ("weight_bits", "membrane_bits")]
-        context = Context(self._timestep_s(), static, bits[0], bits[1], self.ignored.append)
+        context = Context(self._timestep_s(), static, bits[0], bits[1], self.has_lines, self.ignored.append)
         operation, shape = layer_of(name, node, before, context)
         if isinstance(operation, Linear) and len(before) > 1:
             flat = self._add(f"{name}.flatten", Flatten(), (math.prod(before),))
@@ -264,6 +266,10 @@ class _Reader:
         if not isinstance(operation, Conv2d | Linear):
             return
         weight, bias = np.array(node.weight, np.float64), np.asarray(getattr(node, "bias", 0.0), np.float64)
+        if weight.ndim == 3:
+            weight = weight[:, :, None]  # along a line, as of one row
+        if isinstance(operation, Conv2d):
+            weight = _middle(weight, pair(operation.kernel_size))
         groups = operation.groups if isinstance(operation, Conv2d) else 1
         self.tensors[f"{name}.weight"] = grouped_kernel(weight, groups) if weight.shape[1] > _fan(operation) else weight
         norms = [own for own, layer in layers[1:] if isinstance(layer, BatchNorm)]
@@ -299,8 +305,8 @@ def _fits(told: Operation | None, found: Operation, node: Any) -> bool:
     """Whether a layer as trained can be what stands in the file."""
     match told, found:
         case Conv2d(), Conv2d():
-            geometry = ("in_channels", "out_channels", "kernel_size", "stride", "padding")
-            return all(getattr(told, name) == getattr(found, name) for name in geometry)
+            geometry = ("in_channels", "out_channels", "stride")
+            return all(getattr(told, name) == getattr(found, name) for name in geometry) and _holds(found, told, node)
         case Linear(), Linear():
             return (told.in_features, told.out_features) == (found.in_features, found.out_features)
         case BatchNorm(channels), Conv2d():
@@ -312,6 +318,22 @@ def _fits(told: Operation | None, found: Operation, node: Any) -> bool:
         case None, _:
             return False
     return type(told) is type(found) or isinstance(told, PLIF)
+
+
+def _holds(found: Conv2d, told: Conv2d, node: Any) -> bool:
+    """Whether a kernel is that of another layer with zeros around, so that both compute the same."""
+    outside = pair(found.kernel_size), pair(found.padding)
+    inside = pair(told.kernel_size), pair(told.padding)
+    more = [outer - inner for outer, inner in zip(outside[0], inside[0], strict=True)]
+    wider = [2 * (outer - inner) for outer, inner in zip(outside[1], inside[1], strict=True)]
+    weight = np.asarray(node.weight)
+    return more == wider and min(more) >= 0 and np.count_nonzero(weight) == np.count_nonzero(_middle(weight, inside[0]))
+
+
+def _middle(weight: NDArray[Any], window: tuple[int, int]) -> NDArray[Any]:
+    """The middle of a kernel `[C_out, C_in, height, width]`."""
+    down, across = ((own - side) // 2 for own, side in zip(weight.shape[2:], window, strict=True))
+    return weight[:, :, down : down + window[0], across : across + window[1]]
 
 
 def _fan(operation: Conv2d | Linear) -> int:

@@ -28,6 +28,10 @@ OPERATIONS: Registry[type[CellOperation]] = Registry(
         "avg_pool": f"{_HERE}.average_pool:AveragePool",
         "max_pool": f"{_HERE}.maximum_pool:MaximumPool",
         "depthwise_separable": f"{_HERE}.depthwise_separable:DepthwiseSeparable",
+        "conv1d": f"{_HERE}.line_convolution:LineConvolution",
+        "avg_pool1d": f"{_HERE}.line_average_pool:LineAveragePool",
+        "max_pool1d": f"{_HERE}.line_maximum_pool:LineMaximumPool",
+        "depthwise_separable1d": f"{_HERE}.line_depthwise_separable:LineDepthwiseSeparable",
     },
     "hasnas.operations",
 )

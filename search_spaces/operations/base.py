@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from hasnas.errors import BadInputError
-from hasnas.search_spaces.layers import Operation, parameter_count
+from hasnas.search_spaces.layers import Operation, Sides, pair, parameter_count, sides_of
 
 LARGEST_KERNEL = 31
 LEAST_THRESHOLD, MOST_THRESHOLD = 0.001, 1000
@@ -37,7 +37,7 @@ class CellOperation(ABC):
 
     Args:
         name: name in genotypes and files.
-        kernel_size: side of the window, 0 where there is none.
+        kernel_size: side of the window, its length along a line; 0 where there is none.
         threshold: firing threshold of the neurons that the operation reads; `None` takes the macro's.
 
     Attributes:
@@ -80,9 +80,21 @@ class CellOperation(ABC):
         raise BadInputError(f"operations of kind '{cls.kind}' have no sizes; give the name '{cls.listed[0]}' alone")
 
     @property
-    def padding(self) -> int:
+    def window(self) -> Sides:
+        """Sides of the window as layers take them."""
+        return self.kernel_size
+
+    @property
+    def padding(self) -> Sides:
         """Zeros added on each side, so that the map keeps its size."""
-        return self.kernel_size // 2
+        height, width = pair(self.window)
+        return sides_of((height // 2, width // 2))
+
+    @property
+    def places(self) -> int:
+        """Places of the window."""
+        height, width = pair(self.window)
+        return height * width
 
     def parameters(self, channels: int) -> int:
         """Trainable parameters on `channels` -> `channels`."""
@@ -90,23 +102,32 @@ class CellOperation(ABC):
 
 
 class WindowOperation(CellOperation):
-    """An operation on square windows, named `<prefix>3x3`, or `<prefix>3x3_t0.5` with a threshold of its own.
+    """An operation on windows, square ones or those along a line.
+
+    Names are `<prefix>3x3` or `<prefix>1x3`, or `<prefix>3x3_t0.5` with a threshold of its own.
 
     Attributes:
         prefix: of the names.
         smallest: side of the smallest window, odd.
+        along_line: whether windows have a single row.
     """
 
     prefix: ClassVar[str]
     smallest: ClassVar[int] = 3
+    along_line: ClassVar[bool] = False
+
+    @property
+    def window(self) -> Sides:
+        """See `CellOperation`."""
+        return (1, self.kernel_size) if self.along_line else self.kernel_size
 
     @classmethod
     def read(cls, name: str) -> Self | None:
         """See `CellOperation`: odd windows up to 31 need no row of a table, nor do thresholds from 0.001 to 1000."""
-        match = re.fullmatch(rf"{cls.prefix}(\d{{1,2}})x\1(?:_t(\d{{1,4}}\.\d{{1,9}}))?", name, re.ASCII)
+        match = re.fullmatch(rf"{cls.prefix}(\d{{1,2}})x(\d{{1,2}})(?:_t(\d{{1,4}}\.\d{{1,9}}))?", name, re.ASCII)
         if match is None:
             return None
-        size, threshold = int(match[1]), None if match[2] is None else float(match[2])
+        size, threshold = int(match[2]), None if match[3] is None else float(match[3])
         fits = size % 2 == 1 and cls.smallest <= size <= LARGEST_KERNEL
         plain = threshold is None or (cls.spiking and LEAST_THRESHOLD <= threshold <= MOST_THRESHOLD)
         return cls(name, size, threshold) if fits and plain and cls._spelt(size, threshold) == name else None
@@ -127,7 +148,8 @@ class WindowOperation(CellOperation):
 
     @classmethod
     def _spelt(cls, size: int, threshold: float | None) -> str:
-        return f"{cls.prefix}{size}x{size}" + ("" if threshold is None else f"_t{float(threshold)!r}")
+        own = "" if threshold is None else f"_t{float(threshold)!r}"
+        return f"{cls.prefix}{1 if cls.along_line else size}x{size}{own}"
 
 
 class PlainOperation(CellOperation):

@@ -34,5 +34,5 @@ class Convolution(WindowOperation):
 
     def layers(self, channels: int) -> tuple[tuple[str, Operation], ...]:
         """See `CellOperation`."""
-        kernel = Conv2d(channels, channels, self.kernel_size, 1, self.padding)
+        kernel = Conv2d(channels, channels, self.window, 1, self.padding)
         return ("conv", kernel), ("norm", BatchNorm(channels))

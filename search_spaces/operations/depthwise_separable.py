@@ -27,5 +27,5 @@ class DepthwiseSeparable(WindowOperation):
 
     def layers(self, channels: int) -> tuple[tuple[str, Operation], ...]:
         """See `CellOperation`."""
-        depthwise = Conv2d(channels, channels, self.kernel_size, 1, self.padding, groups=channels)
+        depthwise = Conv2d(channels, channels, self.window, 1, self.padding, groups=channels)
         return ("depthwise", depthwise), ("pointwise", Conv2d(channels, channels, 1)), ("norm", BatchNorm(channels))

@@ -21,4 +21,4 @@ class MaximumPool(WindowOperation):
 
     def layers(self, channels: int) -> tuple[tuple[str, Operation], ...]:
         """See `CellOperation`."""
-        return (("pool", MaxPool2d(self.kernel_size, 1, self.padding)),)
+        return (("pool", MaxPool2d(self.window, 1, self.padding)),)

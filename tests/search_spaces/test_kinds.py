@@ -34,7 +34,8 @@ from hasnas.search_spaces.snasnet import CellSpace
 KINDS = [kind for kind in OPERATIONS.names() if kind != "none"]
 MACRO = Macro((1, 8, 8), classes=3, timesteps=4, channels=4, hidden=0, votes=1, threshold=0.2)
 PRICED = (
-    "kind in_channels out_channels kernel_size groups evaluations input_bits membrane_bits biases parameters level"
+    "kind in_channels out_channels kernel_size kernel_height groups evaluations input_bits membrane_bits biases "
+    "parameters level"
 ).split()
 
 

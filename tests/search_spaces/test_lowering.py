@@ -25,6 +25,7 @@ from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
 
 SMALL = Macro((1, 8, 8), classes=10, timesteps=4, channels=4, hidden=16, votes=2)
 FRAMES = Macro((2, 8, 8), classes=10, timesteps=3, channels=4, hidden=0, votes=1, static_input=False, final_pool=1)
+LINES = ("none", "identity", "conv1x3", "conv1x5_t0.5", "avgpool1x3", "maxpool1x5")
 SPACES = {
     "forward": SNASNetSpace(SMALL),
     "feedback": SNASNetSpace(SMALL, feedback=True),
@@ -49,11 +50,13 @@ SPACES = {
     "membranes of 6 bits": SpikeNASBenchSpace(replace(SMALL, membrane_bits=6)),
     "answers by rate": SNASNetSpace(replace(SMALL, readout="rate", votes=3), feedback=True),
     "answers by rate of one adaptive neuron each": SNASNetSpace(replace(SMALL, readout="rate", votes=1, neuron="alif")),
+    "lines": CellSpace(replace(SMALL, input_shape=(2, 1, 17), stem_stride=2, final_pool=3), operations=LINES, feedback=True),
+    "lines, max pools": CellSpace(replace(SMALL, input_shape=(2, 1, 9), reduction="max_pool"), operations=LINES),
     "adaptive thresholds, membranes of 4 bits": SNASNetSpace(replace(SMALL, neuron="alif", membrane_bits=4)),
 }
 FIELDS = (
-    "kind in_channels out_channels kernel_size stride groups in_height in_width out_height out_width evaluations "
-    "input_bits weight_bits membrane_bits biases parameters level delay"
+    "kind in_channels out_channels kernel_size kernel_height stride groups in_height in_width out_height out_width "
+    "evaluations input_bits weight_bits membrane_bits biases parameters level delay"
 ).split()
 
 

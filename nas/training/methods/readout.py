@@ -15,7 +15,7 @@ from hasnas.nas.data.samples import Split, batches
 from hasnas.nas.training.evaluation import evaluating
 from hasnas.nas.training.state import load_tensors
 from hasnas.search_spaces.graph import LayerGraph, Node
-from hasnas.search_spaces.layers import Conv2d, Linear
+from hasnas.search_spaces.layers import Conv2d, Linear, pair
 from hasnas.search_spaces.network import SpikingNetwork
 
 
@@ -58,7 +58,7 @@ def fan_out(node: Node, before: tuple[int, ...]) -> Tensor:
         return torch.tensor([float(operation.out_features)])
     assert isinstance(operation, Conv2d)
     reached = torch.zeros(1, 1, *before[1:], requires_grad=True)
-    kernel = torch.ones(1, 1, operation.kernel_size, operation.kernel_size)
+    kernel = torch.ones(1, 1, *pair(operation.kernel_size))
     with torch.enable_grad():
         functional.conv2d(reached, kernel, stride=operation.stride, padding=operation.padding).sum().backward()
     assert reached.grad is not None

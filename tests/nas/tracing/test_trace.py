@@ -445,8 +445,6 @@ class Weighted(nn.Conv2d):
 @pytest.mark.parametrize(
     "module, message",
     [
-        (nn.Conv2d(1, 2, (3, 5)), r"kernel_size \(3, 5\) is not square"),
-        (nn.Conv2d(1, 2, 3, stride=(1, 2)), r"stride \(1, 2\) is not square"),
         (nn.Conv2d(1, 2, 3, dilation=2), "dilation .* has no price"),
         (nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect"), "padding_mode 'reflect'"),
         (nn.Conv2d(1, 2, 4, padding="same"), "use an odd kernel_size"),
@@ -603,3 +601,26 @@ def test_bad_files_and_shapes_are_one_clear_line(
     assert error.startswith("hasnas: error: ")
     assert message in error
     assert error.count("\n") == 1
+
+
+def lines() -> nn.Module:
+    """Two convolutions along a line, with everything that goes along it."""
+    return nn.Sequential(
+        nn.Conv1d(2, 4, 5, stride=2, padding=2), nn.BatchNorm1d(4), neuron.LIFNode(), nn.AvgPool1d(2),
+        nn.Conv1d(4, 6, 3, padding="same"), neuron.IFNode(), nn.MaxPool1d(3, 1, 1), nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(), nn.Linear(6, 3),
+    )  # fmt: skip
+
+
+def test_lines_are_priced_as_maps_of_one_row():
+    flat = nn.Sequential(
+        nn.Conv2d(2, 4, (1, 5), stride=(1, 2), padding=(0, 2)), nn.BatchNorm2d(4), neuron.LIFNode(),
+        nn.AvgPool2d((1, 2)), nn.Conv2d(4, 6, (1, 3), padding="same"), neuron.IFNode(),
+        nn.MaxPool2d((1, 3), 1, (0, 1)), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3),
+    )  # fmt: skip
+    module = lines()
+    graph = trace_module(module, torch.rand(2, 2, 16), T)
+    assert graph == trace_module(flat, torch.rand(2, 2, 1, 16), T)
+    assert graph.parameter_count == sum(parameter.numel() for parameter in module.parameters())
+    assert lower(graph).fan_in[lower(graph).on_crossbar].tolist() == [10, 12, 6]  # a row a channel and kernel place
+    assert graph.node("0").shape == (4, 1, 8)
