@@ -103,7 +103,7 @@ class Signals:
         length = self.shape.length or _common_length([*signals[0], *signals[1]])
         train, test = (
             Samples(
-                self._form(np.stack([_of_length(signal, length) for signal, _ in read])),
+                formed(np.stack([of_length(signal, length) for signal, _ in read]), self.shape),
                 np.array([label for _, label in files], np.int64),
             )
             for read, files in zip(signals, parts, strict=True)
@@ -121,29 +121,37 @@ class Signals:
         check_finite(signals, path)
         length = self.shape.length or signals.shape[2]
         if signals.shape[2] != length:
-            signals = np.stack([_of_length(signal, length) for signal in signals])
-        return samples_of(self._form(signals), targets, 1.0, path)
-
-    def _form(self, signals: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Signals `[N, C, L]` as samples; what does not fill the last row or frame is cut."""
-        shape = self.shape
-        count, channels, length = signals.shape
-        parts = (shape.frames or 1) * shape.rows
-        width = length // shape.every // parts
-        if width < 1:
-            raise BadInputError(
-                f"signals of {length} values cannot be cut into {shape.frames or 1} frames of {shape.rows} rows of "
-                f"means of {shape.every}; lower dataset.signal's frames, rows or every"
-            )
-        used = signals[:, :, : width * parts * shape.every]
-        means = used.reshape(count, channels, width * parts, shape.every).mean(3, dtype=np.float64).astype(np.float32)
-        if shape.frames is None:
-            return means.reshape(count, channels, shape.rows, width)
-        cut = means.reshape(count, channels, shape.frames, shape.rows, width)
-        return np.ascontiguousarray(cut.transpose(0, 2, 1, 3, 4))
+            signals = np.stack([of_length(signal, length) for signal in signals])
+        return samples_of(formed(signals, self.shape), targets, 1.0, path)
 
 
-def _of_length(signal: Signal, length: int) -> Signal:
+def formed(signals: NDArray[np.float32], shape: SignalShape) -> NDArray[np.float32]:
+    """Signals `[N, C, L]` as samples; what does not fill the last row or frame is cut.
+
+    Raises:
+        BadInputError: if nothing is left of them.
+
+    >>> formed(np.zeros((5, 2, 30), np.float32), SignalShape(every=2, frames=3)).shape
+    (5, 3, 2, 1, 5)
+    """
+    count, channels, length = signals.shape
+    parts = (shape.frames or 1) * shape.rows
+    width = length // shape.every // parts
+    if width < 1:
+        raise BadInputError(
+            f"signals of {length} values cannot be cut into {shape.frames or 1} frames of {shape.rows} rows of "
+            f"means of {shape.every}; lower dataset.signal's frames, rows or every"
+        )
+    used = signals[:, :, : width * parts * shape.every]
+    means = used.reshape(count, channels, width * parts, shape.every).mean(3, dtype=np.float64).astype(np.float32)
+    if shape.frames is None:
+        return means.reshape(count, channels, shape.rows, width)
+    cut = means.reshape(count, channels, shape.frames, shape.rows, width)
+    return np.ascontiguousarray(cut.transpose(0, 2, 1, 3, 4))
+
+
+def of_length(signal: Signal, length: int) -> Signal:
+    """A signal `[C, L]` cut to a length, or filled with its last value."""
     missing = length - signal.shape[1]
     return signal[:, :length] if missing <= 0 else np.pad(signal, ((0, 0), (0, missing)), mode="edge")
 

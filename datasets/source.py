@@ -170,6 +170,7 @@ DATASETS: Registry[DatasetSource] = Registry(
         "event-folder": "hasnas.datasets.event_folder:EVENT_FOLDER",
         "fashion-mnist": "hasnas.datasets.mnist:FASHION_MNIST",
         "image-folder": "hasnas.datasets.image_folder:IMAGE_FOLDER",
+        "japanese-vowels": "hasnas.datasets.japanese_vowels:JAPANESE_VOWELS",
         "mnist": "hasnas.datasets.mnist:MNIST",
         "nmnist": "hasnas.datasets.nmnist:NMNIST",
         "nmnist-small": "hasnas.datasets.nmnist:NMNIST_SMALL",

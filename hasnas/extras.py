@@ -36,6 +36,7 @@ EXTRAS = {
     "tonic": ("Tonic", "tonic"),
     "aedat": ("aedat", "events"),
     "expelliarmus": ("expelliarmus", "events"),
+    "sktime": ("sktime", "speech"),
     "pytest": ("pytest", "test"),
     "norse": ("Norse", "test"),
     "snntorch": ("snnTorch", "test"),

@@ -182,6 +182,13 @@ def _sinabs(name: str, module: Any, note: Note) -> Elsewhere:
             note(f"layer '{name}' subtracts at reset; it is priced with a hard reset, which costs the same")
         return Elsewhere(IF(threshold), recurrent=recurrent)
     tau = number(name, "tau_mem", module.tau_mem, note)
+    trained = [key for key, values in module.named_parameters(recurse=False) if values.requires_grad]
+    if trained and kind.startswith("LIF") and getattr(module, "tau_syn", None) is None:
+        if soft:
+            note(f"layer '{name}' learns tau_mem and subtracts at reset; it is priced with a hard reset")
+        return Elsewhere(PLIF(max(tau, math.nextafter(1, 2)), threshold), recurrent=recurrent)
+    if trained:
+        note(f"layer '{name}' learns {', '.join(trained)}, which are not counted as parameters")
     if getattr(module, "tau_syn", None) is not None:
         synapse = number(name, "tau_syn", module.tau_syn, note)
         return Elsewhere(SynapticLIF(tau, threshold, 0.0, synapse), recurrent=recurrent)

@@ -154,6 +154,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "cifar10-jpeg": write_cifar_jpeg,
     "cifar100": write_cifar("cifar-100-binary", ("train.bin", "test.bin"), 2),
     "digits": lambda root: None,
+    "japanese-vowels": lambda root: None,
     "dvs128-gesture": write_gestures,
     "event-folder": write_event_folder,
     "fashion-mnist": write_idx,

@@ -205,7 +205,7 @@ def test_neurons_of_sinabs_where_it_is_installed():
     layers = pytest.importorskip("sinabs.layers")
     for module, kind in [
         (layers.IAFSqueeze(batch_size=4), IF),
-        (layers.LIFSqueeze(tau_mem=10.0, batch_size=4), SoftResetLIF),
+        (layers.LIFSqueeze(tau_mem=10.0, batch_size=4), PLIF),
         (layers.LIFSqueeze(tau_mem=10.0, tau_syn=5.0, batch_size=4), SynapticLIF),
         (layers.ExpLeakSqueeze(tau_mem=10.0, batch_size=4), LIF),
     ]:
