@@ -72,7 +72,8 @@ def pe_cycle_parts_pj(hardware: SpikeSimHardware, kernel_places: IntArray) -> di
         "temporary_buffer": n * published.temporary_buffer_pj,
         "tile_buffer": published.tile_buffer_pj,
     }
-    return {"crossbar": n * np.asarray(kernel_places) * crossbar} | {name: np.full(1, value) for name, value in constant.items()}
+    fixed = {name: np.full(1, value) for name, value in constant.items()}
+    return {"crossbar": n * np.asarray(kernel_places) * crossbar, **fixed}
 
 
 def pe_cycle_energy_pj(hardware: SpikeSimHardware, kernel_places: IntArray) -> FloatArray:

@@ -88,7 +88,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Conv2d(Windowed):
-    """Two-dimensional convolution; weights of `weight_bits` bits, 0 for float. One along a line has a kernel `(1, k)`."""
+    """Convolution, along a line with a kernel `(1, k)`; weights of `weight_bits` bits, 0 for float."""
 
     in_channels: int
     out_channels: int

@@ -81,8 +81,8 @@ def _neuron_fields(macro: Macro, shape: tuple[int, int, int]) -> dict[str, int |
 
 
 EDGE_FIELDS = (
-    "kind in_channels in_height in_width out_channels out_height out_width kernel_size kernel_height stride groups biases "
-    "parameters input_bits"
+    "kind in_channels in_height in_width out_channels out_height out_width kernel_size kernel_height stride groups "
+    "biases parameters input_bits"
 ).split()
 
 
@@ -292,8 +292,9 @@ def _write_reduction(
     neurons = {**_neuron_fields(macro, shape), **always, "level": level + 2}
     table.add(f"{name}.lif", neurons)
     table.add_states(f"{name}.lif", neurons, NEURONS.get(macro.neuron))
-    table.add(f"{name}.conv", {**shape_fields(shape, wide, (macro.along(3), 1, 1)), **conv, **always, "level": level + 3})
-    table.add(f"{name}.pool", {**shape_fields(wide, pooled, (macro.along(2), macro.along(2), 1)), **pool, **always, "level": level + 4})
+    kernel, half = shape_fields(shape, wide, (macro.along(3), 1, 1)), (macro.along(2), macro.along(2), 1)
+    table.add(f"{name}.conv", {**kernel, **conv, **always, "level": level + 3})
+    table.add(f"{name}.pool", {**shape_fields(wide, pooled, half), **pool, **always, "level": level + 4})
     return level + 4
 
 

@@ -240,7 +240,8 @@ class Macro:
         """What makes maps large enough, of which the shorter side is `entering` before and `last` after reductions."""
         if last >= 1:
             return f"set macro.final_pool to {last}, or use fewer reductions"
-        stride = " and a smaller macro.stem_stride" if self.stem_stride > 1 and self._shorter(self.input_shape[1:]) > 1 else ""
+        strides = self.stem_stride > 1 and self._shorter(self.input_shape[1:]) > 1
+        stride = " and a smaller macro.stem_stride" if strides else ""
         fewer = f"fewer reductions (at most {entering.bit_length() - 1})" if entering > 1 else "macro.reductions: []"
         return f"set macro.final_pool to 1 and use {fewer}{stride}"
 

@@ -21,6 +21,6 @@ class OverlappingAvgPool2d(nn.AvgPool2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Means over windows of `[B, C, H, W]`."""
-        (height, width), channels = pair(self.kernel_size), input.shape[1]  # type: ignore[arg-type]
+        (height, width), channels = pair(self.kernel_size), input.shape[1]
         kernel = input.new_full((channels, 1, height, width), 1 / (height * width))
         return functional.conv2d(input, kernel, None, self.stride, self.padding, groups=channels)

@@ -209,7 +209,8 @@ def counted(case: Case) -> tuple[int, int]:
     with torch.no_grad(), counter:
         module(torch.rand(1, *case.shape))
     steps = TIMESTEPS if case.loops else 1
-    return sum(values.numel() for values in module.parameters() if values.requires_grad), counter.get_total_flops() // 2 // steps
+    trained = sum(values.numel() for values in module.parameters() if values.requires_grad)
+    return trained, counter.get_total_flops() // 2 // steps
 
 
 def main() -> None:

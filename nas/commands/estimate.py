@@ -130,7 +130,8 @@ def read_shape(text: str) -> tuple[int, ...]:
     """
     sides = [side.strip() for side in text.split(",")]
     if len(sides) > 4 or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
-        raise BadInputError(f"--input is '{text}'; write C,H,W (an image), T,C,H,W (frames), C,L (a line) or F (a vector)")
+        known = "C,H,W (an image), T,C,H,W (frames), C,L (a line) or F (a vector)"
+        raise BadInputError(f"--input is '{text}'; write {known}")
     return tuple(int(side) for side in sides)
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hasnas.errors import BadInputError, nearest
+from hasnas.search_spaces.layers import Sides, pair
 
 ARITHMETICS = ("float32", "bf16", "int8")
 LEVELS = 127
@@ -39,12 +40,12 @@ class PackedWeight:
 
     parts: tuple[Part, ...]
     fine: tuple[Part, ...]
-    stride: int
-    padding: int
+    stride: Sides
+    padding: Sides
 
 
-def pack(weight: Tensor, stride: int, padding: int, kind: str) -> PackedWeight:
-    """Round a weight `[out, in, k, k]` to one kind of number."""
+def pack(weight: Tensor, stride: Sides, padding: Sides, kind: str) -> PackedWeight:
+    """Round a weight `[out, in, height, width]` to one kind of number."""
     ones = torch.ones(len(weight))
     if kind == "int8":
         step = weight.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / LEVELS
@@ -74,16 +75,16 @@ def convolve(spikes: Tensor, packed: PackedWeight) -> list[Part]:
     return terms
 
 
-def _prepacked(weight: Tensor, stride: int, padding: int) -> Tensor:
+def _prepacked(weight: Tensor, stride: Sides, padding: Sides) -> Tensor:
     ones = torch.ones(len(weight))
-    settings = ([stride] * 2, [padding] * 2, [1, 1], 1)
+    settings = ([*pair(stride)], [*pair(padding)], [1, 1], 1)
     return torch.ops.onednn.qconv_prepack(weight.contiguous(), ones, 1.0, 0, *settings, None)
 
 
 def _product(image: Tensor, part: Tensor, channels: int, packed: PackedWeight) -> Tensor:
     if part.dtype.is_floating_point and part.layout == torch.strided:
         return torch.conv2d(image.to(part.dtype), part, None, packed.stride, packed.padding)
-    settings = ([packed.stride] * 2, [packed.padding] * 2, [1, 1], 1)
+    settings = ([*pair(packed.stride)], [*pair(packed.padding)], [1, 1], 1)
     ones, zeros = torch.ones(channels), torch.zeros(channels, dtype=torch.int64)
     return torch.ops.onednn.qconv2d_pointwise(
         image, 1.0, 0, part, ones, zeros, None, *settings, 1.0, 0, torch.float32, "none", [], ""

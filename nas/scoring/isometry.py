@@ -21,8 +21,8 @@ Neurons without leak keep all until a spike resets them; an adaptive threshold a
 
 A convolution then counts min(chi, 1 / chi): 1 at isometry, less the more it shrinks or blows up gradients. What it adds
 to a network for images is context, so this is multiplied by the share of its weights that see a neighbouring place,
-1 - 1 / (places of the kernel), in units of a 3 x 3 kernel's: a 1 x 1 kernel mixes channels and sees no neighbour. A path
-counts the sum of its convolutions. No constant of these rules is fitted.
+1 - 1 / (places of the kernel), in units of a 3 x 3 kernel's: a 1 x 1 kernel mixes channels and sees no neighbour. A
+path counts the sum of its convolutions. No constant of these rules is fitted.
 
 Source: mean-field theory of signal propagation (Schoenholz et al., ICLR 2017; Yang et al., "A mean field theory of
 batch normalization", ICLR 2019), carried over to leaky integrate-and-fire neurons here.

@@ -247,7 +247,7 @@ def _halved(value: FieldValue, decay: float, window: Window) -> FieldValue:
 
 
 def _windows_apart(decay: float, window: Window) -> float:
-    """Mean correlation of all pairs of places in two windows side by side, where the nearest places are correlated by 1.
+    """Mean correlation of all pairs of places in two windows side by side, the nearest ones correlated by 1.
 
     >>> float(_windows_apart(0.5, (1, 2)))   # distances 1, 2, 2 and 3
     0.5625

@@ -35,7 +35,7 @@ from .elsewhere import Note, is_neuron, library_of, neurons_of, number
 from spikingjelly.activation_based import base, layer  # isort: skip  # only after hasnas has silenced its import
 
 KNOWN_LAYERS = (
-    "Conv1d, Conv2d, Linear, BatchNorm1d, BatchNorm2d, AvgPool, MaxPool, AdaptiveAvgPool and AdaptiveMaxPool 1d and 2d, "
+    "Conv1d, Conv2d, Linear, BatchNorm1d, BatchNorm2d, AvgPool, MaxPool, AdaptiveAvgPool, AdaptiveMaxPool 1d and 2d, "
     "Dropout, Dropout2d, Flatten, Identity, VotingLayer, LIFNode, ParametricLIFNode, IFNode, neurons of hasnas"
 )
 AlongLine = nn.Conv1d | nn.AvgPool1d | nn.MaxPool1d | nn.AdaptiveAvgPool1d | nn.AdaptiveMaxPool1d

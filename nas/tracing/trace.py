@@ -406,7 +406,8 @@ class _Run:
             return self._vote(node, value, axis, shape)
         if len(value.lead) != 2 or axis not in ([0], [[0]], [(0,)]) or shape != (self.batch, *value.shape):
             raise BadInputError(
-                f"{describe(node)} is not the mean over time of [T, B, ...]; pool maps with nn.AdaptiveAvgPool2d(1), lines with 1d"
+                f"{describe(node)} is not the mean over time of [T, B, ...]; pool maps with nn.AdaptiveAvgPool2d(1), "
+                "lines with nn.AdaptiveAvgPool1d(1)"
             )
         if any(user.op != "output" for user in node.users):
             raise BadInputError(f"{describe(node)} averages over time before the last layer; do so only at the end")

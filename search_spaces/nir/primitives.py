@@ -109,7 +109,8 @@ def _convolution(name: str, node: Any, before: Shape, context: Context) -> tuple
         context.note(f"node '{name}' is dilated, which cannot be run")
     reach = [dilation * (side - 1) + 1 for dilation, side in zip(dilations, windows, strict=True)]
     if isinstance(node.padding, str):
-        around = [_same(*each) if node.padding == "same" else 0 for each in zip(before[1:], reach, strides, strict=True)]
+        filled = [_same(*each) for each in zip(before[1:], reach, strides, strict=True)]
+        around = filled if node.padding == "same" else [0, 0]
         uneven = any(pad and (stride > 1 or pad % 2) for pad, stride in zip(around, strides, strict=True))
     else:
         around, uneven = [2 * side for side in sides(name, node.padding, line, 0)], False
@@ -245,6 +246,7 @@ def sides(name: str, value: Any, line: bool = False, across: int = 1) -> Sides2:
 
 _READERS: dict[str, Callable[[str, Any, Shape, Context], tuple[Operation, Shape]]] = {
     "Input": _input, "Output": _output, "Flatten": _flatten, "Affine": _matrix, "Linear": _matrix,
-    "Conv1d": _convolution, "Conv2d": _convolution, "AvgPool2d": _pool, "SumPool2d": _pool, "Scale": _scale, "LIF": _leaky, "IF": _integrators,
-    "CubaLIF": _synaptic, **dict.fromkeys(("LI", "CubaLI", "I", "Threshold"), _other_neurons),
+    "Conv1d": _convolution, "Conv2d": _convolution, "AvgPool2d": _pool, "SumPool2d": _pool, "Scale": _scale,
+    "LIF": _leaky, "IF": _integrators, "CubaLIF": _synaptic,
+    **dict.fromkeys(("LI", "CubaLI", "I", "Threshold"), _other_neurons),
 }  # fmt: skip

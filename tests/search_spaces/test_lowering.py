@@ -50,7 +50,7 @@ SPACES = {
     "membranes of 6 bits": SpikeNASBenchSpace(replace(SMALL, membrane_bits=6)),
     "answers by rate": SNASNetSpace(replace(SMALL, readout="rate", votes=3), feedback=True),
     "answers by rate of one adaptive neuron each": SNASNetSpace(replace(SMALL, readout="rate", votes=1, neuron="alif")),
-    "lines": CellSpace(replace(SMALL, input_shape=(2, 1, 17), stem_stride=2, final_pool=3), operations=LINES, feedback=True),
+    "lines": CellSpace(replace(SMALL, input_shape=(2, 1, 17), stem_stride=2, final_pool=3), True, operations=LINES),
     "lines, max pools": CellSpace(replace(SMALL, input_shape=(2, 1, 9), reduction="max_pool"), operations=LINES),
     "adaptive thresholds, membranes of 4 bits": SNASNetSpace(replace(SMALL, neuron="alif", membrane_bits=4)),
 }

@@ -28,6 +28,10 @@ def conv(cin: int, cout: int, kernel: int = 3, groups: int = 1, bias: bool = Tru
     return nir.Conv2d((size, size), weight, 1, kernel // 2, 1, groups, values)
 
 
+def line(channels: int, kernel: int) -> nir.Conv1d:
+    return nir.Conv1d(4, np.ones((2, channels, kernel)), 1, 0, 1, 1, np.zeros(2))
+
+
 def pool(window: int, kind=nir.AvgPool2d):
     return kind(np.array([window, window]), np.array([window, window]), np.array([0, 0]))
 
@@ -155,8 +159,8 @@ def test_scales_and_grouped_convolutions(tmp_path: Path):
     [
         ({"dense": nir.Linear(np.ones((4, 5)))}, (4,), "node 'dense' takes 5 values, but 4 arrive"),
         ({"conv": conv(3, 4)}, (2, 4, 4), "node 'conv' takes 3 channels, but (2, 4, 4) arrives"),
-        ({"conv": nir.Conv1d(4, np.ones((2, 3, 3)), 1, 0, 1, 1, np.zeros(2))}, (2, 4), "takes 3 channels, but (2, 1, 4)"),
-        ({"conv": nir.Conv1d(4, np.ones((2, 2, 5)), 1, 0, 1, 1, np.zeros(2))}, (2, 4), "kernel of 1 x 5, but (2, 1, 4)"),
+        ({"conv": line(3, 3)}, (2, 4), "takes 3 channels, but (2, 1, 4) arrives"),
+        ({"conv": line(2, 5)}, (2, 4), "kernel of 1 x 5, but (2, 1, 4) arrives"),
         ({"neurons": lif(2, 4)}, (2, 4), "input 'input' has shape [2, 4]; only vectors, [C, L] lines"),
     ],
 )
