@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ from .wiring import Pass, Wiring, wire
 
 EPSILON = 1e-5  # torch.nn.BatchNorm2d's default, which the networks use
 Arrays = dict[str, NDArray[Any]]
+REMEMBERING = ("LIF", "IF", "CubaLIF")
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ class _Reader:
             if type(node).__name__ == "Delay" and np.ndim(node.delay) in (1, 3):
                 self.shapes[name] = np.shape(node.delay)
         for source, target in self.wiring.guessed:
+            if self._is_the_same_anywhere(source, target):
+                continue
             self.ignored.append(
                 f"the loop through '{target}' does not say where it takes a timestep, so it cannot be run; it is "
                 f"priced as if '{source}' reached '{target}' one timestep later"
@@ -148,6 +152,23 @@ class _Reader:
         if kinds.count("Input") != 1 or kinds.count("Output") != 1:
             counts = f"{kinds.count('Input')} inputs and {kinds.count('Output')} outputs"
             self.ignored.append(f"the graph has {counts}; only one of each can be run")
+
+    def _is_the_same_anywhere(self, source: str, target: str) -> bool:
+        """Whether a loop computes the same wherever its timestep lies: what leaves each node is nothing for nothing.
+
+        The edge closes a chain of which one node is neurons and all others are weights without bias.
+        """
+        chain, name = [source], source
+        while name != target:
+            before = [one for one, late in self.wiring.arriving[name] if not late]
+            if len(before) != 1 or len(chain) > len(self.wiring.nodes):
+                return False
+            chain += before
+            name = before[0]
+        nodes = [self.wiring.nodes[name] for name in chain]
+        remembers = [type(node).__name__ in REMEMBERING for node in nodes]
+        silent = [isinstance(node, Pass) or _is_without_bias(node) for node in nodes]
+        return sum(remembers) == 1 and all(map(operator.or_, remembers, silent))
 
     def graph(self, timesteps: int) -> LayerGraph:
         """All layers, once all are known; the output under the name that networks look for."""
@@ -334,6 +355,12 @@ def _middle(weight: NDArray[Any], window: tuple[int, int]) -> NDArray[Any]:
     """The middle of a kernel `[C_out, C_in, height, width]`."""
     down, across = ((own - side) // 2 for own, side in zip(weight.shape[2:], window, strict=True))
     return weight[:, :, down : down + window[0], across : across + window[1]]
+
+
+def _is_without_bias(node: Any) -> bool:
+    """Whether a node only weighs what arrives."""
+    weighs = type(node).__name__ in ("Affine", "Linear", "Conv1d", "Conv2d")
+    return weighs and not np.any(np.asarray(getattr(node, "bias", 0.0)))
 
 
 def _fan(operation: Conv2d | Linear) -> int:

@@ -224,7 +224,7 @@ def test_current_based_neurons_have_a_second_state(tmp_path: Path, gain: float):
 
 def test_a_recurrent_loop_of_another_tool_is_priced_as_one_timestep_late(tmp_path: Path):
     nodes, edges = chain(dense=nir.Affine(np.ones((4, 4)), np.ones(4)), neurons=lif(4))
-    loop = {"again": nir.Linear(np.ones((4, 4)))}
+    loop = {"again": nir.Affine(np.ones((4, 4)), np.ones(4))}
     path = write(tmp_path, {**nodes, **loop}, [*edges, ("neurons", "again"), ("again", "neurons")], (4,))
     found = read_nir(path, timesteps=3)
     assert "the loop through 'neurons' does not say where it takes a timestep" in found.ignored[0]
@@ -305,7 +305,8 @@ def test_a_resistance_is_a_unit_of_thresholds(tmp_path: Path):
     node = nir.LIF(tau=1e-3 * np.ones(4), r=10 * np.ones(4), v_leak=np.zeros(4), v_threshold=0.5 * np.ones(4))
     path = write(tmp_path, *chain(dense=nir.Affine(np.eye(4), np.zeros(4)), neurons=node), (4,))
     network = run_nir(path, torch.float64, timesteps=30)
-    samples, v = torch.rand(30, 1, 4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    samples, v = torch.rand(30, 1, 4, dtype=torch.float64, generator=generator), torch.zeros(4).double()
     spikes = []
     for x in samples[:, 0]:
         v = v + 0.1 * (10 * x - v)
@@ -338,3 +339,21 @@ def test_rectangular_windows(tmp_path: Path):
     conv = functional.conv2d(samples[:, 0], torch.tensor(weight), stride=(2, 1), padding=(1, 0))
     expected = functional.avg_pool2d(conv, (1, 2)).mean(0)
     torch.testing.assert_close(run_nir(path, torch.float64, timesteps=2)(samples)[0], expected)
+
+
+def test_a_loop_that_is_the_same_wherever_its_timestep_lies_runs(tmp_path: Path):
+    weight, again = np.eye(3), np.array([[0, 0.9, 0], [0, 0, 0.9], [0.9, 0, 0]])
+    one = np.ones(3)
+    node = nir.LIF(tau=2e-4 * one, r=one, v_leak=0 * one, v_threshold=0.7 * one)
+    nodes, edges = chain(dense=nir.Linear(weight), neurons=node)
+    loop = {"again": nir.Affine(again, np.zeros(3))}
+    path = write(tmp_path, {**nodes, **loop}, [*edges, ("neurons", "again"), ("again", "neurons")], (3,))
+    network = run_nir(path, torch.float64, timesteps=12)
+    samples = torch.rand(12, 1, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    v, spikes, total = torch.zeros(3).double(), torch.zeros(3).double(), torch.zeros(3).double()
+    for x in samples[:, 0]:
+        v = v + 0.5 * (x + torch.tensor(again) @ spikes - v)
+        spikes = (v >= 0.7).double()
+        v, total = v * (1 - spikes), total + spikes
+    assert 0 < total.min() <= total.max() < 12
+    torch.testing.assert_close(network(samples)[0], total / 12)
