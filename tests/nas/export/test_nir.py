@@ -247,7 +247,7 @@ def lif(tau: object = 2 * TIMESTEP_S, r: object = 1.0, threshold: object = 1.0) 
     "changes, message",
     [
         ({"n": lif(threshold=[1.0, 2.0])}, "'n' has different v_threshold"),
-        ({"n": lif(r=3.0)}, "'n' has r = 3"),
+        ({"n": lif(r=-3.0)}, "'n' has r = -3"),
         ({"n": lif(tau=TIMESTEP_S / 2)}, "'n' has tau = 5e-05 s"),
         ({"n": nir.IF(np.full(2, 1.0), np.ones(2))}, "'n' has r = 1; only 1 / timestep = 10000 can be run"),
         ({"n": nir.Threshold(np.ones(2))}, "'n' is a Threshold, which cannot be run"),

@@ -86,7 +86,7 @@ def test_a_convolution_counts_by_its_gain_or_the_inverse_and_by_its_context() ->
     assert min(kept) > 0.01
     assert max(gains[1:]) > 1 > min(gains[1:]), "both sides of isometry"
     np.testing.assert_allclose(isometric_depth(field, space().macro), [0, kept[0], kept[1], 0], rtol=1e-9)
-    assert seen_context(np.array([5]))[0] == pytest.approx((1 - 1 / 25) / (1 - 1 / 9))
+    assert seen_context(np.array([25]))[0] == pytest.approx((1 - 1 / 25) / (1 - 1 / 9))
 
 
 def test_a_shared_cell_counts_where_it_is_weakest_and_own_cells_add_up() -> None:

@@ -194,7 +194,7 @@ def test_window_share_counts_pairs() -> None:
     places = [(x, y) for x in range(3) for y in range(3)]
     pairs = [abs(a - c) + abs(b - d) for a, b in places for c, d in places]
     expected = np.mean([1.0 if distance == 0 else 0.3 * 0.8 ** (distance - 1) for distance in pairs])
-    assert float(window_share(np.array(0.3), 0.8, 3)) == pytest.approx(expected)
+    assert float(window_share(np.array(0.3), 0.8, (3, 3))) == pytest.approx(expected)
 
 
 LOOP = Genotype(
