@@ -267,7 +267,7 @@ def test_what_cannot_be_read_is_named(changes: dict[str, nir.NIRNode], message: 
 
 def test_a_loop_of_another_tool_is_refused(tmp_path: Path):
     graph = foreign_graph()
-    graph.nodes["back"] = nir.Linear(np.ones((2, 2)))
+    graph.nodes["back"] = nir.Affine(np.ones((2, 2)), np.ones(2))
     graph.edges += [("n", "back"), ("back", "n")]
     nir.write(tmp_path / "loop.nir", graph)
     with pytest.raises(BadInputError, match="does not say where it takes a timestep"):
