@@ -29,7 +29,7 @@ from .context import RunContext, Setup, assumed_activity
 from .search import search_trials
 
 CHAIN, RANDOM = "chain", "random"
-# Convolutions for each cell, in the order in which chains of about so many are tried.
+# Convolutions for each resolution, in the order in which chains of about so many are tried.
 TRIED = (2, 1, 3, 4)
 DRAWS = 16  # for each random candidate that is wanted: some are the same network, drawn in another way
 
@@ -102,18 +102,19 @@ def _at_random(context: RunContext) -> list[Chosen]:
 def plain_chains(context: Setup, placed: tuple[int, ...]) -> list[Chosen]:
     """Plain chains within the budget, as many as the search may return networks; if there is none it is said.
 
-    For each number of convolutions in `TRIED` the deepest chain that has at most so many for each cell and fits; of
-    equally deep ones that with most parameters, then that with the largest energy.
+    For each number of convolutions in `TRIED` the deepest chain that has at most so many for each resolution and fits;
+    of equally deep ones that with most parameters, then that with the largest energy.
 
     Args:
         context: the run.
         placed: codes of the candidate whose chip and training they have, and what is searched of its macro.
     """
-    top, cells = context.config.retrain.top, len(context.architecture(placed).genotypes)
+    like = context.architecture(placed)
+    top, stages = context.config.retrain.top, len(like.macro.reductions_of(len(like.genotypes))) + 1
     fitting, miss = _fitting_chains(context, placed)
     kept: dict[str, Architecture] = {}
     for convolutions in TRIED:
-        suited = [each for each in fitting if each.depth <= convolutions * cells and each.architecture.key not in kept]
+        suited = [each for each in fitting if each.depth <= convolutions * stages and each.architecture.key not in kept]
         if suited and len(kept) < top:
             best = max(suited, key=lambda each: each.worth)
             kept[best.architecture.key] = best.architecture

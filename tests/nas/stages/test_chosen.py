@@ -28,6 +28,12 @@ def test_two_for_each_cell_come_first_then_one_then_three():
     assert len(plain_chains(setup(retrain={"top": 1}), (2, 0, 0, 1, 0, 0))) == 1
 
 
+def test_where_cells_share_a_resolution_they_share_its_convolutions():
+    blocks = {"name": "autosnn", "cells": 3, "macro": {**MACRO, "final_pool": 2}}  # a max pool after the second
+    chains = plain_chains(setup(space=blocks, retrain={"top": 2}), (0, 0, 0))
+    assert [sum(depths(chain)) for chain in chains] == [4, 2]
+
+
 def test_within_a_budget_chains_are_as_deep_as_fits(capfd: pytest.CaptureFixture[str]):
     (whole,) = plain_chains(setup(retrain={"top": 1}), (2, 0, 0, 1, 0, 0))
     limit = whole.architecture.expand().parameter_count - 1
