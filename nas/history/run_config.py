@@ -29,14 +29,17 @@ def load_run_config(run_directory: Path, changes: Sequence[str] = ()) -> RunConf
         raise BadInputError(f"{run_directory} holds no run (no {CONFIG_FILE}); list runs with: hasnas ls")
     ledger = run_directory / LEDGER_FILE
     contents = read_ledger(ledger) if ledger.exists() else LedgerContents((), 0)
-    config, events, missed = load_config(path), contents.events, list[str]()
+    config, events, missed = load_config(path, changes), contents.events, list[str]()
+    if last_identity(events) is None:  # it has not begun
+        return config
+    config = load_config(path)
     found = told_identity(config, events)
     for event in events:  # a crash between the ledger's line and the config's leaves the config as it was before
         if event.get("event") == EXTEND and event["details"]["former"] == found:
             missed += event["details"]["changes"]
             config = load_config(path, missed)
             found = told_identity(config, events)
-    if last_identity(events) not in (None, found) and contents.damage is None:  # else the newest may be lost
+    if last_identity(events) != found and contents.damage is None:  # else the newest may be lost
         raise BadInputError(
             f"{path} was changed after the run had started; put the old one back, "
             "or start a new run with: hasnas search CONFIG --run-dir DIR"
