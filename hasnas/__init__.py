@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from .errors import BadInputError as BadInputError
     from .errors import HasnasError as HasnasError
     from .nas.export.saved_network import load_network as load_network
-    from .nas.run import start_run as start_run
-    from .nas.tracking.status import run_status as run_status
+    from .nas.opened_run import Run as Run
+    from .nas.opened_run import open_run as open_run
+    from .nas.opened_run import search as search
     from .search_spaces import Architecture as Architecture
     from .search_spaces import LayerGraph as LayerGraph
     from .search_spaces import read_nir as read_nir
@@ -37,15 +38,16 @@ _HOMES = {
     "HasnasError": "errors",
     "LayerGraph": "search_spaces",
     "LayerSpec": "cim_estimator",
+    "Run": "nas.opened_run",
     "Workload": "cim_estimator",
     "estimate": "cim_estimator",
     "load_hardware": "cim_estimator",
     "load_network": "nas.export.saved_network",
     "lower": "search_spaces.lowering",
+    "open_run": "nas.opened_run",
     "read_layers": "cim_estimator",
     "read_nir": "search_spaces",
-    "run_status": "nas.tracking.status",
-    "start_run": "nas.run",
+    "search": "nas.opened_run",
 }
 __all__ = [
     "Activity",
@@ -55,15 +57,16 @@ __all__ = [
     "HasnasError",
     "LayerGraph",
     "LayerSpec",
+    "Run",
     "Workload",
     "estimate",
     "load_hardware",
     "load_network",
     "lower",
+    "open_run",
     "read_layers",
     "read_nir",
-    "run_status",
-    "start_run",
+    "search",
 ]
 
 

@@ -2,9 +2,11 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,10 +81,32 @@ def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     Path("digits.yaml").write_text(TINY_RUN)
     pricing, running = examples()
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(pricing, names)
     assert float(capsys.readouterr().out.split()[0]) > 0
+    assert "conv" in names["report"]._repr_html_()
     exec(running, names)
-    said, reported = map(float, capsys.readouterr().out.split()[-2:])
+    said, reported = map(float, capsys.readouterr().out.splitlines()[0].split())
     assert said == pytest.approx(reported, abs=1e-4)
     assert 0 < said <= 1
+    run = hasnas.open_run("runs/from_python")
+    assert list(run.front()["key"]) == [line.split(",")[2] for line in csv_lines(run.directory / "pareto.csv")]
+    assert run.best.key in run._repr_html_()
+    assert run == names["run"]
+    for folder in (run.directory / "export").iterdir():
+        shutil.rmtree(folder)
+    with pytest.raises(hasnas.BadInputError, match=r"cannot read .*architecture\.json"):
+        run.best.load()
+
+
+def csv_lines(path: Path) -> list[str]:
+    """The lines of a table behind its header."""
+    return path.read_text().splitlines()[1:]
+
+
+def test_what_is_no_run_or_has_no_answer_yet_is_said(tmp_path: Path):
+    with pytest.raises(hasnas.BadInputError, match=r"holds no run \(no config\.yaml\)"):
+        hasnas.open_run(tmp_path)
+    (tmp_path / "config.yaml").write_text(TINY_RUN)
+    with pytest.raises(hasnas.BadInputError, match="has returned no network yet"):
+        _ = hasnas.open_run(tmp_path).best

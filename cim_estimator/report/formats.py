@@ -1,7 +1,8 @@
-"""A report as comma-separated values, and as a table for a terminal."""
+"""A report as comma-separated values, and as a table for a terminal or a page."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,22 @@ def to_table(report: CostReport, components: bool = False) -> Table:
     table.add_section()
     table.add_row("total", "", *_costs(tree))
     return table
+
+
+def to_html(report: CostReport) -> str:
+    """Layers and components as a page shows them, see `to_table`; every name is escaped.
+
+    >>> from hasnas.cim_estimator import LayerSpec, Workload, estimate, load_hardware
+    >>> network = Workload.from_layers([LayerSpec("linear", 128, 10, name="<fc>")], timesteps=5)
+    >>> "&lt;fc&gt;" in to_html(estimate(network, load_hardware("rram-32nm")))
+    True
+    """
+    from rich.console import Console
+
+    console = Console(record=True, file=io.StringIO(), width=110)
+    for components in (False, True):
+        console.print(to_table(report, components))
+    return console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
 
 
 def _costs(tree: dict[str, float]) -> list[str]:

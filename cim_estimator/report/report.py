@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,12 @@ class CostReport:
     def to_json(self, indent: int | None = 2) -> str:
         """`to_dict` as JSON text."""
         return json.dumps(self.to_dict(), indent=indent)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows the report of one network; of many, as text."""
+        from .formats import to_html
+
+        return to_html(self) if np.ndim(self.energy_j) == 0 else f"<pre>{escape(repr(self))}</pre>"
 
     def _layers(self) -> list[dict[str, Any]]:
         columns = {

@@ -105,8 +105,8 @@ def why(chip: HardwareSpec) -> list[str]:
     event = "only arrays that a spike reached are" if chip.readout == "event" else "every column is"
     return [
         f"time: a read of {rows_at_once(crossbar)} rows takes {_time(read_time_s(chip))}: {turns} columns in turn, "
-        f"each {_time(adc.conversion_s)} of conversion and {waits}, in clocks of {_time(1 / chip_clock_hz(chip))}, and two "
-        "around them; one read serves all channels of a position",
+        f"each {_time(adc.conversion_s)} of conversion and {waits}, in clocks of {_time(1 / chip_clock_hz(chip))}, and "
+        "two around them; one read serves all channels of a position",
         f"energy: a conversion takes {format_quantity(adc.energy_j, 'J', 3)} beside the cells' current, and {event} "
         f"converted; gates switch {format_quantity(chip.node.supply_v, 'V')} at {chip.node.feature_size_m * 1e9:g} nm",
     ]

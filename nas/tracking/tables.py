@@ -31,7 +31,12 @@ def write_pareto(run_directory: Path) -> Path:
 
 
 def pareto_csv(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> str:
-    """The text of `pareto.csv`; within a stage the best network comes first.
+    """The text of `pareto.csv`, see `pareto_rows`."""
+    return csv_text(pareto_rows(trials, objectives))
+
+
+def pareto_rows(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> list[list[Any]]:
+    """The header and the rows of `pareto.csv`; within a stage the best network comes first.
 
     The fronts are over the named objectives; without any over merit and all costs.
 
@@ -44,8 +49,8 @@ def pareto_csv(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> str:
     means. Behind all others are the searched fields of chip and training, as `hardware/<field>` and `training/<field>`.
 
     >>> trial = Trial(0, "search", "ab", (1, 2), {}, 0, "done", {"validation_accuracy": 0.5}, {"energy_j": 1e-6})
-    >>> print(pareto_csv([trial]).splitlines()[0])
-    stage,id,key,seed,codes,validation_accuracy,test_accuracy,parameters,memory_bits,area_m2,latency_s,energy_j
+    >>> print(*pareto_rows([trial])[0][:9])
+    stage id key seed codes validation_accuracy test_accuracy parameters memory_bits
     """
     goal = goal_of(trials)
     common = goal.quality.validation, goal.quality.test, *(cost.field for cost in costs_of_trials(trials))
@@ -59,4 +64,4 @@ def pareto_csv(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> str:
         values: dict[str, Choice] = {**trial.metrics, **trial.costs, **trial.choices}
         names = trial.stage, trial.id, trial.key, trial.seed, " ".join(str(code) for code in trial.codes)
         rows.append([*names, *(values.get(name, "") for name in [*measured, *chosen])])
-    return csv_text(rows)
+    return rows
