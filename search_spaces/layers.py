@@ -127,6 +127,11 @@ class AvgPool2d(Windowed):
 
 
 @dataclass(frozen=True)
+class SumPool2d(AvgPool2d):
+    """Sum over windows: costs what their average does, and is worth as many times as much as a window has places."""
+
+
+@dataclass(frozen=True)
 class MaxPool2d(Windowed):
     """Maximum over windows."""
 
@@ -183,6 +188,7 @@ Operation = (
     | BatchNorm
     | Neuron
     | AvgPool2d
+    | SumPool2d
     | MaxPool2d
     | Add
     | Flatten

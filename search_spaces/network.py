@@ -25,6 +25,7 @@ from .layers import (
     MaxPool2d,
     Neuron,
     Operation,
+    SumPool2d,
     Vote,
     pair,
 )
@@ -242,6 +243,8 @@ def module_for(operation: Operation) -> nn.Module | None:
             return nn.Linear(inputs, outputs, bias)
         case BatchNorm(channels):
             return nn.BatchNorm2d(channels)
+        case SumPool2d(kernel, stride, padding):
+            return nn.AvgPool2d(kernel, stride, padding, divisor_override=1)
         case AvgPool2d(kernel, stride, padding):
             overlaps = any(step < side for step, side in zip(pair(stride), pair(kernel), strict=True))
             return (OverlappingAvgPool2d if overlaps else nn.AvgPool2d)(kernel, stride, padding)

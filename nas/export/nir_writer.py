@@ -50,6 +50,7 @@ from hasnas.search_spaces.layers import (
     Linear,
     Neuron,
     Output,
+    SumPool2d,
     layer_to_json,
     pair,
 )
@@ -214,7 +215,8 @@ def _primitive(node: Node, deployed: Deployed, before: tuple[int, ...]) -> Any:
             if word is not None:
                 return word
         case AvgPool2d(kernel, stride, padding):
-            return nir.AvgPool2d(*(np.array(pair(sides)) for sides in (kernel, stride, padding)))
+            kind = nir.SumPool2d if isinstance(node.operation, SumPool2d) else nir.AvgPool2d
+            return kind(*(np.array(pair(sides)) for sides in (kernel, stride, padding)))
         case Flatten():
             # Counted from the end, so that readers agree whether or not they carry a batch axis.
             return nir.Flatten(np.array(before), -len(before), -1)

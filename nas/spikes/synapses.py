@@ -33,6 +33,7 @@ from hasnas.search_spaces.layers import (
     Neuron,
     Output,
     Sides,
+    SumPool2d,
     Vote,
     pair,
 )
@@ -205,7 +206,8 @@ def layer_matrix(
         case Linear():
             return _dense(_needed(node, weight, dtype))
         case AvgPool2d(_, stride, padding) | MaxPool2d(_, stride, padding):
-            share = 1 / node.operation.places if isinstance(node.operation, AvgPool2d) else 1.0
+            averages = isinstance(node.operation, AvgPool2d) and not isinstance(node.operation, SumPool2d)
+            share = 1 / node.operation.places if averages else 1.0
             if by_channel:
                 return eye(shape[0], dtype=np.float32, format="csr")
             kernel = np.full((shape[0], 1, *pair(node.operation.kernel_size)), share, dtype)

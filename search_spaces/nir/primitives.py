@@ -11,7 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError, one_line
-from hasnas.search_spaces.layers import IF, LIF, AvgPool2d, BatchNorm, Conv2d, Flatten, Input, Linear, Operation, Output
+from hasnas.search_spaces.layers import (
+    IF,
+    LIF,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Flatten,
+    Input,
+    Linear,
+    Operation,
+    Output,
+    SumPool2d,
+)
 from hasnas.search_spaces.neurons.synaptic import SynapticLIF
 
 TIMESTEP_S = 1e-4  # what SpikingJelly and snnTorch assume when they read a file
@@ -143,9 +155,7 @@ def _pool(name: str, node: Any, before: Shape, context: Context) -> tuple[Operat
     window, stride, padding = (sides(name, getattr(node, key)) for key in ("kernel_size", "stride", "padding"))
     if len(before) != 3:
         raise BadInputError(f"node '{name}' pools maps, but {before} arrives")
-    layer = AvgPool2d(window, stride, padding)
-    if type(node).__name__ == "SumPool2d" and layer.places > 1:
-        context.note(f"node '{name}' is a SumPool2d, which cannot be run; it is priced as an average")
+    layer = (SumPool2d if type(node).__name__ == "SumPool2d" else AvgPool2d)(window, stride, padding)
     down, across = layer.size_after((before[1], before[2]))
     if min(down, across) < 1:
         raise BadInputError(f"node '{name}' has a window of {window[0]} x {window[1]}, but {before} arrives")
@@ -209,7 +219,9 @@ def _integrators(name: str, node: Any, before: Shape, context: Context) -> tuple
     )
     if not np.isclose(resistance * context.timestep_s, 1.0):
         steps = 1 / context.timestep_s
-        context.note(f"node '{name}' has r = {resistance:g}; only 1 / timestep = {steps:g} can be run{SAME}")
+        held = f"r = {resistance:g}; only 1 / timestep = {steps:g} can be run"
+        unit = "" if resistance <= 0 else f" (with a timestep of {1 / resistance:g} s, timestep_s, it can)"
+        context.note(f"node '{name}' has {held}{unit}{SAME}")
         return IF(membrane_bits=context.membrane_bits), before
     return IF(threshold, reset, context.membrane_bits), before
 

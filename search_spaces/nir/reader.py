@@ -59,12 +59,13 @@ class NirNetwork:
     ignored: tuple[str, ...] = ()
 
 
-def read_nir(path: Path | str, timesteps: int | None = None) -> NirNetwork:
+def read_nir(path: Path | str, timesteps: int | None = None, timestep_s: float | None = None) -> NirNetwork:
     """The layers and weights of a NIR file.
 
     Args:
         path: the file.
         timesteps: T of a sample, for files that do not say.
+        timestep_s: duration of a timestep, for files that do not say; what most tools assume unless given.
 
     Raises:
         BadInputError: if the file cannot be read, or holds a node that cannot be laid out; file and node are named.
@@ -82,7 +83,7 @@ def read_nir(path: Path | str, timesteps: int | None = None) -> NirNetwork:
     if not isinstance(found, nir.NIRGraph):
         raise BadInputError(f"{path} holds a single NIR node; give a graph with an input and an output")
     try:
-        return nir_network(found, timesteps)
+        return nir_network(found, timesteps, timestep_s)
     except BadInputError as error:
         raise BadInputError(f"{path}: {error}") from error
     except (ValueError, TypeError, IndexError, KeyError, OverflowError, AttributeError, RecursionError) as error:
@@ -90,7 +91,7 @@ def read_nir(path: Path | str, timesteps: int | None = None) -> NirNetwork:
         raise BadInputError(f"{path} holds arrays of kinds that no NIR file has ({told}); export it anew") from error
 
 
-def nir_network(found: Any, timesteps: int | None = None) -> NirNetwork:
+def nir_network(found: Any, timesteps: int | None = None, timestep_s: float | None = None) -> NirNetwork:
     """The layers and weights of a NIR graph; see `read_nir`."""
     metadata = dict(found.metadata) if isinstance(found.metadata, Mapping) else {}
     steps = timesteps or _whole(metadata, "timesteps")
@@ -99,6 +100,10 @@ def nir_network(found: Any, timesteps: int | None = None) -> NirNetwork:
     recurrent = [tuple(pair) if isinstance(pair, list) else () for pair in _listed(metadata, "recurrent_edges", list)]
     if not all(len(pair) == 2 and all(isinstance(end, str) for end in pair) for pair in recurrent):
         raise BadInputError('metadata recurrent_edges holds no pairs; write it like [["from", "to"]]')
+    if timestep_s is not None:
+        if not timestep_s > 0:
+            raise BadInputError(f"timestep_s is {timestep_s}; give seconds above 0")
+        metadata = {"timestep_s": timestep_s, **metadata}
     reader = _Reader(wire(found, recurrent), metadata)
     reader.read()
     return NirNetwork(reader.graph(steps), reader.tensors, tuple(reader.ignored))

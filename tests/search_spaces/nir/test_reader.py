@@ -357,3 +357,21 @@ def test_a_loop_that_is_the_same_wherever_its_timestep_lies_runs(tmp_path: Path)
         v, total = v * (1 - spikes), total + spikes
     assert 0 < total.min() <= total.max() < 12
     torch.testing.assert_close(network(samples)[0], total / 12)
+
+
+def test_sums_of_windows_and_another_timestep_run(tmp_path: Path):
+    """As sinabs writes them: integrators of r = 1, whose timestep is 1, behind sums over windows."""
+    one = np.ones((2, 4, 4))
+    nodes, edges = chain(neurons=nir.IF(r=one, v_threshold=one), sums=pool(2, nir.SumPool2d))
+    path = write(tmp_path, nodes, edges, (2, 4, 4))
+    assert "a timestep of 1 s, timestep_s, it can" in read_nir(path, 6).ignored[0]
+    samples = torch.rand(6, 1, 2, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    v, total = torch.zeros(2, 4, 4).double(), torch.zeros(2, 4, 4).double()
+    for x in samples[:, 0]:
+        v = v + x
+        total, v = total + (v >= 1), v * (v < 1)
+    assert 0 < total.mean() < 6
+    expected = 4 * functional.avg_pool2d(total[None] / 6, 2)
+    torch.testing.assert_close(run_nir(path, torch.float64, timesteps=6, timestep_s=1.0)(samples), expected)
+    with pytest.raises(BadInputError, match="timestep_s is 0; give seconds above 0"):
+        run_nir(path, timesteps=6, timestep_s=0)
