@@ -24,7 +24,7 @@ from hasnas.nas.bench.bench import bench_spikenas
 from hasnas.nas.bench.table import read_table
 from hasnas.nas.scoring import ScoringTask
 from hasnas.nas.scoring.graph_features import graph_features
-from hasnas.nas.scoring.isometry import Trainability
+from hasnas.nas.scoring.trainability import Trainability
 from hasnas.nas.strategies.gaussian_process import GaussianProcess, distances, rank_gaussian
 
 STRATEGIES = ("random_raw", "random_repeated_cells", "random", "random_cells", "regularized_evolution", "nsga2",

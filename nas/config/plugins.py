@@ -45,19 +45,25 @@ _RUN = {
 }
 NETWORK_SCORES = tuple(_RUN)
 
+# Scores that read nothing but the cells.
+_COUNTED = {
+    "depth": "counters:Depth",
+    "live_convs": "counters:LiveConvs",
+    "live_edges": "counters:LiveEdges",
+    "mean_path_depth": "counters:MeanPathDepth",
+    "paths": "counters:Paths",
+    "parameters": "counters:Parameters",
+}
+COUNTERS = tuple(_COUNTED)
+
 SCORES: Registry[Callable[[], Any]] = Registry(
     "score",
     {
-        "depth": "hasnas.nas.scoring.counters:Depth",
-        "live_convs": "hasnas.nas.scoring.counters:LiveConvs",
-        "live_edges": "hasnas.nas.scoring.counters:LiveEdges",
-        "mean_path_depth": "hasnas.nas.scoring.counters:MeanPathDepth",
-        "paths": "hasnas.nas.scoring.counters:Paths",
-        "parameters": "hasnas.nas.scoring.counters:Parameters",
+        **{name: f"hasnas.nas.scoring.{attribute}" for name, attribute in _COUNTED.items()},
         "rate_balance": "hasnas.nas.scoring.rate_balance:RateBalance",
         "balanced_depth": "hasnas.nas.scoring.rate_balance:BalancedDepth",
         "isometric_depth": "hasnas.nas.scoring.isometry:IsometricDepth",
-        "trainability": "hasnas.nas.scoring.isometry:Trainability",
+        "trainability": "hasnas.nas.scoring.trainability:Trainability",
         **{name: f"hasnas.nas.scoring.{attribute}" for name, attribute in _RUN.items()},
     },
     "hasnas.scores",

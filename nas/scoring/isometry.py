@@ -20,9 +20,9 @@ Neurons without leak keep all until a spike resets them; an adaptive threshold a
 (whose gradient passes straight through) are left out of these rules; the rates p know both.
 
 A convolution then counts min(chi, 1 / chi): 1 at isometry, less the more it shrinks or blows up gradients. What it adds
-to a network for images is context, so this is multiplied by the share of its weights that see a neighbouring place,
-1 - 1 / (places of the kernel), in units of a 3 x 3 kernel's: a 1 x 1 kernel mixes channels and sees no neighbour. A
-path counts the sum of its convolutions. No constant of these rules is fitted.
+to a network for images is context, so this is multiplied by the share of its weights that see a neighbouring place of
+the map, on a large one 1 - 1 / (places of the kernel), in units of a 3 x 3 kernel's: a 1 x 1 kernel mixes channels and
+sees no neighbour. A path counts the sum of its convolutions. No constant of these rules is fitted.
 
 Source: mean-field theory of signal propagation (Schoenholz et al., ICLR 2017; Yang et al., "A mean field theory of
 batch normalization", ICLR 2019), carried over to leaky integrate-and-fire neurons here.
@@ -38,10 +38,10 @@ from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.neurons import NEURONS
 from hasnas.search_spaces.space import Codes
 
-from .counters import Counts, longest_path
+from .counters import longest_path
 from .grouped import score_by_group
+from .input_statistics import statistics_of
 from .mean_field import CellField, NetworkField, propagate
-from .rate_balance import balance_and_edges_ranks
 from .score import ScoreResult, ScoringTask, reject_disconnected
 
 FloatArray = NDArray[np.float64]
@@ -112,13 +112,39 @@ def _sums(rate: FloatArray, macro: Macro) -> tuple[FloatArray, ...]:
     )
 
 
-def seen_context(places: NDArray[np.int64]) -> FloatArray:
-    """Share of a kernel's weights that see a neighbouring place, a 3 x 3 kernel's being 1.
+def seen_context(
+    width: NDArray[np.int64], height: NDArray[np.int64], map_size: tuple[int, int] | None = None
+) -> FloatArray:
+    """Share of a kernel's weights that see a neighbouring place, a 3 x 3 kernel's on the same map being 1.
 
-    >>> seen_context(np.array([1, 3, 9, 25])).round(2).tolist()
-    [0.0, 0.75, 1.0, 1.08]
+    On maps of one row (signals) it is a 1 x 3 kernel's, as the other weights could see nothing.
+
+    Args:
+        width, height: of each kernel.
+        map_size: height and width of its maps, beyond which weights see nothing; large ones unless given.
+
+    >>> sides = np.array([1, 3, 5])
+    >>> seen_context(sides, sides).round(2).tolist()
+    [0.0, 1.0, 1.08]
+    >>> seen_context(sides, sides, (2, 2)).round(2).tolist()   # most of the large kernel hangs over the edge
+    [0.0, 1.0, 0.36]
     """
-    return (9 - 9 / np.maximum(places, 1)) / 8
+    rows, columns = (np.array(min(side, 3)) for side in map_size or (3, 3))
+    usual = _neighbours_seen(np.where(columns > 1, 3, 1), np.where(rows > 1, 3, 1), map_size)
+    seen = _neighbours_seen(np.maximum(width, 1), np.maximum(height, 1), map_size)
+    return seen / usual if usual > 0 else np.zeros(np.shape(width))
+
+
+def _neighbours_seen(
+    width: NDArray[np.int64], height: NDArray[np.int64], map_size: tuple[int, int] | None
+) -> FloatArray:
+    """Share of the weights that lie on another place of the map, averaged over its places; kernels of odd sides."""
+    taps = np.ones(np.shape(width))
+    for kernel, side in zip((height, width), map_size or (0, 0), strict=True):
+        within = np.minimum(kernel // 2, side - 1)
+        # A tap at distance d lies on the map from `side - d` of its `side` places.
+        taps = taps * (1 + 2 * within - within * (within + 1) / side if side else 1.0 * kernel)
+    return np.asarray((taps - 1) / (width * height))
 
 
 def isometric_depth(field: NetworkField, macro: Macro) -> FloatArray:
@@ -129,10 +155,10 @@ def isometric_depth(field: NetworkField, macro: Macro) -> FloatArray:
     lowers the rank correlation with validation accuracy on the development architectures from 0.842 to 0.824.
     """
     depths: dict[int, FloatArray] = {}
-    for cell in field.cells:
+    for cell, size in zip(field.cells, macro.map_sizes(len(field.cells)), strict=True):
         gain = np.nan_to_num(gradient_gains(cell, macro), nan=0.0)
         keeps = np.where(cell.arrays.conv, np.minimum(gain, 1 / np.maximum(gain, GAIN_RANGE[0])), 0.0)
-        counts = keeps * seen_context(cell.arrays.kernel_size * cell.arrays.kernel_height)
+        counts = keeps * seen_context(cell.arrays.kernel_size, cell.arrays.kernel_height, size)
         depth, genotype = longest_path(cell.arrays, counts), id(cell.arrays)
         depths[genotype] = np.minimum(depths.get(genotype, depth), depth)
     return np.sum(list(depths.values()), axis=0)
@@ -154,30 +180,6 @@ class IsometricDepth:
         return score_by_group(task, codes, self._score)
 
     def _score(self, task: ScoringTask, codes: Codes) -> ScoreResult:
-        field = propagate(task.space, codes)
+        field = propagate(task.space, codes, statistics_of(task.inputs, task.space.macro.stem_stride))
         value = isometric_depth(field, task.space.macro)
         return ScoreResult(reject_disconnected(value, field.connected), {"isometric_depth": value})
-
-
-class Trainability:
-    """Isometric depth, with balance of rates and live edges between candidates that it does not tell apart.
-
-        isometric depth + 0.5 rank(balance) + 0.5 rank(live edges)
-
-    The two ranks together never outweigh one convolution that keeps its gradients.
-    """
-
-    def __call__(self, task: ScoringTask, codes: Codes) -> ScoreResult:
-        """See `Score`."""
-        return score_by_group(task, codes, self._score)
-
-    def _score(self, task: ScoringTask, codes: Codes) -> ScoreResult:
-        field, counts = propagate(task.space, codes), Counts(task.space, np.asarray(codes))
-        by_balance, by_edges = balance_and_edges_ranks(task.space, field, counts.live_edges)
-        parts = {
-            "isometric_depth": isometric_depth(field, task.space.macro),
-            "balance": by_balance,
-            "live_edges": by_edges,
-        }
-        total = parts["isometric_depth"] + 0.5 * by_balance + 0.5 * by_edges
-        return ScoreResult(reject_disconnected(total, counts.connected), parts)

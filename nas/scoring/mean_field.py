@@ -40,6 +40,7 @@ from hasnas.search_spaces.macro import MAX_POOL, Macro
 from hasnas.search_spaces.space import Codes, SearchSpace
 
 from .cell_arrays import CellArrays, cell_arrays, require_field_rules
+from .input_statistics import InputStatistics
 from .spiking_statistics import RATE_FLOOR, spike_correlation, spike_statistics
 
 FloatArray = NDArray[np.float64]
@@ -47,23 +48,6 @@ NORM_EPSILON = 1e-5
 FOLLOWED_TIMESTEPS = 12
 Window = tuple[int, int]  # height and width
 SWEEPS = 4
-
-
-@dataclass(frozen=True)
-class InputStatistics:
-    """What is known about the samples after the stem.
-
-    Args:
-        neighbour_correlation: correlation of the stem's output at neighbouring places, 0 for white noise.
-        decay: q, by which correlation falls with each further place.
-        static_share: share of the variance that is fixed over time; 1 for images.
-
-    The defaults were measured on natural images of 32 x 32 pixels (CIFAR-10) after a random 3 x 3 stem.
-    """
-
-    neighbour_correlation: float = 0.85
-    decay: float = 0.8
-    static_share: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.search_spaces.snasnet import CellSpace
-from hasnas.search_spaces.space import Codes, SearchSpace
+from hasnas.search_spaces.space import Codes
 
 from .counters import Counts
 from .grouped import score_by_group
+from .input_statistics import InputStatistics, statistics_of
 from .mean_field import NetworkField, propagate
 from .score import ScoreResult, ScoringTask, reference_codes, reject_disconnected, share_below
 
@@ -49,7 +50,7 @@ class RateBalance:
         return score_by_group(task, codes, self._score)
 
     def _score(self, task: ScoringTask, codes: Codes) -> ScoreResult:
-        field = propagate(task.space, codes)
+        field = propagate(task.space, codes, statistics_of(task.inputs, task.space.macro.stem_stride))
         value = balance(field)
         return ScoreResult(reject_disconnected(value, field.connected), {"balance": value})
 
@@ -67,8 +68,9 @@ class BalancedDepth:
         return score_by_group(task, codes, self._score)
 
     def _score(self, task: ScoringTask, codes: Codes) -> ScoreResult:
-        counts, field = Counts(task.space, np.asarray(codes)), propagate(task.space, codes)
-        reference_balance, reference_edges = _reference(cast(CellSpace, task.space))
+        statistics = statistics_of(task.inputs, task.space.macro.stem_stride)
+        counts, field = Counts(task.space, np.asarray(codes)), propagate(task.space, codes, statistics)
+        reference_balance, reference_edges = _reference(cast(CellSpace, task.space), statistics)
         parts = {
             "depth": counts.depth,
             "balance": share_below(balance(field), reference_balance),
@@ -78,20 +80,12 @@ class BalancedDepth:
         return ScoreResult(reject_disconnected(total, counts.connected), parts)
 
 
-def balance_and_edges_ranks(
-    space: SearchSpace, field: NetworkField, edges: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Ranks of balance and of live edges in the space's reference set, each `[N]` within 0 to 1."""
-    reference_balance, reference_edges = _reference(cast(CellSpace, space))
-    return share_below(balance(field), reference_balance), share_below(edges, reference_edges)
-
-
-def _reference(space: CellSpace) -> tuple[FloatArray, FloatArray]:
+def _reference(space: CellSpace, statistics: InputStatistics) -> tuple[FloatArray, FloatArray]:
     """The reference set's values; channels and weight bits change none of them."""
-    return _values_of_reference(replace(space, macro=replace(space.macro, channels=1, weight_bits=0)))
+    return _values_of_reference(replace(space, macro=replace(space.macro, channels=1, weight_bits=0)), statistics)
 
 
 @lru_cache(maxsize=64)
-def _values_of_reference(space: CellSpace) -> tuple[FloatArray, FloatArray]:
+def _values_of_reference(space: CellSpace, statistics: InputStatistics) -> tuple[FloatArray, FloatArray]:
     codes = reference_codes(space)
-    return balance(propagate(space, codes)), Counts(space, codes).live_edges
+    return balance(propagate(space, codes, statistics)), Counts(space, codes).live_edges

@@ -25,7 +25,8 @@ class ScoringTask:
 
     Args:
         space: the space the codes belong to.
-        inputs: a batch `[B, C, H, W]` (or `[T, B, C, H, W]`) for scores that run the network; others ignore it.
+        inputs: a batch `[B, C, H, W]` (or `[T, B, C, H, W]`) for scores that run the network. Those of mean fields only
+            measure it, and take natural images without; counters ignore it.
         targets: classes `[B]` or values `[B, outputs]` for scores that need a loss.
         seed: of the weights.
     """

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hasnas.datasets.choices import View
+from hasnas.errors import BadInputError
+from hasnas.nas.config.plugins import COUNTERS
+from hasnas.nas.data.sources import open_source
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.goal import score_metrics
 from hasnas.nas.scoring.score import NETWORK_SCORES, SCORES, ScoringTask
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from .evaluation import DataReference
 
 CodesOfOne = tuple[int, ...]
+LOOKED_AT = 64
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class ScoreTask:
         codes: the candidates.
         seed: of the weights, for scores that run networks.
         images: for those scores.
+        samples: `[B, C, H, W]` or `[T, B, C, H, W]`, for scores that look at the data alone.
     """
 
     score: str
@@ -56,6 +64,7 @@ class ScoreTask:
     codes: tuple[CodesOfOne, ...]
     seed: int
     images: Images | None = None
+    samples: NDArray[np.float32] | None = None
 
 
 @lru_cache(maxsize=1)
@@ -72,7 +81,7 @@ def _batch(images: Images) -> tuple[Tensor, Tensor]:
 
 def score_candidates(task: ScoreTask) -> list[dict[str, float]]:
     """The metrics of each candidate: the score under its name, and its parts."""
-    inputs, targets = (None, None) if task.images is None else _batch(task.images)
+    inputs, targets = (task.samples, None) if task.images is None else _batch(task.images)
     scoring = ScoringTask(task.space, inputs, targets, task.seed)
     found = SCORES.get(task.score)()(scoring, np.array(task.codes, np.int16))
     parts = {name: np.asarray(values, float) for name, values in found.components.items()}
@@ -91,11 +100,34 @@ def score_tasks(setup: Setup, codes: Sequence[CodesOfOne]) -> list[ScoreTask]:
     config = setup.config
     name = str(config.search.score)
     if name not in NETWORK_SCORES:
-        return [ScoreTask(name, setup.space, tuple(codes), config.seed)]
+        samples = None if name in COUNTERS else samples_of(setup)
+        return [ScoreTask(name, setup.space, tuple(codes), config.seed, samples=samples)]
     from .supernet import data_reference  # scores of codes need nothing that trains
 
     images = Images(data_reference(setup), config.supernet.batch_size, config.seed)
     return [ScoreTask(name, setup.space, (one,), config.seed, images) for one in codes]
+
+
+def samples_of(setup: Setup) -> NDArray[np.float32] | None:
+    """Some training samples without their classes; None, with a note, where the data are not at hand."""
+    section = setup.config.dataset
+    root = None if section.root is None else Path(section.root)
+    try:
+        return _samples(section.name, root, section.chosen_framing, setup.config.seed)
+    except BadInputError as error:
+        setup.console.say(f"score: it takes the data for natural images, as no sample can be read ({error})")
+        return None
+
+
+@lru_cache(maxsize=4)
+def _samples(name: str, root: Path | None, framing: View, seed: int) -> NDArray[np.float32]:
+    train = open_source(name, root, framing).load("train", root)
+    drawn = np.random.default_rng(seed).permutation(len(train))[:LOOKED_AT]
+    inputs = train.floats(np.sort(drawn))
+    channels = tuple(axis for axis in range(inputs.ndim) if axis != inputs.ndim - 3)
+    spread = inputs.std(axis=channels, keepdims=True)
+    centred = (inputs - inputs.mean(axis=channels, keepdims=True)) / np.where(spread > 0, spread, 1)
+    return centred if centred.ndim == 4 else centred.swapaxes(0, 1)
 
 
 def scored(context: RunContext, asked: Sequence[CodesOfOne], known: int = 0) -> list[Outcome[dict[str, float]]]:

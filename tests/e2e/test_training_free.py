@@ -39,7 +39,7 @@ def test_candidates_carry_their_score_and_its_parts(scored: Path) -> None:
     for trial in searched:
         assert trial.state == "done"
         assert math.isfinite(trial.metrics[METRIC])
-        assert {"score part/isometric_depth", "score part/balance", "score part/live_edges"} <= set(trial.metrics)
+        assert {"score part/depth", "score part/isometry", "score part/balance"} <= set(trial.metrics)
         assert trial.costs["parameters"] <= 1900
 
 

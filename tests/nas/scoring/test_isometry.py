@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.signal import convolve2d
 from scipy.stats import norm
 
-from hasnas.nas.scoring import SCORES, ScoringTask
 from hasnas.nas.scoring.isometry import gradient_gains, isometric_depth, seen_context, surrogate_power
 from hasnas.nas.scoring.mean_field import InputStatistics, propagate
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.snasnet import CellSpace
-from hasnas.search_spaces.space import sample
 
 OPERATIONS = ("none", "identity", "conv3x3", "conv3x3_t0.5", "conv1x1")
 
@@ -101,14 +100,11 @@ def test_a_shared_cell_counts_where_it_is_weakest_and_own_cells_add_up() -> None
     assert float(isometric_depth(alone, own.macro)[0]) == pytest.approx(sum(kept), rel=1e-6)
 
 
-def test_the_default_score_is_depth_and_half_of_each_rank() -> None:
-    four = CellSpace(Macro((3, 16, 16), timesteps=4, channels=8), operations=OPERATIONS)
-    result = SCORES.get("trainability")()(ScoringTask(four), sample(four, np.random.default_rng(0), 100))
-    parts, some = result.components, np.isfinite(result.total)
-    assert 20 < some.sum() < 100
-    for name in ("balance", "live_edges"):
-        assert parts[name].min() >= 0
-        assert parts[name].max() <= 1
-        assert np.ptp(parts[name][some]) > 0.5
-    total = parts["isometric_depth"] + 0.5 * parts["balance"] + 0.5 * parts["live_edges"]
-    np.testing.assert_allclose(result.total[some], total[some], rtol=1e-12)
+@pytest.mark.parametrize("kernel, side", [(3, 1), (3, 2), (3, 7), (5, 2), (5, 3), (5, 8), (1, 4)])
+def test_weights_that_hang_over_the_edge_of_a_map_see_nothing(kernel: int, side: int) -> None:
+    def neighbours(size: int) -> float:
+        on_the_map = convolve2d(np.ones((side, side)), np.ones((size, size)), mode="same")
+        return float((on_the_map - 1).mean() / size**2)
+
+    expected = neighbours(kernel) / neighbours(3) if side > 1 else 0.0
+    assert seen_context(np.array([kernel]), (side, side))[0] == pytest.approx(expected, rel=1e-12)
