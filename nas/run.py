@@ -109,6 +109,8 @@ def _claim(directory: Path, config: RunConfig, found: Preflight) -> None:
 
 
 def _run(setup: Setup, directory: Path, workers: int, found: Preflight) -> Path:
+    from .training.devices import describe, on_device  # torch, which a dry run does without
+
     config, console = setup.config, setup.console
     _check_contents(directory, read_events(directory), found)
     console.say(f"data: {found.facts.describe()}")
@@ -118,6 +120,7 @@ def _run(setup: Setup, directory: Path, workers: int, found: Preflight) -> Path:
         ledger = stack.enter_context(Ledger(directory / LEDGER_FILE))
         if ledger.damage:
             console.say(f"ledger: {ledger.damage}")
+        console.say(f"device: {describe(stack.enter_context(on_device(config.device)))}")
         executor = StopAtMachineFaults(create_executor(workers))
         stack.callback(executor.close)
         trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]

@@ -24,6 +24,8 @@ from spikingjelly.activation_based import neuron, surrogate  # isort: skip  # af
 
 SWITCH = "HASNAS_LIF_SCAN"
 MOST_STEPS = 16
+# Types of currents and spikes; membranes and sums are float32.
+ON_A_GPU = (torch.float32, torch.bfloat16)
 # Large enough that the compiler plans for all threads, whatever the size of the first layer that arrives.
 WARM_UP_NEURONS = 1 << 17
 _log = logging.getLogger(__name__)
@@ -46,10 +48,10 @@ def integrate(x: Tensor, membrane: Tensor | None, numbers: Tensor) -> tuple[Tens
     spikes = []
     value = _start(x, membrane, reset)
     for current in x.unbind():
-        value = value + (current - (value - reset)) / tau
+        value = value + (current.to(torch.float32) - (value - reset)) / tau
         spike = (value >= threshold).to(torch.float32)
         value = spike * reset + (1 - spike) * value
-        spikes.append(spike)
+        spikes.append(spike.to(x.dtype))
     return torch.stack(spikes), value
 
 
@@ -76,7 +78,7 @@ def credit(
     tau, threshold, reset, scale, slope = numbers.unbind()
     value, potentials = _start(x, membrane, reset), []
     for current in x.unbind():
-        value = value + (current - (value - reset)) / tau
+        value = value + (current.to(torch.float32) - (value - reset)) / tau
         potentials.append(value)
         fired = (value >= threshold).to(torch.float32)
         value = fired * reset + (1 - fired) * value
@@ -86,8 +88,8 @@ def credit(
         steepness = slope * (potential - threshold)
         surrogate_gradient = scale / (1 + steepness * steepness)
         kept = 1 - (potential >= threshold).to(torch.float32)
-        gradient = arriving * surrogate_gradient + carry * kept
-        gradients.append(gradient / tau)
+        gradient = arriving.to(torch.float32) * surrogate_gradient + carry * kept
+        gradients.append((gradient / tau).to(x.dtype))
         carry = gradient - gradient / tau
     return torch.stack(gradients[::-1]), carry
 
@@ -107,16 +109,19 @@ class _Form:
     with_membrane: bool
     repeated: bool
     threads: int
+    device: torch.device
+    dtype: torch.dtype
 
     @staticmethod
     def of(x: Tensor, membrane: Tensor | None) -> _Form:
-        return _Form(len(x), membrane is not None, x.stride(0) == 0, torch.get_num_threads())
+        return _Form(len(x), membrane is not None, x.stride(0) == 0, torch.get_num_threads(), x.device, x.dtype)
 
     def example(self) -> tuple[Tensor, Tensor | None, Tensor]:
         """Arguments of this form."""
-        rows = torch.zeros(1 if self.repeated else self.steps, WARM_UP_NEURONS)
-        membrane = torch.zeros(WARM_UP_NEURONS) if self.with_membrane else None
-        return rows.expand(self.steps, -1), membrane, torch.ones(5)
+        where = {"device": self.device}
+        rows = torch.zeros(1 if self.repeated else self.steps, WARM_UP_NEURONS, dtype=self.dtype, **where)
+        membrane = torch.zeros(WARM_UP_NEURONS, **where) if self.with_membrane else None
+        return rows.expand(self.steps, -1), membrane, torch.ones(5, **where)
 
 
 @cache
@@ -130,7 +135,7 @@ def _compiled_integrate(form: _Form) -> Kernel:
 def _compiled_credit(form: _Form, carried: bool) -> Kernel:
     kernel = _compile(credit)
     x, membrane, numbers = form.example()
-    kernel(x, membrane, numbers, torch.zeros_like(x).contiguous(), torch.zeros(x.shape[1]) if carried else None)
+    kernel(x, membrane, numbers, torch.zeros_like(x).contiguous(), numbers.new_zeros(x.shape[1]) if carried else None)
     return kernel
 
 
@@ -194,12 +199,14 @@ class _Scan(torch.autograd.Function):
 
 
 def lif_scan(x: Tensor, operation: LIF, membrane: Tensor | None = None, alpha: float = 2.0) -> tuple[Tensor, Tensor]:
-    """Spikes of LIF neurons over all timesteps, in one pass over memory; bit for bit those of SpikingJelly's `LIFNode`.
+    """Spikes of LIF neurons over all timesteps, in one pass over memory.
+
+    On a CPU they are bit for bit those of SpikingJelly's `LIFNode`.
 
     The first call for each T compiles, which takes seconds. Without a compiler the same loop runs uncompiled.
 
     Args:
-        x: input currents `[T, ...]`, float32, on the CPU.
+        x: input currents `[T, ...]`, float32 on the CPU; on a GPU bfloat16 as well, whose spikes are bfloat16 again.
         operation: tau, threshold and reset.
         membrane: potentials to start from, float32 `[...]`; `None` for neurons at rest.
         alpha: width of the arctangent surrogate, see SpikingJelly's `ATan`.
@@ -221,9 +228,9 @@ def lif_scan(x: Tensor, operation: LIF, membrane: Tensor | None = None, alpha: f
             f"lif_scan got membranes of {operation.membrane_bits} bits; it computes float ones, use neuron_module"
         )
     if not _fits(x, membrane):
-        raise BadInputError(f"lif_scan got {x.dtype} on {x.device}; give float32 on the CPU, [T, ...]")
+        raise BadInputError(f"lif_scan got {x.dtype} on {x.device}; give float32, or bfloat16 on a GPU, [T, ...]")
     scale = alpha / 2
-    numbers = torch.tensor([operation.tau, operation.threshold, operation.reset, scale, math.pi * scale])
+    numbers = torch.tensor([operation.tau, operation.threshold, operation.reset, scale, math.pi * scale]).to(x.device)
     flat, start = x.reshape(len(x), -1), None if membrane is None else membrane.reshape(-1)
     run = _Scan.apply if compiler_works() else _plain
     spikes, last = run(flat, start, numbers)
@@ -240,7 +247,8 @@ def _plain(x: Tensor, membrane: Tensor | None, numbers: Tensor) -> tuple[Tensor,
 
 def _fits(x: Tensor, membrane: Tensor | None) -> bool:
     state = membrane is None or (membrane.dtype == torch.float32 and membrane.shape == x.shape[1:])
-    return x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() > 0 and state
+    computed = x.dtype == torch.float32 if x.device.type == "cpu" else x.dtype in ON_A_GPU
+    return x.device.type in ("cpu", "cuda") and computed and x.numel() > 0 and state
 
 
 class ScannedLIF(neuron.LIFNode):

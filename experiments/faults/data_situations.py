@@ -312,7 +312,7 @@ SITUATIONS = [
               "framing: {frames: 2}}"),
     Situation("D8", "absent files of a dataset", lambda root: None, r"^2 .*hasnas data prepare",
               dataset="{name: mnist}"),
-    Situation("D8", "a GPU where there is none", alone(), r"^2 .*GPU|^0 ", validate("retrain.accelerator=gpu")),
+    Situation("D8", "a GPU where there is none", alone(), r"^2 .*GPU|^0 ", validate("device=cuda")),
     Situation("D8", "a misspelt device", alone(), r"^2 .*rram-typical", validate("nonideal.device=rram-typcal")),
     Situation("D8", "a space in Python that a score cannot read", own_space, r"^2 .*cell_groups", [[
         "validate", "b.yaml", "space={file: own.py}", "search.score=depth"]]),

@@ -51,18 +51,28 @@ def _directory_name(name: str) -> str:
     return name
 
 
+def _device_name(name: str) -> str:
+    """Refuse what names no device; whether the machine has it is asked when a run starts."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise ValueError("no such device; give auto, cpu, cuda or cuda:N")
+    return name
+
+
 class RunConfig(Section):
     """Everything that decides the result of a run.
 
     Args:
         name: name of the run and of its directory.
         seed: source of all randomness.
+        device: where networks run: `cpu`, `cuda` (worker i of a run takes GPU i modulo their number), `cuda:N`, or
+            `auto`, the GPUs where there are any.
         dataset, space, hardware, budget, screen, supernet, search, retrain, nonideal, export: see `sections`.
         versions: packages that a saved config was made with; for the reader, not part of the run's identity.
     """
 
     name: Annotated[str, AfterValidator(_directory_name)]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    device: Annotated[str, AfterValidator(_device_name)] = "auto"
     dataset: DatasetSection
     space: SpaceSection = SpaceSection()
     hardware: Annotated[HardwareSection, BeforeValidator(expand_hardware)]

@@ -32,7 +32,7 @@ _FIRST_FIELDS = (
 _NOT_OF_ONE_TRAINING = ("enabled", "top", "baselines", "seeds", "searched", "mapping", "mapping_samples", "simulate")
 Baseline = Literal["chain", "random"]
 # Neither where a training runs decides its result, nor how long the chosen ones are trained that of the search.
-_NOT_SEARCHED = (*_NOT_OF_ONE_TRAINING, "accelerator", "devices", "nodes", "recomputed_parts", "epochs", "patience")
+_NOT_SEARCHED = (*_NOT_OF_ONE_TRAINING, "devices", "nodes", "recomputed_parts", "epochs", "patience")
 
 # Fields that change nothing where another has one of some values.
 WITHOUT_EFFECT = (
@@ -185,8 +185,7 @@ class RetrainSection(Section):
         loss: of regression, here and in the supernet; classes are trained with cross entropy.
         patience: epochs without a better validation result after which training ends; null never ends it early.
         ema_decay: share that a running average of the weights keeps at each step; the average is returned. Null is off.
-        precision: of convolutions and matrix products in training.
-        accelerator: where networks are trained.
+        precision: of convolutions and matrix products in training; `auto` is what suits the device.
         devices: processes on a machine that share every batch, each with a device of its own.
         nodes: machines; with more than one, torchrun or srun starts the training.
         recomputed_parts: parts that the network is cut into; each is computed again in the backward pass instead of
@@ -227,8 +226,7 @@ class RetrainSection(Section):
     loss: RegressionLoss = "smooth_l1"
     patience: Annotated[int, Field(ge=1, le=100_000)] | None = None
     ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
-    accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     devices: Annotated[int, Field(ge=1, le=1024)] = 1
     nodes: Annotated[int, Field(ge=1, le=1024)] = 1
     recomputed_parts: Annotated[int, Field(ge=0, le=10_000)] = 0

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from multiprocessing import connection, get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 2
 STARTING_S = 60.0  # a process that starts has not said anything yet
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_NUMBER_VARIABLE = "HASNAS_WORKER"  # as hasnas.nas.training.devices reads it
 _start_lock = RLock()
 
 
@@ -34,6 +36,7 @@ class _Worker:
     process: SpawnProcess
     pipe: Connection
     heard: Synchronized[float]  # when it last said that it lives, by the machine's monotonic clock
+    number: int = 0  # among the workers of the pool, by which it takes a GPU
     index: int = -1  # number of the task it works on
     hung: bool = False
 
@@ -54,13 +57,14 @@ class ProcessPool:
         self.workers = workers
         self.silence_s = silence_s
         self._idle: list[_Worker] = []
+        self._busy: list[_Worker] = []
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Result]]:
         """See `Executor.map`. Stopping early (an interrupt, a closed generator) ends the workers that are busy."""
         waiting = deque(range(len(tasks)))
         attempts = [0] * len(tasks)
         outcomes: dict[int, Outcome[Result]] = {}
-        busy: list[_Worker] = []
+        busy = self._busy = []
         delivered = 0
         try:
             while delivered < len(tasks):
@@ -109,7 +113,8 @@ class ProcessPool:
             if not worker.pipe.poll():  # who has nothing to do has nothing to say, except that it is gone
                 return worker
             _stop(worker)
-        return _start()
+        taken = {worker.number for worker in (*self._idle, *self._busy)}
+        return _start(next(number for number in count() if number not in taken))
 
     def _ready(self, busy: list[_Worker]) -> list[_Worker]:
         """Workers that have answered or died; waits for at least one, and ends those that hang."""
@@ -131,16 +136,16 @@ class ProcessPool:
         return outcome
 
 
-def _start() -> _Worker:
+def _start(number: int) -> _Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     heard = context.Value("d", time.monotonic() + STARTING_S)
     process = context.Process(target=_serve, args=(theirs, heard), daemon=True)
     resource_tracker.ensure_running()  # its own start would let interrupts through again
-    with _start_lock, _one_thread_variables(), _interrupts_blocked():
+    with _start_lock, _variables(number), _interrupts_blocked():
         process.start()
     theirs.close()
-    return _Worker(process, ours, heard)
+    return _Worker(process, ours, heard, number)
 
 
 def _stop(worker: _Worker) -> None:
@@ -150,10 +155,11 @@ def _stop(worker: _Worker) -> None:
 
 
 @contextmanager
-def _one_thread_variables() -> Iterator[None]:
-    """Children start with one thread for each numeric library."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+def _variables(number: int) -> Iterator[None]:
+    """Children start with one thread for each numeric library, and know their number."""
+    wanted = {**dict.fromkeys(_THREAD_VARIABLES, "1"), _NUMBER_VARIABLE: str(number)}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:

@@ -28,18 +28,24 @@ class Columns:
     ) -> None:
         self.form, self.rows = form, rows
         self.groups, self.slices = signal.shape[1:3]
-        self.signal = form.prepare(_side_by_side(signal, rows, 1 / steps), rows)
+        device = form.module.weight.device
+        self.signal = form.prepare(_side_by_side(signal, rows, 1 / steps).to(device), rows)
         self.variance = None
         if power is not None:
-            self.variance = form.prepare(_side_by_side(power, rows, 1 / np.square(steps)), rows)
+            self.variance = form.prepare(_side_by_side(power, rows, 1 / np.square(steps)).to(device), rows)
 
     def currents(self, plane: Tensor, generator: torch.Generator) -> Tensor:
         """Currents `[items, groups, slices, columns, ...]` of items, with fresh noise."""
         currents = self.form.product(plane, self.signal, self.rows)
         if self.variance is not None:
             spread = self.form.product(plane.square(), self.variance, self.rows).clamp_(min=0).sqrt_()
-            currents.add_(spread.mul_(torch.randn(spread.shape, generator=generator, dtype=spread.dtype)))
+            currents.add_(spread.mul_(normals(spread, generator)))
         return currents.reshape(len(currents), self.groups, self.slices, -1, *currents.shape[2:])
+
+
+def normals(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Normal values of a tensor's shape and type, on its device; drawn on the CPU, so alike on all devices."""
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
 
 
 def _side_by_side(cells: FloatArray, rows: Rows, factors: FloatArray) -> Tensor:

@@ -22,6 +22,7 @@ from hasnas.cim_estimator.nonideal import (
 from hasnas.errors import BadInputError
 from hasnas.nas.data.samples import Split, batches
 from hasnas.nas.training.crossbar_forms import Form, form_of
+from hasnas.nas.training.devices import device_of
 from hasnas.nas.training.evaluation import sample_errors
 
 from .layer import ChipLayer, Reading
@@ -77,7 +78,7 @@ def evaluate_on_chips(
     any number of chips, and the same unlucky cells at any strength of an effect; read noise is drawn per pass.
 
     Args:
-        network: as trained (deployed graphs hold digital layers as Conv2d), on the CPU; takes `[B, C, H, W]`, or
+        network: as trained (deployed graphs hold digital layers as Conv2d), on any device; takes `[B, C, H, W]`, or
             `[T, B, C, H, W]` for sequences, treats items of a batch independently and returns `[B, classes]` or
             `[B, outputs]`.
         split: samples and their classes or values.
@@ -135,8 +136,6 @@ def _accuracies(
     calibration: Tensor | None,
     progress: Callable[[int], object] | None,
 ) -> list[float]:
-    if any(parameter.device.type != "cpu" for parameter in network.parameters()):
-        raise BadInputError("the network is not on the CPU; move it there with network.cpu()")
     layers = [
         _layer(name, module, device)
         for name, module in network.named_modules()
@@ -187,15 +186,16 @@ def _bias(layer: _Layer) -> Tensor | None:
 def _calibrate(network: nn.Module, layers: Sequence[_Layer], examples: Tensor) -> dict[str, Probe]:
     """What each layer sees when error-free chips run the examples."""
     probes = {layer.name: Probe(layer.form, layer.design, _bias(layer)) for layer in layers}
+    device = device_of(network)
     unlabelled = Split(examples, torch.zeros(len(examples), dtype=torch.int64))
     with _replaced({layer.module: probes[layer.name] for layer in layers}):
         for x, _ in batches(unlabelled, _CALIBRATION_BATCH):
-            network(x)
+            network(x.to(device))
         if layers[0].design.spec.adc_bits and layers[0].design.spec.adc_range == "calibrated":
             for probe in probes.values():
                 probe.start_ranging()
             for x, _ in batches(unlabelled, _CALIBRATION_BATCH):
-                network(x)
+                network(x.to(device))
     return probes
 
 
@@ -211,9 +211,12 @@ def _count(
     network: nn.Module, split: Split, chips: int, batch_size: int, progress: Callable[[int], object] | None
 ) -> list[float]:
     """Accuracy of each of the chips that are in place; for regression minus the mean error."""
+    device = device_of(network)
     sums = torch.zeros(chips, dtype=torch.float64)
-    for x, targets in batches(split, batch_size):
-        outputs = network(x.repeat_interleave(chips, 0 if split.is_static else 1)).reshape(len(targets), chips, -1)
+    for samples, targets in batches(split, batch_size):
+        x = samples.to(device)
+        repeated = x.repeat_interleave(chips, 0 if split.is_static else 1)
+        outputs = network(repeated).reshape(len(targets), chips, -1).cpu()
         if split.is_regression:
             sums -= sample_errors(outputs, targets[:, None], split).sum(0)
         else:

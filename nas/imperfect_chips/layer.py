@@ -15,7 +15,7 @@ from hasnas.cim_estimator.nonideal.converters import adc_step
 from hasnas.errors import BadInputError
 from hasnas.nas.training.crossbar_forms import Form, Rows, column_units, item_axes
 
-from .columns import Columns
+from .columns import Columns, normals
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,13 @@ class ChipLayer:
         self, form: Form, cells: Conductances, bias: Tensor | None, reading: Reading, generator: torch.Generator
     ) -> None:
         self.form, self.bias, self.reading = form, bias, reading
-        self.units = column_units(form.module)
+        self.device = form.module.weight.device
+        units = column_units(form.module)
+        self.units = None if units is None else units.to(self.device)
         self.spec, self.generator = cells.spec, generator
         groups, references = cells.positive.shape[1], cells.negative.shape[-1]
-        self.partner = torch.from_numpy((np.arange(groups)[:, None] * references + cells.partner).ravel())
+        partner = torch.from_numpy((np.arange(groups)[:, None] * references + cells.partner).ravel())
+        self.partner = partner.to(self.device)
         if self.spec.adc_bits:
             self._prepare_converted(cells)
         else:
@@ -82,24 +85,24 @@ class ChipLayer:
 
     def _prepare_linear(self, cells: Conductances) -> None:
         self.all_rows = (0, cells.positive.shape[-2])
-        self.folded = self.form.prepare(_tensor(np.swapaxes(to_weights(cells), -1, -2)), self.all_rows)
+        self.folded = self.form.prepare(self._tensor(np.swapaxes(to_weights(cells), -1, -2)), self.all_rows)
         scale = np.square(cells.weight_per_siemens * self.spec.on_conductance_s)
         powers = [np.einsum("cgsio,s->cgio", power, scale) for power in noise_powers(cells)]
-        self.variances = [self.form.prepare(_tensor(power), self.all_rows) for power in powers]
+        self.variances = [self.form.prepare(self._tensor(power), self.all_rows) for power in powers]
 
     def _linear(self, x: Tensor) -> Tensor:
         y = self.form.product(self._as_codes(x), self.folded, self.all_rows)
         if self.variances:
             drive = torch.stack([weight**2 * plane.square() for plane, weight in self.planes(x)]).sum(0)
             noises = [self.form.product(drive, variance, self.all_rows) for variance in self.variances]
-            noises = [noise.clamp_(min=0).sqrt_().mul_(self._normals(noise)) for noise in noises]
+            noises = [noise.clamp_(min=0).sqrt_().mul_(normals(noise, self.generator)) for noise in noises]
             y = y + noises[0]
             if len(noises) > 1:
                 y = y - noises[1][:, self.partner]
         return y
 
-    def _normals(self, like: Tensor) -> Tensor:
-        return torch.randn(like.shape, generator=self.generator, dtype=like.dtype)
+    def _tensor(self, array: FloatArray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self.device)
 
     def _as_codes(self, x: Tensor) -> Tensor:
         """Inputs as the sum of their bit planes."""
@@ -170,7 +173,3 @@ def noise_powers(cells: Conductances) -> list[FloatArray]:
         parts = [np.ones_like(part) for part in parts]
     powers = [np.square(part * part.dtype.type(spec.read_noise)) for part in parts]
     return [powers[0] + powers[1]] if spec.signed == "differential" else powers
-
-
-def _tensor(array: FloatArray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, np.float32))

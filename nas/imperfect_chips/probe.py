@@ -83,6 +83,6 @@ class Probe:
 def _percentiles(values: Tensor, tail: float) -> tuple[float, float]:
     if not tail:
         return float(values.min()), float(values.max())
-    some = values.flatten()[:: max(1, values.numel() // _QUANTILE_VALUES)].numpy()
+    some = values.flatten()[:: max(1, values.numel() // _QUANTILE_VALUES)].cpu().numpy()
     low, high = np.percentile(some, [tail, 100.0 - tail])
     return float(low), float(high)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hasnas.nas.training.devices import placed
 from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.layers import BatchNorm, Conv2d, Neuron
 from hasnas.search_spaces.network import SpikingNetwork, build_network
@@ -99,12 +100,14 @@ class ForwardScore(NetworkScore):
 
     def all_parts(self, graphs: list[LayerGraph], task: ScoringTask) -> Iterator[tuple[int, Parts]]:
         """See `NetworkScore.all_parts`."""
-        sharing = [index for index, graph in enumerate(graphs) if self.shared and supports(graph)]
+        # The shared forward pass is compiled for processors; a GPU runs networks one by one.
+        shared = self.shared and task.inputs.device.type == "cpu"
+        sharing = [index for index, graph in enumerate(graphs) if shared and supports(graph)]
         yield from self._shared_parts(graphs, sharing, task)
         kept = set(sharing)
         for index, graph in enumerate(graphs):
             if index not in kept:
-                yield index, self.parts(build_network(graph, task.seed).train(), task)
+                yield index, self.parts(placed(build_network(graph, task.seed).train()), task)
 
     def parts(self, network: SpikingNetwork, task: ScoringTask) -> Parts:
         """See `NetworkScore.parts`."""
@@ -175,9 +178,9 @@ def spikes_together(spikes: Tensor) -> FloatArray:
     """How many neurons fire in both of two samples, `[B, B]`."""
     if spikes.dtype == torch.uint8 and spikes.shape[1] % 8 == 0 and len(spikes) % 8 == 0:
         whole = spikes.view(torch.int8)
-        return torch._int_mm(whole, whole.T).double().numpy()
+        return torch._int_mm(whole, whole.T).double().cpu().numpy()
     single = spikes.float()
-    return (single @ single.T).double().numpy()
+    return (single @ single.T).double().cpu().numpy()
 
 
 class _Sahd(ForwardScore):
@@ -255,7 +258,7 @@ class NoiseSensitivity(ForwardScore):
         """See `ForwardScore.batches`."""
         # Inputs drawn with the same seed would be scaled instead of disturbed.
         generator = torch.Generator().manual_seed(task.seed + NOISE_SEED)
-        noise = torch.randn(task.inputs.shape, generator=generator) * task.inputs.std() * self.noise
+        noise = torch.randn(task.inputs.shape, generator=generator).to(task.inputs) * task.inputs.std() * self.noise
         return [task.inputs, task.inputs + noise]
 
     def statistic(self, spikes: list[Tensor]) -> FloatArray:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
+from hasnas.nas.training.devices import current_device, device_of, placed
 from hasnas.nas.training.losses import task_loss
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import LayerGraph
@@ -44,6 +45,7 @@ class NetworkScore(ABC):
         if task.inputs is None or (self.needs_targets and task.targets is None):
             wanted = "inputs and targets" if self.needs_targets else "inputs"
             raise BadInputError(f"score {type(self).__name__} runs networks; give a batch of {wanted}")
+        task = _on_this_device(task)
         canonical, connected = task.space.canonical(np.asarray(codes))
         keys = sorted({tuple(row) for row, alive in zip(canonical.tolist(), connected, strict=True) if alive})
         known = dict(self.each({key: task.space.decode(key) for key in keys}, task))
@@ -67,11 +69,17 @@ class NetworkScore(ABC):
     def all_parts(self, graphs: list[LayerGraph], task: ScoringTask) -> Iterator[tuple[int, Parts]]:
         """Position and parts of each network, in any order."""
         for index, graph in enumerate(graphs):
-            yield index, self.parts(build_network(graph, task.seed).train(), task)
+            yield index, self.parts(placed(build_network(graph, task.seed).train()), task)
 
     @abstractmethod
     def parts(self, network: SpikingNetwork, task: ScoringTask) -> Parts:
         """Named parts of the score of one network, the total first."""
+
+
+def _on_this_device(task: ScoringTask) -> ScoringTask:
+    device = current_device()
+    targets = None if task.targets is None else torch.as_tensor(task.targets).to(device)
+    return replace(task, inputs=task.inputs.to(device), targets=targets)
 
 
 def _without_dropout(architecture: Architecture) -> Architecture:
@@ -101,13 +109,14 @@ class Synflow(NetworkScore):
 def _linear_output(network: SpikingNetwork) -> Tensor:
     graph = network.graph
     values: dict[str, Tensor] = {}
+    start = torch.zeros((), dtype=torch.float64, device=device_of(network))
     for node in graph.nodes:
         links = [values[link.source] for link in graph.inputs(node.name) if not link.delay]
         match node.operation:
             case Input():
-                value = torch.ones(1, *node.shape, dtype=torch.float64)
+                value = start.new_ones(1, *node.shape)
             case Add():
-                value = sum(links[1:], start=links[0]) if links else torch.zeros(1, *node.shape, dtype=torch.float64)
+                value = sum(links[1:], start=links[0]) if links else start.new_zeros(1, *node.shape)
             case Neuron() | BatchNorm() | Dropout() | Output():
                 value = links[0]
             case Conv2d() | Linear() | AvgPool2d():

@@ -25,6 +25,7 @@ from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.quality import Quality, quality_of_task
 from hasnas.nas.imperfect_chips import evaluate_on_chips
 from hasnas.nas.supernet.sharing import inherit
+from hasnas.nas.training.devices import placed
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity, recalibrate_batch_norm
 from hasnas.nas.training.methods import TRAINING_METHODS
 from hasnas.nas.training.rungs import train_to_rung
@@ -122,7 +123,7 @@ def evaluate_inherited(task: InheritedTask) -> dict[str, float]:
         `validation_accuracy` (or `validation_mean_absolute_error`), `firing_rate` (mean over neurons' layers) and one
         `firing_rate/<layer>` each.
     """
-    network = inherit(_supernet_state(task.supernet), Architecture.from_json(task.architecture))
+    network = placed(inherit(_supernet_state(task.supernet), Architecture.from_json(task.architecture)))
     inputs = _calibration_inputs(task.data, task.calibration_batches, task.batch_size, task.seed)
     calibrated = recalibrate_batch_norm(network, inputs)
     return score(calibrated, splits_of(task.data), task.device, task.seed, mapping=task.mapping)
@@ -197,7 +198,7 @@ def evaluate_trained(task: TrainedTask) -> dict[str, float]:
     """Quality over imperfect chips and figures as mapped of a network that was trained, on validation samples."""
     network = SpikingNetwork(Architecture.from_json(task.architecture).expand())
     network.load_state_dict(load_checkpoint(task.weights)[0])
-    return hardware_metrics(network.eval(), splits_of(task.data), task.seed, task.device, task.mapping)
+    return hardware_metrics(placed(network.eval()), splits_of(task.data), task.seed, task.device, task.mapping)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ def mapping_metrics(network: SpikingNetwork, splits: Splits, mapping: MappingRef
     from hasnas.nas.spikes import trace
 
     samples = splits.validation.inputs[: mapping.samples].cpu()
-    deployed, chip = deploy(network.graph, network.state_dict()), chip_of(mapping.hardware)
+    state = {name: value.cpu() for name, value in network.state_dict().items()}
+    deployed, chip = deploy(network.graph, state), chip_of(mapping.hardware)
     mapped, found = map_and_evaluate(trace(deployed, samples), load_recipe(mapping.recipe), chip, seed)
     told = {
         "mapped_energy_j": found.communication_energy_j / len(samples),

@@ -148,11 +148,11 @@ def _check_devices(config: RunConfig) -> None:
 
 def _check_machine(config: RunConfig) -> None:
     """Refuse a GPU or a precision that this machine lacks; torch is imported only where they are asked for."""
-    if config.retrain.accelerator != "gpu" and config.retrain.precision == "float32":
+    if config.device in ("auto", "cpu") and config.retrain.precision != "bfloat16":
         return
-    from hasnas.nas.training.machine import check_machine
+    from hasnas.nas.training.devices import check_device
 
-    check_machine(config.retrain)
+    check_device(config.device, config.retrain)
 
 
 def _check_space(setup: Setup) -> None:

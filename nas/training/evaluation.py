@@ -15,6 +15,8 @@ from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.layers import Neuron
 from hasnas.search_spaces.network import SpikingNetwork
 
+from .devices import device_of, samples_at_a_time
+
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
@@ -28,7 +30,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
+def evaluate(network: nn.Module, split: Split, batch_size: int | None = None) -> float:
     """Share of samples whose class has the largest output; for regression minus the mean error, see `sample_errors`.
 
     The error is in the data's units. Either way, larger is better.
@@ -36,24 +38,25 @@ def evaluate(network: nn.Module, split: Split, batch_size: int = 256) -> float:
     Args:
         network: gives `[B, classes]`, or `[B, outputs]` for regression; left in the mode it was in.
         split: the samples.
-        batch_size: samples at a time; the result does not depend on it beyond rounding.
+        batch_size: samples at a time, by default what suits the network's device; the result does not depend on it
+            beyond rounding.
 
     Raises:
         BadInputError: if there is no sample.
     """
     if not len(split):
         raise BadInputError("there is no sample to evaluate on; choose a larger share of the data")
-    device = _device_of(network)
+    device, size = device_of(network), batch_size or _fitting(network, split)
     with evaluating(network):
         if split.is_regression:
             errors = sum(
                 float(sample_errors(network(inputs.to(device)), targets.to(device), split).sum())
-                for inputs, targets in batches(split, batch_size)
+                for inputs, targets in batches(split, size)
             )
             return -errors / len(split)
         right = sum(
             int((network(inputs.to(device)).argmax(1) == targets.to(device)).sum())
-            for inputs, targets in batches(split, batch_size)
+            for inputs, targets in batches(split, size)
         )
     return right / len(split)
 
@@ -74,13 +77,13 @@ def sample_errors(outputs: Tensor, targets: Tensor, split: Split) -> Tensor:
     return errors.norm(dim=-1) if split.place else errors.abs().mean(-1)
 
 
-def measure_activity(network: SpikingNetwork, split: Split, batch_size: int = 256) -> dict[str, float]:
+def measure_activity(network: SpikingNetwork, split: Split, batch_size: int | None = None) -> dict[str, float]:
     """How busy each layer is, averaged over samples and timesteps.
 
     Args:
         network: left in the mode it was in.
         split: the samples.
-        batch_size: samples at a time.
+        batch_size: samples at a time, by default what suits the network's device.
 
     Returns:
         For every layer that has a price the share of its input values that are not zero per evaluation, by the names
@@ -92,9 +95,9 @@ def measure_activity(network: SpikingNetwork, split: Split, batch_size: int = 25
     """
     if not len(split):
         raise BadInputError("there is no sample to measure activity on; choose a larger share of the data")
-    device, totals = _device_of(network), dict[str, float]()
+    device, totals = device_of(network), dict[str, float]()
     with evaluating(network):
-        for inputs, targets in batches(split, batch_size):
+        for inputs, targets in batches(split, batch_size or _fitting(network, split)):
             for name, rate in network.activity(inputs.to(device)).items():
                 totals[name] = totals.get(name, 0.0) + rate * len(targets)
     return {name: total / len(split) for name, total in totals.items()}
@@ -126,7 +129,7 @@ def recalibrate_batch_norm(network: SpikingNetwork, fixed_batches: Iterable[Tens
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
-    count, device = 0, _device_of(network)
+    count, device = 0, device_of(network)
     with torch.no_grad():
         for inputs in fixed_batches:
             calibrated(inputs.to(device))
@@ -138,5 +141,7 @@ def recalibrate_batch_norm(network: SpikingNetwork, fixed_batches: Iterable[Tens
     return calibrated.eval()
 
 
-def _device_of(network: nn.Module) -> torch.device:
-    return next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+def _fitting(network: nn.Module, split: Split) -> int:
+    graph = network.graph if isinstance(network, SpikingNetwork) else None
+    values = split.inputs[0].numel() if graph is None else graph.timesteps * sum(node.size for node in graph.nodes)
+    return samples_at_a_time(values, device_of(network), len(split))

@@ -22,10 +22,10 @@ from hasnas.search_spaces.network import SpikingNetwork
 from .augmentation import augment, mix
 from .average import WeightAverage
 from .compilation import compile_if_worthwhile
+from .devices import current_device, lightning_place, precision_on
 from .evaluation import evaluate
 from .interrupts import interruptible
 from .losses import task_loss
-from .machine import check_machine
 from .noise import WeightNoise
 from .parts import autocast, forward_pass
 from .regularisation import rate_penalty
@@ -139,7 +139,7 @@ class TrainingLoop(lightning.LightningModule):
         super().__init__()
         if splits.train.is_regression and (settings.augmentation.mixup or settings.augmentation.cutmix):
             raise BadInputError(MIXES_CLASSES)
-        compile_if_worthwhile(network, len(splits.train) * (settings.epochs - first_epoch))
+        compile_if_worthwhile(network, len(splits.train) * (settings.epochs - first_epoch), current_device())
         self.network = network
         self.optimizer = build_optimizer(network, settings)
         self.average = None if settings.ema_decay is None else WeightAverage(network, settings.ema_decay)
@@ -186,7 +186,8 @@ class TrainingLoop(lightning.LightningModule):
         if self._noise is not None:
             self._noise.perturb(self.epoch, batch_idx)
         punishes = settings.regularisation.rate_weight > 0
-        with autocast(self._inputs.device, settings.precision):
+        device = self._inputs.device
+        with autocast(device, precision_on(device, settings.precision)):
             passed = forward_pass(self.network, self._inputs, settings.recomputed_parts, rates=punishes)
         loss = training_loss(passed.outputs.float(), targets, settings, self._splits.train.is_regression)
         if punishes:
@@ -276,12 +277,12 @@ def run_loop(loop: TrainingLoop, epochs: int, settings: RetrainSection) -> None:
     Raises:
         BadInputError: if the machine lacks the device or the precision.
     """
-    check_machine(settings)
+    accelerator, devices = lightning_place(settings)
     with _silence(), interruptible(), torch.random.fork_rng():
         trainer = lightning.Trainer(
             max_epochs=epochs,
-            accelerator=settings.accelerator,
-            devices=settings.devices,
+            accelerator=accelerator,
+            devices=devices,
             num_nodes=settings.nodes,
             strategy="ddp" if settings.processes > 1 else "auto",
             use_distributed_sampler=False,

@@ -20,6 +20,7 @@ from hasnas.nas.history.checkpoint import save_checkpoint
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 
+from .devices import placed
 from .evaluation import evaluate, measure_activity
 from .folders import ACTIVITY_FILE as ACTIVITY_FILE
 from .folders import BEST_FILE as BEST_FILE
@@ -57,7 +58,7 @@ class RetrainResult:
         with torch.random.fork_rng():
             trained = SpikingNetwork(Architecture.from_json(architecture).expand())
         load_tensors(trained, self.state_dict, str(self.checkpoint))
-        return trained.eval()
+        return placed(trained.eval())
 
 
 def retrain(

@@ -21,6 +21,7 @@ from hasnas.nas.history.checkpoint import has_checkpoint
 from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.network import SpikingNetwork
 
+from .devices import placed
 from .evaluation import firing_rates, measure_activity, recalibrate_batch_norm
 from .record import StoredTraining, identity_of
 from .retrain import build_for_training
@@ -95,7 +96,7 @@ def train_to_rung(
         if dead:
             break
     with torch.random.fork_rng():
-        judged = SpikingNetwork(network.graph)
+        judged = placed(SpikingNetwork(network.graph))
     load_tensors(judged, training.best, str(training.path))
     return RungResult(_settled(judged, part.train, SETTLED), part, len(training.history), dead)
 

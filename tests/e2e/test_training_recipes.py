@@ -13,8 +13,8 @@ from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.run import start_run
 from hasnas.nas.stages.forecast import dry_run
+from hasnas.nas.training.devices import has_bfloat16
 from hasnas.nas.training.folders import BEST_FILE, LAST_FILE, retrain_directory
-from hasnas.nas.training.machine import has_bfloat16
 
 pytestmark = pytest.mark.slow
 

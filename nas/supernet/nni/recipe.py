@@ -25,8 +25,10 @@ from hasnas.nas.config.training import RegressionLoss
 from hasnas.nas.data.samples import Split, batches
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.nas.supernet.settings import Choosing, ProgressCallback, TrainingProgress
+from hasnas.nas.training.devices import lightning_place, placed, precision_on
 from hasnas.nas.training.interrupts import interruptible
 from hasnas.nas.training.losses import task_loss
+from hasnas.nas.training.parts import autocast
 from hasnas.nas.training.state import first_non_finite
 
 from .environment import require_nni
@@ -135,7 +137,10 @@ class Recipe(LightningModule):
         """Give the architecture's optimizer back what it knew: NNI makes it anew, its parameters in any order."""
         for label, alpha in self.model.alphas.items():
             if label in self.alpha_state:
-                self.trainer.optimizers[1].state[alpha] = {k: v.clone() for k, v in self.alpha_state[label].items()}
+                known = self.alpha_state[label].items()
+                # Adam counts its steps on the CPU, wherever the parameters are.
+                moved = {key: value.clone() if key == "step" else value.to(alpha.device) for key, value in known}
+                self.trainer.optimizers[1].state[alpha] = moved
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(derived_seed(self.seed, self.done, _DROPOUT))
@@ -147,7 +152,9 @@ class Recipe(LightningModule):
         step, phase = divmod(batch_index, phases)
         self.model.judges_choices = phase < phases - 1
         inputs, targets = batch
-        loss = task_loss(self(inputs), targets, self.data.split.is_regression, self.loss)
+        with autocast(inputs.device, precision_on(inputs.device, "auto")):
+            outputs = self(inputs).float()
+        loss = task_loss(outputs, targets, self.data.split.is_regression, self.loss)
         self._check(float(loss.detach()))
         if not self.model.judges_choices:
             self._set_learning_rate((self.done + step / len(self.data)) / self.settings.epochs)
@@ -255,14 +262,15 @@ class Recipe(LightningModule):
 
 def fit(supernet: Supernet, recipe: Recipe, strategy: OneShotStrategy) -> None:
     """Let NNI train the epochs that are left."""
-    supernet.train()
+    placed(supernet.train())
+    accelerator, devices = lightning_place()
     with _silence(), interruptible():
         # NNI draws the first alphas from the global generator.
         torch.manual_seed(derived_seed(recipe.seed, 0, _FIRST_ALPHAS))
         trainer = Trainer(
             max_epochs=recipe.settings.epochs - recipe.done,
-            accelerator="cpu",
-            devices=1,
+            accelerator=accelerator,
+            devices=devices,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -17,10 +17,10 @@ from hasnas.nas.config.training import (
 )
 from hasnas.nas.data.samples import Normalisation, Split, Splits, batches
 from hasnas.nas.history.checkpoint import load_checkpoint
-from hasnas.nas.training import machine as machine_module
+from hasnas.nas.training import devices as devices_module
+from hasnas.nas.training.devices import check_device, has_bfloat16
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity
 from hasnas.nas.training.loop import TrainingDivergedError
-from hasnas.nas.training.machine import check_machine, has_bfloat16
 from hasnas.nas.training.retrain import RetrainResult, build_for_training, retrain
 from hasnas.nas.training.schedule import learning_rate_at
 from hasnas.nas.training.state import build_optimizer, derived_seed
@@ -199,11 +199,11 @@ def test_with_everything_on_a_nan_is_named_and_the_last_good_state_is_kept(archi
 
 def test_what_the_machine_lacks_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch):
     if not torch.cuda.is_available():
-        with pytest.raises(BadInputError, match=r"accelerator is gpu, but torch finds no GPU here"):
-            check_machine(RetrainSection(accelerator="gpu"))
-    monkeypatch.setattr(machine_module, "has_bfloat16", lambda gpu: False)
+        with pytest.raises(BadInputError, match=r"device is cuda, but torch finds no GPU here"):
+            check_device("cuda", RetrainSection())
+    monkeypatch.setattr(devices_module, "has_bfloat16", lambda gpu: False)
     with pytest.raises(BadInputError, match=r"precision is bfloat16, but this CPU .* choose float32"):
-        check_machine(RetrainSection(precision="bfloat16"))
+        check_device("cpu", RetrainSection(precision="bfloat16"))
 
 
 def test_many_nodes_need_a_launcher(architecture, few: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
