@@ -118,10 +118,10 @@ class _Form:
 
     def example(self) -> tuple[Tensor, Tensor | None, Tensor]:
         """Arguments of this form."""
-        where = {"device": self.device}
-        rows = torch.zeros(1 if self.repeated else self.steps, WARM_UP_NEURONS, dtype=self.dtype, **where)
-        membrane = torch.zeros(WARM_UP_NEURONS, **where) if self.with_membrane else None
-        return rows.expand(self.steps, -1), membrane, torch.ones(5, **where)
+        shape = 1 if self.repeated else self.steps, WARM_UP_NEURONS
+        rows = torch.zeros(shape, dtype=self.dtype, device=self.device)
+        membrane = torch.zeros(WARM_UP_NEURONS, device=self.device) if self.with_membrane else None
+        return rows.expand(self.steps, -1), membrane, torch.ones(5, device=self.device)
 
 
 @cache

@@ -90,7 +90,7 @@ def placed(network: Network, device: torch.device | None = None) -> Network:
     """The network itself, moved to a device (that of this process) in the layout that its convolutions are fast in."""
     where = device or current_device()
     if where.type == "cuda":
-        return network.to(where, memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs do not know it
     return network.to(where)
 
 
