@@ -85,7 +85,7 @@ def test_a_convolution_counts_by_its_gain_or_the_inverse_and_by_its_context() ->
     assert min(kept) > 0.01
     assert max(gains[1:]) > 1 > min(gains[1:]), "both sides of isometry"
     np.testing.assert_allclose(isometric_depth(field, space().macro), [0, kept[0], kept[1], 0], rtol=1e-9)
-    assert seen_context(np.array([25]))[0] == pytest.approx((1 - 1 / 25) / (1 - 1 / 9))
+    assert seen_context(np.array([5]), np.array([5]))[0] == pytest.approx((1 - 1 / 25) / (1 - 1 / 9))
 
 
 def test_a_shared_cell_counts_where_it_is_weakest_and_own_cells_add_up() -> None:
@@ -107,4 +107,4 @@ def test_weights_that_hang_over_the_edge_of_a_map_see_nothing(kernel: int, side:
         return float((on_the_map - 1).mean() / size**2)
 
     expected = neighbours(kernel) / neighbours(3) if side > 1 else 0.0
-    assert seen_context(np.array([kernel]), (side, side))[0] == pytest.approx(expected, rel=1e-12)
+    assert seen_context(np.array([kernel]), np.array([kernel]), (side, side))[0] == pytest.approx(expected, rel=1e-12)
