@@ -4,12 +4,15 @@ How this project's networks are written down, so that other tools compute the sa
 
 - One timestep is `TIMESTEP_S`. A LIF has r = 1 and tau in seconds; its discrete form is v <- v + (x - v) dt / tau. An
   IF has r = 1 / dt, so that v <- v + r x dt = v + x. There is no primitive with an adaptive threshold.
-- Sums are average pools over 1 x 1 windows with several incoming edges: NIR adds what arrives at a node, and every
-  reader knows this primitive. A value that is added twice passes through a second such node.
-- Grouped convolutions (a stand-alone batch norm is one) are written densely, as readers refuse groups, and kernels
-  along a line as the middle row of square ones, as nir takes all kernels for square. The metadata's `layers` name the
-  layers as trained that a node stands for, where NIR has no word for them: groups, lines, batch norms,
-  votes, learned time constants, sums of vectors. This project's reader builds and prices those.
+- Every reader knows `Conv2d` and `Affine`; Norse and sinabs know no average pools, sinabs no `Linear`, and none of
+  those two a convolution in groups; nir takes all kernels for square. So average pools, grouped convolutions (a
+  stand-alone batch norm is one) and kernels along a line (as the middle row of square ones) are written as the dense
+  square convolutions that they are, unless a pool's kernel would have over `MOST_DENSE` values, and layers without a
+  bias with one of zeros.
+- Sums are 1 x 1 convolutions (of vectors: `Affine`) by the identity with several incoming edges: NIR adds what arrives
+  at a node. A value that is added twice passes through a second such node.
+- The metadata's `layers` name the layers as trained that a node stands for, where NIR does not say: groups, lines, batch
+  norms, pools, sums, votes, learned time constants. This project's reader builds and prices those.
 - A feedback edge is a plain edge that closes a loop; in discrete time it acts one timestep later, with zero before.
   Readers built on nirtorch cut a loop where a node meets an input that is not computed yet; nodes are therefore stored
   in the order of execution. Where a delayed edge closes no loop, or is all that reaches its target, that would not be
@@ -35,7 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, from_numpy
 from torch.nn import functional
 
 from hasnas import __version__
@@ -54,7 +57,7 @@ from hasnas.search_spaces.layers import (
     layer_to_json,
     pair,
 )
-from hasnas.search_spaces.nir.primitives import TIMESTEP_S
+from hasnas.search_spaces.nir.primitives import TIMESTEP_S, mean_kernel
 
 from .deploy import Deployed
 from .target import NotExpressibleError
@@ -62,6 +65,8 @@ from .target import NotExpressibleError
 if TYPE_CHECKING:
     import nir
 
+MOST_DENSE = 2**22
+"""Values of an average pool's dense kernel, 32 MiB, beyond which the pool is written as `AvgPool2d`."""
 FLOAT_MEMBRANES = (
     "NIR has no word for membranes of few bits: the file's metadata name their bits, and tools that do not read them "
     "compute float membranes and other spikes"
@@ -135,7 +140,7 @@ def _layers_as_trained(deployed: Deployed, primitives: Mapping[str, Any]) -> dic
     for node in deployed.graph.nodes:
         layers = deployed.origins.get(node.name, (node,))
         counts = isinstance(node.operation, Input) and node.operation.largest_count > 0
-        if layers != (node,) or isinstance(node.operation, Conv2d | Linear) or counts:
+        if layers != (node,) or isinstance(node.operation, Conv2d | Linear | AvgPool2d) or counts:
             listed[node.name] = [
                 {"name": layer.name, "kind": type(layer.operation).__name__, **layer_to_json(layer.operation)}
                 for layer in layers
@@ -143,7 +148,7 @@ def _layers_as_trained(deployed: Deployed, primitives: Mapping[str, Any]) -> dic
     graph = {node.name: node for node in deployed.graph.nodes}
     for name, primitive in primitives.items():
         is_sum = name not in graph or isinstance(graph[name].operation, Add)
-        if is_sum and type(primitive).__name__ == "Linear":
+        if is_sum and type(primitive).__name__ != "Delay":
             listed[name] = [{"name": name, "kind": "Add"}]
     return listed
 
@@ -207,16 +212,17 @@ def _primitive(node: Node, deployed: Deployed, before: tuple[int, ...]) -> Any:
             weight, around = square_kernel(weight, pair(padding))
             bias = _bias_of(node, deployed, len(weight))
             return nir.Conv2d((before[1], before[2]), weight.numpy(), pair(stride), around, 1, 1, bias)
-        case Linear(bias=bias):
+        case Linear():
             matrix = deployed.tensors[f"{node.name}.weight"].numpy()
-            return nir.Affine(matrix, _bias_of(node, deployed, len(matrix))) if bias else nir.Linear(matrix)
+            return nir.Affine(matrix, _bias_of(node, deployed, len(matrix)))
         case Neuron():
             word = node.operation.to_nir(node.shape, TIMESTEP_S)
             if word is not None:
                 return word
         case AvgPool2d(kernel, stride, padding):
-            kind = nir.SumPool2d if isinstance(node.operation, SumPool2d) else nir.AvgPool2d
-            return kind(*(np.array(pair(sides)) for sides in (kernel, stride, padding)))
+            if isinstance(node.operation, SumPool2d):
+                return nir.SumPool2d(*(np.array(pair(sides)) for sides in (kernel, stride, padding)))
+            return _pool(before, pair(kernel), pair(stride), pair(padding))
         case Flatten():
             # Counted from the end, so that readers agree whether or not they carry a batch axis.
             return nir.Flatten(np.array(before), -len(before), -1)
@@ -228,13 +234,26 @@ def _primitive(node: Node, deployed: Deployed, before: tuple[int, ...]) -> Any:
     )
 
 
+def _pool(before: tuple[int, ...], window: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> Any:
+    """An average pool as the convolution that it is; as a pool where its kernel would be huge, or cannot be square."""
+    import nir
+
+    channels, height, width = before
+    if channels**2 * max(window) ** 2 <= MOST_DENSE:
+        kernel, around = square_kernel(from_numpy(mean_kernel(channels, window)), padding)
+        if kernel.shape[2] == kernel.shape[3]:
+            return nir.Conv2d((height, width), kernel.numpy(), stride, around, 1, 1, np.zeros(channels))
+    return nir.AvgPool2d(np.array(window), np.array(stride), np.array(padding))
+
+
 def _sum_of(node: Node) -> Any:
     """A primitive that hands on the sum of what arrives."""
     import nir
 
     if len(node.shape) == 1:
-        return nir.Linear(np.eye(node.shape[0]))
-    return nir.AvgPool2d(np.array([1, 1]), np.array([1, 1]), np.array([0, 0]))
+        return nir.Affine(np.eye(node.shape[0]), np.zeros(node.shape[0]))
+    channels, height, width = node.shape
+    return nir.Conv2d((height, width), mean_kernel(channels, (1, 1)), 1, 0, 1, 1, np.zeros(channels))
 
 
 def _bias_of(node: Node, deployed: Deployed, outputs: int) -> NDArray[np.float64]:

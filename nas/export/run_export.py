@@ -230,7 +230,9 @@ def _card(
         "timestep_s": TIMESTEP_S,
         "parameters": graph.parameter_count,
         "formats": {
-            name: {"files": list(rendered[name]), "opens_in": target.opens_in} for name, target in targets.items()
+            name: {"files": list(rendered[name]), "opens_in": target.opens_in}
+            | ({"tools": tools} if (tools := target.tools(trained)) else {})
+            for name, target in targets.items()
         },
         "files": {file: sha256_of(folder / file) for files in rendered.values() for file in files},
         "check": differences,

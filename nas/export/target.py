@@ -109,6 +109,10 @@ class Target(ABC):
         """Largest differences between outputs of the network and of what was written."""
         return {}
 
+    def tools(self, trained: TrainedNetwork) -> dict[str, str]:
+        """By tool, whether it computes the same from the files of this network, and how it opens them, or why not."""
+        return {}
+
     def note(self, trained: TrainedNetwork) -> str:
         """What a reader has to know of this network in this form; empty if nothing."""
         return ""

@@ -11,9 +11,10 @@ from hasnas.errors import BadInputError
 from hasnas.search_spaces.lowering import lower
 
 from .conductances import conductance_files
+from .elsewhere import tools_that_open
 from .layer_tables import neurosim_table, spikesim_lists
 from .nir_reader import read_deployed, read_nir
-from .nir_writer import FLOAT_MEMBRANES, nir_bytes
+from .nir_writer import FLOAT_MEMBRANES, nir_bytes, to_nir
 from .saved_network import ARCHITECTURE_FILE, NIR_FILE, WEIGHTS_FILE, load_bare_network, weights_bytes
 from .standalone import plain_torch, standalone_files
 from .target import Check, Target, TrainedNetwork, load_double
@@ -50,7 +51,7 @@ class SafetensorsTarget(Target):
 class NirTarget(Target):
     """The Neuromorphic Intermediate Representation; what it says of hasnas's networks stands in `nir_writer`."""
 
-    opens_in = "hasnas, Norse, snnTorch, SpikingJelly, sinabs and other readers of NIR"
+    opens_in = "hasnas, and of other tools those that `tools` says"
 
     def render(self, trained: TrainedNetwork) -> Mapping[str, bytes]:
         """See `Target`."""
@@ -70,6 +71,10 @@ class NirTarget(Target):
                 elsewhere = deployed.with_float_membranes().network()(check.inputs)
                 differences["nir_max_difference_float_membranes"] = float((elsewhere - check.expected).abs().max())
         return differences
+
+    def tools(self, trained: TrainedNetwork) -> dict[str, str]:
+        """See `Target`."""
+        return tools_that_open(to_nir(trained.deployed))
 
     def note(self, trained: TrainedNetwork) -> str:
         """See `Target`."""

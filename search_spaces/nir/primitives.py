@@ -238,6 +238,15 @@ def _uniform(name: str, quantity: str, values: Any, context: Context) -> float:
     return float(array.flat[0]) if array.size else 1.0
 
 
+def mean_kernel(channels: int, window: Sides2) -> NDArray[np.float64]:
+    """The kernel `[C, C, height, width]` of a convolution that averages each channel over a window.
+
+    >>> mean_kernel(2, (1, 2))[1].tolist()
+    [[[0.0, 0.0]], [[0.5, 0.5]]]
+    """
+    return np.eye(channels)[:, :, None, None] * np.full(window, 1.0 / (window[0] * window[1]))
+
+
 def sides(name: str, value: Any, line: bool = False, across: int = 1) -> Sides2:
     """Height and width that a node gives as one number, two, or along a line as one.
 

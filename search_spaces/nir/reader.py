@@ -25,6 +25,7 @@ from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import (
     PLIF,
     Add,
+    AvgPool2d,
     BatchNorm,
     Conv2d,
     Flatten,
@@ -35,7 +36,7 @@ from hasnas.search_spaces.layers import (
     pair,
 )
 
-from .primitives import TIMESTEP_S, Context, Shape, layer_of
+from .primitives import TIMESTEP_S, Context, Shape, layer_of, mean_kernel
 from .stored import check_stored
 from .wiring import Pass, Wiring, wire
 
@@ -339,6 +340,13 @@ def _fits(told: Operation | None, found: Operation, node: Any) -> bool:
             return np.asarray(node.weight).shape == (channels, channels, 1, 1) or (
                 found.groups == channels == found.out_channels and found.kernel_size == 1
             )
+        case AvgPool2d(window, stride, padding), Conv2d(channels):
+            same = Conv2d(channels, found.out_channels, window, stride, padding)
+            kernel = _middle(np.asarray(node.weight), pair(window))
+            averages = kernel.shape == (channels, channels, *pair(window)) and np.array_equal(
+                kernel, mean_kernel(channels, pair(window))
+            )
+            return averages and found.stride == same.stride and not found.bias and _holds(found, same, node)
         case Vote(size), Linear():
             return found.in_features == size * found.out_features
         case None, _:

@@ -1,0 +1,89 @@
+"""Which other tools open an exported NIR file, and how: what its card says of it.
+
+Found by opening random exports in each of them (`experiments/benchmarks/export_elsewhere.py`); `tests/nas/export` keeps
+what is said of those that are installed there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from .nir_writer import TIMESTEP_S
+
+if TYPE_CHECKING:
+    import nir
+
+OURS = {"Input", "Output", "Conv2d", "Affine", "Flatten", "AvgPool2d", "Delay", "LIF", "IF", "CubaLIF"}
+YES, NO = "yes: ", "no: "
+_DELAY = "a feedback connection that closes no loop is a Delay, which no other tool knows"
+_POOL = "its pool of many channels over a large window is an AvgPool2d, which it does not know"
+
+
+def tools_that_open(graph: nir.NIRGraph) -> dict[str, str]:
+    """By tool, whether it computes the same spikes from a file, and how it is opened or why it is not.
+
+    Args:
+        graph: as `to_nir` writes it.
+
+    >>> import nir, numpy as np
+    >>> chain = nir.NIRGraph.from_list(nir.Input(np.array([2])), nir.Affine(np.eye(2), np.zeros(2)))
+    >>> tools_that_open(chain)["Norse 1.1"]
+    'yes: norse.torch.from_nir(nir.read(file), dt=0.0001)'
+    """
+    kinds = {type(node).__name__ for node in graph.nodes.values()}
+    return {
+        "SpikingJelly 2.0": _spikingjelly(kinds),
+        "snnTorch 1.0": _snntorch(kinds),
+        "Norse 1.1": _norse(kinds, _is_chain(graph)),
+        "sinabs 3.1": _sinabs(kinds),
+    }
+
+
+def _spikingjelly(kinds: set[str]) -> str:
+    if "Delay" in kinds:
+        return NO + _DELAY
+    if "CubaLIF" in kinds:
+        return NO + "it takes synaptic neurons only where r is tau_mem / dt"
+    return f"{YES}spikingjelly.activation_based.nir_exchange.import_from_nir(file, dt={TIMESTEP_S:g})"
+
+
+def _snntorch(kinds: set[str]) -> str:
+    if "IF" in kinds:
+        return NO + "it takes integrate-and-fire neurons only where r is 1, and gives them a leak"
+    if "Delay" in kinds:
+        return NO + _DELAY
+    if "CubaLIF" in kinds:
+        return NO + "it takes synaptic neurons only where r is tau_mem / dt"
+    return YES + "snntorch.import_nir.import_from_nir(nir.read(file)), which assumes the same timestep"
+
+
+def _norse(kinds: set[str], chain: bool) -> str:
+    if "Delay" in kinds:
+        return NO + _DELAY
+    if "AvgPool2d" in kinds:
+        return NO + _POOL
+    if chain:
+        return f"{YES}norse.torch.from_nir(nir.read(file), dt={TIMESTEP_S:g})"
+    return (
+        f"{YES}nirtorch.nir_to_torch with the modules of norse.torch.utils.import_nir, dt={TIMESTEP_S:g}; its own "
+        "from_nir puts branches together in the wrong order"
+    )
+
+
+def _sinabs(kinds: set[str]) -> str:
+    if "Delay" in kinds:
+        return NO + _DELAY
+    if "AvgPool2d" in kinds:
+        return NO + _POOL
+    if "CubaLIF" in kinds:
+        return NO + "it knows no synaptic neurons"
+    if "LIF" in kinds:
+        return NO + "it refuses LIF neurons on maps, and takes time constants as numbers of timesteps"
+    return NO + "it opens the file, but its integrate-and-fire neurons subtract the threshold and compute other spikes"
+
+
+def _is_chain(graph: nir.NIRGraph) -> bool:
+    """Whether each node has at most one successor and one predecessor."""
+    ends = [Counter(edge[end] for edge in graph.edges) for end in (0, 1)]
+    return all(count == 1 for counted in ends for count in counted.values())
