@@ -11,8 +11,8 @@ How this project's networks are written down, so that other tools compute the sa
   bias with one of zeros.
 - Sums are 1 x 1 convolutions (of vectors: `Affine`) by the identity with several incoming edges: NIR adds what arrives
   at a node. A value that is added twice passes through a second such node.
-- The metadata's `layers` name the layers as trained that a node stands for, where NIR does not say: groups, lines, batch
-  norms, pools, sums, votes, learned time constants. This project's reader builds and prices those.
+- The metadata's `layers` name the layers as trained that a node stands for, where NIR does not say: groups, lines,
+  batch norms, pools, sums, votes, learned time constants. This project's reader builds and prices those.
 - A feedback edge is a plain edge that closes a loop; in discrete time it acts one timestep later, with zero before.
   Readers built on nirtorch cut a loop where a node meets an input that is not computed yet; nodes are therefore stored
   in the order of execution. Where a delayed edge closes no loop, or is all that reaches its target, that would not be

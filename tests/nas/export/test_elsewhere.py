@@ -11,12 +11,13 @@ import torch
 
 from hasnas.nas.export.deploy import deploy
 from hasnas.nas.export.elsewhere import OURS, tools_that_open
+from hasnas.nas.export.nir_reader import read_deployed, read_nir
 from hasnas.nas.export.nir_writer import MOST_DENSE, TIMESTEP_S, to_nir, write_nir
 from hasnas.nas.export.target import probe
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
-from hasnas.search_spaces.layers import AvgPool2d, Input, Output
+from hasnas.search_spaces.layers import AvgPool2d, Input, Output, pair
 from hasnas.search_spaces.network import SpikingNetwork, build_network
 from tests.lively import assert_lively
 from tests.nas.export.conftest import draw_architecture, train_a_little
@@ -97,10 +98,10 @@ def test_the_cases_differ_in_what_is_said():
         assert told in said["Norse 1.1"]
 
 
-def pooled(channels: int, window: int) -> LayerGraph:
+def pooled(channels: int, window: int | tuple[int, int]) -> LayerGraph:
     """A pool alone."""
     nodes = (
-        Node("input", Input(False), (channels, window, window)),
+        Node("input", Input(False), (channels, *pair(window))),
         Node("pool", AvgPool2d(window, window, 0), (channels, 1, 1)),
         Node("output", Output(), (channels, 1, 1)),
     )
@@ -118,3 +119,16 @@ def test_pools_are_convolutions_that_every_tool_knows_unless_they_would_fill_the
     assert tools_that_open(written[0])["Norse 1.1"].startswith("yes")
     assert "AvgPool2d" in tools_that_open(written[1])["Norse 1.1"]
     assert {type(node).__name__ for graph in written for node in graph.nodes.values()} <= OURS
+
+
+@pytest.mark.parametrize("window, kind", [((1, 3), "Conv2d"), ((1, 4), "AvgPool2d"), (3, "Conv2d")])
+@torch.no_grad()
+def test_pools_come_back_as_pools_also_along_a_line(window: int | tuple[int, int], kind: str, tmp_path: Path):
+    graph = pooled(2, window)
+    deployed, path = deploy(graph, {}), tmp_path / "network.nir"
+    write_nir(path, deployed)
+    assert type(nir.read(path).nodes["pool"]).__name__ == kind  # an even side has no middle row
+    back = read_deployed(path).graph
+    assert [node.operation for node in back.nodes] == [node.operation for node in graph.nodes]
+    inputs = torch.randn(2, 3, 2, *pair(window))
+    torch.testing.assert_close(read_nir(path).steps(inputs), inputs.mean((-2, -1), keepdim=True))
