@@ -14,9 +14,10 @@ from .nir_writer import TIMESTEP_S
 if TYPE_CHECKING:
     import nir
 
-OURS = {"Input", "Output", "Conv2d", "Affine", "Flatten", "AvgPool2d", "Delay", "LIF", "IF", "CubaLIF"}
+OURS = {"Input", "Output", "Conv2d", "Affine", "Flatten", "AvgPool2d", "SumPool2d", "Delay", "LIF", "IF", "CubaLIF"}
 YES, NO = "yes: ", "no: "
 _DELAY = "a feedback connection that closes no loop is a Delay, which no other tool knows"
+_SUM = "it knows no pool that sums"
 _POOL = "its pool of many channels over a large window is an AvgPool2d, which it does not know"
 
 
@@ -43,6 +44,8 @@ def tools_that_open(graph: nir.NIRGraph) -> dict[str, str]:
 def _spikingjelly(kinds: set[str]) -> str:
     if "Delay" in kinds:
         return NO + _DELAY
+    if "SumPool2d" in kinds:
+        return NO + _SUM
     if "CubaLIF" in kinds:
         return NO + "it takes synaptic neurons only where r is tau_mem / dt"
     return f"{YES}spikingjelly.activation_based.nir_exchange.import_from_nir(file, dt={TIMESTEP_S:g})"
@@ -53,6 +56,8 @@ def _snntorch(kinds: set[str]) -> str:
         return NO + "it takes integrate-and-fire neurons only where r is 1, and gives them a leak"
     if "Delay" in kinds:
         return NO + _DELAY
+    if "SumPool2d" in kinds:
+        return NO + _SUM
     if "CubaLIF" in kinds:
         return NO + "it takes synaptic neurons only where r is tau_mem / dt"
     return YES + "snntorch.import_nir.import_from_nir(nir.read(file)), which assumes the same timestep"

@@ -31,6 +31,7 @@ from hasnas.search_spaces.layers import (
     Flatten,
     Linear,
     Operation,
+    SumPool2d,
     Vote,
     layer_from_json,
     pair,
@@ -340,7 +341,7 @@ def _fits(told: Operation | None, found: Operation, node: Any) -> bool:
             return np.asarray(node.weight).shape == (channels, channels, 1, 1) or (
                 found.groups == channels == found.out_channels and found.kernel_size == 1
             )
-        case AvgPool2d(window, stride, padding), Conv2d(channels):
+        case AvgPool2d(window, stride, padding), Conv2d(channels) if not isinstance(told, SumPool2d):
             same = Conv2d(channels, found.out_channels, window, stride, padding)
             kernel = _middle(np.asarray(node.weight), pair(window))
             averages = kernel.shape == (channels, channels, *pair(window)) and np.array_equal(
