@@ -170,7 +170,7 @@ class Study:
 
 def spread(values: Sequence[float]) -> dict[str, float]:
     """Mean and standard deviation."""
-    return {"mean": round(float(np.mean(values)), 5), "std": round(float(np.std(values, ddof=1)), 5)}
+    return {"mean": float(f"{np.mean(values):.5g}"), "std": float(f"{np.std(values, ddof=1):.3g}")}
 
 
 def main() -> None:
