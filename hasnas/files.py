@@ -8,6 +8,8 @@ import hashlib
 import io
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +18,11 @@ from typing import Any
 from hasnas.errors import BadInputError, MachineFaultError, one_line
 
 MOST_JSON_CHARACTERS = 64_000_000
+# What reading a damaged or foreign .npz or .npy raises.
+DAMAGED_ARRAYS = (
+    OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, OverflowError, MemoryError, NotImplementedError,
+    RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 # Errors of writing that are no fault of a path: mended, the same command goes on.
 OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 

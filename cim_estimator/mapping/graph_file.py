@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
-from hasnas.files import write_atomic
+from hasnas.files import DAMAGED_ARRAYS, write_atomic
 
 from .spike_graph import Layers, SpikeGraph, SpikeTimes
 
@@ -84,14 +84,16 @@ def open_arrays(path: Path | str) -> dict[str, NDArray[Any]]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:
+                raise zipfile.BadZipFile(f"the checksum of '{damaged}' does not match")
             return {
                 member.filename.removesuffix(".npy"): _open_member(Path(path), archive, member)
                 for member in archive.infolist()
             }
-    except (zipfile.BadZipFile, ValueError, EOFError, OverflowError) as error:
-        raise BadInputError(f"{path} is not an .npz file of plain arrays ({error}); save it anew") from error
     except OSError as error:
         raise BadInputError(f"cannot read {path}: {error.strerror or error}; check the path") from error
+    except DAMAGED_ARRAYS as error:
+        raise BadInputError(f"{path} is not a whole .npz file of plain arrays ({error}); save it anew") from error
 
 
 def _open_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:

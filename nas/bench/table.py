@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError, nearest
+from hasnas.files import DAMAGED_ARRAYS
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace, codes_of_id
 
@@ -101,7 +101,7 @@ def _read_columns(path: Path) -> dict[str, NDArray[np.generic]]:
             return {name: archive[name] for name in archive.files if name in REQUIRED}
     except OSError as error:
         raise BadInputError(f"cannot read {path}: {error.strerror or error}; check the path") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except DAMAGED_ARRAYS as error:
         raise BadInputError(f"{path} is not a whole .npz file of plain arrays ({error}); fetch it again") from error
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hasnas.cim_estimator.mapping import SpikeGraph
 from hasnas.errors import BadInputError
+from hasnas.files import DAMAGED_ARRAYS
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.data.samples import Split, load_splits
 from hasnas.nas.export.deploy import Deployed, deploy
@@ -133,7 +134,7 @@ def _samples_of_file(path: Path) -> Tensor:
         return torch.from_numpy(np.asarray(values, np.float32))
     except OSError as error:
         raise BadInputError(f"cannot read {path}: {error.strerror or error}; check the path") from error
-    except (ValueError, TypeError, EOFError, AttributeError) as error:
+    except DAMAGED_ARRAYS as error:
         raise BadInputError(f"{path} is not an .npy file of numbers; save samples with numpy.save") from error
 
 

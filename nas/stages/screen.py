@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import time
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError, NothingFitsError
-from hasnas.files import write_atomic
+from hasnas.files import DAMAGED_ARRAYS, write_atomic
 from hasnas.nas.budget.budget import Verdicts
 from hasnas.nas.budget.costs import Costs, cost_called
 from hasnas.nas.budget.region import FeasibleRegion, admission, draw_inside
@@ -215,7 +214,7 @@ def read_screen(context: Setup, path: Path) -> ScreenResult | None:
             raise ValueError("other costs")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except DAMAGED_ARRAYS:
         context.console.say(f"screen: {path} is damaged; pricing the space again")
         path.unlink()
         return None

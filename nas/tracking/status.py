@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hasnas.errors import BadInputError, one_line
+from hasnas.files import DAMAGED_ARRAYS
 from hasnas.nas.budget.budget import describe_limits
 from hasnas.nas.budget.costs import ENERGY, Cost, cost_called
 from hasnas.nas.config.loading import RunConfig
@@ -193,7 +193,7 @@ def _screen(path: Path) -> dict[str, Any] | None:
         with np.load(path, allow_pickle=False) as file:
             connected, feasible, ratio = file["connected"], file["feasible"], file["cost_over_limit"]
             complete, names = bool(file["complete"]), file["columns"].tolist()
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except DAMAGED_ARRAYS:
         return None
     count = max(int(connected.sum()), 1)
     broken = (ratio[connected] > 1).sum(axis=0) / count
