@@ -54,6 +54,11 @@ _COUNTS = {
 }  # fmt: skip
 MOST_OF_A_NEURON = 1e6
 MOST_GROWTH = 16.0
+MOST_SIDE = 1_000_000  # of an image, and of its channels
+
+
+def _is_side(side: Any) -> bool:
+    return isinstance(side, Integral) and not isinstance(side, bool) and 1 <= int(side) <= MOST_SIDE
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,13 @@ class Macro:
     growth: float = 2.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "input_shape", tuple(self.input_shape))
+        shape = tuple(self.input_shape)
+        if len(shape) != 3 or not all(_is_side(side) for side in shape):
+            raise BadInputError(
+                f"macro.input_shape is {self.input_shape!r:.60}; give channels, height, width: whole numbers from 1 to "
+                f"{MOST_SIDE:,}"
+            )
+        object.__setattr__(self, "input_shape", shape)
         for name, (least, most) in _COUNTS.items():
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or not least <= int(value) <= most:
@@ -135,8 +146,6 @@ class Macro:
             value = getattr(self, name)
             if not isinstance(value, Real) or isinstance(value, bool) or not float(value) <= MOST_OF_A_NEURON:
                 raise BadInputError(f"macro.{name} is {value!r}; give a number of at most {MOST_OF_A_NEURON:g}")
-        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
-            raise BadInputError(f"macro.input_shape is {self.input_shape}; give channels, height, width")
         if not 0 <= self.dropout < 1:
             raise BadInputError(f"macro.dropout is {self.dropout}; give a probability from 0 to below 1")
         if not 1 <= self.growth <= MOST_GROWTH:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,8 @@ ARCHITECTURES = {
     "a part of a timestep": macro(timesteps=2.5),
     "true channels": macro(channels=True),
     "channels": macro(channels=10**9),
+    "an input too large to count": macro(input_shape=[10**18, 32, 32]),
+    "sides that are no numbers": macro(input_shape=[3, float("nan"), 32]),
 }
 
 
@@ -177,6 +181,19 @@ def test_nir_files_that_lead_elsewhere(change: Any, told: str, capsys: pytest.Ca
     with h5py.File("m.nir", "r+") as file:
         change(next(node for node in file["node/nodes"].values() if "weight" in node))
     assert told in refusal(capsys, "m.nir")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["space", "layer list", "hardware", "architecture", "nir"])
+def test_some_of_the_fuzzed_files(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A short version of `experiments/faults/fuzz.py`."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "experiments" / "faults")
+    fuzz = importlib.import_module("fuzz")
+    for number in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(number, fuzz.ring)
+    found = fuzz.fuzz(kind, 30, 1, tmp_path, None)
+    assert sum(found.values()) == 30
+    assert found.keys() <= {"0", "2", "3"}
 
 
 def test_what_a_terminal_would_obey_is_written_out(capsys: pytest.CaptureFixture[str]):
