@@ -57,10 +57,10 @@ def max_cycle_ratio(nodes: int, source: Integers, target: Integers, time: Floats
     alive = _edges_on_cycles(nodes, source, target)
     if not len(alive):
         return CriticalCycle(0.0, np.empty(0, np.int64))
-    names, ends = np.unique(np.concatenate([source[alive], target[alive]]), return_inverse=True)
-    start, end = ends[: len(alive)], ends[len(alive) :]
-    order = np.argsort(start, kind="stable")
-    first = np.searchsorted(start[order], np.arange(len(names) + 1))
+    leaving = np.bincount(source[alive], minlength=nodes)  # on cycles, what is entered is left, too
+    number = np.cumsum(leaving > 0) - 1
+    order, end = np.argsort(source[alive], kind="stable"), number[target[alive]]
+    first = np.concatenate([[0], np.cumsum(leaving[leaving > 0])])
     weight, steps = time[alive][order].astype(float), delay[alive][order].astype(np.int64)
     cycle = alive[order[_howard(first, end[order].astype(np.int64), weight, steps)]]
     return CriticalCycle(float(time[cycle].sum() / delay[cycle].sum()), cycle)
@@ -69,6 +69,8 @@ def max_cycle_ratio(nodes: int, source: Integers, target: Integers, time: Floats
 def cycle_without_delay(nodes: int, source: Integers, target: Integers, delay: Integers) -> Integers:
     """Edges of a cycle on which nothing is delayed, in order; empty if there is none."""
     still = np.flatnonzero(delay == 0)
+    if not len(still):
+        return still
     inside = still[_edges_on_cycles(nodes, source[still], target[still])]
     if not len(inside):
         return inside
