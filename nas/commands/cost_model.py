@@ -137,7 +137,13 @@ def schedule_command(
     """Say what throughput a dataflow graph or a mapped network guarantees, and what bounds it."""
     from .schedule import ScheduleQuestion, answer, to_json, to_text
 
+    of_networks = {"--room": room, "--admit": joining, "--samples": samples, "--spikes": spikes}
+    of_two = {"--admit-mapping": joining_mapping, "--admit-spikes": joining_spikes, "--chip": tiles_of_chip}
     if mapping is None:
+        given = [name for name, value in (of_networks | of_two).items() if value is not None]
+        if given or source.is_dir():
+            what = f"{given[0]} is for mapped networks" if given else f"{source} is a folder, not a dataflow graph"
+            raise BadInputError(f"{what}; to schedule a network give --mapping M.npz, of hasnas map --save")
         found = answer(ScheduleQuestion(source, tiles, one_at_a_time, buffers))
         typer.echo(to_json(found) if as_json else to_text(found))
         return
@@ -156,7 +162,11 @@ def schedule_command(
         source, spikes, hardware=hardware, settings=settings, mapping=mapping, samples=samples, dataset=dataset,
         data_root=data_root,
     )  # fmt: skip
+    if joining is None and any(value is not None for value in of_two.values()):
+        raise BadInputError(f"{', '.join(of_two)} belong to a second network; give it with --admit SOURCE")
     if joining is not None:
+        if room is not None:
+            raise BadInputError("--room is for one network; with --admit queues have the room that both need")
         if joining_mapping is None:
             raise BadInputError("--admit needs the second network's mapping; give --admit-mapping M.npz")
         wanted = AdmissionQuestion(joining, joining_mapping, joining_spikes, at_least, tiles_of_chip)

@@ -112,4 +112,3 @@ def _told(record: dict[str, Any]) -> str:
 def to_json(data: dict[str, Any]) -> str:
     """The same as JSON."""
     return json.dumps(data, indent=2)
-

@@ -68,6 +68,8 @@ def answer(question: SimulateQuestion) -> dict[str, Any]:
     wanted = Settings(question.mode, not question.unicast, period_s, question.trace is not None)  # type: ignore[arg-type]
     if question.period_s is not None and question.mode != "free":
         raise BadInputError("--period is for --mode free; with barriers a timestep takes as long as it needs")
+    if question.trace is not None and not question.trace.parent.is_dir():
+        raise BadInputError(f"--trace: there is no folder {question.trace.parent}; make it first")
     if question.source.is_dir() or question.source.suffix == ".nir":
         found, mapped, data = _network(question, chip, wanted)
     else:

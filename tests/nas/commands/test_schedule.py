@@ -54,6 +54,14 @@ def test_a_deadlock_is_an_answer_but_cannot_be_scheduled(tmp_path: Path, capsys:
     assert "deadlocked: a -> b -> a" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", [["--room", "3"], ["--admit", "x"], ["--chip", "4x4"], ["--samples", "2"]])
+def test_options_of_networks_are_not_for_dataflow_graphs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    assert run_command(["schedule", str(ring(tmp_path / "g.xml", 1)), *option]) == 2
+    assert f"{option[0]} is for mapped networks; to schedule a network give --mapping" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("tiles", ["a", "a=x", "a=0,a=1", "=0", "a=-1"])
 def test_bad_tiles_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], tiles: str) -> None:
     assert run_command(["schedule", str(ring(tmp_path / "g.xml", 1)), "--tiles", tiles]) == 2
