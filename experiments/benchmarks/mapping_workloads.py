@@ -6,9 +6,10 @@
     python -m hasnas.experiments.benchmarks.mapping_workloads FILE.json --show
 
 A seed draws a workload's weights and spikes (those of found networks are measured, see `hasnas map --save-graph`) and
-is the only source of chance of the recipes. The clusters of `spinemap` are also those of `espine` and `thermal`, as all
-three divide the neurons alike. The bound of a lifetime is what it would be if the busiest neuron's synapses, with the
-conductance of a cell that is off, lay on the strongest cells; nothing inside crossbars can exceed it.
+is the only source of chance of the recipes; each recipe's figures are written at once. The clusters of `spinemap` are
+also those of `espine` and `thermal`, as all three divide the neurons alike. The bound of a lifetime is what it would be
+if the busiest neuron's synapses, with the conductance of a cell that is off, lay on the strongest cells; nothing inside
+crossbars can exceed it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ import numpy as np
 from hasnas.cim_estimator import load_hardware
 from hasnas.cim_estimator.mapping import (
     Chip,
+    MappingMetrics,
     SpikeGraph,
     arrange,
     chip_of,
@@ -49,23 +52,30 @@ SHOWN = {
 }  # fmt: skip
 
 
-def measure(graph: SpikeGraph, chip: Chip, seed: int, recipes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """The metrics of each recipe; `warmer_k` is the mean temperature above the ambient."""
-    apart = [name for name in recipes if name not in SHARED]
-    found = {name: asdict(map_and_evaluate(graph, load_recipe(name), chip, seed)[1]) for name in apart}
-    start, rng, recipe = time.perf_counter(), np.random.default_rng(seed), load_recipe("spinemap")
+def measured(graph: SpikeGraph, chip: Chip, seed: int, recipes: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The metrics of one recipe after another; `warmer_k` is the mean temperature above the ambient."""
     narrow = split_wide(graph, chip.limits.rows)
-    clusters = partition(narrow, chip.limits, recipe.partitioner, rng, recipe.refined)
+    bound = bound_s(narrow, chip)
+    for name, metrics in _mapped(graph, narrow, chip, seed, recipes):
+        warmer_k = metrics.temperature_k - chip.cells.ambient_k
+        yield name, {**asdict(metrics), "warmer_k": warmer_k, "bound_s": bound}
+
+
+def _mapped(
+    graph: SpikeGraph, narrow: SpikeGraph, chip: Chip, seed: int, recipes: Sequence[str]
+) -> Iterator[tuple[str, MappingMetrics]]:
+    for name in (name for name in recipes if name not in SHARED):
+        yield name, map_and_evaluate(graph, load_recipe(name), chip, seed)[1]
+    shared = [name for name in recipes if name in SHARED]
+    if not shared:
+        return
+    start, recipe = time.perf_counter(), load_recipe("spinemap")
+    clusters = partition(narrow, chip.limits, recipe.partitioner, np.random.default_rng(seed), recipe.refined)
     dividing = time.perf_counter() - start
-    for name in (name for name in recipes if name in SHARED):
+    for name in shared:
         start = time.perf_counter()
         mapped = arrange(narrow, clusters, load_recipe(name), chip, np.random.default_rng(seed))
-        seconds = dividing + time.perf_counter() - start
-        found[name] = asdict(evaluate(mapped, chip, name, seconds))
-    for metrics in found.values():
-        metrics["warmer_k"] = metrics["temperature_k"] - chip.cells.ambient_k
-        metrics["bound_s"] = bound_s(narrow, chip)
-    return found
+        yield name, evaluate(mapped, chip, name, dividing + time.perf_counter() - start)
 
 
 def bound_s(graph: SpikeGraph, chip: Chip) -> float | None:
@@ -79,7 +89,7 @@ def bound_s(graph: SpikeGraph, chip: Chip) -> float | None:
 
 def ratio(found: list[dict[str, Any]], one: str, other: str, key: str) -> float:
     """Median over seeds of one recipe's figure over another's."""
-    pairs = [(seed[one][key], seed[other][key]) for seed in found]
+    pairs = [(seed[one][key], seed[other][key]) for seed in found if {one, other} <= seed.keys()]
     return statistics.median(a / b for a, b in pairs if a is not None and b)
 
 
@@ -89,8 +99,9 @@ def show(results: dict[str, list[dict[str, Any]]]) -> None:
     print(f"| workload | recipe | {' | '.join(titles)} |\n|---|---|{'---|' * len(titles)}")
     for name, found in results.items():
         for recipe in (name for name in RECIPES if name in found[0]):
-            cells = [_cell([seed[recipe][key] for seed in found], scale) for key, (_, scale) in SHOWN.items()]
-            print(f"| {name} ({len(found)}) | {recipe} | {' | '.join(cells)} |")
+            known = [seed[recipe] for seed in found if recipe in seed]
+            cells = [_cell([metrics[key] for metrics in known], scale) for key, (_, scale) in SHOWN.items()]
+            print(f"| {name} ({len(known)}) | {recipe} | {' | '.join(cells)} |")
     heads = (
         "SpiNeMap / naive: energy",
         "latency",
@@ -100,7 +111,10 @@ def show(results: dict[str, list[dict[str, Any]]]) -> None:
     heads += "thermal / SpiNeMap: warming", "leakage", "cooler by (K)"  # fmt: skip
     print(f"\n| workload | {' | '.join(heads)} |\n|---|{'---|' * len(heads)}")
     rows = []
-    for name, found in results.items():
+    for name, seeds in results.items():
+        found = [seed for seed in seeds if {"naive", *SHARED} <= seed.keys()]
+        if not found:
+            continue
         bounds = [(seed["espine"]["lifetime_s"], seed["espine"]["bound_s"]) for seed in found]
         cooler = [seed["spinemap"]["temperature_k"] - seed["thermal"]["temperature_k"] for seed in found]
         rows.append([
@@ -143,10 +157,16 @@ def main() -> None:
     given = dict(text.split("=", 1) for text in asked.graph)
     for name in [name for name in asked.only.split(",") if name] + list(given):
         done = results.setdefault(name, [])
-        for seed in range(len(done), asked.seeds):
+        for seed in range(asked.seeds):
+            if seed == len(done):
+                done.append({})
+            missing = [recipe for recipe in asked.recipes.split(",") if recipe not in done[seed]]
+            if not missing:
+                continue
             graph = open_graph(given[name]) if name in given else WORKLOADS[name](np.random.default_rng(seed))
-            done.append(measure(graph, chip, seed, tuple(asked.recipes.split(","))))
-            asked.file.write_text(json.dumps(results, indent=1))
+            for recipe, metrics in measured(graph, chip, seed, missing):
+                done[seed][recipe] = metrics
+                asked.file.write_text(json.dumps(results, indent=1))
     return show(results)
 
 
