@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .placement_state import Flows, Places, Weights, cost, hops_saved, load_placement, swap
+from .placement_state import WORST, Flows, Places, Weights, cost, hops_saved, load_placement, longest_way, swap
 from .spike_graph import Ids, Ints
 from .topology import Topology
 
@@ -20,8 +20,9 @@ def climb(
 ) -> int:
     """Try every swap of two tiles, keep those that help, and go round until a round keeps none.
 
-    Where only hops count and few swaps are kept, a table holds what each cluster would cost on each tile: trying a swap
-    then takes four of its entries, and keeping one changes the rows of the two clusters' neighbours.
+    Where only hops count, or the longest way as well, most swaps are seen to be no help without being made. Once few
+    are kept, a table holds what each cluster would cost on each tile: a swap then takes four of its entries, and
+    keeping one changes the rows of the two clusters' neighbours.
 
     Args:
         flows: packets between clusters.
@@ -35,39 +36,52 @@ def climb(
         Swaps tried.
     """
     best, tried, improved = cost(flows, places, weights), 0, True
-    only_hops = weights[1:].max() == 0  # then a swap is costed without being made
+    foreseen = weights[WORST + 1 :].max() == 0
+    longest = longest_way(places) if weights[WORST] > 0 else -1
     table = np.zeros((0, topology.tiles), np.int64)
     small, few = len(places.tile_of) * topology.tiles <= MOST_ENTRIES, RARE * len(order) // 2
     while improved and tried < moves:
-        improved, kept = False, 0
+        improved, kept, known = False, 0, len(table) > 0
         for at in range(len(order)):
             for after in range(at + 1, len(order)):
                 one, other = order[at], order[after]
-                if places.cluster_on[one] < 0 and places.cluster_on[other] < 0:
+                first, second = places.cluster_on[one], places.cluster_on[other]
+                if first < 0 and second < 0:
                     continue
                 tried += 1
-                if only_hops:
-                    known = len(table) > 0
-                    hopeless = known and _most_saved(table, places, one, other) <= 0
-                    if not hopeless and hops_saved(flows, places, one, other) > 0:
-                        if known:
-                            _move_in_table(table, flows, places, one, other)
-                            _move_in_table(table, flows, places, other, one)
-                        swap(flows, topology, places, one, other, weights)
-                        improved = True
-                        kept += 1
-                else:
+                saved = 1
+                if foreseen:
+                    saved = _most_saved(table, places, one, other) if known else hops_saved(flows, places, one, other)
+                if saved > 0 or (longest >= 0 and not _stays_long(flows, places, one, other, longest)):
                     swap(flows, topology, places, one, other, weights)
                     now = cost(flows, places, weights)
                     if now < best * (1 - 1e-12):
-                        best, improved = now, True
+                        best, improved, kept = now, True, kept + 1
+                        if longest >= 0:
+                            longest = longest_way(places)
+                        if known:
+                            _move_in_table(table, flows, places, first, one, other)
+                            _move_in_table(table, flows, places, second, other, one)
                     else:
                         swap(flows, topology, places, one, other, weights)
                 if tried >= moves:
                     return tried
-        if only_hops and small and kept < few and len(table) == 0:
+        if foreseen and small and kept < few and not known:
             table = _table_of_hops(flows, places)
     return tried
+
+
+@njit(cache=True, nogil=True)
+def _stays_long(flows: Flows, places: Places, one: int, other: int, longest: int) -> bool:
+    """Whether some flow keeps the longest way, whatever two tiles do."""
+    left = places.by_hops[longest]
+    for tile in (one, other):
+        cluster = places.cluster_on[tile]
+        if cluster >= 0:
+            away = places.distance[tile]
+            for at in range(flows.offsets[cluster], flows.offsets[cluster + 1]):
+                left -= away[places.tile_of[flows.other[at]]] == longest
+    return left > 0
 
 
 @njit(cache=True, nogil=True)
@@ -95,9 +109,8 @@ def _most_saved(table: Ints, places: Places, one: int, other: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _move_in_table(table: Ints, flows: Flows, places: Places, one: int, other: int) -> None:
-    """What the cluster on tile `one` costs its neighbours once it is on `other`."""
-    cluster = places.cluster_on[one]
+def _move_in_table(table: Ints, flows: Flows, places: Places, cluster: int, one: int, other: int) -> None:
+    """What a cluster costs its neighbours on `other`, instead of on `one`; there may be none."""
     if cluster < 0:
         return
     before, after = places.distance[one], places.distance[other]

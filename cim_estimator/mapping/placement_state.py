@@ -231,14 +231,20 @@ def swap(flows: Flows, topology: Topology, places: Places, one: int, other: int,
 
 
 @njit(cache=True, nogil=True)
+def longest_way(places: Places) -> int:
+    """Hops of the longest flow, where flows are counted by their hops."""
+    longest = len(places.by_hops) - 1
+    while longest > 0 and places.by_hops[longest] == 0:
+        longest -= 1
+    return longest
+
+
+@njit(cache=True, nogil=True)
 def cost(flows: Flows, places: Places, weights: Weights) -> float:
     """Weighted sum of the figures."""
     total = weights[HOPS] * places.packet_hops[0]
     if weights[WORST] > 0:
-        worst = len(places.by_hops) - 1
-        while worst > 0 and places.by_hops[worst] == 0:
-            worst -= 1
-        total += weights[WORST] * worst
+        total += weights[WORST] * longest_way(places)
     if weights[BUSIEST] > 0:
         total += weights[BUSIEST] * places.load.max()
     if heat_counts(weights):

@@ -151,9 +151,11 @@ def test_moves_by_difference_equal_full_evaluation(topology: Topology, weights: 
         assert (places.cluster_on[places.tile_of] == np.arange(13)).all()
 
 
+@pytest.mark.parametrize("longest", [0.0, 300.0], ids=["hops", "and the longest way"])
 @pytest.mark.parametrize("topology", [mesh(4, 4), tree(4, 2)], ids=str)
-def test_climbing_keeps_what_full_evaluation_keeps(topology: Topology) -> None:
-    traffic, weights, order = random_traffic(13, 60, 1), np.eye(FIGURES)[0], rng(4).permutation(16)
+def test_climbing_keeps_what_full_evaluation_keeps(topology: Topology, longest: float) -> None:
+    traffic, order = random_traffic(13, 60, 1), rng(4).permutation(16)
+    weights = np.eye(FIGURES)[0] + longest * np.eye(FIGURES)[1]
     flows, start = flows_of(traffic), rng(7).permutation(16)[:13].astype(np.int32)
     places = places_of(flows, topology, start, weights)
     tried = climb(flows, topology, places, weights, order, 10_000)
@@ -161,8 +163,9 @@ def test_climbing_keeps_what_full_evaluation_keeps(topology: Topology) -> None:
     tiles, expected, rounds, improved = start.copy(), 0, 0, True
     apart = np.array([[len(slow_route(topology, a, b)) for b in range(16)] for a in range(16)])
 
-    def price(at: np.ndarray) -> int:
-        return int(traffic.packets @ apart[at[traffic.sources], at[traffic.destinations]])
+    def price(at: np.ndarray) -> float:
+        ways = apart[at[traffic.sources], at[traffic.destinations]]
+        return float(traffic.packets @ ways + longest * ways.max())
 
     while improved:
         improved, rounds = False, rounds + 1
