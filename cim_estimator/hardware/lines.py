@@ -109,12 +109,15 @@ def leakage_a_per_m(hardware: GeneralHardware) -> float:
 
 
 def settling_s(hardware: GeneralHardware) -> float:
+    """The time that a conversion waits for its lines; zero with `settling: ignored`."""
+    return 0.0 if hardware.crossbar.settling == "ignored" else lines_settle_s(hardware)
+
+
+def lines_settle_s(hardware: GeneralHardware) -> float:
     """From driving a row until its columns are within half a step of the converter: `tau ln 2^(bits + 1)`.
 
-    The row's and the column's delays add up: a cell conducts once its row has risen. Zero with `settling: ignored`.
+    The row's and the column's delays add up: a cell conducts once its row has risen.
     """
-    if hardware.crossbar.settling == "ignored":
-        return 0.0
     steps = (hardware.adc.bits + 1) * math.log(2.0)
     return (wordline_delay_s(hardware) + bitline_delay_s(hardware)) * steps
 

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hasnas.cim_estimator.hardware.lines import lines_settle_s
 from hasnas.cim_estimator.hardware.spec import GeneralHardware
+from hasnas.cim_estimator.hardware.units import format_quantity
 from hasnas.cim_estimator.workload.workload import Workload
 
 from . import components as circuit
@@ -219,4 +221,10 @@ def _warnings(timing: Timing, hardware: GeneralHardware, reloaded: bool) -> list
     if reloaded:
         limit = hardware.chip.tiles
         warnings.append(f"the network needs more than the chip's {limit} tiles: weights are reloaded for every sample")
+    needed_s = lines_settle_s(hardware)
+    if hardware.crossbar.settling == "ignored" and needed_s * hardware.clock_hz > 1.0:
+        warnings.append(
+            f"the lines of {hardware.crossbar.rows} x {hardware.crossbar.columns} cells settle in "
+            f"{format_quantity(needed_s, 's', 3)}, longer than a clock, which no time counts: set crossbar.settling"
+        )
     return warnings

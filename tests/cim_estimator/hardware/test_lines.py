@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from hasnas.cim_estimator import load_hardware
+from hasnas.cim_estimator import LayerSpec, Workload, estimate, load_hardware
 from hasnas.cim_estimator.hardware import lines
 from hasnas.cim_estimator.hardware.searched import SearchedChip
+from hasnas.cim_estimator.mapping.mapping import chip_of
 from hasnas.cim_estimator.model.latency import read_time_s
 from hasnas.errors import BadInputError
 
@@ -62,6 +63,8 @@ def test_settling_grows_with_each_side_of_the_array_faster_than_linearly(sensing
         steps = np.diff(times) / np.diff(sizes)
         assert (steps > 0).all()
         assert (np.diff(steps) > 0).all()  # the wire's own share is quadratic
+        reads = [read_time_s(chip(**settled, **{side: str(size)})) for size in sizes]
+        assert reads == sorted(reads)
 
 
 def test_lines_without_resistance_settle_as_their_drivers_charge_them():
@@ -100,6 +103,22 @@ def test_a_search_knows_which_arrays_are_too_slow_for_its_clock():
     sizes = (64, 128, 1024)
     searched = SearchedChip("rram-22nm", (("crossbar.settling", "refuse"),), (("crossbar.size", sizes),))
     assert [searched.contradiction((place,)) is None for place in range(3)] == [True, True, False]
+
+
+def test_a_report_warns_of_lines_that_are_slower_than_the_clock_and_not_counted():
+    network = Workload.from_layers([LayerSpec("linear", 600, 10)], timesteps=1)
+    told = {
+        (size, word): estimate(network, chip(crossbar__size=size, crossbar__settling=word)).warnings
+        for size in ("128", "512") for word in ("ignored", "wait")
+    }  # fmt: skip
+    assert [bool(found) for found in told.values()] == [False, False, True, False]
+    assert "the lines of 512 x 512 cells settle in 2.47 ns" in told["512", "ignored"][0]
+
+
+def test_mapped_chips_run_at_the_clock_that_their_lines_allow():
+    fast, slow = (chip_of(chip(clock_hz="5 GHz", crossbar__settling=word)) for word in ("wait", "slow-clock"))
+    assert fast.clock_hz == 5e9
+    assert slow.clock_hz == lines.chip_clock_hz(slow.hardware) < 5e9
 
 
 def test_lines_need_a_wire():
