@@ -118,7 +118,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="cannot read"):
         open_graph(tmp_path / "absent.npz")
     (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(BadInputError, match=r"not an \.npz file"):
+    with pytest.raises(BadInputError, match=r"not a whole \.npz file"):
         open_graph(tmp_path / "text.npz")
     np.savez(tmp_path / "other.npz", a=np.arange(3))
     with pytest.raises(BadInputError, match="lacks destinations, offsets"):
@@ -128,7 +128,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         open_graph(tmp_path / "objects.npz")
     save_graph(SpikeGraph.from_edges([0], [1], [1, 1], 1), tmp_path / "whole.npz")
     (tmp_path / "cut.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:-40])
-    with pytest.raises(BadInputError, match=r"not an \.npz file"):
+    with pytest.raises(BadInputError, match=r"not a whole \.npz file"):
         open_graph(tmp_path / "cut.npz")
 
 
