@@ -67,6 +67,9 @@ def search(
     run_dir: Path | None = typer.Option(None, "--run-dir", help="Where everything goes; by default runs/<name>."),
     resume: Path | None = typer.Option(None, "--resume", metavar="RUN", help="Go on with a run, or ask more of it."),
     workers: int = typer.Option(1, "--workers", min=1, max=1024, help="Processes; they do not change the result."),
+    time_limit: float | None = typer.Option(
+        None, "--time-limit", metavar="SECONDS", help="Longest evaluation or training; one retry, then the run stops."
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say how large the space is and what fits."),
 ) -> None:
     """Search a space within a budget, retrain the best, export."""
@@ -83,7 +86,7 @@ def search(
         from . import run
 
         with _told_how_to_go_on(resume):
-            _print_status(run.resume_run(resume, workers, checked, changes), as_json=False)
+            _print_status(run.resume_run(resume, workers, checked, changes, time_limit), as_json=False)
         return
     if config is None:
         raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
@@ -97,7 +100,7 @@ def search(
     from . import run
 
     with _told_how_to_go_on(checked.directory):
-        _print_status(run.start_run(config, changes, run_dir, workers, checked), as_json=False)
+        _print_status(run.start_run(config, changes, run_dir, workers, checked, time_limit), as_json=False)
 
 
 class _StoppedError(Exception):

@@ -37,6 +37,7 @@ def start_run(
     run_directory: Path | str | None = None,
     workers: int = 1,
     checked: Preflight | None = None,
+    time_limit_s: float | None = None,
 ) -> Path:
     """Run a config from the start, or go on if its directory holds the same run.
 
@@ -46,6 +47,7 @@ def start_run(
         run_directory: where everything goes; by default `runs/<name>`.
         workers: processes that evaluate candidates; the result does not depend on it.
         checked: what `preflight` found, if it was asked already.
+        time_limit_s: the longest that one evaluation or training may take; see `ProcessPool`.
 
     Returns:
         The run directory.
@@ -58,11 +60,15 @@ def start_run(
     directory, setup = Path(run_directory or RUNS / config.name), Setup(config, Console())
     found = checked or preflight(setup, directory)  # what would fail later fails before a directory is made
     _claim(directory, config, found)
-    return _run(setup, directory, workers, found)
+    return _run(setup, directory, workers, found, time_limit_s)
 
 
 def resume_run(
-    run_directory: Path, workers: int = 1, checked: Preflight | None = None, changes: Sequence[str] = ()
+    run_directory: Path,
+    workers: int = 1,
+    checked: Preflight | None = None,
+    changes: Sequence[str] = (),
+    time_limit_s: float | None = None,
 ) -> Path:
     """Go on with a run that was stopped; a finished one is checked and left as it is, unless more is asked of it.
 
@@ -71,6 +77,7 @@ def resume_run(
         workers: processes that evaluate candidates.
         checked: what `preflight` found, if it was asked already.
         changes: what more is asked, `"search.evaluations=200"`; see `extended_config`.
+        time_limit_s: see `start_run`.
 
     Raises:
         BadInputError: if the directory holds no run, another process works on it, or the changes make another run.
@@ -79,7 +86,7 @@ def resume_run(
     found = checked or preflight(setup, run_directory)
     _check_contents(run_directory, read_events(run_directory), found)
     extend(run_directory, changes)
-    return _run(setup, run_directory, workers, found)
+    return _run(setup, run_directory, workers, found, time_limit_s)
 
 
 def _claim(directory: Path, config: RunConfig, found: Preflight) -> None:
@@ -108,7 +115,7 @@ def _claim(directory: Path, config: RunConfig, found: Preflight) -> None:
     write_atomic(path, dump_config(config))
 
 
-def _run(setup: Setup, directory: Path, workers: int, found: Preflight) -> Path:
+def _run(setup: Setup, directory: Path, workers: int, found: Preflight, time_limit_s: float | None) -> Path:
     from .training.devices import describe, on_device  # torch, which a dry run does without
 
     config, console = setup.config, setup.console
@@ -121,7 +128,7 @@ def _run(setup: Setup, directory: Path, workers: int, found: Preflight) -> Path:
         if ledger.damage:
             console.say(f"ledger: {ledger.damage}")
         console.say(f"device: {describe(stack.enter_context(on_device(config.device)))}")
-        executor = StopAtMachineFaults(create_executor(workers))
+        executor = StopAtMachineFaults(create_executor(workers, time_limit_s))
         stack.callback(executor.close)
         trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]
         identity = config_identity(config)

@@ -66,17 +66,27 @@ EXECUTORS: Registry[Callable[[int], Executor]] = Registry(
 )
 
 
-def create_executor(workers: int) -> Executor:
-    """This process for one worker, a pool of processes for more.
+def create_executor(workers: int, limit_s: float | None = None) -> Executor:
+    """This process for one worker, a pool of processes for more, or where tasks have a limit of time.
+
+    Args:
+        workers: tasks at a time.
+        limit_s: the longest that a task may take; None for any time.
 
     Raises:
-        BadInputError: if the number is not from 1 to 1024.
+        BadInputError: if the number is not from 1 to 1024, or the limit not positive.
 
     >>> list(create_executor(workers=1).map(len, ["ab", "c"]))[0].value
     2
     """
     if not 1 <= workers <= 1024:
         raise BadInputError(f"--workers is {workers}; give a number from 1 to 1024")
+    if limit_s is not None:
+        if not limit_s > 0:
+            raise BadInputError(f"--time-limit is {limit_s:g}; give a positive number of seconds, or leave it out")
+        from .process_pool import ProcessPool
+
+        return ProcessPool(workers, limit_s=limit_s)
     return EXECUTORS.get("in_process" if workers == 1 else "process_pool")(workers)
 
 

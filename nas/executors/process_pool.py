@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -38,24 +39,27 @@ class _Worker:
     heard: Synchronized[float]  # when it last said that it lives, by the machine's monotonic clock
     number: int = 0  # among the workers of the pool, by which it takes a GPU
     index: int = -1  # number of the task it works on
-    hung: bool = False
+    begun: float = 0.0  # when it began with that
+    ended: str = ""  # why it was ended, if it was
 
 
 class ProcessPool:
     """Runs tasks in spawned processes of one thread each; they stay for the next `map`.
 
-    A worker that dies, or is silent for too long, costs its task one retry in a fresh worker; a task whose worker dies
-    again is failed, by the machine's fault.
+    A worker that dies, is silent for too long, or works on one task for too long costs its task one retry in a fresh
+    worker; a task whose worker ends again is failed, by the machine's fault.
 
     Args:
         workers: processes at a time; they start when first needed.
         silence_s: a worker that has not said for so long that it lives is killed; however long a task takes, a thread
             beside it says so every second.
+        limit_s: the longest that a task may take; None for any time.
     """
 
-    def __init__(self, workers: int, silence_s: float = 300.0) -> None:
+    def __init__(self, workers: int, silence_s: float = 300.0, limit_s: float | None = None) -> None:
         self.workers = workers
         self.silence_s = silence_s
+        self.limit_s = limit_s
         self._idle: list[_Worker] = []
         self._busy: list[_Worker] = []
 
@@ -78,8 +82,7 @@ class ProcessPool:
                     if outcome is None and attempts[worker.index] < ATTEMPTS:
                         waiting.appendleft(worker.index)
                     else:
-                        how = f"was silent for {self.silence_s:g} s" if worker.hung else "died"
-                        reason = f"the worker {how} (exit code {worker.process.exitcode})"
+                        reason = f"the worker {worker.ended or 'died'} (exit code {worker.process.exitcode})"
                         died = Outcome[Result](error=reason, machine=True)
                         outcomes[worker.index] = replace(outcome or died, attempts=attempts[worker.index])
                 while delivered in outcomes:
@@ -97,6 +100,7 @@ class ProcessPool:
     def _give(self, index: int, function: Callable[[Task], Result], task: Task) -> _Worker:
         worker = self._take()
         worker.index = index
+        worker.begun = time.monotonic()
         try:
             worker.pipe.send((function, task))
         except OSError:  # it died just now; its closed pipe says so when it is collected
@@ -116,12 +120,22 @@ class ProcessPool:
         taken = {worker.number for worker in (*self._idle, *self._busy)}
         return _start(next(number for number in count() if number not in taken))
 
+    @property
+    def _pause(self) -> float:
+        return min(1.0, self.silence_s / 4, math.inf if self.limit_s is None else self.limit_s / 4)
+
     def _ready(self, busy: list[_Worker]) -> list[_Worker]:
         """Workers that have answered or died; waits for at least one, and ends those that hang."""
-        while not (pipes := connection.wait([worker.pipe for worker in busy], timeout=min(1.0, self.silence_s / 4))):
+        while not (pipes := connection.wait([worker.pipe for worker in busy], timeout=self._pause)):
+            now = time.monotonic()
             for worker in busy:
-                if time.monotonic() - worker.heard.value > self.silence_s:
-                    worker.hung = True
+                if worker.heard.value > now:  # it starts, and has not said anything yet
+                    worker.begun = now
+                elif now - worker.heard.value > self.silence_s:
+                    worker.ended = f"was silent for {self.silence_s:g} s"
+                elif self.limit_s is not None and now - worker.begun > self.limit_s:
+                    worker.ended = f"worked for more than {self.limit_s:g} s"
+                if worker.ended:
                     worker.process.kill()
         return [worker for worker in busy if worker.pipe in pipes]
 

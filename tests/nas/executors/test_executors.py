@@ -51,6 +51,17 @@ def test_a_worker_that_hangs_is_ended():
     assert outcomes[1] == Outcome(2), "a task that only takes long is left alone"
 
 
+def test_a_task_that_takes_too_long_is_tried_once_more():
+    pool = create_executor(1, limit_s=2.0)
+    endless = "next(iter(lambda: None, 0)) or [None for _ in iter(int, 1)]"
+    outcomes = list(pool.map(eval, ["1", endless, "__import__('time').sleep(0.1) or 3"]))
+    pool.close()
+    assert outcomes[1] == Outcome(error="the worker worked for more than 2 s (exit code -9)", attempts=2, machine=True)
+    assert [outcomes[0], outcomes[2]] == [Outcome(1), Outcome(3)]
+    with pytest.raises(BadInputError, match="--time-limit is -1"):
+        create_executor(2, limit_s=-1)
+
+
 def test_a_run_stops_at_the_first_fault_of_the_machine():
     executor = StopAtMachineFaults(InProcess())
     outcomes = executor.map(eval, ["1 / 0", "open('/nowhere/at/all')", "2"])
