@@ -26,7 +26,10 @@ from hasnas.nas.data.facts import facts_of
 from hasnas.nas.data.sources import open_source
 from hasnas.nas.history.worth import FEW, DataFacts
 from hasnas.search_spaces.cell_groups import cell_groups
-from hasnas.search_spaces.space import Codes, sample
+from hasnas.search_spaces.layers import pair
+from hasnas.search_spaces.operations import OPERATIONS
+from hasnas.search_spaces.snasnet import FEEDBACK_PREFIX
+from hasnas.search_spaces.space import Codes, SearchSpace, sample
 
 from .context import Setup
 
@@ -85,7 +88,7 @@ def preflight(setup: Setup, directory: Path | None = None) -> Preflight:
     written = [] if directory is None else [(directory, "--run-dir"), (cache_root(), "HASNAS_CACHE")]
     disk = [note for folder, setting in written for note in _check_disk(folder, setting)]
     few = [f"the test split has {facts.test} samples: its figure says little"] if facts.test < FEW else []
-    return Preflight(facts, contents, (*notes, *few, *disk), directory)
+    return Preflight(facts, contents, (*notes, *few, *_wasted_rows(setup.space), *disk), directory)
 
 
 def _check_samples(setup: Setup) -> tuple[Samples, Samples, tuple[str, ...]]:
@@ -174,6 +177,20 @@ def _check_space(setup: Setup) -> None:
         from .scoring import score_candidates, score_tasks
 
         score_candidates(score_tasks(setup, [tuple(candidate[0].tolist())])[0])
+
+
+def _wasted_rows(space: SearchSpace) -> tuple[str, ...]:
+    """A note on operations of several rows where maps have one: most of their weights would meet zeros."""
+    if not space.macro.is_line:
+        return ()
+    names = {str(choice).removeprefix(FEEDBACK_PREFIX) for gene in space.genes for choice in gene.choices}
+    known = [kind.read(name) for kind in map(OPERATIONS.get, OPERATIONS.names()) for name in sorted(names)]
+    square = [operation for operation in known if operation is not None and pair(operation.window)[0] > 1]
+    if not square:
+        return ()
+    seen = ", ".join(one.name for one in square)
+    lines = ", ".join(one.name.replace(f"{one.kernel_size}x", "1x", 1) for one in square)
+    return (f"maps have one row, so that other rows of {seen} meet zeros only; give space.operations {lines} instead",)
 
 
 def _make_strategy(setup: Setup) -> None:

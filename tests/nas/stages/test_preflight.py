@@ -184,3 +184,11 @@ def test_validate_prints_the_task_and_its_samples(config: Path, capsys: pytest.C
     told = capsys.readouterr().out
     assert "data: regression of 1 value; samples: 38 to train" in told
     assert "write .astype(int) for classes" in told
+
+
+def test_square_windows_on_lines_are_told(config: Path):
+    np.savez(config.parent / "mine.npz", inputs=RNG.uniform(0, 1, (60, 1, 16)), targets=CLASSES)
+    told = "other rows of avgpool3x3, conv3x3 meet zeros only; give space.operations avgpool1x3, conv1x3 instead"
+    assert any(told in note for note in check(config, "dataset.name=signal").notes)
+    fitting = "space.operations=[none, identity, conv1x3, conv1x1, avgpool1x5]"
+    assert len(check(config, "dataset.name=signal", fitting).notes) == 1
