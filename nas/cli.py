@@ -26,7 +26,7 @@ from hasnas.files import OF_THE_MACHINE
 from .commands.bench import bench_app
 from .commands.cost_model import estimate, list_hardware, map_command, schedule_command, simulate_command
 from .commands.data import data_app
-from .commands.options import AS_JSON, HELP
+from .commands.options import AS_JSON, HELP, tell
 
 INTERRUPTED = 130
 MOST_CHARACTERS = 2000  # of an error line
@@ -49,7 +49,7 @@ RUN = typer.Argument(..., metavar="RUN", help="A run directory.")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"hasnas {__version__}")
+        tell(f"hasnas {__version__}")
         raise typer.Exit
 
 
@@ -92,10 +92,10 @@ def search(
         raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
     checked = check_config(config, changes, run_dir, writes=not dry_run)
     if dry_run:
-        typer.echo(f"data: {checked.facts.describe()}", err=True)  # at once: what follows imports torch first
+        tell(f"data: {checked.facts.describe()}", err=True)  # at once: what follows imports torch first
         from .stages import forecast
 
-        typer.echo(forecast.dry_run(config, changes, checked=True).describe())
+        tell(forecast.dry_run(config, changes, checked=True).describe())
         return
     from . import run
 
@@ -129,7 +129,7 @@ def validate(config: Path = CONFIG, overrides: list[str] | None = OVERRIDES) -> 
     """Check a config and all that it names; run nothing."""
     from .commands.configs import validate_config
 
-    typer.echo(validate_config(config, overrides or []))
+    tell(validate_config(config, overrides or []))
 
 
 @app.command()
@@ -150,7 +150,7 @@ def analyse(
     text = json.dumps(found.to_json(), indent=2)
     if out is not None:
         write_atomic(out, text + "\n")
-    typer.echo(text if as_json else describe(found))
+    tell(text if as_json else describe(found))
 
 
 app.command()(estimate)
@@ -181,7 +181,7 @@ def export(
 
         written = export_run(run, formats or None)
     for path in written:
-        typer.echo(path)
+        tell(path)
 
 
 @app.command()
@@ -211,7 +211,7 @@ def pareto(
         from .tracking.figures import fronts, to_png
 
         write_atomic(plot, to_png(fronts(found)))
-    typer.echo(json.dumps(found.to_json(), indent=2) if as_json else found.describe())
+    tell(json.dumps(found.to_json(), indent=2) if as_json else found.describe())
 
 
 @app.command("ls")
@@ -222,7 +222,7 @@ def list_runs_command(
     from .tracking.status import describe_runs, list_runs
 
     runs = list_runs(directory)
-    typer.echo(json.dumps(runs, indent=2) if as_json else describe_runs(runs) or f"no run in {directory}")
+    tell(json.dumps(runs, indent=2) if as_json else describe_runs(runs) or f"no run in {directory}")
 
 
 app.command("hardware")(list_hardware)
@@ -234,7 +234,7 @@ def list_configs_command() -> None:
     from .commands.configs import list_configs
     from .tracking.status import align
 
-    typer.echo(align(list_configs()))
+    tell(align(list_configs()))
 
 
 @configs_app.command("cp")
@@ -245,14 +245,14 @@ def copy_config_command(
     """Copy an example config, to be changed."""
     from .commands.configs import copy_config
 
-    typer.echo(copy_config(name, target))
+    tell(copy_config(name, target))
 
 
 def _print_status(run: Path, as_json: bool) -> None:
     from .tracking.status import describe_status, run_status
 
     found = run_status(run)
-    typer.echo(json.dumps(found, indent=2) if as_json else describe_status(found))
+    tell(json.dumps(found, indent=2) if as_json else describe_status(found))
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -314,7 +314,7 @@ def _complain(message: str, exit_code: int) -> int:
     line = one_line(" ".join(message.split("\n")))
     if len(line) > MOST_CHARACTERS:
         line = f"{line[: MOST_CHARACTERS // 2]} ... {line[-MOST_CHARACTERS // 2 :]}"
-    typer.echo(f"hasnas: error: {line}", err=True)
+    tell(f"hasnas: error: {line}", err=True)
     return exit_code
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from .options import AS_JSON, HELP
+from .options import AS_JSON, HELP, tell
 
 bench_app = typer.Typer(help="Strategies and scores on published tables of trained networks.", context_settings=HELP)
 
@@ -30,12 +30,12 @@ def bench_spikenas_command(
 
     found = bench_spikenas(data, strategy, evaluations, seeds, budget=budget, cost=cost, hardware=hardware)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        tell(json.dumps(found, indent=2))
         return
     from hasnas.nas.bench.bench import over_time_table
     from hasnas.nas.tracking.status import align
 
-    typer.echo(align(over_time_table(found)))
+    tell(align(over_time_table(found)))
 
 
 @bench_app.command("proxies")
@@ -51,6 +51,6 @@ def bench_proxies_command(
     from hasnas.nas.tracking.status import align
 
     settings = NetworkSettings(networks=networks)
-    say = None if as_json else lambda name: typer.echo(f"scoring by {name}", err=True)
+    say = None if as_json else lambda name: tell(f"scoring by {name}", err=True)
     rows = bench_proxies(data, names or None, images=images, settings=settings, report=say)
-    typer.echo(json.dumps(rows, indent=2) if as_json else align(proxies_table(rows)))
+    tell(json.dumps(rows, indent=2) if as_json else align(proxies_table(rows)))

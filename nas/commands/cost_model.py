@@ -9,7 +9,7 @@ import typer
 
 from hasnas.errors import BadInputError
 
-from .options import AS_JSON, ROOT
+from .options import AS_JSON, ROOT, tell
 
 
 def estimate(
@@ -34,7 +34,7 @@ def estimate(
         from .nonideal import try_on_chips
 
         report = try_on_chips(source, nonideal, chips)
-        typer.echo(json.dumps(report.to_json(), indent=2) if as_json else report.describe())
+        tell(json.dumps(report.to_json(), indent=2) if as_json else report.describe())
         return
     from hasnas.files import write_atomic
 
@@ -47,7 +47,7 @@ def estimate(
         write_atomic(csv, to_csv(variants))
     if plot is not None:
         write_plots(pictures, plot)
-    typer.echo(to_json(variants) if as_json else to_text(variants))
+    tell(to_json(variants) if as_json else to_text(variants))
 
 
 def map_command(
@@ -109,7 +109,7 @@ def map_command(
     )
     if plot is not None:
         draw(found, plot)
-    typer.echo(to_json(found, by_layer) if as_json else to_text(found, by_layer))
+    tell(to_json(found, by_layer) if as_json else to_text(found, by_layer))
 
 
 def schedule_command(
@@ -145,7 +145,7 @@ def schedule_command(
             what = f"{given[0]} is for mapped networks" if given else f"{source} is a folder, not a dataflow graph"
             raise BadInputError(f"{what}; to schedule a network give --mapping M.npz, of hasnas map --save")
         found = answer(ScheduleQuestion(source, tiles, one_at_a_time, buffers))
-        typer.echo(to_json(found) if as_json else to_text(found))
+        tell(to_json(found) if as_json else to_text(found))
         return
     if tiles is not None or one_at_a_time or buffers:
         raise BadInputError("--mapping says where everything is; leave out --tiles, --one-at-a-time and --buffers")
@@ -171,10 +171,10 @@ def schedule_command(
             raise BadInputError("--admit needs the second network's mapping; give --admit-mapping M.npz")
         wanted = AdmissionQuestion(joining, joining_mapping, joining_spikes, at_least, tiles_of_chip)
         both = answer_admission(question, wanted)
-        typer.echo(to_json(both) if as_json else admission_text(both))
+        tell(to_json(both) if as_json else admission_text(both))
         return
     mapped = answer_mapped(question, room)
-    typer.echo(to_json(mapped) if as_json else mapped_text(mapped))
+    tell(to_json(mapped) if as_json else mapped_text(mapped))
 
 
 def simulate_command(
@@ -222,7 +222,7 @@ def simulate_command(
             trace=trace,
         )
     )
-    typer.echo(to_json(found) if as_json else to_text(found))
+    tell(to_json(found) if as_json else to_text(found))
 
 
 def list_hardware(
@@ -238,6 +238,6 @@ def list_hardware(
 
         reasons = "\n".join(why(load_hardware(name)))
         layer = "a 3 x 3 convolution of 64 channels, 16 x 16, T = 4, one input in ten active"
-        typer.echo(f"{align(one(name))}\n\n{reasons}\n\n{layer}:\n{align(beside_others(name))}")
+        tell(f"{align(one(name))}\n\n{reasons}\n\n{layer}:\n{align(beside_others(name))}")
         return
-    typer.echo(f"{align(chips())}\n\n{align(parts())}")
+    tell(f"{align(chips())}\n\n{align(parts())}")

@@ -8,7 +8,7 @@ import typer
 
 from hasnas.errors import BadInputError
 
-from .options import HELP, ROOT
+from .options import HELP, ROOT, tell
 
 data_app = typer.Typer(help="The datasets.", context_settings=HELP)
 
@@ -25,7 +25,7 @@ def list_data_command(root: Path | None = ROOT) -> None:
         frames = [card.timesteps] if card.timesteps else []
         shape = "x".join(str(length or "?") for length in (*frames, *card.input_shape))
         rows.append((card.name, row.state, shape, str(card.outputs or "?"), card.title))
-    typer.echo(align(rows))
+    tell(align(rows))
 
 
 @data_app.command("prepare")
@@ -36,7 +36,7 @@ def prepare_data_command(name: str, root: Path | None = ROOT) -> None:
 
     with waiting(f"preparing {name}"):
         counts = prepare(name, root)
-    typer.echo(f"{name}: " + ", ".join(f"{count:,} {split} samples" for split, count in counts.items()))
+    tell(f"{name}: " + ", ".join(f"{count:,} {split} samples" for split, count in counts.items()))
 
 
 @data_app.command("check")
@@ -48,7 +48,7 @@ def check_data_command(name: str, root: Path | None = ROOT) -> None:
 
     with waiting(f"reading {name}"):
         findings = check(name, root)
-    typer.echo(align([("ok" if finding.good else "BAD", finding.what, finding.detail) for finding in findings]))
+    tell(align([("ok" if finding.good else "BAD", finding.what, finding.detail) for finding in findings]))
     if not all(finding.good for finding in findings):
         raise BadInputError(f"dataset '{name}' is not sound; see the lines marked BAD")
 
@@ -61,4 +61,4 @@ def preview_data_command(name: str, path: Path, root: Path | None = ROOT) -> Non
 
     with waiting(f"reading {name} and drawing {path}"):
         preview(name, path, root)
-    typer.echo(path)
+    tell(path)

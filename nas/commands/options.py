@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from hasnas.errors import one_line
+
 HELP = {"help_option_names": ["-h", "--help"]}
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 ROOT = typer.Option(None, "--data-root", help="The folder that holds the datasets' files.")
+
+
+def tell(text: object, err: bool = False) -> None:
+    """Print lines; names and paths come from users and files, and what a terminal would obey is written out."""
+    typer.echo("\n".join(one_line(line) for line in str(text).split("\n")), err=err)

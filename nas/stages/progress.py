@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from hasnas.errors import one_line
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -112,7 +114,7 @@ class Console:
         from tqdm import tqdm
 
         if not self.quiet:
-            tqdm.write(text, file=sys.stderr)
+            tqdm.write(one_line(text), file=sys.stderr)
             sys.stderr.flush()
 
     @contextmanager
@@ -136,7 +138,7 @@ def waiting(what: str) -> Iterator[None]:
 
     def tick() -> None:
         passed = time.monotonic() - begun
-        print(f"{what}: {_duration(passed)}", file=sys.stderr, flush=True)
+        print(one_line(f"{what}: {_duration(passed)}"), file=sys.stderr, flush=True)
 
     with ticking(tick, LINE_EVERY_S, FIRST_AFTER_S):
         yield

@@ -201,3 +201,9 @@ def test_what_a_terminal_would_obey_is_written_out(capsys: pytest.CaptureFixture
     Path("l.yaml").write_text(f"timesteps: 5\nlayers:\n  - {named}\n")
     assert run_command(["estimate", "l.yaml", "--hardware", "rram-32nm"]) == 0
     assert "\\x1b[31mred" in capsys.readouterr().out
+
+
+def test_nor_does_a_terminal_obey_paths(capsys: pytest.CaptureFixture[str]):
+    assert run_command(["configs", "cp", "digits", "\x1b[31m\x07.yaml"]) == 0
+    assert run_command(["validate", "\x1b[31m\x07.yaml"]) == 0
+    assert capsys.readouterr().out.count("\\x1b[31m\\x07.yaml") == 2
