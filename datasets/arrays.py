@@ -22,6 +22,7 @@ from .splits import compare_splits
 
 Array = NDArray[Any]
 NAMES = ("inputs", "targets")
+MOST = 1e18  # of a value, whose square 32 bits still hold
 DEFLATE_RATIO = 1100.0  # no deflated file unpacks to more; frames of sparse events reach several hundred
 
 
@@ -151,9 +152,9 @@ def _samples(path: Path) -> Samples:
             f"{path} holds no sample (inputs of shape {list(inputs.shape)}); put samples there"
             + (", or remove the file: then a fifth of train.npz is the test split" if path.name == "test.npz" else "")
         )
+    check_finite(inputs, path)
     if inputs.dtype == np.float64:
         inputs = inputs.astype(np.float32)
-    check_finite(inputs, path)
     return samples_of(inputs, targets, 1 / 255 if inputs.dtype == np.uint8 else 1.0, path)
 
 
@@ -163,11 +164,20 @@ def read_inputs_and_targets(path: Path) -> tuple[Array, Array]:
     return arrays["inputs"], arrays["targets"]
 
 
-def check_finite(inputs: Array, path: Path) -> None:
-    """Refuse floats that are NaN or infinite; the first sample that holds one is named."""
-    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
-        first = int(np.argmin(np.isfinite(inputs).all(axis=tuple(range(1, inputs.ndim)))))
-        raise BadInputError(f"{path}: inputs hold NaN or infinity, first in sample {first}; remove those samples")
+def check_finite(values: Array, path: Path, what: str = "inputs") -> None:
+    """Refuse floats that are NaN, infinite, or too large for 32 bits; the first sample that holds one is named."""
+    if values.dtype.kind != "f":
+        return
+    samples = values.reshape(len(values), -1)
+    if not np.isfinite(samples).all():
+        first = int(np.argmin(np.isfinite(samples).all(axis=1)))
+        raise BadInputError(f"{path}: {what} hold NaN or infinity, first in sample {first}; remove those samples")
+    if max(samples.max(initial=0), -samples.min(initial=0)) > MOST:
+        first = int(np.argmax((np.abs(samples) > MOST).any(axis=1)))
+        raise BadInputError(
+            f"{path}: {what} hold values beyond {MOST:g}, first in sample {first}, whose squares 32-bit floats do not "
+            "hold; bring them to another unit"
+        )
 
 
 def samples_of(inputs: Array, targets: Array, scale: float, path: Path) -> Samples:
@@ -191,9 +201,7 @@ def read_targets(targets: Array, path: Path) -> Array:
     if targets.dtype.kind in "iub" and targets.ndim == 1:
         return _classes(targets, path)
     if targets.dtype.kind == "f" and targets.ndim in (1, 2):
-        if not np.isfinite(targets).all():
-            first = int(np.argmin(np.isfinite(targets.reshape(len(targets), -1)).all(axis=1)))
-            raise BadInputError(f"{path}: targets hold NaN or infinity, first in sample {first}; remove those samples")
+        check_finite(targets, path, "targets")
         return targets.astype(np.float32).reshape(len(targets), -1)
     raise BadInputError(
         f"{path}: targets of type {targets.dtype} and shape {list(targets.shape)}; "

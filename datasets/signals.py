@@ -117,8 +117,8 @@ class Signals:
                 f"{path}: inputs of type {inputs.dtype} and shape {list(inputs.shape)}; "
                 "give numbers [N, C, L] or [N, L]"
             )
+        check_finite(inputs, path)
         signals = np.asarray(inputs if inputs.ndim == 3 else inputs[:, None], np.float32)
-        check_finite(signals, path)
         length = self.shape.length or signals.shape[2]
         if signals.shape[2] != length:
             signals = np.stack([of_length(signal, length) for signal in signals])

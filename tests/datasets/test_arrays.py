@@ -167,3 +167,12 @@ def test_damage_is_found_or_harmless(tmp_path: Path):
 def test_a_missing_file_is_reported(tmp_path: Path):
     with pytest.raises(BadInputError, match=r"nothing.npz"):
         UserArrays(tmp_path / "nothing.npz").load("train")
+
+
+@pytest.mark.parametrize("name", ["inputs", "targets"])
+def test_values_beyond_what_32_bits_hold_are_refused(tmp_path: Path, name: str):
+    arrays = {"inputs": np.ones((20, 1, 4, 4)), "targets": np.linspace(0, 1, 20)}
+    arrays[name][7] = -1e300
+    np.savez(tmp_path / "large.npz", **arrays)
+    with pytest.raises(BadInputError, match=rf"large.npz: {name} hold values beyond 1e\+18, first in sample 7"):
+        UserArrays(tmp_path / "large.npz").load("train")
