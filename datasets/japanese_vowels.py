@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from .choices import SignalShape
-from .signals import formed, of_length
-from .source import SPLITS, DatasetCard, Samples, Split, check_split
-from .ts_files import read_ts
+from .signals import TEST_TS, TRAIN_TS, formed, read_archive
+from .source import DatasetCard, Samples, Split, check_split
 
 LONGEST = 29
 CHANNELS = 12
@@ -61,13 +60,7 @@ class JapaneseVowels:
     @cached_property
     def _parts(self) -> tuple[Samples, Samples]:
         folder = _package_folder() / "datasets" / "data" / "JapaneseVowels"
-        train, test = (read_ts(folder / f"JapaneseVowels_{split.upper()}.ts") for split in SPLITS)
-        length = self.shape.length or LONGEST
-        first, second = (
-            Samples(formed(np.stack([of_length(values, length) for values in part.values]), self.shape), part.targets)
-            for part in (train, test)
-        )
-        return first, second
+        return read_archive((folder / f"JapaneseVowels{TRAIN_TS}", folder / f"JapaneseVowels{TEST_TS}"), self.shape)
 
 
 def _package_folder() -> Path:

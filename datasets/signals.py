@@ -1,4 +1,4 @@
-"""One-dimensional signals: a user's arrays `[N, C, L]`, or folders of WAV or CSV files, one subfolder a class."""
+"""One-dimensional signals: a user's arrays `[N, C, L]`, folders of WAV or CSV files, or sets of the UCR archive."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from .choices import SignalShape
 from .folders import Layout, read_layout
 from .own_data import npz_places, npz_splits, own_card, task_of
 from .source import SPLITS, DatasetCard, Samples, Split, check_split, data_root
+from .ts_files import read_ts
 
 SUFFIXES = (".wav", ".csv", ".txt", ".npy")
+TRAIN_TS, TEST_TS = "_TRAIN.ts", "_TEST.ts"
 Signal = NDArray[np.float32]
 
 
@@ -29,7 +31,8 @@ class Signals:
 
     The data root is a file `NAME.npz`, or a folder with `train.npz` and perhaps `test.npz`, of `inputs` `[N, C, L]` or
     `[N, L]` and `targets` as for `arrays`; or a folder of files in class folders (see `read_layout`): WAV (channels as
-    recorded), CSV (a column a channel, a row an instant, a header or none), NPY (`[L]` or `[C, L]`).
+    recorded), CSV (a column a channel, a row an instant, a header or none), NPY (`[L]` or `[C, L]`); or a folder with
+    `NAME_TRAIN.ts` and `NAME_TEST.ts` of the UCR and UEA archives.
 
     Args:
         path: the file or folder; None until it is known.
@@ -60,13 +63,15 @@ class Signals:
             title=f"Signals in {self.path.name}",
             input_shape=(channels, height, width),
             splits={"train": len(train), "test": len(test)},
-            class_names=() if self._layout is None else self._layout.classes,
+            class_names=self._classes,
             **task_of(train.targets),
         )
 
     @property
     def places(self) -> tuple[str, str]:
         """The files of the training and the test split, for messages."""
+        if self._archive is not None:
+            return str(self._archive[0]), str(self._archive[1])
         if self._layout is None:
             return npz_places(self._place)
         return str(self._place), f"{self._place} (test split)"
@@ -86,15 +91,33 @@ class Signals:
     def _place(self) -> Path:
         return self.path or data_root(None)
 
+    @property
+    def _classes(self) -> tuple[str, ...]:
+        if self._archive is not None:
+            return read_ts(self._archive[0]).classes
+        return () if self._layout is None else self._layout.classes
+
+    @cached_property
+    def _archive(self) -> tuple[Path, Path] | None:
+        """Both files of a set of the UCR and UEA archives; None for other data."""
+        found = sorted(self._place.glob(f"*{TRAIN_TS}")) if self._place.is_dir() else []
+        if len(found) > 1:
+            raise BadInputError(f"{self._place} holds {len(found)} sets ({found[0].name}, ...); give a folder to each")
+        return (found[0], found[0].with_name(found[0].name.removesuffix(TRAIN_TS) + TEST_TS)) if found else None
+
     @cached_property
     def _layout(self) -> Layout | None:
-        """The layout of a folder of files; None for arrays."""
+        """The layout of a folder of files; None for arrays and archives."""
+        if self._archive is not None:
+            return None
         place = self._place
         arrays = place.suffix == ".npz" or any((place / f"{split}.npz").exists() for split in SPLITS)
         return None if arrays else read_layout(place, SUFFIXES, "signals")
 
     @cached_property
     def _parts(self) -> tuple[Samples, Samples]:
+        if self._archive is not None:
+            return read_archive(self._archive, self.shape)
         return npz_splits(self._place, self._of_arrays) if self._layout is None else self._of_files(self._layout)
 
     def _of_files(self, layout: Layout) -> tuple[Samples, Samples]:
@@ -123,6 +146,23 @@ class Signals:
         if signals.shape[2] != length:
             signals = np.stack([of_length(signal, length) for signal in signals])
         return samples_of(formed(signals, self.shape), targets, 1.0, path)
+
+
+def read_archive(places: tuple[Path, Path], shape: SignalShape) -> tuple[Samples, Samples]:
+    """Both splits of a set of the UCR and UEA archives; shorter series are filled with their last value.
+
+    Raises:
+        BadInputError: if a file cannot be read, or the two do not fit together.
+    """
+    train, test = (read_ts(place) for place in places)
+    if train.classes != test.classes or len(train.values[0]) != len(test.values[0]):
+        raise BadInputError(f"{places[1]} has other classes or dimensions than {places[0].name}; take both of one set")
+    length = shape.length or max(values.shape[1] for part in (train, test) for values in part.values)
+    first, second = (
+        Samples(formed(np.stack([of_length(values, length) for values in part.values]), shape), part.targets)
+        for part in (train, test)
+    )
+    return first, second
 
 
 def formed(signals: NDArray[np.float32], shape: SignalShape) -> NDArray[np.float32]:

@@ -34,6 +34,21 @@ def test_series_of_several_dimensions_and_lengths(tmp_path: Path):
     assert (read.targets.tolist(), read.classes) == ([1, 0], ("one", "two"))
 
 
+def test_a_set_of_the_archive_is_a_signal(tmp_path: Path):
+    (tmp_path / "Beats_TRAIN.ts").write_text(HEAD + "1,2:3,4:two\n5,6,7:8,9,10:one\n")
+    (tmp_path / "Beats_TEST.ts").write_text(HEAD + "1,2,3,4:5,6,7,8:two\n")
+    source = open_dataset("signal", tmp_path)
+    train, test = source.load("train"), source.load("test")
+    assert train.inputs.tolist() == [[[[1, 2, 2, 2]], [[3, 4, 4, 4]]], [[[5, 6, 7, 7]], [[8, 9, 10, 10]]]]
+    assert (train.targets.tolist(), test.targets.tolist(), source.card.class_names) == ([1, 0], [1], ("one", "two"))
+    (tmp_path / "Beats_TEST.ts").write_text(HEAD.replace("one two", "two one") + "1,2:5,6:two\n")
+    with pytest.raises(BadInputError, match=r"Beats_TEST\.ts has other classes or dimensions than Beats_TRAIN\.ts"):
+        open_dataset("signal", tmp_path).load("train")
+    (tmp_path / "Other_TRAIN.ts").write_text(HEAD + "1,2:one\n")
+    with pytest.raises(BadInputError, match="holds 2 sets"):
+        open_dataset("signal", tmp_path).load("train")
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
