@@ -25,6 +25,7 @@ from hasnas.nas.scoring.forward_scores import ForwardScore
 from hasnas.nas.stages.evaluation import DataReference, DeviceReference, InheritedTask, evaluate_inherited
 from hasnas.nas.training import devices
 from hasnas.nas.training.loop import TrainingLoop
+from hasnas.nas.training.losses import task_loss
 from hasnas.nas.training.retrain import retrain
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
 from hasnas.search_spaces.layers import LIF
@@ -97,6 +98,25 @@ def test_a_step_of_training(other: torch.device, digits: Splits, monkeypatch: py
     there = step(away, digits, other)
     for name, value in here.items():
         np.testing.assert_allclose(there[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_a_step_of_the_supernet(other: torch.device) -> None:
+    build_supernet = pytest.importorskip("hasnas.nas.supernet.nni.supernet").build_supernet
+
+    def gradients(device: torch.device) -> dict[str, np.ndarray]:
+        with _disable_current_modes():
+            supernet = build_supernet(SCORED, {"cell/0_3": ("conv3x3",)}).train()
+            inputs = torch.randn(8, *MACRO.input_shape, generator=torch.Generator().manual_seed(0))
+        devices.placed(supernet, device)
+        task_loss(supernet(inputs.to(device)), torch.arange(8, device=device), False).backward()
+        return {name: p.grad.cpu().numpy() for name, p in supernet.named_parameters() if p.grad is not None}
+
+    there = gradients(other)
+    with _disable_current_modes():
+        here = gradients(torch.device("cpu"))
+    assert sum(float(np.abs(value).max()) > 0 for value in here.values()) > 4
+    for name, value in here.items():
+        np.testing.assert_allclose(there[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.slow

@@ -178,6 +178,23 @@ def test_bad_requests_are_refused(path: Path, table: BenchmarkTable) -> None:
         Objective(table, "energy_j")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["random_raw", "random", "predictor"])
+def test_a_part_of_the_benchmark_is_searched_as_what_it_is(strategy: str, path: Path, tmp_path: Path) -> None:
+    with np.load(path) as archive:
+        columns = dict(archive.items())
+    kept = np.r_[700:760, 9_000:9_100, 12_600:12_640]  # runs of consecutive numbers, trained on something harder
+    harder = {name: columns[name] - 30 * (columns[name] > 30) for name in ("val_acc", "test_acc")}
+    part = {name: values[kept] for name, values in {**columns, **harder}.items()}
+    np.savez(tmp_path / "part.npz", **part)
+    report = bench_spikenas(tmp_path / "part.npz", strategy, evaluations=12, seeds=1)
+    assert part["test_acc"][part["test_acc"] > 10].min() <= report["test_accuracy"]["mean"] <= part["test_acc"].max()
+    assert 0 < report["hypervolume"]["mean"] <= 1.05
+    if strategy == "predictor":
+        assert report["regret"]["mean"] < 1, "0.5 points for each low threshold, 1.5 for each convolution in depth"
+    assert Objective(read_table(tmp_path / "part.npz")).worst_error > 40
+
+
 def test_the_distinct_space_keeps_its_genes() -> None:
     assert DistinctSpace(MACRO).genes == SPACE.genes
 
