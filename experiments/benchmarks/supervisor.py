@@ -33,7 +33,7 @@ def measure(kind: str, seed: int) -> dict[str, Any]:
     problem = dtlz2()
     strategy = BayesianPareto(problem.problem(SETTINGS, seed))
     learning = Timed(strategy.surrogates.learn)
-    strategy.surrogates.learn = learning  # type: ignore[method-assign]
+    strategy.surrogates.learn = learning  # type: ignore[method-assign, assignment]
     start = time.process_time()
     done = play(problem, strategy, EVALUATIONS, BATCH)
     return {
