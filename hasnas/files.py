@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hasnas.errors import BadInputError, MachineFaultError, one_line
+from hasnas.errors import BadInputError, HasnasError, MachineFaultError, one_line
 
 MOST_JSON_CHARACTERS = 64_000_000
 # What reading a damaged or foreign .npz or .npy raises.
@@ -52,10 +52,15 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        told = f"cannot write {target}: {error.strerror or error}"
-        if error.errno in OF_THE_MACHINE:
-            raise MachineFaultError(f"{told}; make room or mend the disk") from error
-        raise BadInputError(f"{told}; check that the directory exists and may be written") from error
+        raise unwritable(target, error) from error
+
+
+def unwritable(path: Path | str, error: OSError) -> HasnasError:
+    """What to raise where a path could not be written: the machine's fault, or the path's."""
+    told = f"cannot write {path}: {error.strerror or error}"
+    if error.errno in OF_THE_MACHINE:
+        return MachineFaultError(f"{told}; make room or mend the disk")
+    return BadInputError(f"{told}; check that the directory exists and may be written")
 
 
 def sync_directory(directory: Path) -> None:

@@ -14,7 +14,7 @@ from hasnas import __version__
 from hasnas.cim_estimator import load_hardware
 from hasnas.cim_estimator.nonideal import NonidealSpec, load_nonideal
 from hasnas.errors import BadInputError
-from hasnas.files import CARD_FILE, read_json, sealed, sha256_of, write_atomic
+from hasnas.files import CARD_FILE, read_json, sealed, sha256_of, unwritable, write_atomic
 from hasnas.nas.config.plugins import EXPORT_TARGETS
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint
 from hasnas.nas.history.layout import LEDGER_FILE
@@ -190,7 +190,7 @@ def export_network(
         for path in {(folder / file).parent for files in rendered.values() for file in files}:
             path.mkdir(exist_ok=True)
     except OSError as error:
-        raise BadInputError(f"cannot make {folder}: {error.strerror or error}; check the path") from error
+        raise unwritable(folder, error) from error
     for files in rendered.values():
         for file, content in files.items():
             write_atomic(folder / file, content)

@@ -7,11 +7,12 @@ import math
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hasnas.errors import BadInputError
+from hasnas.files import unwritable
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import STANDARD, Cost
 from hasnas.nas.history.goal import PART_PREFIX, SCORE_PREFIX, Goal, front, rank
@@ -98,6 +99,7 @@ class TensorBoardTracker:
 
     Raises:
         BadInputError: if the directory cannot be written.
+        MachineFaultError: if the disk is full or fails.
     """
 
     def __init__(self, directory: Path, facts: RunFacts | None = None, trials: Sequence[Trial] = ()) -> None:
@@ -119,7 +121,7 @@ class TensorBoardTracker:
             for trial in trials:
                 self._write_trial(trial)
         except OSError as error:
-            raise BadInputError(f"cannot write {self._directory}: {error.strerror or error}; check the path") from error
+            raise unwritable(self._directory, error) from error
         if trials:
             self._draw(trials[-1].time)
 
@@ -155,9 +157,10 @@ class TensorBoardTracker:
         """See `Tracker.close`."""
         if self._stale:
             self._guarded(lambda: self._draw(time.time()))
-        self._working = False
         for file in (self._run, self._search, self._training):
-            file.close()
+            with suppress(OSError):  # what it still held cannot be written; that was said before
+                file.close()
+        self._working = False
 
     def _guarded(self, action: Any) -> None:
         if not self._working:

@@ -1,3 +1,5 @@
+import errno
+import io
 import logging
 from pathlib import Path
 
@@ -165,3 +167,17 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path, config: RunCon
     (tmp_path / "run").write_text("not a directory")
     with pytest.raises(BadInputError, match=r"cannot write .*tensorboard"):
         create_tracker(tmp_path / "run", config, [])
+
+
+def test_a_disk_that_is_full_at_the_end_stops_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tracker = TensorBoardTracker(tmp_path / "tensorboard")
+
+    class Full(io.BufferedWriter):
+        def close(self) -> None:
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tracker._run, "_file", Full(io.FileIO(tmp_path / "full", "w")))
+    tracker.close()
+    tracker.close()
+    assert tracker._search._file.closed
