@@ -56,7 +56,7 @@ class Executor(Protocol):
         ...
 
 
-EXECUTORS: Registry[Callable[[int], Executor]] = Registry(
+EXECUTORS: Registry[Callable[..., Executor]] = Registry(
     "executor",
     {
         "in_process": "hasnas.nas.executors.in_process:InProcess",
@@ -84,9 +84,7 @@ def create_executor(workers: int, limit_s: float | None = None) -> Executor:
     if limit_s is not None:
         if not limit_s > 0:
             raise BadInputError(f"--time-limit is {limit_s:g}; give a positive number of seconds, or leave it out")
-        from .process_pool import ProcessPool
-
-        return ProcessPool(workers, limit_s=limit_s)
+        return EXECUTORS.get("process_pool")(workers, limit_s=limit_s)
     return EXECUTORS.get("in_process" if workers == 1 else "process_pool")(workers)
 
 
