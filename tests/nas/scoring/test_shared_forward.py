@@ -15,7 +15,7 @@ from hasnas.nas.scoring.forward_scores import MeasuredBalance, NoiseSensitivity,
 from hasnas.nas.scoring.shared_forward import SharedForward, Weights, supports
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.network import build_network
-from hasnas.search_spaces.snasnet import SNASNetSpace
+from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
 from hasnas.search_spaces.space import SPACES, sample
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
 
@@ -25,7 +25,9 @@ MACRO = Macro((1, 8, 8), classes=10, timesteps=4, channels=16, hidden=64, votes=
 IMAGES = torch.tensor(load_digits().images[:16, None] / 8 - 1).float()
 WIDE = Macro((3, 32, 32), classes=10, timesteps=3, channels=32, final_pool=4, hidden=64, votes=2)
 HERE = [kind for kind in ARITHMETICS if error_of(kind) < 1]
+LINES = ("none", "identity", "conv1x3", "conv1x7", "avgpool1x3")
 FORWARD = {
+    "lines": CellSpace(replace(MACRO, input_shape=(1, 1, 64), stem_stride=2), operations=LINES),
     "spikenas_bench": SpikeNASBenchSpace(MACRO),
     "snasnet": SNASNetSpace(MACRO),
     "hasnas": SPACES.get("hasnas")(MACRO),
@@ -39,7 +41,8 @@ def candidates(name: str, count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("name", FORWARD)
 def test_shared_scores_are_those_of_single_networks(name: str) -> None:
-    task, codes = ScoringTask(FORWARD[name], IMAGES), candidates(name, 12)
+    images = IMAGES.reshape(-1, *FORWARD[name].macro.input_shape)
+    task, codes = ScoringTask(FORWARD[name], images), candidates(name, 12)
     simple, shared = SahdMean(shared=False)(task, codes), SahdMean("float32")(task, codes)
     alive = np.isfinite(simple.total)
     assert alive.any()
