@@ -84,6 +84,8 @@ def test_each_network_is_exported_with_its_best_seed(run: Path, architectures: l
     assert [(one["seed"], one["validation_accuracy"]) for one in trainings["each"]] == [(5, 0.6), (6, 0.8)]
     assert "trainings" not in json.loads((directories[1] / "card.json").read_text())
     assert len(card["normalisation"]["mean"]) == 1
+    assert card["formats"]["nir"]["tools"]["Norse 1.1"].startswith("yes: norse.torch.from_nir")
+    assert card["formats"]["nir"]["tools"]["sinabs 3.1"].startswith("no: ")
     assert card["check"]["safetensors_max_difference"] == 0
     assert card["check"]["nir_max_difference_float64"] < 1e-9
     assert card["files"] == {
