@@ -5,7 +5,7 @@
 In free-running mode a core reads whatever has arrived; timers add leak and biases once a timestep, whose length is that
 of the same chip with barriers, times the factors given. The cost model's figures for the same network, with the
 activity that its run measured, stand beside: what a read costs whatever arrives, what driven rows add, the wires, the
-leakage. Rows go to the file as they are made; what it holds is not run again.
+leakage. Batches of samples go to the file as they are made; what it holds is not run again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from hasnas.nas.spikes.sources import Taken, open_source
 
 HARDWARE = load_hardware("rram-32nm")
 CHIP = chip_of(HARDWARE)
+BATCH = 4
 SYNAPTIC = ("conv", "linear")
 PARTS = ("network", "reads", "rows", "leakage")
 TITLES = (
@@ -34,16 +35,38 @@ TITLES = (
 )  # fmt: skip
 
 
-def simulated(name: str, mode: str, period_s: float, found: OnChip, classes: np.ndarray) -> str:
-    """One simulation as a row of the table; figures of a sample."""
+def batch(found: OnChip, classes: np.ndarray) -> dict[str, float]:
+    """Totals of some samples."""
     run, count = found.simulated, len(classes)
-    energy, fired, reads = run.energy_j, int(run.core_counts[:, 4].sum()), int(run.core_counts[:, 2].sum())
-    parts = " | ".join(f"{energy[part] * 1e9:,.4g}" for part in PARTS)
+    delivered = {"packet_s": run.packet_latency_s * run.packets, "latency_s": run.latency_s * count}
+    return {
+        "samples": count,
+        "right": int(np.sum(found.outputs.argmax(1) == classes)),
+        "agreeing": round(found.agreement * count),
+        "fired": int(run.core_counts[:, 4].sum()),
+        "spikes": found.spikes,
+        "others": found.other_spikes,
+        "reads": int(run.core_counts[:, 2].sum()),
+        "packets": run.packets,
+        "events": run.events,
+        **delivered,
+        **{f"{part}_j": joules * count for part, joules in run.energy_j.items()},
+    }
+
+
+def told(name: str, mode: str, period_s: float, all_of: list[dict[str, float]]) -> str:
+    """Simulated samples as a row of the table; figures of a sample."""
+    total = {key: sum(one[key] for one in all_of) for key in all_of[0]}
+    count = total["samples"]
+    energy = [total[f"{part}_j"] / count * 1e9 for part in PARTS]
     return (
-        f"| {name} | {mode} | {period_s * 1e9:,.4g} | {np.mean(found.outputs.argmax(1) == classes):.1%} "
-        f"| {found.agreement:.1%} | {fired:,} of {found.spikes:,} | {found.other_spikes:,} | {run.latency_s * 1e6:.4g} "
-        f"| {sum(energy.values()) * 1e9:,.4g} | {parts} | {reads // count:,} | {run.packets // count:,} "
-        f"| {run.packet_latency_s * 1e9:.4g} | {run.events:,} |"
+        f"| {name} | {mode} | {period_s * 1e9:,.4g} "
+        f"| {total['right'] / count:.1%} of {count} "
+        f"| {total['agreeing'] / count:.1%} | {total['fired']:,} of {total['spikes']:,} | {total['others']:,} "
+        f"| {total['latency_s'] / count * 1e6:.4g} | {sum(energy):,.4g} "
+        f"| {' | '.join(f'{one:,.4g}' for one in energy)} "
+        f"| {total['reads'] / count:,.0f} | {total['packets'] / count:,.0f} "
+        f"| {total['packet_s'] / max(total['packets'], 1) * 1e9:.4g} | {total['events']:,} |"
     )
 
 
@@ -75,26 +98,28 @@ def mapping_of(run: Path, taken: Taken, mappings: Path | None, recipe: str) -> M
     return mapped
 
 
-def rows(run: Path, arguments: argparse.Namespace, known: dict[str, str]) -> None:
-    """All rows of a run; puts those that are missing among the known ones."""
+def rows(run: Path, arguments: argparse.Namespace, known: dict[str, dict[str, float]]) -> None:
+    """All rows of a run; puts batches that are missing among the known ones."""
     taken = open_source(run, arguments.samples, None, arguments.data_root)
     assert taken.targets is not None
     classes, inputs = taken.targets.numpy(), taken.inputs
     mapped = mapping_of(run, taken, arguments.mappings, arguments.recipe)
+    name, steps = f"{run.name}, {len(mapped.tiles)} clusters", taken.deployed.graph.timesteps
     step_s = 0.0
     for factor in (0.0, *arguments.factors):  # 0 stands for barriers
-        key = f"{run.name} {factor} {len(inputs)}"
-        if key not in known:
-            settings = Settings("free") if factor else Settings("barrier")
-            found = run_on_chip(taken.deployed, mapped, CHIP, inputs, settings, period_s=step_s * factor or None)
-            step_s = step_s or found.simulated.latency_s / found.built.program.steps
-            mode, period_s = ("free", step_s * factor) if factor else ("barrier", step_s)
-            known[key] = simulated(f"{run.name}, {len(mapped.tiles)} clusters", mode, period_s, found, classes)
-            known[f"{key} step"] = str(step_s)
-            if arguments.save:
-                arguments.save.write_text(json.dumps(known))
-        step_s = float(known[f"{key} step"])
-        print(known[key], flush=True)
+        all_of = []
+        for first in range(0, len(inputs), BATCH):
+            key, these = f"{run.name} {factor} {first}", slice(first, first + BATCH)
+            if key not in known or known[key]["samples"] != len(inputs[these]):
+                settings = Settings("free") if factor else Settings("barrier")
+                found = run_on_chip(taken.deployed, mapped, CHIP, inputs[these], settings, step_s * factor or None)
+                known[key] = batch(found, classes[these])
+                if arguments.save:
+                    arguments.save.write_text(json.dumps(known))
+            all_of.append(known[key])
+        if not factor:
+            step_s = sum(one["latency_s"] for one in all_of) / len(inputs) / steps
+        print(told(name, "free" if factor else "barrier", step_s * (factor or 1.0), all_of), flush=True)
     print(priced(run), flush=True)
 
 
