@@ -98,7 +98,7 @@ def show(results: dict[str, list[dict[str, Any]]]) -> None:
     titles = [title for title, _ in SHOWN.values()]
     print(f"| workload | recipe | {' | '.join(titles)} |\n|---|---|{'---|' * len(titles)}")
     for name, found in results.items():
-        for recipe in (name for name in RECIPES if name in found[0]):
+        for recipe in (name for name in RECIPES if any(name in seed for seed in found)):
             known = [seed[recipe] for seed in found if recipe in seed]
             cells = [_cell([metrics[key] for metrics in known], scale) for key, (_, scale) in SHOWN.items()]
             print(f"| {name} ({len(known)}) | {recipe} | {' | '.join(cells)} |")
@@ -124,7 +124,8 @@ def show(results: dict[str, list[dict[str, Any]]]) -> None:
             statistics.median(cooler),
         ])  # fmt: skip
         print(f"| {name} | {' | '.join(f'{value:.3g}' for value in rows[-1])} |")
-    print(f"| mean | {' | '.join(f'{value:.3g}' for value in np.mean(rows, axis=0))} |")
+    if rows:
+        print(f"| mean | {' | '.join(f'{value:.3g}' for value in np.mean(rows, axis=0))} |")
 
 
 def _cell(values: list[float | None], scale: float) -> str:
