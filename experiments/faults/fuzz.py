@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import copy
 import io
+import itertools
 import json
 import os
 import random
@@ -176,7 +177,7 @@ def nir_bytes(rng: random.Random, folder: Path) -> bytes:
         "output": nir.Output(np.array([5])),
     }
     names = list(nodes)
-    edges = list(zip(names, names[1:], strict=False))
+    edges = list(itertools.pairwise(names))
     for _ in range(rng.choice((0, 0, 1, 3))):
         edges.append((rng.choice(names), rng.choice(names)))
     if rng.random() < 0.2:

@@ -1,5 +1,7 @@
 """What would fail later fails at once: one check before a run, whatever starts it."""
 
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -192,3 +194,11 @@ def test_square_windows_on_lines_are_told(config: Path):
     assert any(told in note for note in check(config, "dataset.name=signal").notes)
     fitting = "space.operations=[none, identity, conv1x3, conv1x1, avgpool1x5]"
     assert len(check(config, "dataset.name=signal", fitting).notes) == 1
+
+
+@pytest.mark.slow
+def test_a_dry_run_imports_nothing_that_trains():
+    names = "{'pytorch_lightning', 'torchvision', 'torchmetrics', 'nni', 'sklearn', 'matplotlib'}"
+    code = f"import hasnas.nas.commands.check, hasnas.nas.stages.forecast, sys; print({names} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"
