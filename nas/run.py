@@ -127,7 +127,8 @@ def _run(setup: Setup, directory: Path, workers: int, found: Preflight, time_lim
         ledger = stack.enter_context(Ledger(directory / LEDGER_FILE))
         if ledger.damage:
             console.say(f"ledger: {ledger.damage}")
-        console.say(f"device: {describe(stack.enter_context(on_device(config.device)))}")
+        device = describe(stack.enter_context(on_device(config.device)))
+        console.say(f"device: {device}")
         executor = StopAtMachineFaults(create_executor(workers, time_limit_s))
         stack.callback(executor.close)
         trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]
@@ -136,7 +137,7 @@ def _run(setup: Setup, directory: Path, workers: int, found: Preflight, time_lim
         stack.callback(tracker.close)
         context = RunContext(config, console, directory, ledger, executor, tracker, trials)
         details = {"identity": identity, "contents": found.contents, "data": found.facts.to_json()}
-        context.event("resume" if ledger.records else "start", "run", {"workers": workers, **details})
+        context.event("resume" if ledger.records else "start", "run", {"workers": workers, "device": device, **details})
         for stage in STAGES:
             context.event("stage_begin", stage)
             try:

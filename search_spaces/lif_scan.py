@@ -147,8 +147,8 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cache
-def compiler_works() -> bool:
-    """Whether loops can be compiled here; tried once, and what is missing is logged once.
+def compiler_works(kind: str) -> bool:
+    """Whether loops can be compiled here for a kind of device; tried once, and what is missing is logged once.
 
     The environment variable `HASNAS_LIF_SCAN=plain` switches compiling off.
     """
@@ -156,7 +156,7 @@ def compiler_works() -> bool:
         _log.info("LIF neurons run as SpikingJelly's plain loop: %s=plain", SWITCH)
         return False
     try:
-        _compile(_probe)(torch.zeros(64))
+        _compile(_probe)(torch.zeros(64, device=kind))
     except Exception as error:  # no compiler, no Python headers, a platform that torch does not support
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         _log.warning("LIF neurons run as SpikingJelly's plain loop, torch.compile does not work here: %s", reason)
@@ -231,10 +231,19 @@ def lif_scan(x: Tensor, operation: LIF, membrane: Tensor | None = None, alpha: f
         raise BadInputError(f"lif_scan got {x.dtype} on {x.device}; give float32, or bfloat16 on a GPU, [T, ...]")
     scale = alpha / 2
     numbers = torch.tensor([operation.tau, operation.threshold, operation.reset, scale, math.pi * scale]).to(x.device)
+    if _channels_last(x):  # neurons in the order of the memory, so that nothing is copied before or after
+        inner = None if membrane is None else membrane.permute(0, 2, 3, 1)
+        spikes, last = lif_scan(x.permute(0, 1, 3, 4, 2), operation, inner, alpha)
+        return spikes.permute(0, 1, 4, 2, 3), last.permute(0, 3, 1, 2)
     flat, start = x.reshape(len(x), -1), None if membrane is None else membrane.reshape(-1)
-    run = _Scan.apply if compiler_works() else _plain
+    run = _Scan.apply if compiler_works(x.device.type) else _plain
     spikes, last = run(flat, start, numbers)
     return spikes.view(x.shape), last.view(x.shape[1:])
+
+
+def _channels_last(x: Tensor) -> bool:
+    """Whether maps `[T, B, C, H, W]` lie in memory with their channels innermost."""
+    return x.dim() == 5 and not x[0].is_contiguous() and x[0].is_contiguous(memory_format=torch.channels_last)
 
 
 def _plain(x: Tensor, membrane: Tensor | None, numbers: Tensor) -> tuple[Tensor, Tensor]:
@@ -265,7 +274,7 @@ class ScannedLIF(neuron.LIFNode):
         membrane = state if isinstance(state, Tensor) else None
         ours = type(self.surrogate_function) is surrogate.ATan and self.surrogate_function.spiking
         same = ours and self.detach_reset and self.decay_input and not self.store_v_seq and self.v_reset is not None
-        if not (same and _fits(x_seq, membrane) and compiler_works()):
+        if not (same and _fits(x_seq, membrane) and compiler_works(x_seq.device.type)):
             return super().multi_step_forward(x_seq, *args, **kwargs)
         operation = LIF(self.tau, self.v_threshold, self.v_reset)
         spikes, last = lif_scan(x_seq, operation, membrane, float(self.surrogate_function.alpha))

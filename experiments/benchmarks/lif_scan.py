@@ -159,7 +159,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(arguments.threads)
-    if not compiler_works():
+    if not compiler_works("cpu"):
         raise SystemExit("torch.compile does not work here")
     results: dict[str, Any] = {
         "rounds": arguments.rounds,

@@ -91,7 +91,7 @@ def main() -> None:
             file.write(line + "\n")
             file.flush()
 
-        note("device", name=describe(device), torch=torch.__version__, compiler=compiler_works())
+        note("device", name=describe(device), torch=torch.__version__, compiler=compiler_works(device.type))
         peak = peak_flops(device, size.matrix)
         note("peak", bf16_tflops=peak / 1e12)
         splits = data(given)

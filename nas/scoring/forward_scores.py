@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hasnas.nas.training.devices import placed
+from hasnas.nas.training.devices import placed, precision_on
+from hasnas.nas.training.parts import autocast
 from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.layers import BatchNorm, Conv2d, Neuron
 from hasnas.search_spaces.network import SpikingNetwork, build_network
@@ -114,7 +115,8 @@ class ForwardScore(NetworkScore):
         network.load_state_dict({**network.state_dict(), **self._fitting(network)})
         batches = self.batches(task)
         stepped_norms(network, batches[0].shape[-4])
-        with torch.no_grad():
+        device = batches[0].device
+        with torch.no_grad(), autocast(device, precision_on(device, "auto")):
             values = [network.run(batch) for batch in batches]
         wanted = self.wanted(network.graph)
         found = [(name, count, self.statistic([run[name] for run in values])) for name, count in wanted.items()]

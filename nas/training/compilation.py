@@ -51,9 +51,9 @@ def compile_if_worthwhile(network: SpikingNetwork, samples: int, device: torch.d
     """
     neurons = [node.operation for node in network.graph.nodes if isinstance(node.operation, LIF)]
     operations = [operation for operation in neurons if not operation.membrane_bits]
-    if not operations or neuron_updates(network.graph, samples) < WORTHWHILE_UPDATES or not compiler_works():
-        return 0
     where = device or torch.device("cpu")
+    if not operations or neuron_updates(network.graph, samples) < WORTHWHILE_UPDATES or not compiler_works(where.type):
+        return 0
     if not all(_agrees(operation, network.graph.timesteps, where) for operation in set(operations)):
         _log.warning("LIF neurons run as SpikingJelly's plain loop: compiled ones give other bits on this machine")
         return 0

@@ -15,7 +15,8 @@ from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.layers import Neuron
 from hasnas.search_spaces.network import SpikingNetwork
 
-from .devices import device_of, samples_at_a_time
+from .devices import device_of, precision_on, samples_at_a_time
+from .parts import autocast
 
 
 @contextmanager
@@ -50,12 +51,12 @@ def evaluate(network: nn.Module, split: Split, batch_size: int | None = None) ->
     with evaluating(network):
         if split.is_regression:
             errors = sum(
-                float(sample_errors(network(inputs.to(device)), targets.to(device), split).sum())
+                float(sample_errors(_outputs(network, inputs.to(device)), targets.to(device), split).sum())
                 for inputs, targets in batches(split, size)
             )
             return -errors / len(split)
         right = sum(
-            int((network(inputs.to(device)).argmax(1) == targets.to(device)).sum())
+            int((_outputs(network, inputs.to(device)).argmax(1) == targets.to(device)).sum())
             for inputs, targets in batches(split, size)
         )
     return right / len(split)
@@ -98,7 +99,9 @@ def measure_activity(network: SpikingNetwork, split: Split, batch_size: int | No
     device, totals = device_of(network), dict[str, float]()
     with evaluating(network):
         for inputs, targets in batches(split, batch_size or _fitting(network, split)):
-            for name, rate in network.activity(inputs.to(device)).items():
+            with autocast(device, precision_on(device, "auto")):
+                activity = network.activity(inputs.to(device))
+            for name, rate in activity.items():
                 totals[name] = totals.get(name, 0.0) + rate * len(targets)
     return {name: total / len(split) for name, total in totals.items()}
 
@@ -132,13 +135,19 @@ def recalibrate_batch_norm(network: SpikingNetwork, fixed_batches: Iterable[Tens
     count, device = 0, device_of(network)
     with torch.no_grad():
         for inputs in fixed_batches:
-            calibrated(inputs.to(device))
+            _outputs(calibrated, inputs.to(device))
             count += 1
     if not count:
         raise BadInputError("there is no batch to calibrate batch norm on; give at least one")
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return calibrated.eval()
+
+
+def _outputs(network: nn.Module, inputs: Tensor) -> Tensor:
+    """What a network answers, computed in the precision that suits its device; float32."""
+    with autocast(inputs.device, precision_on(inputs.device, "auto")):
+        return network(inputs).float()
 
 
 def _fitting(network: nn.Module, split: Split) -> int:

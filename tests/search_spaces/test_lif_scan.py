@@ -38,8 +38,8 @@ def loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     kernels = lif_scan._compiled_integrate, lif_scan._compiled_credit
     if request.param == "as written":
         monkeypatch.setattr(lif_scan, "_compile", lambda function: function)
-        monkeypatch.setattr(lif_scan, "compiler_works", lambda: True)
-    elif not lif_scan.compiler_works():
+        monkeypatch.setattr(lif_scan, "compiler_works", lambda kind: True)
+    elif not lif_scan.compiler_works("cpu"):
         pytest.skip("this machine has no compiler")
     for kernel in kernels:
         kernel.cache_clear()
@@ -165,7 +165,7 @@ def test_without_compiling_the_same(caplog: pytest.LogCaptureFixture):
 def test_a_machine_without_a_compiler(tmp_path):
     code = (
         "import torch; from hasnas.search_spaces.lif_scan import *\n"
-        "print(lif_scan(torch.tensor([[0.9], [1.5]]), LIF(2.0, 0.8))[0].tolist(), compiler_works())"
+        "print(lif_scan(torch.tensor([[0.9], [1.5]]), LIF(2.0, 0.8))[0].tolist(), compiler_works('cpu'))"
     )
     changes = {"CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), lif_scan.SWITCH: ""}
     done = subprocess.run(
@@ -196,3 +196,19 @@ def test_feedback_still_steps():
     use_lif_scan(ours)
     x = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     assert torch.equal(plain(x), ours(x))
+
+
+def test_maps_with_their_channels_innermost_stay_so() -> None:
+    currents = 3 * torch.rand(4 * 2, 6, 5, 5, generator=torch.Generator().manual_seed(0))
+    membrane = 0.5 * torch.rand(2, 6, 5, 5, generator=torch.Generator().manual_seed(1))
+    found = []
+    for form in (torch.contiguous_format, torch.channels_last):
+        x = currents.contiguous(memory_format=form).requires_grad_()
+        start = membrane.contiguous(memory_format=form)
+        spikes, last = lif_scan.lif_scan(x.unflatten(0, (4, 2)), LIF(tau=2.0), start)
+        assert spikes.flatten(0, 1).is_contiguous(memory_format=form)
+        assert 0.1 < float(spikes.detach().mean()) < 0.9
+        (gradient,) = torch.autograd.grad((spikes * membrane).sum() + last.sum(), x)
+        found.append((spikes.detach(), last.detach(), gradient))
+    for plain, innermost in zip(*found, strict=True):
+        assert torch.equal(plain, innermost)

@@ -25,6 +25,8 @@ from hasnas.nas.supernet.sharing import (
     network_without_weights,
     shared_layers,
 )
+from hasnas.nas.training.devices import device_of
+from hasnas.search_spaces.lif_scan import use_lif_scan
 from hasnas.search_spaces.network import SpikingNetwork, attach, initialise, module_for
 from hasnas.search_spaces.space import Gene, SearchSpace
 
@@ -205,7 +207,10 @@ class Supernet(ModelSpace):
         return mixture_network(self.space, self._options)
 
     def _build(self, codes: tuple[int, ...]) -> SpikingNetwork:
-        return network_without_weights(self.space.decode(codes).expand())
+        network = network_without_weights(self.space.decode(codes).expand())
+        if device_of(self).type == "cuda":  # one compiled loop serves all layers of all paths
+            use_lif_scan(network)
+        return network
 
 
 def build_supernet(space: SearchSpace, options: Options | None = None, seed: int = 0) -> Supernet:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 CELL = Genotype(3, (Edge(0, 1, "conv3x3"), Edge(1, 2, "conv3x3"), Edge(0, 2, "identity")))
 MACRO = Macro((1, 8, 8), 10, timesteps=3, channels=4, hidden=0, votes=1, dropout=0.1)
-needs_compiler = pytest.mark.skipif(not compiler_works(), reason="this machine has no compiler")
+needs_compiler = pytest.mark.skipif(not compiler_works("cpu"), reason="this machine has no compiler")
 
 
 def network() -> SpikingNetwork:
