@@ -8,13 +8,13 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing import connection, get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext, SpawnProcess
 from multiprocessing.reduction import ForkingPickler
 from pickle import PicklingError
 from threading import RLock, Thread
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
 
 ATTEMPTS = 2
+PRELOADED = ("hasnas.nas.stages.evaluation",)  # by name: where it cannot be imported, the task says so
 STARTING_S = 60.0  # a process that starts has not said anything yet
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _NUMBER_VARIABLE = "HASNAS_WORKER"  # as hasnas.nas.training.devices reads it
@@ -34,7 +35,7 @@ _start_lock = RLock()
 
 @dataclass
 class _Worker:
-    process: SpawnProcess
+    process: SpawnProcess | ForkServerProcess
     pipe: Connection
     heard: Synchronized[float]  # when it last said that it lives, by the machine's monotonic clock
     number: int = 0  # among the workers of the pool, by which it takes a GPU
@@ -44,7 +45,7 @@ class _Worker:
 
 
 class ProcessPool:
-    """Runs tasks in spawned processes of one thread each; they stay for the next `map`.
+    """Runs tasks in processes of one thread each that share nothing with this one; they stay for the next `map`.
 
     A worker that dies, is silent for too long, or works on one task for too long costs its task one retry in a fresh
     worker; a task whose worker ends again is failed, by the machine's fault.
@@ -150,13 +151,27 @@ class ProcessPool:
         return outcome
 
 
+def _context() -> SpawnContext | ForkServerContext:
+    """How processes start: forked from a process that has imported what tasks need and has run nothing.
+
+    That takes 0.1 s for each, where a new interpreter imports for seconds. A process that may use a GPU is not forked:
+    CUDA does not outlive it.
+    """
+    torch = sys.modules.get("torch")
+    if sys.platform == "win32" or (torch is not None and torch.cuda.is_available()):
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))  # without effect once it runs
+    return context
+
+
 def _start(number: int) -> _Worker:
-    context = get_context("spawn")
+    context = _context()
     ours, theirs = context.Pipe()
     heard = context.Value("d", time.monotonic() + STARTING_S)
-    process = context.Process(target=_serve, args=(theirs, heard), daemon=True)
     resource_tracker.ensure_running()  # its own start would let interrupts through again
     with _start_lock, _variables(number), _interrupts_blocked():
+        process = context.Process(target=_serve, args=(theirs, heard, dict(os.environ)), daemon=True)
         process.start()
     theirs.close()
     return _Worker(process, ours, heard, number)
@@ -194,8 +209,10 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: Connection, heard: Synchronized[float]) -> None:
+def _serve(pipe: Connection, heard: Synchronized[float], variables: Mapping[str, str]) -> None:
     """The life of a worker: receive function and task, send the outcome, until the parent is gone."""
+    os.environ.clear()  # those of when the process that it was forked from began may be others
+    os.environ.update(variables)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_beat, args=(heard,), daemon=True).start()
     Thread(target=_end_with_parent, daemon=True).start()

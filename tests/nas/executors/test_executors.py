@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,8 +87,8 @@ def test_what_is_told_in_our_words_is_still_the_machine_s_fault():
 def test_a_worker_that_is_killed_while_idle_costs_nothing(pool: ProcessPool):
     (first,) = pool.map(eval, ["__import__('os').getpid()"])
     os.kill(first.value, signal.SIGKILL)
-    # Until all of its threads are gone: a process counts as alive while one is left.
-    os.waitid(os.P_PID, first.value, os.WEXITED | os.WNOWAIT)
+    while psutil.pid_exists(first.value):  # until all of its threads are gone
+        time.sleep(0.01)
     (second,) = pool.map(eval, ["__import__('os').getpid()"])
     assert second.attempts == 1
     assert second.value != first.value
@@ -119,17 +120,23 @@ def test_a_function_or_value_that_cannot_travel_fails_its_task_only(pool: Proces
 def test_stopping_early_ends_the_busy_workers(pool: ProcessPool):
     outcomes = pool.map(eval, ["__import__('os').getpid()", "__import__('time').sleep(600)"])
     next(outcomes)
-    busy = [child.pid for child in psutil.Process().children() if child.pid]
+    workers = [pid for child in psutil.Process().children() for pid in map(_pid, child.children())]
+    assert len(workers) == 2
     outcomes.close()
     pool.close()
-    assert not any(psutil.pid_exists(pid) and "spawn_main" in " ".join(_command(pid)) for pid in busy)
+    assert not any(map(psutil.pid_exists, workers))
 
 
-def _command(pid: int) -> list[str]:
-    try:
-        return psutil.Process(pid).cmdline()
-    except psutil.NoSuchProcess:
-        return []
+def _pid(process: psutil.Process) -> int:
+    return process.pid
+
+
+def test_the_next_workers_begin_at_once_with_the_variables_of_now(pool: ProcessPool, monkeypatch: pytest.MonkeyPatch):
+    list(pool.map(eval, ["1", "2"]))
+    pool.close()
+    monkeypatch.setenv("HASNAS_TEST", "now")
+    told = "(__import__('os').environ['HASNAS_TEST'], 'hasnas.nas.stages.evaluation' in __import__('sys').modules)"
+    assert [outcome.value for outcome in pool.map(eval, [told, told])] == [("now", True)] * 2
 
 
 def test_in_process_gives_the_threads_back():
