@@ -30,6 +30,7 @@ EXTRAS = {
     "linear_operator": ("LinearOperator", "bayesian"),
     "optuna": ("Optuna", "optuna"),
     "deephyper": ("DeepHyper", "deephyper"),
+    "pandas": ("pandas", "pandas"),
     "onnx": ("ONNX", "onnx"),
     "onnxscript": ("ONNX Script", "onnx"),
     "onnxruntime": ("ONNX Runtime", "onnx"),

@@ -93,7 +93,7 @@ def _encode(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
     from safetensors.torch import save
 
     try:
-        text = json.dumps(meta, allow_nan=False)
+        text = json.dumps(meta, allow_nan=False, sort_keys=True)  # equal data give equal bytes
     except (TypeError, ValueError) as error:
         raise BadInputError(f"the data of a checkpoint must be plain JSON: {error}") from error
     # Clones: safetensors refuses views and tensors that share memory.
