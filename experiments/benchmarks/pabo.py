@@ -86,17 +86,21 @@ class Study:
         part: what is studied.
         root: folder of the data.
         out: where trainings are stored.
+        frames: of a recording, in place of the example's.
     """
 
     part: Part
     root: Path
     out: Path
+    frames: int | None = None
 
     @cached_property
     def setup(self) -> Setup:
         """The example's config, resolved."""
         path = EXAMPLES / f"{self.part.config}.yaml"
         overrides = [f"dataset.root={self.root}", f"retrain.epochs={self.part.epochs}", *self.part.overrides]
+        if self.frames is not None:
+            overrides += [f"dataset.framing.frames={self.frames}", f"space.macro.timesteps={self.frames}"]
         return Setup(load_config(path, overrides), Console(quiet=True))
 
     @cached_property
@@ -186,6 +190,7 @@ def main() -> None:
     parser.add_argument("--part", choices=tuple(PARTS), required=True)
     parser.add_argument("--settings", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--frames", type=int, help="of a recording: the chosen setting with fewer of them as well")
     given = parser.parse_args()
     study = Study(PARTS[given.part], given.data_root, given.out / given.part)
     cheap, seeds = study.part.cheap, range(1, given.seeds + 1)
@@ -208,13 +213,18 @@ def main() -> None:
         if codes != study.own and means[codes] >= means[study.own]:
             break
     chosen = max(list(means)[1:], key=lambda codes: (means[codes] >= means[study.own], means[codes]))
-    tests = {
-        codes: [study.trained(codes, seed, tested=True)["test"] for seed in seeds] for codes in (study.own, chosen)
-    }
-    differences = spread([other - own for own, other in zip(tests[study.own], tests[chosen], strict=True)])
-    cheaper = [own[cheap] / other[cheap] for own, other in zip(repeated[study.own], repeated[chosen], strict=True)]
-    print(json.dumps({"chosen": study.described(chosen), "own": tests[study.own], "test": tests[chosen]}))
-    print(json.dumps({"paired": "chosen less own", "test": differences, "times_cheaper": spread(cheaper)}))
+    print(json.dumps({"chosen": study.described(chosen)}))
+    own = [{**repeated[study.own][seed - 1], **study.trained(study.own, seed, tested=True)} for seed in seeds]
+    for frames in (None, given.frames) if given.frames else (None,):
+        name = study.out.name if frames is None else f"{study.out.name}-{frames}"
+        other = replace(study, out=study.out.with_name(name), frames=frames)
+        found = [{**other.trained(chosen, seed), **other.trained(chosen, seed, tested=True)} for seed in seeds]
+        paired = {
+            "validation": spread([new["validation"] - old["validation"] for old, new in zip(own, found, strict=True)]),
+            "test": spread([new["test"] - old["test"] for old, new in zip(own, found, strict=True)]),
+            "times_cheaper": spread([old[cheap] / new[cheap] for old, new in zip(own, found, strict=True)]),
+        }
+        print(json.dumps({"own": own, "frames": frames, "found": found, "paired": paired}))
 
 
 if __name__ == "__main__":
