@@ -19,15 +19,21 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+from hasnas.files import write_atomic
+
 BASELINES = ("chain", "random")
 
 
 def run(config: Path, seed: int, overrides: list[str], directory: Path) -> dict[str, Any]:
-    """The status of a run, which is made or gone on with first."""
+    """The status of a run, which is made or gone on with first; kept in a file."""
+    path = directory.with_suffix(".json")
+    if path.exists():
+        return dict(json.loads(path.read_text()))
     command = [sys.executable, "-m", "hasnas"]
     search = ["search", str(config), f"seed={seed}", *overrides, "--run-dir", str(directory)]
     subprocess.run([*command, *search], check=True, stdout=subprocess.DEVNULL)
     told = subprocess.run([*command, "status", str(directory), "--json"], check=True, capture_output=True, text=True)
+    write_atomic(path, told.stdout)
     return dict(json.loads(told.stdout))
 
 

@@ -1,6 +1,9 @@
-"""The digits demo over several seeds, evolution beside random search at the same number of evaluations.
+"""The digits demo over several seeds, beside the empty cell and cells drawn at random within the same budget.
 
-python experiments/benchmarks/digits_seeds.py --out /tmp/digits --seeds 0 1 2
+python experiments/benchmarks/digits_seeds.py --out /tmp/digits --seeds 0 1 2 3 4
+
+All networks of a seed share its validation split and the demo's schedule; each reads the test split once. A run that
+was killed goes on, and finished ones are only read.
 """
 
 from __future__ import annotations
@@ -11,55 +14,101 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-STRATEGIES = ("regularized_evolution", "random")
+from hasnas.files import write_atomic
+from hasnas.nas.config.loading import load_config
+from hasnas.nas.history.layout import LEDGER_FILE
+from hasnas.nas.history.ledger import read_ledger
+from hasnas.nas.stages.context import Setup
+from hasnas.nas.stages.progress import Console
+from hasnas.nas.stages.supernet import data_reference
+from hasnas.nas.training.folders import retrain_directory
+from hasnas.nas.training.retrain import RetrainTask, run_retrain_task
+from hasnas.search_spaces import Architecture
+from hasnas.search_spaces.chains import chain_cell
+
+AT_RANDOM = ("supernet.enabled=false", "search.enabled=false", "retrain.baselines=[]", "export.enabled=false")
 
 
-def run(config: str, directory: Path, seed: int, strategy: str, workers: int) -> dict[str, float]:
-    """One run; its returned network's figures."""
-    overrides = [f"seed={seed}", f"search.strategy={strategy}"]
-    arguments = ["search", config, *overrides, "--run-dir", str(directory), "--workers", str(workers)]
+def search(config: Path, overrides: list[str], directory: Path, workers: int) -> None:
+    """A run, or the rest of it."""
+    arguments = ["search", str(config), *overrides, "--run-dir", str(directory), "--workers", str(workers)]
     subprocess.run([sys.executable, "-m", "hasnas", *arguments], check=True, stdout=subprocess.DEVNULL)
-    text = subprocess.run(
-        [sys.executable, "-m", "hasnas", "status", str(directory), "--json"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    status = json.loads(text)
-    best = max(status["returned"], key=lambda network: network["validation_accuracy"])
-    everything_fits = all(network["fits"] for network in status["returned"])
-    searched = max(member["validation_accuracy"] for member in status["front"])
-    return {
-        "test_accuracy": best["test_accuracy"],
-        "validation_accuracy": best["validation_accuracy"],
-        "inherited_accuracy": searched,
-        "fits": everything_fits,
+
+
+def status_of(directory: Path) -> dict[str, Any]:
+    """`hasnas status --json`."""
+    command = [sys.executable, "-m", "hasnas", "status", str(directory), "--json"]
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+def empty_cell(config: Path, seed: int, directory: Path) -> float:
+    """Test accuracy of the network whose cells are one identity, trained alike."""
+    path = directory / f"empty-{seed}.json"
+    if not path.exists():
+        setup = Setup(load_config(config, [f"seed={seed}"]), Console())
+        architecture = Architecture((chain_cell(0, 4),) * setup.space.cells, setup.space.macro)
+        data, folder = data_reference(setup), retrain_directory(directory, architecture.key, seed)
+        task = RetrainTask(
+            architecture.to_json(), data.dataset, data.root, data.validation_share, data.seed, setup.config.retrain,
+            seed, str(folder), data.framing,
+        )  # fmt: skip
+        write_atomic(path, json.dumps(run_retrain_task(task).test_accuracy))
+    return float(json.loads(path.read_text()))
+
+
+def one_seed(config: Path, seed: int, cells: int, out: Path, workers: int) -> dict[str, Any]:
+    """Test accuracies of everything that is compared at a seed; kept in a file."""
+    path = out / f"seed-{seed}.json"
+    if path.exists():
+        return dict(json.loads(path.read_text()))
+    demo, more = out / f"demo-{seed}", out / f"random-{seed}"
+    search(config, [f"seed={seed}"], demo, workers)
+    status = status_of(demo)
+    trials = [trial for trial in read_ledger(demo / LEDGER_FILE).trials if trial.stage == "baseline random"]
+    if cells:
+        search(config, [f"seed={seed}", f"retrain.top={cells}", *AT_RANDOM], more, workers)
+        trials += read_ledger(more / LEDGER_FILE).trials
+    found = {
+        "returned": status["returned"][0]["test_accuracy"],
+        "validation": status["returned"][0]["validation_accuracy"],
+        **{each["baseline"]: each.get("test_accuracy") for each in status["baselines"]},
+        "empty": empty_cell(config, seed, out),
+        "drawn": sorted(trial.metrics["test_accuracy"] for trial in trials if trial.state == "done"),
+        "all_fit": all(network["fits"] for network in status["returned"]),
+        "key": status["returned"][0]["key"],
     }
+    write_atomic(path, json.dumps(found) + "\n")
+    return found
 
 
 def main() -> None:
     """Run all seeds and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="experiments/digits.yaml")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=Path("experiments/digits.yaml"))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--cells", type=int, default=0, help="Random cells beside those of the run itself.")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    print("| strategy | seed | best inherited validation | returned: validation | returned: test | all fit |")
-    print("|---|---|---|---|---|---|")
-    for strategy in STRATEGIES:
-        rows = []
-        for seed in options.seeds:
-            row = run(options.config, options.out / f"{strategy}-{seed}", seed, strategy, options.workers)
-            rows.append(row)
-            figures = " | ".join(
-                f"{row[name]:.2%}" for name in ("inherited_accuracy", "validation_accuracy", "test_accuracy")
-            )
-            print(f"| {strategy} | {seed} | {figures} | {row['fits']} |", flush=True)
-        tests = [row["test_accuracy"] for row in rows]
-        spread = statistics.stdev(tests) if len(tests) > 1 else 0.0
-        print(f"| {strategy} | mean ± sd | | | {statistics.mean(tests):.2%} ± {spread:.2%} | |", flush=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    print("| seed | returned | plain chain | best of the demo's random | empty cell | drawn: median | drawn: range |")
+    print("|---|---|---|---|---|---|---|")
+    names, rows = ("returned", "chain", "random", "empty"), []
+    for seed in options.seeds:
+        row = one_seed(options.config, seed, options.cells, options.out, options.workers)
+        row["median"] = statistics.median(row["drawn"])
+        rows.append(row)
+        told = " | ".join(f"{row[name]:.2%}" for name in (*names, "median"))
+        print(f"| {seed} | {told} | {row['drawn'][0]:.2%} to {row['drawn'][-1]:.2%} |", flush=True)
+    means = [statistics.mean(row[name] for row in rows) for name in (*names, "median")]
+    print(f"| mean | {' | '.join(f'{mean:.2%}' for mean in means)} | |")
+    for name in ("chain", "random", "empty", "median"):
+        ahead = [100 * (row["returned"] - row[name]) for row in rows]
+        spread = statistics.stdev(ahead) if len(ahead) > 1 else 0.0
+        print(f"returned minus {name}: {statistics.mean(ahead):+.2f} ± {spread:.2f} points, least {min(ahead):+.2f}")
+    print(f"every returned network fits: {all(row['all_fit'] for row in rows)}")
 
 
 if __name__ == "__main__":
