@@ -325,13 +325,14 @@ def _describe_baselines(
 def baseline_line(baseline: Mapping[str, Any], quality: Quality) -> str:
     """One baseline beside the run's answer, in words.
 
-    >>> baseline_line({"baseline": "chain", "tried": 2, "key": "ab", "ahead": 0.0125}, CLASSIFICATION)
-    'chain (best of 2): the returned network is ahead of it by 1.25 points on the test split'
+    >>> baseline_line({"baseline": "chain", "tried": 2, "key": "ab", "ahead": 0.0125, "codes": []}, CLASSIFICATION)
+    'chain (best of 2, not of the space): the returned network is ahead of it by 1.25 points on the test split'
     """
     name, tried = baseline["baseline"], baseline["tried"]
     if "key" not in baseline:
         return f"{name}: {baseline['message']}"
-    best, ahead = f"{name} (best of {tried})", baseline.get("ahead")
+    outside = "" if baseline["codes"] else ", not of the space"
+    best, ahead = f"{name} (best of {tried}{outside})", baseline.get("ahead")
     if ahead is None or not math.isfinite(ahead):
         return best
     by = f"{100 * abs(ahead):.2f} points" if quality is CLASSIFICATION else quality.show(abs(ahead))
