@@ -2,7 +2,7 @@
 
 Two kills in each stage, and two in the middle of a write (half of the bytes are on disk when the process dies).
 
-    python experiments/benchmarks/resume.py experiments/digits.yaml --out /tmp/resume --seed 0
+    python experiments/benchmarks/resume.py experiments/digits_supernet.yaml --out /tmp/resume --seed 0
 """
 
 from __future__ import annotations
