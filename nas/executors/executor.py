@@ -159,12 +159,16 @@ def failure(error: BaseException) -> Outcome[Any]:
     return Outcome(error=reason, details="".join(traceback.format_exception(error)), machine=_is_machine_fault(error))
 
 
+# How torch, C++ and the loader tell of memory where they raise no MemoryError.
+_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "bad_alloc", "failed to map segment")
+
+
 def _is_machine_fault(error: BaseException) -> bool:
-    """Whether the error, or what it was raised from, is one of the operating system's or of memory."""
+    """Whether the error, or what it was raised from, is the operating system's, of memory, or of what is installed."""
     cause: BaseException | None = error
     while cause is not None:
-        # torch tells of the processor's memory by a RuntimeError
-        if isinstance(cause, OSError | MemoryError) or "can't allocate memory" in str(cause):
+        told = str(cause).lower()
+        if isinstance(cause, OSError | MemoryError | ImportError) or any(text in told for text in _OF_MEMORY):
             return True
         cause = cause.__cause__
     return False

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from hasnas.errors import BadInputError, HasnasError, MachineFaultError
-from hasnas.files import sync_directory, write_atomic
+from hasnas.files import sync_directory, unwritable, write_atomic
 
 from .rung import RUNG, RungRecord
 from .trial import VOLATILE_FIELDS, Trial
@@ -282,8 +282,12 @@ def _open_locked(path: Path) -> int:
         raise BadInputError(
             f"the ledger {path} is being written by another process; wait for it, or use another run directory"
         )
-    if not existed:
-        sync_directory(path.parent)
+    try:
+        if not existed:
+            sync_directory(path.parent)
+    except OSError as error:
+        os.close(descriptor)
+        raise unwritable(path, error) from error
     return descriptor
 
 

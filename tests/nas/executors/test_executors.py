@@ -71,6 +71,19 @@ def test_a_run_stops_at_the_first_fault_of_the_machine():
         next(outcomes)
 
 
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "__import__('scipy.no_such_part')",
+        "(_ for _ in ()).throw(MemoryError())",
+        "(_ for _ in ()).throw(RuntimeError('DefaultCPUAllocator: can\\'t allocate memory'))",
+        "(_ for _ in ()).throw(RuntimeError('std::bad_alloc'))",
+    ],
+)
+def test_memory_and_what_is_installed_are_the_machines(failing: str):
+    assert next(InProcess().map(eval, [failing])).machine
+
+
 def no_room(task: int) -> int:
     try:
         raise OSError(28, "No space left on device")
