@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hasnas.errors import BadInputError, HasnasError
+from hasnas.errors import BadInputError, HasnasError, MachineFaultError
 from hasnas.nas.history.ledger import Ledger, decode_line, encode_line, equal_ledgers, is_being_written, read_ledger
 from hasnas.nas.history.trial import Trial
 
@@ -224,3 +224,14 @@ def test_lines_that_say_the_same_in_other_words_are_damage():
     assert decode_line(b"[1]\n") is None
     assert decode_line(b"{}\n") is None
     assert decode_line(b"[" * 100_000) is None
+
+
+def test_a_disk_that_refuses_the_new_ledger_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def failing(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", failing)
+        with pytest.raises(MachineFaultError, match=r"cannot write .*ledger.jsonl: Input/output error"):
+            Ledger(tmp_path / "ledger.jsonl")
+    Ledger(tmp_path / "ledger.jsonl").close()
