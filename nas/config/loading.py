@@ -165,8 +165,8 @@ def config_from_tree(tree: Any, where: str, overrides: dict[str, str] | None = N
     >>> config_from_tree({"name": "a", "dataset": {"name": "digits"}, "hardware": "rram-32nm", "sead": 1}, "a.yaml")
     Traceback (most recent call last):
         ...
-    hasnas.errors.BadInputError: a.yaml: unknown key 'sead'; did you mean 'seed'? Known: budget, dataset, export, \
-hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versions
+    hasnas.errors.BadInputError: a.yaml: unknown key 'sead'; did you mean 'seed'? Known: budget, dataset, device, \
+export, hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versions
     """
     try:
         config = RunConfig.model_validate(tree)

@@ -44,4 +44,6 @@ class Section(BaseModel, metaclass=_SectionType):
         Raises:
             BadInputError: for an unknown field or an impossible value.
         """
-        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **changes})
+        fields = type(self).model_fields
+        now = {name: getattr(self, name) for name in fields} | dict(changes)
+        return type(self)(**{(fields[name].alias or name) if name in fields else name: now[name] for name in now})

@@ -57,7 +57,7 @@ def test_the_readme_shows_a_space() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     shown = next(part for part in readme.split("```yaml\n") if part.startswith("version:")).split("```")[0]
     space = space_from_tree(parse_yaml(shown, "README"), "README").build(MACRO)
-    assert space_size(space) == 7**12 * 2
+    assert space_size(space) == 9**12 * 2
 
 
 def own(**changes: Any) -> dict[str, Any]:
