@@ -47,9 +47,9 @@ def load_hardware(name_or_path: str | Path, overrides: Mapping[str, Any] | None 
     """Read a hardware description.
 
     A section is written out, or names a part (`device: neurosim-rram`: a file `device-neurosim-rram.yaml` among the
-    presets, or a path relative to the description), or does both (`device: {part: neurosim-rram, cell_bits: 1}`). A
-    value is a number, a text with a unit, or `{value: ..., source: ...}`; `source:` beside the values holds for all
-    others.
+    presets, or a path relative to the description, for a preset's overrides to the working directory), or does both
+    (`device: {part: neurosim-rram, cell_bits: 1}`). A value is a number, a text with a unit, or
+    `{value: ..., source: ...}`; `source:` beside the values holds for all others.
 
     Args:
         name_or_path: name of a preset, or path of a YAML file.
@@ -158,11 +158,11 @@ class _Values:
 
     def take_section(self, section: str, entry: Any, source: str, where: str) -> None:
         if isinstance(entry, str):
-            return self.take_part(section, entry)
+            return self.take_part(section, entry, where)
         if not isinstance(entry, dict):
             raise BadInputError(f"{where}: {section} is {entry!r}; give its keys and values, or the name of a part")
         if "part" in entry:
-            self.take_part(section, str(entry["part"]))
+            self.take_part(section, str(entry["part"]), where)
         own = str(entry.get("source", source))
         if "size" in entry and ("rows" in entry or "columns" in entry):
             raise BadInputError(f"{where}: {section}.size contradicts {section}.rows and columns; give one of them")
@@ -170,10 +170,11 @@ class _Values:
             if key not in ("source", "part", "description"):
                 self.set(f"{section}.{key}", value, own, where)
 
-    def take_part(self, section: str, name: str) -> None:
-        path = self.path.parent / name if name.endswith((".yaml", ".yml")) else PRESETS / f"{section}-{name}.yaml"
+    def take_part(self, section: str, name: str, where: str) -> None:
+        beside = Path() if self.path.parent == PRESETS else self.path.parent  # presets name no files, overrides do
+        path = beside / name if name.endswith((".yaml", ".yml")) else PRESETS / f"{section}-{name}.yaml"
         if path.parent == PRESETS and path.stem.removeprefix(f"{section}-") not in part_names(section):
-            raise BadInputError(f"{self.path}: unknown {section} '{name}'{nearest(name, part_names(section))}")
+            raise BadInputError(f"{where}: unknown {section} '{name}'{nearest(name, part_names(section))}")
         self.take_section(section, _read(path), "", str(path))
 
     def override(self, key: str, value: Any) -> None:

@@ -8,65 +8,23 @@ answer must match what is right. The exit code is the number of wrong answers.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
-import json
-import os
-import re
 import resource
 import subprocess
 import sys
-import tempfile
 import wave
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from situations import IDLE, Situation, command, main
 
-BASE = """
-name: b
-seed: 0
-dataset: DATASET
-space: {name: snasnet, macro: {channels: 4, timesteps: 2, hidden: 0, votes: 1, dropout: 0.0}}
-hardware: rram-32nm
-screen: {sample: 64}
-supernet: {epochs: 1}
-search: {evaluations: 6, batch: 2, population: 4, sample: 2}
-retrain: {top: 1, epochs: 1}
-"""
-IDLE = ["supernet.enabled=false", "search.enabled=false", "retrain.enabled=false", "export.enabled=false"]
 ARRAYS, IMAGES = "{name: arrays, root: d}", "{name: image-folder, root: d}"
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (120, 1, 8, 8)).astype(np.uint8)
 F = (X / 255).astype(np.float32)
 Y = np.arange(120) % 3
-
-
-@dataclass(frozen=True)
-class Situation:
-    """Something that happens to people.
-
-    Args:
-        kind: of the field trials.
-        name: what happens.
-        make: writes files into a folder.
-        right: pattern of the right answer: exit code and text.
-        commands: command lines; by default `validate b.yaml`. The answer is that of the last.
-        dataset: section of `b.yaml`.
-        probe: Python instead of commands; what it returns is the answer.
-    """
-
-    kind: str
-    name: str
-    make: Callable[[Path], object]
-    right: str
-    commands: list[list[str]] = field(default_factory=lambda: [["validate", "b.yaml"]])
-    dataset: str = ARRAYS
-    probe: Callable[[Path], str] | None = None
 
 
 def npz(path: Path, inputs: Any = F, targets: Any = Y) -> None:
@@ -246,53 +204,54 @@ DIGITS = "{name: digits}"
 SITUATIONS = [
     Situation("D1", "other data in a finished run's directory", alone(), r"^2 .*another dataset",
               probe=changed_between(lambda root: npz(root / "d" / "train.npz", F[:90], Y[:90]))),
-    Situation("D1", "one pixel of one sample changed", alone(), r"^2 .*another dataset",
+    Situation("D1, own", "one pixel of one sample changed", alone(), r"^2 .*another dataset",
               probe=changed_between(lambda root: npz(root / "d" / "train.npz", np.where(F.max() == F, 0, F)))),
-    Situation("D1", "the same data compressed anew", alone(), r"^0 ",
+    Situation("D1, own", "the same data compressed anew", alone(), r"^0 ",
               probe=changed_between(lambda root: np.savez(root / "d" / "train.npz", inputs=F, targets=Y))),
     Situation("D1", "a device file with another content", also(alone(), "dev.yaml", "device_variation: 0.1\n"),
               r"^2 .*another content of nonideal.device", dataset=ARRAYS + "\nnonideal: {device: dev.yaml}",
               probe=changed_between(lambda root: (root / "dev.yaml").write_text("device_variation: 0.3\n"))),
     Situation("D2", "test labels as floats", both(test=(F, Y.astype(np.float32))), r"^2 .*test.npz: targets are"),
     Situation("D2", "train floats 0 to 255, test bytes", both((F * 255, Y), (X, Y)), r"^2 .*test.npz holds uint8"),
-    Situation("D2", "train 0 to 1, test 0 to 255", both((F, Y), (F * 255, Y)), r"^2 .*one scale"),
-    Situation("D2", "train standardised, test 0 to 1", both(((F - 0.5) / 0.29, Y), (F, Y)), r"^2 .*one scale"),
+    Situation("D2, own", "train 0 to 1, test 0 to 255", both((F, Y), (F * 255, Y)), r"^2 .*one scale"),
+    Situation("D2, own", "train standardised, test 0 to 1", both(((F - 0.5) / 0.29, Y), (F, Y)), r"^2 .*one scale"),
     Situation("D2", "train 8x8, test 7x8", both(test=(F[:, :, 1:], Y)), r"^2 .*test.npz: a sample has shape"),
     Situation("D2", "test without a sample", both(test=(F[:0], Y[:0])), r"^2 .*test.npz holds no sample"),
-    Situation("D2", "a class in the test file only", both(test=(F, Y + 1)), r"^2 .*class 3 does not occur"),
-    Situation("D2", "two targets in training, one in the test file", both((F, F[:, 0, :2, 0]), (F, F[:, 0, :1, 0])),
+    Situation("D2, own", "a class in the test file only", both(test=(F, Y + 1)), r"^2 .*class 3 does not occur"),
+    Situation("D2, own", "two targets in training, one in the test file", both((F, F[:, 0, :2, 0]), (F, F[:, 0, :1,
+              0])),
               r"^2 .*1 targets for each"),
-    Situation("D2", "test images in the training set", both(test=(F[:40], Y[:40])), r"^0 .*40 of 40 samples"),
+    Situation("D2, own", "test images in the training set", both(test=(F[:40], Y[:40])), r"^0 .*40 of 40 samples"),
     Situation("D3", "16-bit images of values 1,000 to 41,000", pictures(
         "a", "b", pixels=lambda n: (np.linspace(1000, 41000, 64).reshape(8, 8) - n).astype(np.uint16)),
         r"values 0.015 to 0.626", dataset=IMAGES, probe=loaded("image-folder")),
     Situation("D3", "float TIFF of 0 to 1", pictures(
         "a", "b", ending="tif", pixels=lambda n: (np.linspace(0, 1, 64).reshape(8, 8) / (1 + n)).astype(np.float32)),
         r"values 0.000 to 1.000", dataset=IMAGES, probe=loaded("image-folder")),
-    Situation("D3", "float TIFF of -3 to 812", pictures(
+    Situation("D3, own", "float TIFF of -3 to 812", pictures(
         "a", "b", ending="tif", pixels=lambda n: np.linspace(-3, 812 - n, 64).reshape(8, 8).astype(np.float32)),
         r"^2 .*not from 0 to 1", dataset=IMAGES),
     Situation("D3", "photographs held upright (EXIF 6)", exif, r"\(12, 8\)", dataset=IMAGES, probe=upright),
     Situation("D3", "a split of one value", both(test=(F * 0, Y)), r"^2 .*test.npz: every value"),
-    Situation("D3", "black ink on transparent paper", pictures(
+    Situation("D3, own", "black ink on transparent paper", pictures(
         "a", "b", pixels=lambda n: np.dstack([np.zeros((8, 8, 3), np.uint8), np.eye(8, k=n, dtype=np.uint8) * 255])),
         r"values 0.000 to 1.000", dataset=IMAGES, probe=loaded("image-folder")),
     Situation("D4", "training/ and testing/", pictures("training/0", "training/1", "testing/0", "testing/1"),
               r"classes \('0', '1'\)", dataset=IMAGES, probe=loaded("image-folder")),
     Situation("D4", "an empty .ipynb_checkpoints/", pictures("0", "1", ".ipynb_checkpoints!"),
               r"classes \('0', '1'\)", dataset=IMAGES, probe=loaded("image-folder")),
-    Situation("D4", "a copy in .ipynb_checkpoints/ inside a class", pictures("0", "1", "1/.ipynb_checkpoints"),
+    Situation("D4, own", "a copy in .ipynb_checkpoints/ inside a class", pictures("0", "1", "1/.ipynb_checkpoints"),
               r"\(8, 3", dataset=IMAGES, probe=loaded("image-folder")),
     Situation("D4", "an empty class folder", pictures("0", "1", "2!"), r"^2 .*2 holds no images", dataset=IMAGES),
     Situation("D4", "train/ and valid/", pictures("train/0", "train/1", "valid/0", "valid/1"), r"\(10, 3",
               dataset=IMAGES, probe=loaded("image-folder")),
     Situation("D4", "val/ labelled, test/ without classes", pictures("train/0", "train/1", "val/0", "val/1", "test*"),
               r"^0 .*val/ is the test split", dataset=IMAGES),
-    Situation("D4", "one folder around everything", pictures("data/train/0", "data/train/1", "data/test/0"),
+    Situation("D4, own", "one folder around everything", pictures("data/train/0", "data/train/1", "data/test/0"),
               r"^2 .*give .*data as the root", dataset=IMAGES),
-    Situation("D4", "splits inside the classes", pictures("0/train", "0/test", "1/train", "1/test"),
+    Situation("D4, own", "splits inside the classes", pictures("0/train", "0/test", "1/train", "1/test"),
               r"^2 .*above the classes", dataset=IMAGES),
-    Situation("D4", "fold1/ to fold3/", pictures("fold1", "fold2", "fold3"), r"^2 .*parts of a dataset",
+    Situation("D4, own", "fold1/ to fold3/", pictures("fold1", "fold2", "fold3"), r"^2 .*parts of a dataset",
               dataset=IMAGES),
     Situation("D5", "all labels 0", alone(targets=Y * 0), r"^2 .*every sample has the label 0"),
     Situation("D5", "four samples", alone(F[:8], Y[:8] % 2), r"^0 .*test split has 2 samples"),
@@ -301,7 +260,8 @@ SITUATIONS = [
     Situation("D5", "a threshold no neuron reaches", lambda root: None, r"^0 .*no neuron fires", search(
         *IDLE[:2], "space.macro.threshold=10000", "export.enabled=false"), dataset=DIGITS),
     Situation("D6", "classes as floats", alone(targets=Y.astype(np.float32)), r"^0 .*regression .*\.astype\(int\)"),
-    Situation("D6", "one-hot rows as floats", alone(targets=np.eye(3, dtype=np.float32)[Y]), r"^0 .*\.argmax\(1\)"),
+    Situation("D6, own", "one-hot rows as floats", alone(targets=np.eye(3, dtype=np.float32)[Y]),
+              r"^0 .*\.argmax\(1\)"),
     Situation("D7", "a last batch of one on 1x1 maps", alone(RNG.normal(size=(102, 2, 1, 1)).astype(np.float32),
                                                              Y[:102]), r"^0 ", search(
         "space.macro.final_pool=1", "space.macro.reductions=[]", "supernet.batch_size=13", "search.enabled=false",
@@ -316,9 +276,9 @@ SITUATIONS = [
     Situation("D8", "a misspelt device", alone(), r"^2 .*rram-typical", validate("nonideal.device=rram-typcal")),
     Situation("D8", "a space in Python that a score cannot read", own_space, r"^2 .*cell_groups", [[
         "validate", "b.yaml", "space={file: own.py}", "search.score=depth"]]),
-    Situation("D8", "a run directory that cannot be written", alone(), r"^2 .*cannot be written", [[
+    Situation("D8, own", "a run directory that cannot be written", alone(), r"^2 .*cannot be written", [[
         "search", "b.yaml", "--run-dir", "b.yaml/r"]]),
-    Situation("D8", "a share that leaves nothing to choose by", alone(), r"^2 .*leaves one side empty", validate(
+    Situation("D8, own", "a share that leaves nothing to choose by", alone(), r"^2 .*leaves one side empty", validate(
         "dataset.validation_share=0.001")),
     Situation("D9", "a path relative to the YAML, from above", elsewhere, r"^0 ", [["validate", "sub/b.yaml"]]),
     Situation("D9", "a missing file", lambda root: None, r"^2 .*nothing.npz is missing",
@@ -356,80 +316,5 @@ SITUATIONS = [
 ]  # fmt: skip
 
 
-def command(arguments: list[str]) -> str:
-    """Exit code and what was said, on one line; a traceback is called one."""
-    from hasnas.nas.cli import run_command
-
-    out, err = io.StringIO(), io.StringIO()
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = run_command(arguments)
-    except BaseException as error:
-        return f"traceback: {type(error).__name__}: {error}"
-    return f"{code} " + " / ".join(line for line in (out.getvalue() + err.getvalue()).splitlines() if line.strip())
-
-
-def answer(situation: Situation) -> str:
-    """What the version that can be imported here says, in a folder of its own."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        (folder / "b.yaml").write_text(BASE.replace("DATASET", situation.dataset))
-        os.chdir(folder)
-        os.environ["HASNAS_CACHE"] = str(folder / "cache")
-        os.environ["HASNAS_DATA_ROOT"] = str(folder / "none")
-        try:
-            situation.make(folder)
-            if situation.probe is not None:
-                said = situation.probe(folder)
-            else:
-                said = [command(arguments) for arguments in situation.commands][-1]
-        except Exception as error:
-            kind = type(error).__name__
-            said = f"refused: {error}" if kind == "BadInputError" else f"{kind}: {error}"
-        os.chdir("/")
-        return said.replace(f"{folder}/", "").replace(place, "")
-
-
-def answers(tree: Path, only: str) -> list[str]:
-    """The answers of the version in a tree, each from a fresh folder, all from one process."""
-    environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
-    script = [sys.executable, str(Path(__file__).resolve()), "--worker", "--only", only]
-    done = subprocess.run(script, env=environment, capture_output=True, text=True, cwd="/", check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return [str(said) for said in json.loads(done.stdout.splitlines()[-1])]
-
-
-def short(said: str, length: int = 150) -> str:
-    """An answer that fits a cell of a Markdown table."""
-    plain = said.replace("|", "/").replace("hasnas: error: ", "")
-    return plain if len(plain) <= length else plain[: length - 1] + "…"
-
-
-def main() -> int:
-    """Print the table; the number of wrong answers of today's version."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--before", type=Path, help="a checkout of an older version")
-    parser.add_argument("--only", default="", help="situations whose kind or name holds this text")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    chosen = [one for one in SITUATIONS if arguments.only in f"{one.kind} {one.name}"]
-    if arguments.worker:
-        print(json.dumps([answer(situation) for situation in chosen]))
-        return 0
-    now = answers(Path(__file__).resolve().parents[2], arguments.only)
-    before = answers(arguments.before, arguments.only) if arguments.before else [""] * len(now)
-    wrong = 0
-    print("| kind | situation | before | now | right |\n|---|---|---|---|---|")
-    for situation, old, new in zip(chosen, before, now, strict=True):
-        right = re.search(situation.right, new) is not None
-        was = "" if not arguments.before else "yes" if re.search(situation.right, old) else "no"
-        wrong += not right
-        said = "yes" if right else "**no**"
-        print(f"| {situation.kind} | {situation.name} | {short(old, 110)} | {short(new)} | {was} → {said} |")
-    print(f"\n{len(chosen) - wrong} of {len(chosen)} answers are right.")
-    return wrong
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__file__, SITUATIONS, __doc__))

@@ -27,15 +27,27 @@ def estimate(
     csv: Path | None = typer.Option(None, "--csv", metavar="FILE", help="Write a line for each layer to a file."),
     plot: Path | None = typer.Option(None, "--plot", metavar="DIR", help="Draw stacked bars and a roofline into DIR."),
     nonideal: str | None = typer.Option(None, "--nonideal", metavar="DEVICE", help="A run's accuracy on such chips."),
-    chips: int = typer.Option(20, "--chips", min=1, help="Chips for --nonideal."),
+    chips: int | None = typer.Option(None, "--chips", min=1, help="Chips for --nonideal; 20 by default."),
 ) -> None:
     """Price a network on a chip, by layer and in total; or try a run's network on imperfect chips."""
     if nonideal is not None:
+        of_prices = {
+            "--hardware": hardware, "--set": settings, "--sweep": sweeps, "--activity": activity, "--csv": csv,
+            "--timesteps": timesteps, "--input": input_shape, "--input-count": input_count, "--plot": plot,
+        }  # fmt: skip
+        idle = next((name for name, value in of_prices.items() if value), None)
+        if idle is not None:
+            raise BadInputError(f"{idle} changes no accuracy on imperfect chips; leave it or --nonideal out")
         from .nonideal import try_on_chips
 
-        report = try_on_chips(source, nonideal, chips)
+        report = try_on_chips(source, nonideal, chips or 20)
         tell(json.dumps(report.to_json(), indent=2) if as_json else report.describe())
         return
+    if chips is not None:
+        raise BadInputError("--chips counts imperfect chips; give --nonideal DEVICE too, or leave it out")
+    read = [source, *map(Path, hardware)]
+    if csv is not None and csv.exists() and any(one.exists() and csv.samefile(one) for one in read):
+        raise BadInputError(f"--csv {csv} would overwrite what is read; give another file")
     from hasnas.files import write_atomic
 
     from .estimate import Question, answer, drawn, read_shape, to_csv, to_json, to_text, write_plots
@@ -140,7 +152,10 @@ def schedule_command(
     of_networks = {"--room": room, "--admit": joining, "--samples": samples, "--spikes": spikes}
     of_two = {"--admit-mapping": joining_mapping, "--admit-spikes": joining_spikes, "--chip": tiles_of_chip}
     if mapping is None:
+        of_chips = {"--hardware": hardware != "rram-32nm", "--set": settings, "--dataset": dataset}
+        of_chips |= {"--data-root": data_root, "--at-least": at_least != 1.0}
         given = [name for name, value in (of_networks | of_two).items() if value is not None]
+        given += [name for name, value in of_chips.items() if value]
         if given or source.is_dir():
             what = f"{given[0]} is for mapped networks" if given else f"{source} is a folder, not a dataflow graph"
             raise BadInputError(f"{what}; to schedule a network give --mapping M.npz, of hasnas map --save")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any
 
 from hasnas.cim_estimator import Activity, SweepPoint, Workload, read_layers, sweep
 from hasnas.cim_estimator.report.formats import to_csv as report_csv
-from hasnas.errors import BadInputError
+from hasnas.errors import BadInputError, one_line
 from hasnas.files import expanded, write_atomic
 from hasnas.nas.budget.costs import STANDARD, Costs, known_costs
 from hasnas.nas.history.layout import LEDGER_FILE
@@ -28,6 +29,7 @@ from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.nir import read_nir
 
 MEASURED = "measured"
+MOST_VALUES = 10**8  # of an input
 PYTHON_SOURCE = re.compile(r".+\.py:\w+")
 
 
@@ -77,8 +79,14 @@ def answer(question: Question) -> list[SweepPoint]:
         section = load_run_config(question.source).hardware
         references = [section.reference]
         settings = section.settings_of(returned_network(question.source).hardware)
-    settings |= dict(_pair(text, "--set") for text in question.settings)
-    fields = dict(_values(text) for text in question.sweeps)
+    pairs = [_pair(text, "--set") for text in question.settings]
+    swept = [_values(text) for text in question.sweeps]
+    named = [key for key, _ in pairs] + [key for key, _ in swept]
+    twice = next((key for number, key in enumerate(named) if key in named[:number]), None)
+    if twice is not None:
+        raise BadInputError(f"{twice} is given twice by --set and --sweep; give it once")
+    settings |= dict(pairs)
+    fields = dict(swept)
     points = []
     for reference in dict.fromkeys(references):
         compared = {"hardware": reference} if len(set(references)) > 1 else {}
@@ -99,6 +107,8 @@ def _workload(question: Question, measured: bool) -> tuple[Workload, tuple[str, 
             return lower(_with_counts(found.graph, question.largest_count)), found.ignored
         if question.largest_count:
             raise BadInputError(f"--input-count is for torch modules and NIR files; leave it out for {source}")
+        if question.timesteps is not None and (source.is_dir() or source.suffix in (".json", ".yaml", ".yml")):
+            raise BadInputError(f"--timesteps is for torch modules and NIR files; {source} says its own, leave it out")
         return read_workload(source, measured, question.timesteps), ()
     if shape is None or question.timesteps is None:
         raise BadInputError(f"{source} needs --input C,H,W and --timesteps, for example --input 3,32,32 --timesteps 4")
@@ -123,7 +133,7 @@ def read_shape(text: str) -> tuple[int, ...]:
     """The shape that `--input` names.
 
     Raises:
-        BadInputError: if the text is not 1 to 4 positive whole numbers.
+        BadInputError: if the text is not 1 to 4 positive whole numbers, or names too many values.
 
     >>> read_shape("3,32,32")
     (3, 32, 32)
@@ -132,7 +142,10 @@ def read_shape(text: str) -> tuple[int, ...]:
     if len(sides) > 4 or not all(side.isascii() and side.isdigit() and int(side) for side in sides):
         known = "C,H,W (an image), T,C,H,W (frames), C,L (a line) or F (a vector)"
         raise BadInputError(f"--input is '{text}'; write {known}")
-    return tuple(int(side) for side in sides)
+    shape = tuple(int(side) for side in sides)
+    if math.prod(shape) > MOST_VALUES:
+        raise BadInputError(f"--input {one_line(text)} holds more than {MOST_VALUES:,} values; give a smaller one")
+    return shape
 
 
 def read_activity(text: str) -> Activity:

@@ -137,6 +137,13 @@ def read_graph(question: MapQuestion) -> SpikeGraph:
         )
     if question.samples is not None:
         raise BadInputError(f"{source} holds its spikes; --samples is for runs and NIR files")
+    of_networks = {
+        "--dataset": question.dataset, "--data-root": question.data_root, "--timesteps": question.timesteps,
+        "--by-channel": question.by_channel,
+    }  # fmt: skip
+    idle = next((name for name, value in of_networks.items() if value), None)
+    if idle is not None:
+        raise BadInputError(f"{source} holds neurons and their spikes; {idle} is for runs and NIR files, leave it out")
     if source.suffix == ".npz":
         if spikes is not None:
             raise BadInputError(f"{source} holds its spikes; leave out --spikes")
@@ -150,9 +157,13 @@ def read_settings(texts: list[str]) -> dict[str, str]:
     """Field of the hardware -> its new value.
 
     Raises:
-        BadInputError: for a text that is not `field=value`.
+        BadInputError: for a text that is not `field=value`, or a field that is named twice.
     """
-    return dict(_setting(text) for text in texts)
+    pairs = [_setting(text) for text in texts]
+    twice = next((key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number])), None)
+    if twice is not None:
+        raise BadInputError(f"{twice} is given twice by --set; give it once")
+    return dict(pairs)
 
 
 def _setting(text: str) -> tuple[str, str]:

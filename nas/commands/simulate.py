@@ -98,7 +98,11 @@ def _network(question: SimulateQuestion, chip: Chip, wanted: Settings) -> tuple[
 
 
 def _graph(question: SimulateQuestion, chip: Chip, wanted: Settings) -> tuple[Simulated, Mapped, dict[str, Any]]:
-    graph = read_graph(MapQuestion(question.source, question.spikes, samples=question.samples))
+    given = MapQuestion(
+        question.source, question.spikes, samples=question.samples, dataset=question.dataset,
+        data_root=question.data_root, timesteps=question.timesteps,
+    )  # fmt: skip
+    graph = read_graph(given)
     mapped = _opened(question.mapping, graph, chip)
     program, samples = replayed(mapped.graph)
     placement = Placement(mapped.clusters, mapped.tiles, mapped.topology)

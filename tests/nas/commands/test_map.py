@@ -129,6 +129,8 @@ def test_bad_sources_are_one_line(files: list[str], tmp_path: Path, capsys: pyte
         ([str(tmp_path / "absent.npz")], "cannot read"),
         ([str(tmp_path / "absent.nir")], "there is no"),
         ([str(tmp_path), *files[1:3]], "is traced on samples"),
+        ([*files, "--timesteps", "3"], "--timesteps is for runs and NIR files"),
+        ([*files, *files[3:]], "crossbar.size is given twice"),
         ([str(tmp_path / "graph.npz"), "--samples", "3"], "holds its spikes"),
     ):
         assert run_command(["map", *arguments]) == 2

@@ -54,7 +54,10 @@ def test_a_deadlock_is_an_answer_but_cannot_be_scheduled(tmp_path: Path, capsys:
     assert "deadlocked: a -> b -> a" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [["--room", "3"], ["--admit", "x"], ["--chip", "4x4"], ["--samples", "2"]])
+OF_NETWORKS = [["--set", "adc.bits=4"], ["--room", "3"], ["--admit", "x"], ["--chip", "4x4"], ["--samples", "2"]]
+
+
+@pytest.mark.parametrize("option", OF_NETWORKS)
 def test_options_of_networks_are_not_for_dataflow_graphs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], option: list[str]
 ) -> None:

@@ -75,6 +75,7 @@ def test_people_are_told_the_same(files: tuple[list[str], Path], capsys: pytest.
         (["simulate", "--period", "1 us"], "--period is for --mode free"),
         (["simulate", "--mode", "free", "--period", "-1 us"], "give a time from 1 ps"),
         (["simulate", "--room", "0"], "give at least 1"),
+        (["simulate", "--timesteps", "3"], "--timesteps is for runs and NIR files"),
         (["schedule", "--room", "1"], "packets may meet in one; give --room"),
         (["schedule", "--buffers"], "leave out --tiles"),
     ],
