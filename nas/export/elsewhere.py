@@ -16,9 +16,24 @@ if TYPE_CHECKING:
 
 OURS = {"Input", "Output", "Conv2d", "Affine", "Flatten", "AvgPool2d", "SumPool2d", "Delay", "LIF", "IF", "CubaLIF"}
 YES, NO = "yes: ", "no: "
-_DELAY = "a feedback connection that closes no loop is a Delay, which no other tool knows"
-_SUM = "it knows no pool that sums"
-_POOL = "its pool of many channels over a large window is an AvgPool2d, which it does not know"
+_DELAY = "Delay", "a feedback connection that closes no loop is a Delay, which no other tool knows"
+_SUM = "SumPool2d", "it knows no pool that sums"
+_POOL = "AvgPool2d", "its pool of many channels over a large window is an AvgPool2d, which it does not know"
+_SYNAPSES = "CubaLIF", "it takes synaptic neurons only where r is tau_mem / dt"
+# By tool, what it does not open or computes otherwise, and why; the first that a file holds is told.
+_REFUSED: dict[str, tuple[tuple[str, str], ...]] = {
+    "SpikingJelly 2.0": (_DELAY, _SUM, _SYNAPSES),
+    "snnTorch 1.0": (
+        ("IF", "it takes integrate-and-fire neurons only where r is 1, and gives them a leak"), _DELAY, _SUM, _SYNAPSES,
+    ),
+    "Norse 1.1": (_DELAY, _POOL),
+    "sinabs 3.1": (
+        _DELAY,
+        _POOL,
+        ("CubaLIF", "it knows no synaptic neurons"),
+        ("LIF", "it refuses LIF neurons on maps, and takes time constants as numbers of timesteps"),
+    ),
+}  # fmt: skip
 
 
 def tools_that_open(graph: nir.NIRGraph) -> dict[str, str]:
@@ -32,59 +47,28 @@ def tools_that_open(graph: nir.NIRGraph) -> dict[str, str]:
     >>> tools_that_open(chain)["Norse 1.1"]
     'yes: norse.torch.from_nir(nir.read(file), dt=0.0001)'
     """
-    kinds = {type(node).__name__ for node in graph.nodes.values()}
-    return {
-        "SpikingJelly 2.0": _spikingjelly(kinds),
-        "snnTorch 1.0": _snntorch(kinds),
-        "Norse 1.1": _norse(kinds, _is_chain(graph)),
-        "sinabs 3.1": _sinabs(kinds),
-    }
+    kinds, chain = {type(node).__name__ for node in graph.nodes.values()}, _is_chain(graph)
+    found = {}
+    for tool, refused in _REFUSED.items():
+        reason = next((why for kind, why in refused if kind in kinds), None)
+        found[tool] = _how(tool, chain) if reason is None else NO + reason
+    return found
 
 
-def _spikingjelly(kinds: set[str]) -> str:
-    if "Delay" in kinds:
-        return NO + _DELAY
-    if "SumPool2d" in kinds:
-        return NO + _SUM
-    if "CubaLIF" in kinds:
-        return NO + "it takes synaptic neurons only where r is tau_mem / dt"
-    return f"{YES}spikingjelly.activation_based.nir_exchange.import_from_nir(file, dt={TIMESTEP_S:g})"
-
-
-def _snntorch(kinds: set[str]) -> str:
-    if "IF" in kinds:
-        return NO + "it takes integrate-and-fire neurons only where r is 1, and gives them a leak"
-    if "Delay" in kinds:
-        return NO + _DELAY
-    if "SumPool2d" in kinds:
-        return NO + _SUM
-    if "CubaLIF" in kinds:
-        return NO + "it takes synaptic neurons only where r is tau_mem / dt"
-    return YES + "snntorch.import_nir.import_from_nir(nir.read(file)), which assumes the same timestep"
-
-
-def _norse(kinds: set[str], chain: bool) -> str:
-    if "Delay" in kinds:
-        return NO + _DELAY
-    if "AvgPool2d" in kinds:
-        return NO + _POOL
-    if chain:
-        return f"{YES}norse.torch.from_nir(nir.read(file), dt={TIMESTEP_S:g})"
-    return (
-        f"{YES}nirtorch.nir_to_torch with the modules of norse.torch.utils.import_nir, dt={TIMESTEP_S:g}; its own "
-        "from_nir puts branches together in the wrong order"
-    )
-
-
-def _sinabs(kinds: set[str]) -> str:
-    if "Delay" in kinds:
-        return NO + _DELAY
-    if "AvgPool2d" in kinds:
-        return NO + _POOL
-    if "CubaLIF" in kinds:
-        return NO + "it knows no synaptic neurons"
-    if "LIF" in kinds:
-        return NO + "it refuses LIF neurons on maps, and takes time constants as numbers of timesteps"
+def _how(tool: str, chain: bool) -> str:
+    """How a tool opens what it does not refuse."""
+    match tool.split()[0]:
+        case "SpikingJelly":
+            return f"{YES}spikingjelly.activation_based.nir_exchange.import_from_nir(file, dt={TIMESTEP_S:g})"
+        case "snnTorch":
+            return YES + "snntorch.import_nir.import_from_nir(nir.read(file)), which assumes the same timestep"
+        case "Norse" if chain:
+            return f"{YES}norse.torch.from_nir(nir.read(file), dt={TIMESTEP_S:g})"
+        case "Norse":
+            return (
+                f"{YES}nirtorch.nir_to_torch with the modules of norse.torch.utils.import_nir, dt={TIMESTEP_S:g}; its "
+                "own from_nir puts branches together in the wrong order"
+            )
     return NO + "it opens the file, but its integrate-and-fire neurons subtract the threshold and compute other spikes"
 
 
