@@ -105,6 +105,8 @@ def _layers(workload: Workload, tool: str) -> list[_Layer]:
         "out_height",
     )
     columns = {name: np.broadcast_to(getattr(workload, name), workload.shape) for name in fields}
+    # What these tools call pooling makes the map smaller; a pool that keeps it is a layer they do not have.
+    shrinks = (columns["kind"] == LayerKind.POOL) & (columns["stride"] > 1)
     found: list[_Layer] = []
     for number, name in enumerate(workload.names):
         row = {field: int(column[number]) for field, column in columns.items()}
@@ -114,12 +116,13 @@ def _layers(workload: Workload, tool: str) -> list[_Layer]:
             raise NotExpressibleError(
                 f"layer '{name}' is a convolution of {row['groups']} groups; {tool} knows plain ones"
             )
-        following = columns["kind"][number + 1 :]
-        before_next = following[: next((at for at, kind in enumerate(following) if _on_crossbar(kind)), len(following))]
+        later = range(number + 1, len(workload.names))
+        end = next((at for at in later if _on_crossbar(int(columns["kind"][at]))), len(workload.names))
         found.append(
             _Layer(
                 name, row["kind"] == LayerKind.CONV, row["in_channels"], row["out_channels"], row["kernel_size"],
-                row["stride"], row["in_height"], row["in_width"], row["out_height"], LayerKind.POOL in before_next,
+                row["stride"], row["in_height"], row["in_width"], row["out_height"],
+                bool(shrinks[number + 1 : end].any()),
             )
         )  # fmt: skip
     return found

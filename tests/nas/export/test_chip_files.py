@@ -92,6 +92,12 @@ def test_neurosims_table_has_a_line_for_each_layer_on_crossbars() -> None:
     ]
 
 
+def test_a_pool_that_keeps_the_map_is_not_what_neurosim_calls_pooling() -> None:
+    smooth = LayerSpec("pool", 8, 8, kernel_size=3, in_size=8, name="smooth")
+    layers = [LayerSpec("conv", 3, 8, kernel_size=3, in_size=8), smooth, LayerSpec("linear", 512, 10)]
+    assert neurosim_table(Workload.from_layers(layers, timesteps=2)).splitlines()[0] == "8,8,3,3,3,8,0,1"
+
+
 def test_what_their_models_have_no_word_for_is_refused_by_name() -> None:
     def stack(**changes: int) -> Workload:
         other = LayerSpec("conv", 8, 8, in_size=8, name="odd", **{"kernel_size": 3, **changes})
