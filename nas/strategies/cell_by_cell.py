@@ -138,10 +138,8 @@ class CellByCell:
 
     def _unseen(self) -> list[CodesOfOne]:
         """A random member that was not proposed, if there is one left."""
-        while drawn := self._random_members.ask(1):
-            if drawn[0] not in self._proposed:
-                return drawn
-        return []
+        drawn = self._random_members.beside(self._proposed)
+        return [] if drawn is None else [drawn]
 
 
 def cells_of(space: SearchSpace) -> list[list[int]]:

@@ -63,10 +63,9 @@ class DeepHyperSearch:
         """See `Strategy.ask`."""
         guided = len(self._proposed) >= self.problem.settings.population and self._usable >= 2
         proposed = self._guided(count) if guided else []
-        while len(proposed) < count and (drawn := self._random_members.ask(1)):
-            if drawn[0] not in self._proposed:
-                self._proposed.add(drawn[0])
-                proposed += drawn
+        while len(proposed) < count and (drawn := self._random_members.beside(self._proposed)) is not None:
+            self._proposed.add(drawn)
+            proposed.append(drawn)
         return proposed
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:

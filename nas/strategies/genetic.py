@@ -89,10 +89,9 @@ class PymooGenetic:
     def _unseen(self, count: int) -> list[CodesOfOne]:
         """Random members that were not proposed, fewer if there are none left."""
         found: list[CodesOfOne] = []
-        while len(found) < count and (drawn := self._random_members.ask(1)):
-            if drawn[0] not in self._new.proposed:
-                self._new.proposed.add(drawn[0])
-                found += drawn
+        while len(found) < count and (drawn := self._random_members.beside(self._new.proposed)) is not None:
+            self._new.proposed.add(drawn)
+            found.append(drawn)
         return found
 
 

@@ -127,8 +127,7 @@ class OptunaSampler:
 
     def _unseen(self) -> CodesOfOne | None:
         """A random member that was not proposed, or None if there is none left."""
-        while drawn := self._random_members.ask(1):
-            if drawn[0] not in self._proposed:
-                self._open[drawn[0]] = self._study.ask(self._genes)
-                return drawn[0]
-        return None
+        drawn = self._random_members.beside(self._proposed)
+        if drawn is not None:
+            self._open[drawn] = self._study.ask(self._genes)
+        return drawn

@@ -150,7 +150,4 @@ class QLearning:
 
     def _unseen(self) -> CodesOfOne:
         """A random member of the region that was not proposed; no codes if there is none left."""
-        while drawn := self._random_members.ask(1):
-            if drawn[0] not in self._proposed:
-                return drawn[0]
-        return ()
+        return self._random_members.beside(self._proposed) or ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 import numpy as np
 
@@ -44,6 +44,13 @@ class RandomSearch:
             barren = 0 if len(found) or self._ends else barren + 1
         proposed, self._queue = self._queue[:count], self._queue[count:]
         return proposed
+
+    def beside(self, proposed: Container[CodesOfOne]) -> CodesOfOne | None:
+        """The next member that is not among those proposed otherwise; None if there is none left."""
+        while drawn := self.ask(1):
+            if drawn[0] not in proposed:
+                return drawn[0]
+        return None
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
         """Random search does not learn."""

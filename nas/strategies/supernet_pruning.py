@@ -174,8 +174,7 @@ class SupernetPruning:
 
     def _unseen(self) -> CodesOfOne | None:
         """A random member that was not proposed, or None if there is none left."""
-        while drawn := self._random_members.ask(1):
-            if drawn[0] not in self._proposed:
-                self._proposed[drawn[0]] = drawn[0]
-                return drawn[0]
-        return None
+        drawn = self._random_members.beside(self._proposed)
+        if drawn is not None:
+            self._proposed[drawn] = drawn
+        return drawn
