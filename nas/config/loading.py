@@ -20,13 +20,13 @@ from hasnas.nas.budget.costs import Cost, cost_called, cost_of, standard_and
 from hasnas.nas.budget.measured import JUDGED, MAPPED, SIMULATED
 from hasnas.yaml_files import read_yaml, to_yaml
 
+from .dataset import DatasetSection
 from .overrides import apply_override, parse_override
 from .plugins import DIFFERENTIABLE, SCORES, STRATEGIES, SUPERNET_TRAINERS
 from .problems import first_problem, told
 from .saved import CONFIG_FILE, SUPERNET_FILE
 from .sections import (
     BudgetSection,
-    DatasetSection,
     ExportSection,
     HardwareSection,
     NonidealSection,

@@ -8,7 +8,7 @@ from hasnas.datasets.frames import Framing
 from hasnas.datasets.source import DATASETS
 from hasnas.datasets.tonic_adapter import TonicDataset
 from hasnas.errors import BadInputError
-from hasnas.nas.config.sections import DatasetSection, EncodingSection, FramingSection
+from hasnas.nas.config.dataset import DatasetSection, EncodingSection, FramingSection
 from hasnas.nas.data.sources import check_timesteps, open_source
 
 
