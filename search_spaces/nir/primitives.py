@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,11 +112,11 @@ def _matrix(name: str, node: Any, before: Shape, context: Context) -> tuple[Oper
 
 def _convolution(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
     outputs, per_group, *window = np.asarray(node.weight).shape
-    groups, windows = int(np.asarray(node.groups).reshape(())), _along(window, 1)
+    groups, line = int(np.asarray(node.groups).reshape(())), len(window) == 1
     if len(before) != 3 or before[0] != per_group * groups:
         raise BadInputError(f"node '{name}' takes {per_group * groups} channels, but {before} arrives")
-    line = len(window) == 1
-    strides, dilations = (sides(name, value, line, 1) for value in (node.stride, node.dilation))
+    windows = sides(name, window, line)
+    strides, dilations = (sides(name, value, line) for value in (node.stride, node.dilation))
     if dilations != (1, 1):
         context.note(f"node '{name}' is dilated, which cannot be run")
     reach = [dilation * (side - 1) + 1 for dilation, side in zip(dilations, windows, strict=True)]
@@ -138,12 +138,6 @@ def _convolution(name: str, node: Any, before: Shape, context: Context) -> tuple
     padding = around[0] // 2, around[1] // 2
     layer = Conv2d(before[0], outputs, windows, strides, padding, groups, bias, context.weight_bits)
     return layer, (outputs, down, across)
-
-
-def _along(window: Sequence[int], across: int) -> Sides2:
-    """Height and width of what a one-dimensional layer says once."""
-    down, width = (int(each) for each in (window if len(window) == 2 else (across, window[0])))
-    return down, width
 
 
 def _same(size: int, reach: int, stride: int) -> int:
