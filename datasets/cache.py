@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from hasnas.errors import BadInputError, HasnasError, MachineFaultError
-from hasnas.files import OF_THE_MACHINE, read_json, sha256_of, sync_directory, write_atomic
+from hasnas.errors import BadInputError
+from hasnas.files import read_json, sha256_of, sync_directory, unwritable, write_atomic
 
 if sys.platform != "win32":
     import fcntl
 
 FORMAT = 1
+REMEDY = "make room or point the variable HASNAS_CACHE at another folder"
 _DAMAGE = (BadInputError, OSError, AttributeError)
 Array = NDArray[Any]
 Allocate = Callable[[tuple[int, ...], DTypeLike], Array]
@@ -86,7 +87,7 @@ def _locked(folder: Path) -> Iterator[None]:
         locks.mkdir(parents=True, exist_ok=True)
         file = open(locks / f"{folder.parent.name}-{folder.name}", "w")  # noqa: SIM115
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(f"the cache {folder}", error, REMEDY) from error
     with file:
         if sys.platform != "win32":
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -110,15 +111,9 @@ def _write(folder: Path, build: Build) -> None:
         write_atomic(staging / "digests.json", json.dumps(digests))
         _settle(staging, folder)
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise unwritable(f"the cache {folder}", error, REMEDY) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def _unwritable(folder: Path, error: OSError) -> HasnasError:
-    told = f"cannot write the cache {folder}: {error.strerror or error}"
-    kind = MachineFaultError if error.errno in OF_THE_MACHINE else BadInputError
-    return kind(f"{told}; make room or point the variable HASNAS_CACHE at another folder")
 
 
 def _settle(staging: Path, folder: Path) -> None:

@@ -55,12 +55,12 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
         raise unwritable(target, error) from error
 
 
-def unwritable(path: Path | str, error: OSError) -> HasnasError:
-    """What to raise where a path could not be written: the machine's fault, or the path's."""
+def unwritable(path: Path | str, error: OSError, remedy: str | None = None) -> HasnasError:
+    """What to raise where a path could not be written: the machine's fault, or the path's; `remedy` for both."""
     told = f"cannot write {path}: {error.strerror or error}"
     if error.errno in OF_THE_MACHINE:
-        return MachineFaultError(f"{told}; make room or mend the disk")
-    return BadInputError(f"{told}; check that the directory exists and may be written")
+        return MachineFaultError(f"{told}; {remedy or 'make room or mend the disk'}")
+    return BadInputError(f"{told}; {remedy or 'check that the directory exists and may be written'}")
 
 
 def sync_directory(directory: Path) -> None:
