@@ -26,12 +26,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import nir
 import numpy as np
 import yaml
+from situations import LateError, ring
 
 from hasnas.cim_estimator.hardware.presets_reader import PRESETS
 from hasnas.nas.cli import run_command
@@ -238,14 +238,6 @@ def kinds(folder: Path) -> dict[str, tuple[str, Callable[[random.Random], bytes]
         "architecture": ("f-a.json", jsons, ["estimate", "f-a.json", *chip]),
         "nir": ("f-n.nir", nirs, ["estimate", "f-n.nir", *chip]),
     }
-
-
-class LateError(BaseException):
-    """The time is up."""
-
-
-def ring(number: int, frame: FrameType | None) -> None:
-    raise LateError
 
 
 def answer(command: list[str]) -> tuple[str, str]:
