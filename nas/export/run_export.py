@@ -62,12 +62,12 @@ def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) 
     for network in returned:
         trained = load_trained(directory, network.best)
         worth = worth_of(network.best.metrics, find_quality(network.best.metrics) or CLASSIFICATION, data)
-        trained = replace(trained, facts={**trained.facts, "worth": worth})
+        trained = replace(trained, facts={**trained.facts, "worth": worth, **_trainings(network)})
         folder = directory / "export" / network.key
         wanted = [*_formats_before(folder), *chosen]
         if any(EXPORT_TARGETS.get(name).needs_device for name in wanted):
             trained = replace(trained, device=_device_of(directory, network.best))
-        files += export_network(_with_all_seeds(trained, network), folder, wanted, needed=formats or ())
+        files += export_network(trained, folder, wanted, needed=formats or ())
     return files
 
 
@@ -89,7 +89,8 @@ def sound_export(run_directory: Path | str, formats: Sequence[str]) -> list[Path
             sums = {name: str(sha) for name, sha in card["files"].items()}
             whole = all(sha256_of(folder / name) == sha for name, sha in sums.items())
             there = {*card["formats"], *card.get("left_out", {})} >= set(formats)
-            if card["trial"] != network.best.id or not there or not whole or sealed(card) != card:
+            same = card["trial"] == network.best.id and card.get("trainings") == _trainings(network).get("trainings")
+            if not same or not there or not whole or sealed(card) != card:
                 return []
         except (OSError, BadInputError, KeyError, TypeError, AttributeError):
             return []
@@ -105,12 +106,11 @@ def _formats_before(folder: Path) -> list[str]:
         return []
 
 
-def _with_all_seeds(trained: TrainedNetwork, network: RetrainedNetwork) -> TrainedNetwork:
-    """The card of a network's best training also says what the others reached."""
+def _trainings(network: RetrainedNetwork) -> dict[str, Any]:
+    """What the card of a network's best training also says: what the others reached, if there are others."""
     if network.seeds == 1:
-        return trained
-    quality = find_quality(network.best.metrics) or CLASSIFICATION
-    return replace(trained, facts={**trained.facts, "trainings": network.to_json(quality)})
+        return {}
+    return {"trainings": network.to_json(find_quality(network.best.metrics) or CLASSIFICATION)}
 
 
 def returned_trials(run_directory: Path | str) -> list[Trial]:

@@ -160,7 +160,9 @@ def test_a_run_without_networks_says_so(architectures: list[Architecture], tmp_p
 
 
 @pytest.mark.slow
-def test_a_sound_export_is_recognised_and_any_other_is_not(run: Path, tmp_path: Path):
+def test_a_sound_export_is_recognised_and_any_other_is_not(
+    run: Path, architectures: list[Architecture], tmp_path: Path
+):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     shutil.rmtree(copy / "export", ignore_errors=True)
@@ -169,6 +171,10 @@ def test_a_sound_export_is_recognised_and_any_other_is_not(run: Path, tmp_path: 
     assert sorted(sound_export(copy, PLAIN)) == sorted(files)
     assert sorted(sound_export(copy, ("json",))) == sorted(files), "more than was asked for does no harm"
     assert sound_export(copy, ("json", "onnx")) == []
+    ledger = (copy / "ledger.jsonl").read_bytes()
+    write_ledger(copy, [make_trial(3, architectures[1], 6, 0.1)])  # a further seed of a network, no better one
+    assert sound_export(copy, PLAIN) == []
+    (copy / "ledger.jsonl").write_bytes(ledger)
     weights = next(path for path in files if path.suffix == ".safetensors")
     for path in (weights, weights.parent / "card.json"):
         whole = path.read_bytes()
