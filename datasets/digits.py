@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+
+from hasnas.extras import package_folder
 
 from .source import DatasetCard, Samples, Split, check_split, stratified_split
 
@@ -53,15 +54,8 @@ class Digits:
 
 
 def _file() -> Path:
-    """The table in scikit-learn's folder: a digit a line, its class last. Importing scikit-learn would take a second.
-
-    Raises:
-        ModuleNotFoundError: if scikit-learn is not installed.
-    """
-    found = find_spec("sklearn")
-    if found is None or found.origin is None:
-        raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
-    return Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    """The table in scikit-learn's folder: a digit a line, its class last."""
+    return package_folder("sklearn") / "datasets" / "data" / "digits.csv.gz"
 
 
 DIGITS = Digits()

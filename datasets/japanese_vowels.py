@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+
+from hasnas.extras import package_folder
 
 from .choices import SignalShape
 from .signals import TEST_TS, TRAIN_TS, formed, read_archive
@@ -59,16 +60,8 @@ class JapaneseVowels:
 
     @cached_property
     def _parts(self) -> tuple[Samples, Samples]:
-        folder = _package_folder() / "datasets" / "data" / "JapaneseVowels"
+        folder = package_folder("sktime") / "datasets" / "data" / "JapaneseVowels"
         return read_archive((folder / f"JapaneseVowels{TRAIN_TS}", folder / f"JapaneseVowels{TEST_TS}"), self.shape)
-
-
-def _package_folder() -> Path:
-    """Where sktime lies; it is not imported, which would take seconds."""
-    found = importlib.util.find_spec("sktime")
-    if found is None or found.origin is None:
-        raise ModuleNotFoundError("No module named 'sktime'", name="sktime")
-    return Path(found.origin).parent
 
 
 JAPANESE_VOWELS = JapaneseVowels()
