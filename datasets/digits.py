@@ -9,10 +9,8 @@ import numpy as np
 
 from hasnas.extras import package_folder
 
-from .source import DatasetCard, Samples, Split, check_split, stratified_split
+from .source import DatasetCard, Samples, Split, check_split, held_out
 
-TEST_SHARE = 0.2
-TEST_SEED = 1797  # fixed for ever, independent of any run's seed, so that every run leaves the same samples untouched
 MAXIMUM = 16.0  # pixels are counts of black dots in 4 x 4 blocks
 
 
@@ -47,7 +45,7 @@ class Digits:
         check_split(split)
         table = np.loadtxt(_file(), delimiter=",")
         images, targets = table[:, :-1], table[:, -1].astype(np.int64)
-        train, test = stratified_split(targets, TEST_SHARE, TEST_SEED)
+        train, test = held_out(targets)
         chosen = train if split == "train" else test
         inputs = (images[chosen] / MAXIMUM).astype(np.float32).reshape(-1, 1, 8, 8)
         return Samples(inputs, targets[chosen])

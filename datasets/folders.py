@@ -12,8 +12,7 @@ import numpy as np
 
 from hasnas.errors import BadInputError, nearest
 
-from .own_data import held_out
-from .source import Split
+from .source import Split, held_out
 
 _TAIL = r"([-_ ]?(set|data|images?|imgs?|split|samples))?"
 _KINDS = {

@@ -1,4 +1,4 @@
-"""What all sources of a user's own data share: a card, a test split where none is given, a pair of .npz files."""
+"""What all sources of a user's own data share: a card, a pair of .npz files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
 
-from .source import DatasetCard, Samples, stratified_split
-
-TEST_SHARE = 0.2
-TEST_SEED = 1797  # as for the digits: the split never depends on a run's seed
+from .source import DatasetCard, Samples, held_out
 
 
 def own_card(name: str, title: str, notes: str, channels: int = 0, timesteps: int | None = None) -> DatasetCard:
@@ -42,11 +39,6 @@ def task_of(targets: NDArray[Any]) -> dict[str, Any]:
     if targets.ndim == 1:
         return {"task": "classification", "outputs": int(targets.max()) + 1}
     return {"task": "regression", "outputs": targets.shape[1]}
-
-
-def held_out(targets: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which samples are learned from, and the stratified fifth that is the test split, always the same."""
-    return stratified_split(targets, TEST_SHARE, TEST_SEED)
 
 
 def npz_splits(place: Path, read: Callable[[Path], Samples]) -> tuple[Samples, Samples]:

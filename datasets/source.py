@@ -16,6 +16,8 @@ from hasnas.registry import Registry
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
+# Of data without a test split; fixed for ever, so that every run, whatever its seed, leaves the same samples untouched.
+TEST_SHARE, TEST_SEED = 0.2, 1797
 
 
 @dataclass(frozen=True)
@@ -235,3 +237,8 @@ def stratified_split(
     quota[np.argsort(-remainders, kind="stable")[: held_count - int(quota.sum())]] += 1
     held = np.concatenate([order[classes[order] == index][:number] for index, number in enumerate(quota)])
     return np.setdiff1d(np.arange(count), held), np.sort(held)
+
+
+def held_out(targets: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which samples are learned from, and the stratified fifth that is the test split, always the same."""
+    return stratified_split(targets, TEST_SHARE, TEST_SEED)
