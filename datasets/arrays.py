@@ -180,6 +180,14 @@ def check_finite(values: Array, path: Path, what: str = "inputs") -> None:
         )
 
 
+def check_magnitude(values: Array, where: Path | str) -> None:
+    """Refuse a single sample with finite values too large for 32 bits."""
+    if np.abs(values).max() > MOST:
+        raise BadInputError(
+            f"{where} holds values beyond {MOST:g}, whose squares 32-bit floats do not hold; bring them to another unit"
+        )
+
+
 def samples_of(inputs: Array, targets: Array, scale: float, path: Path) -> Samples:
     """Inputs with their targets.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
 
-from .arrays import check_finite, read_inputs_and_targets, samples_of
+from .arrays import check_finite, check_magnitude, read_inputs_and_targets, samples_of
 from .choices import SignalShape
 from .folders import Layout, read_layout
 from .own_data import npz_places, npz_splits, own_card, task_of
@@ -227,6 +227,7 @@ def read_signal(path: Path) -> Signal:
         raise BadInputError(f"{path} is not a readable signal ({error}); remove it or write it anew") from error
     if 0 in found.shape or not np.isfinite(found).all():
         raise BadInputError(f"{path} holds no values, or NaN or infinity; remove it or write it anew")
+    check_magnitude(found, path)
     return found
 
 

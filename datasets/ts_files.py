@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
 
+from .arrays import check_magnitude
+
 
 @dataclass(frozen=True, eq=False)
 class Series:
@@ -65,4 +67,5 @@ def _series(line: str, where: str) -> tuple[NDArray[np.float32], str]:
         raise BadInputError(f"{where}: its dimensions are no numbers or not equally long; mend the line") from error
     if 0 in values.shape or not np.isfinite(values).all():
         raise BadInputError(f"{where}: no values, or some are missing; fill them in")
+    check_magnitude(values, where)
     return values, label

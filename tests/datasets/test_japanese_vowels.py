@@ -56,6 +56,7 @@ def test_a_set_of_the_archive_is_a_signal(tmp_path: Path):
         (HEAD + "1,2:3:one\n", "a.ts:6: its dimensions are no numbers or not equally long"),
         (HEAD + "1,?:one\n", "a.ts:6: its dimensions are no numbers"),
         (HEAD + "1,NaN:one\n", "a.ts:6: no values, or some are missing"),
+        (HEAD + "1,1e20:one\n", "a.ts:6 holds values beyond 1e+18"),
         (HEAD + "1,2:three\n", "class 'three' does not fit"),
         (HEAD + "1,2:one\n1:2:one\n", "a series of 2 dimensions"),
         (HEAD.replace("true", "false") + "1,2\n", "only series with class labels"),

@@ -105,6 +105,7 @@ def test_a_folder_of_files_is_a_dataset(tmp_path: Path):
         ("a.csv", b"\xff\xfe\x00", "not a readable signal"),
         ("a.csv", b"1\nnan\n", "NaN"),
         ("a.npy", b"no", "not a readable signal"),
+        ("a.csv", b"1\n-1e20\n", r"a\.csv holds values beyond 1e\+18"),
     ],
 )
 def test_files_that_hold_no_signal_are_named(name: str, content: bytes, message: str, tmp_path: Path):
