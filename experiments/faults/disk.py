@@ -17,6 +17,7 @@ import io
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -86,7 +87,8 @@ def case(disk: ctypes.CDLL, folder: Path, kind: int, n: int, fault: str, expecte
     disk.disk_mend()
     again, told = command(directory)
     try:
-        different = [name for name, value in expected.items() if traces(directory).get(name) != value]
+        found = traces(directory)
+        different = [name for name in sorted({*expected, *found}) if found.get(name) != expected.get(name)]
     except OSError as problem:
         different = [str(problem)]
     good = again == "0" and not different
@@ -154,7 +156,7 @@ def main() -> int:
                         "kind": KINDS[kind], "n": n, "fault": fault, "first": "hung", "good": False, "again": "hung",
                         "line": "", "told": "", "different": [], "leftover": [],
                     }  # fmt: skip
-                    subprocess.run(["rm", "-rf", str(folder)], check=True)
+                    shutil.rmtree(folder)
                     found.append(one)
                     if options.out:
                         with options.out.open("a") as file:

@@ -92,7 +92,7 @@ def readers(run: Path, cache: Path) -> dict[Path, Read]:
 
     def network(folder: Path) -> Any:
         loaded = load_network(folder)
-        return plain(dict(loaded.network.state_dict() if hasattr(loaded, "network") else loaded.state_dict()))
+        return plain(dict(loaded.network.state_dict())), repr(loaded.normalisation)
 
     def nir_file() -> Any:
         deployed = read_deployed(export / "network.nir")

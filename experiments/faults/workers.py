@@ -35,6 +35,7 @@ search: {strategy: random, evaluations: 4, batch: 4, brief_epochs: 20}
 retrain: {enabled: false}
 export: {enabled: false}
 """
+IMPORTED_BYTES = 250e6  # design choice: a worker that holds more has imported torch
 Hurt = Callable[[psutil.Process, int], None]
 
 
@@ -47,9 +48,9 @@ def search(directory: Path, workers: int = 2, options: Sequence[str] = ()) -> su
 
 
 def working(parent: psutil.Process) -> list[psutil.Process]:
-    """The workers that have worked for a second, so that they are in the middle of an evaluation."""
+    """The workers that have imported what they need, so that they are in the middle of an evaluation."""
     found = [one for one in parent.children(recursive=True) if "spawn_main" in " ".join(one.cmdline())]
-    return [one for one in found if one.memory_info().rss > 250e6]
+    return [one for one in found if one.memory_info().rss > IMPORTED_BYTES]
 
 
 def hurting(directory: Path, hurt: Hurt, options: Sequence[str] = ()) -> tuple[int, str, int]:
