@@ -199,3 +199,17 @@ def test_workers_know_their_number() -> None:
     finally:
         pool.close()
     assert sorted(outcome.value or outcome.error for outcome in outcomes) == ["0", "1"]
+
+
+@pytest.mark.slow
+def test_workers_of_a_map_within_a_map_have_numbers_of_their_own() -> None:
+    """As where a trained network is tried on hardware while others are still being trained."""
+    pool, number = ProcessPool(2), f"__import__('os').environ[{devices.WORKER!r}]"
+    trainings = pool.map(eval, [number, "__import__('time').sleep(600)"])
+    try:
+        assert next(trainings).value == "0"
+        trials = [outcome.value for outcome in pool.map(eval, [f"__import__('time').sleep(1) or {number}"] * 2)]
+    finally:
+        trainings.close()
+        pool.close()
+    assert trials == ["0", "2"], "1 is still training"

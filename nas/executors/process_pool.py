@@ -38,7 +38,7 @@ class _Worker:
     process: SpawnProcess | ForkServerProcess
     pipe: Connection
     heard: Synchronized[float]  # when it last said that it lives, by the machine's monotonic clock
-    number: int = 0  # among the workers of the pool, by which it takes a GPU
+    number: int  # among the workers of the pool, by which it takes a GPU
     index: int = -1  # number of the task it works on
     begun: float = 0.0  # when it began with that
     ended: str = ""  # why it was ended, if it was
@@ -62,14 +62,14 @@ class ProcessPool:
         self.silence_s = silence_s
         self.limit_s = limit_s
         self._idle: list[_Worker] = []
-        self._busy: list[_Worker] = []
+        self._numbers: set[int] = set()  # of the workers that live, those of a `map` within a `map` among them
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Result]]:
         """See `Executor.map`. Stopping early (an interrupt, a closed generator) ends the workers that are busy."""
         waiting = deque(range(len(tasks)))
         attempts = [0] * len(tasks)
         outcomes: dict[int, Outcome[Result]] = {}
-        busy = self._busy = []
+        busy: list[_Worker] = []
         delivered = 0
         try:
             while delivered < len(tasks):
@@ -91,12 +91,18 @@ class ProcessPool:
                     delivered += 1
         finally:
             for worker in busy:
-                _stop(worker)
+                self._stop(worker)
 
     def close(self) -> None:
         """End the workers."""
         while self._idle:
-            _stop(self._idle.pop())
+            self._stop(self._idle.pop())
+
+    def _stop(self, worker: _Worker) -> None:
+        worker.pipe.close()
+        worker.process.kill()
+        worker.process.join()
+        self._numbers.discard(worker.number)
 
     def _give(self, index: int, function: Callable[[Task], Result], task: Task) -> _Worker:
         worker = self._take()
@@ -107,7 +113,7 @@ class ProcessPool:
         except OSError:  # it died just now; its closed pipe says so when it is collected
             return worker
         except BaseException:
-            _stop(worker)
+            self._stop(worker)
             raise
         return worker
 
@@ -117,9 +123,10 @@ class ProcessPool:
             worker = self._idle.pop()
             if not worker.pipe.poll():  # who has nothing to do has nothing to say, except that it is gone
                 return worker
-            _stop(worker)
-        taken = {worker.number for worker in (*self._idle, *self._busy)}
-        return _start(next(number for number in count() if number not in taken))
+            self._stop(worker)
+        worker = _start(next(number for number in count() if number not in self._numbers))
+        self._numbers.add(worker.number)
+        return worker
 
     @property
     def _pause(self) -> float:
@@ -145,7 +152,7 @@ class ProcessPool:
         try:
             outcome = worker.pipe.recv()
         except (EOFError, OSError):
-            _stop(worker)
+            self._stop(worker)
             return None
         self._idle.append(worker)
         return outcome
@@ -175,12 +182,6 @@ def _start(number: int) -> _Worker:
         process.start()
     theirs.close()
     return _Worker(process, ours, heard, number)
-
-
-def _stop(worker: _Worker) -> None:
-    worker.pipe.close()
-    worker.process.kill()
-    worker.process.join()
 
 
 @contextmanager
