@@ -14,6 +14,7 @@ from .nir_writer import TIMESTEP_S
 if TYPE_CHECKING:
     import nir
 
+# What was tried; neurons of other packages may write down others.
 OURS = {"Input", "Output", "Conv2d", "Affine", "Flatten", "AvgPool2d", "SumPool2d", "Delay", "LIF", "IF", "CubaLIF"}
 YES, NO = "yes: ", "no: "
 _DELAY = "Delay", "a feedback connection that closes no loop is a Delay, which no other tool knows"
@@ -48,9 +49,10 @@ def tools_that_open(graph: nir.NIRGraph) -> dict[str, str]:
     'yes: norse.torch.from_nir(nir.read(file), dt=0.0001)'
     """
     kinds, chain = {type(node).__name__ for node in graph.nodes.values()}, _is_chain(graph)
+    untried = tuple((kind, f"nobody tried its {kind} there") for kind in sorted(kinds - OURS))
     found = {}
     for tool, refused in _REFUSED.items():
-        reason = next((why for kind, why in refused if kind in kinds), None)
+        reason = next((why for kind, why in (*refused, *untried) if kind in kinds), None)
         found[tool] = _how(tool, chain) if reason is None else NO + reason
     return found
 
@@ -69,7 +71,11 @@ def _how(tool: str, chain: bool) -> str:
                 f"{YES}nirtorch.nir_to_torch with the modules of norse.torch.utils.import_nir, dt={TIMESTEP_S:g}; its "
                 "own from_nir puts branches together in the wrong order"
             )
-    return NO + "it opens the file, but its integrate-and-fire neurons subtract the threshold and compute other spikes"
+        case "sinabs":
+            return NO + (
+                "it opens the file, but its integrate-and-fire neurons subtract the threshold and compute other spikes"
+            )
+    raise NotImplementedError(tool)
 
 
 def _is_chain(graph: nir.NIRGraph) -> bool:

@@ -98,6 +98,11 @@ def test_the_cases_differ_in_what_is_said():
         assert told in said["Norse 1.1"]
 
 
+def test_nothing_is_promised_of_primitives_that_nobody_tried():
+    graph = nir.NIRGraph.from_list(nir.Input(np.array([2])), nir.Threshold(np.ones(2)))
+    assert set(tools_that_open(graph).values()) == {"no: nobody tried its Threshold there"}
+
+
 def pooled(channels: int, window: int | tuple[int, int]) -> LayerGraph:
     """A pool alone."""
     nodes = (
