@@ -59,6 +59,6 @@ def reload_time_s(counts: Counts) -> NDArray[Any]:
     hardware, placement = counts.hardware, counts.placement
     bits = counts.workload.weights * placement.cells_per_weight * hardware.device.cell_bits
     pulses_s = hardware.crossbar.rows * hardware.device.write_pulse_s * (placement.arrays > 0)
-    bandwidth, clock_hz = hardware.chip.off_chip_bits_per_s, chip_clock_hz(hardware)
-    memory_s = np.where(np.asarray(bandwidth) > 0, bits / np.maximum(bandwidth, 1e-300), 0.0)
-    return np.maximum(np.maximum(bits / (hardware.chip.reload_bus_bits * clock_hz), memory_s), pulses_s)
+    given = np.asarray(hardware.chip.off_chip_bits_per_s, float)
+    bus, memory = hardware.chip.reload_bus_bits * chip_clock_hz(hardware), np.where(given > 0, given, np.inf)
+    return np.maximum(np.maximum(bits / bus, bits / memory), pulses_s)

@@ -15,6 +15,7 @@ from hasnas.cim_estimator.report.plots import roofline
 from hasnas.errors import BadInputError
 
 CONV = LayerSpec("conv", 64, 64, kernel_size=3, in_size=8)  # 576 rows: four arrays of 128 and one of 64
+OFF_CHIP = "chip__off_chip_bits_per_s"
 
 
 def chip(name: str = "rram-22nm", **overrides: str):
@@ -101,6 +102,13 @@ def test_weights_come_no_faster_than_the_memory_beside_the_chip_gives_them():
     # A bus of 64 bits at 500 MHz brings 4 GB/s; below that reloading takes as long as the memory needs.
     missing = 4 * 512 * 512 * 8
     assert times[3] - times[2] == pytest.approx(missing / 8e9, rel=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_limit_of_the_memory_is_none_for_the_largest_layer():
+    large = network(LayerSpec("linear", 16_384, 16_384))
+    times = [float(estimate(large, chip(chip__tiles="1", **each)).latency_s) for each in ({}, {OFF_CHIP: "1e15"})]
+    assert times[0] == times[1]
 
 
 def test_a_tile_that_is_filled_by_pes_holds_what_fits():
