@@ -71,9 +71,7 @@ def row(name: str, recipe: str, seed: int, steps: int) -> str:
     low, high = promised.guaranteed.throughput, promised.at_best.throughput
     if not low <= rates[0] <= high:
         raise SystemExit(f"{name}: {low} <= {rates[0]} <= {high} does not hold")
-    counted = deliver(
-        mapped.graph, mapped.clusters, mapped.tiles, mapped.topology, chip.network, chip.hardware.clock_hz
-    )
+    counted = deliver(mapped.graph, mapped.clusters, mapped.tiles, mapped.topology, chip.network, chip.clock_hz)
     energy_j = alone.energy_j["network"] * len(samples)
     if abs(energy_j - counted.energy_j) > 1e-9 * counted.energy_j:
         raise SystemExit(f"{name}: {energy_j} J of hops, counted {counted.energy_j} J")
