@@ -70,14 +70,12 @@ class DeepHyperSearch:
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
         """See `Strategy.tell`."""
-        prices = [one.of(costs) for one in self.problem.objectives]
-        limited = [one for one in (*self.problem.objectives, *self.problem.limits) if np.isfinite(one.limit)]
-        excess = [one.excess(one.of(costs)) for one in limited]
-        if value is None or not np.isfinite([value, *prices, *excess]).all() or max(excess, default=0.0) > 0:
+        told = self.problem.told(value, costs)
+        if told is None or max(told.excess, default=0.0) > 0:
             self._waiting.append((codes, FAILED))
             return
         self._usable += 1
-        self._waiting.append((codes, (float(value), *(-price for price in prices)) if prices else float(value)))
+        self._waiting.append((codes, (told.value, *(-price for price in told.prices)) if told.prices else told.value))
 
     def _guided(self, count: int) -> list[CodesOfOne]:
         """Up to `count` candidates; fewer if few are left."""

@@ -93,20 +93,18 @@ class OptunaSampler:
         """See `Strategy.tell`."""
         # What was asked ends as failed, as its codes were not canonical; what is told is a trial of its own.
         asked = self._study.tell(self._open.pop(codes), state=optuna.trial.TrialState.FAIL)
-        prices = [one.of(costs) for one in self.problem.objectives]
-        limited = [one for one in (*self.problem.objectives, *self.problem.limits) if np.isfinite(one.limit)]
-        excess = [one.excess(one.of(costs)) for one in limited]
-        if value is None or not np.isfinite([value, *prices, *excess]).all():
+        told = self.problem.told(value, costs)
+        if told is None:
             return
         chosen = dict(zip(self._genes, (int(code) for code in codes), strict=True))
-        told = {"constraints": excess} if limited else {}  # where its samplers look for what is above 0
+        limited = {"constraints": list(told.excess)} if told.excess else {}  # where they look for what is above 0
         generation = {key: one for key, one in asked.system_attrs.items() if key.endswith(":generation")}
         self._study.add_trial(
             optuna.trial.create_trial(
                 params=chosen,
                 distributions=self._genes,
-                values=[float(value), *prices],
-                system_attrs={**generation, **told},
+                values=[told.value, *told.prices],
+                system_attrs={**generation, **limited},
             )
         )
         self._told += 1

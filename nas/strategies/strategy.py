@@ -85,6 +85,21 @@ class CostObjective:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What a candidate reached, all of it finite.
+
+    Args:
+        value: larger is better.
+        prices: of the objectives, to be kept low.
+        excess: over each finite limit of objectives and limits; above 0 where one is broken.
+    """
+
+    value: float
+    prices: tuple[float, ...]
+    excess: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class SearchProblem:
     """What a strategy searches.
 
@@ -110,6 +125,15 @@ class SearchProblem:
     targets: tuple[CostObjective, ...] = ()
     best: float = 1.0
     worst: float | None = None
+
+    def told(self, value: float | None, costs: Mapping[str, float]) -> Told | None:
+        """What a candidate was told to reach; None where it failed or anything of it is unknown."""
+        prices = tuple(one.of(costs) for one in self.objectives)
+        limited = [one for one in (*self.objectives, *self.limits) if math.isfinite(one.limit)]
+        excess = tuple(one.excess(one.of(costs)) for one in limited)
+        if value is None or not np.isfinite([value, *prices, *excess]).all():
+            return None
+        return Told(float(value), prices, excess)
 
     _known: dict[CodesOfOne, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
