@@ -110,7 +110,7 @@ def _layers(workload: Workload, tool: str) -> list[_Layer]:
     found: list[_Layer] = []
     for number, name in enumerate(workload.names):
         row = {field: int(column[number]) for field, column in columns.items()}
-        if row["kind"] not in (LayerKind.CONV, LayerKind.LINEAR):
+        if not _on_crossbar(row["kind"]):
             continue
         if row["groups"] > 1:
             raise NotExpressibleError(
