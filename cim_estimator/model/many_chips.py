@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
 from operator import attrgetter, is_
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,24 @@ from . import components as circuit
 from .batch import general_columns, schedule_of, table_of
 
 AT_ONCE = 30_000  # layers times chips whose terms are held at once: their arrays stay in cache
+_NOT_PRICED = ("name", "sources")
+
+
+def _words(kind: type[Any], prefix: str = "") -> Iterator[str]:
+    """Paths of the fields of a description that are one of a few words."""
+    hints = get_type_hints(kind)
+    for item in fields(kind):
+        if "choices" in item.metadata:
+            yield f"{prefix}{item.name}"
+        elif is_dataclass(hints[item.name]):
+            yield from _words(hints[item.name], f"{item.name}.")
+
+
 # What a chip is built of: words, and numbers that decide which formula holds or how large an array is.
 _BUILD = attrgetter(
-    "readout", "schedule", "crossbar.signed", "crossbar.unrolling", "crossbar.rows_read",
-    "crossbar.settling", "crossbar.sensing", "adc.kind", "adc.sampling", "tile.layout", "tile.pes",
-    "tile.arrays_per_pe", "tile.sharing", "tile.copies", "interconnect.kind", "interconnect.bus_bits",
+    *_words(GeneralHardware), "crossbar.rows_read", "tile.pes", "tile.arrays_per_pe", "interconnect.bus_bits",
     "chip.tiles", "device.cell_bits",
 )  # fmt: skip
-_NOT_PRICED = ("name", "sources")
 
 
 def price_on_chips(

@@ -18,7 +18,11 @@ from hasnas.cim_estimator.model.totals import TOTALS
 from hasnas.errors import BadInputError
 
 DENSE = Activity.dense()
-KINDS = {"adc.kind": ("sar", "flash"), "interconnect.kind": ("htree", "mesh"), "schedule": ("sequential", "pipelined")}
+KINDS = {
+    "adc.kind": ("sar", "flash"), "interconnect.kind": ("htree", "mesh"), "schedule": ("sequential", "pipelined"),
+    "readout": ("clocked", "event"), "crossbar.settling": ("ignored", "wait", "slow-clock"),
+    "crossbar.signed": ("offset", "differential"), "tile.layout": ("rectangle", "pes"), "tile.copies": ("one", "fill"),
+}  # fmt: skip
 
 
 def network(width: int, kernel: int, delay: int = 0) -> Workload:
