@@ -16,18 +16,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.cim_estimator.hardware.spec import GeneralHardware, HardwareSpec
 from hasnas.cim_estimator.nonideal import Conductances, NonidealSpec, to_conductances
-from hasnas.errors import BadInputError
+from hasnas.cim_estimator.nonideal.spec import SignedScheme
 from hasnas.nas.training.crossbar_forms import form_of
 from hasnas.search_spaces.layers import Conv2d, Linear
 
 from .deploy import Deployed
+from .target import NotExpressibleError
 
 NPZ_FILE, CSV_FILE = "conductances.npz", "conductances.csv"
 
@@ -61,20 +62,24 @@ def device_of(chip: HardwareSpec) -> NonidealSpec:
     """The cells and arrays of a chip, without errors.
 
     Raises:
-        BadInputError: if the chip's description has no cells.
+        NotExpressibleError: if the chip's description has no cells, or does not say how they hold signs.
     """
     if not isinstance(chip, GeneralHardware):
-        raise BadInputError(
+        raise NotExpressibleError(
             f"chip '{chip.name}' does not describe its memory cells; set nonideal.device, or choose a chip that does"
         )
-    device = chip.device
+    device, signed = chip.device, chip.crossbar.signed
+    if signed not in get_args(SignedScheme):
+        raise NotExpressibleError(
+            f"crossbar.signed of chip '{chip.name}' is {signed}, so that its cells hold no signs; set nonideal.device"
+        )
     return NonidealSpec(
         name=chip.name,
         on_resistance_ohm=device.on_resistance_ohm,
         off_resistance_ohm=device.on_resistance_ohm * device.on_off_ratio,
         cell_bits=device.cell_bits,
         weight_bits=chip.precision.weight_bits,
-        signed="differential" if chip.crossbar.signed == "differential" else "offset",
+        signed=cast(SignedScheme, signed),
         rows=chip.crossbar.rows,
         columns=chip.crossbar.columns,
     )

@@ -12,6 +12,7 @@ import torch
 
 from hasnas import __version__
 from hasnas.cim_estimator import load_hardware
+from hasnas.cim_estimator.hardware.spec import HardwareSpec
 from hasnas.cim_estimator.nonideal import NonidealSpec, load_nonideal
 from hasnas.errors import BadInputError
 from hasnas.files import CARD_FILE, read_json, sealed, sha256_of, unwritable, write_atomic
@@ -201,14 +202,12 @@ def export_network(
     return [folder / file for files in rendered.values() for file in files] + [folder / CARD_FILE]
 
 
-def _device_of(run_directory: Path, trial: Trial) -> NonidealSpec:
+def _device_of(run_directory: Path, trial: Trial) -> NonidealSpec | HardwareSpec:
     """The memory cells that a returned network is meant for: those of the config's device, or of its chip."""
-    from .conductances import device_of
-
     config = load_run_config(run_directory)
     if config.nonideal.device is not None:
         return load_nonideal(config.nonideal.device)
-    return device_of(load_hardware(config.hardware.reference, config.hardware.settings_of(trial.hardware)))
+    return load_hardware(config.hardware.reference, config.hardware.settings_of(trial.hardware))
 
 
 def _card(

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hasnas.cim_estimator.hardware.spec import HardwareSpec
 from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.errors import BadInputError
 from hasnas.nas.data.samples import Normalisation
@@ -34,13 +35,13 @@ class TrainedNetwork:
         architecture: what it is.
         network: with its weights, in evaluation mode.
         facts: plain data for the card: metrics, costs, normalisation of the inputs, ...
-        device: the memory cells that it is meant for, where they are known.
+        device: the memory cells that it is meant for, or the chip that has them, where they are known.
     """
 
     architecture: Architecture
     network: SpikingNetwork
     facts: dict[str, Any]
-    device: NonidealSpec | None = field(default=None, compare=False)
+    device: NonidealSpec | HardwareSpec | None = field(default=None, compare=False)
 
     @cached_property
     def deployed(self) -> Deployed:

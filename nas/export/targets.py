@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
+from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.lowering import lower
 
-from .conductances import conductance_files
+from .conductances import conductance_files, device_of
 from .elsewhere import tools_that_open
 from .layer_tables import neurosim_table, spikesim_lists
 from .nir_reader import read_deployed, read_nir
@@ -126,7 +127,8 @@ class ConductancesTarget(Target):
         """See `Target`."""
         if trained.device is None:
             raise BadInputError("conductances need a device; export a run, whose config.yaml names its chip")
-        return conductance_files(trained.deployed, trained.device)
+        cells = trained.device if isinstance(trained.device, NonidealSpec) else device_of(trained.device)
+        return conductance_files(trained.deployed, cells)
 
 
 class SpikeSimTarget(Target):

@@ -55,6 +55,8 @@ def test_a_chip_says_its_cells_or_that_it_has_none() -> None:
     assert device.off_resistance_ohm > device.on_resistance_ohm > 0
     with pytest.raises(BadInputError, match=r"does not describe its memory cells; set nonideal\.device"):
         device_of(load_hardware("spikesim-65nm-rram"))
+    with pytest.raises(NotExpressibleError, match=r"crossbar\.signed of chip 'rram-32nm' is unsigned"):
+        device_of(load_hardware("rram-32nm", {"crossbar.signed": "unsigned"}))
 
 
 # VGG9 of SpikeSim's script, its last pool left out.

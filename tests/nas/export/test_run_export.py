@@ -148,6 +148,20 @@ def test_formats_can_be_chosen(run: Path):
         export_run(run, ["nri"])
 
 
+@pytest.mark.slow
+def test_conductances_of_a_chip_without_cells_are_left_out_and_said(run: Path, tmp_path: Path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "export", ignore_errors=True)
+    config = {"name": "small", "dataset": {"name": "digits"}, "hardware": "spikesim-65nm-rram"}
+    (copy / "config.yaml").write_text(yaml.safe_dump({**config, "export": {"formats": ["json", "conductances"]}}))
+    files = export_run(copy)
+    assert [path.name for path in files] == ["architecture.json", "card.json"] * 2
+    assert "does not describe its memory cells" in json.loads(files[1].read_text())["left_out"]["conductances"]
+    with pytest.raises(BadInputError, match="does not describe its memory cells"):
+        export_run(copy, ["conductances"])
+
+
 def test_a_run_without_networks_says_so(architectures: list[Architecture], tmp_path: Path):
     with pytest.raises(BadInputError, match=r"cannot read the ledger .*ledger.jsonl"):
         export_run(tmp_path / "absent")
