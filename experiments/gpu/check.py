@@ -207,7 +207,7 @@ def supernet_speed(splits: Splits, size: Size, peak: float, note: Callable[..., 
     from hasnas.nas.supernet.nni.oneshot import RandomOneShotTrainer
 
     space = space_of(splits, size.channels)
-    paths = feasible(space, size, 50, 10**12)
+    paths = connected_cells(space, size, 50)
     few: Split = splits.train.take(torch.arange(size.batch * 2 * size.steps))
     moments: list[float] = []
     RandomOneShotTrainer().train(
@@ -231,7 +231,7 @@ def supernet_speed(splits: Splits, size: Size, peak: float, note: Callable[..., 
 def sahd_speed(splits: Splits, size: Size, peak: float, note: Callable[..., None]) -> None:
     """Candidates scored by SAHD, one forward pass each."""
     space = space_of(splits, size.channels)
-    codes = feasible(space, size, size.candidates, 10**12)
+    codes = connected_cells(space, size, size.candidates)
     batch = min(size.batch, 64)
     task = ScoringTask(space, splits.train.inputs[:batch])
     score = SCORES.get("sahd")()
@@ -250,14 +250,11 @@ def sahd_speed(splits: Splits, size: Size, peak: float, note: Callable[..., None
          share_of_peak=float(np.mean(each)) * len(codes) / seconds / peak)  # fmt: skip
 
 
-def feasible(space: CellSpace, size: Size, count: int, parameters: int) -> np.ndarray:
-    """Distinct connected cells of at most so many parameters, drawn."""
+def connected_cells(space: CellSpace, size: Size, count: int) -> np.ndarray:
+    """Distinct connected cells, drawn."""
     canonical, connected = space.canonical(sample(space, np.random.default_rng(0), size.drawn))
     distinct = np.unique(canonical[connected], axis=0)
-    some = np.random.default_rng(1).permutation(len(distinct))
-    kept = [row for row in distinct[some] if space.decode(row).expand().parameter_count <= parameters] if (
-        parameters < 10**12) else distinct[some]  # fmt: skip
-    return np.array(kept[:count])
+    return distinct[np.random.default_rng(1).permutation(len(distinct))][:count]
 
 
 def widest(splits: Splits, codes: Sequence[int], most: int) -> CellSpace:
@@ -272,7 +269,7 @@ def widest(splits: Splits, codes: Sequence[int], most: int) -> CellSpace:
 def searched(splits: Splits, size: Size) -> tuple[int, ...]:
     """The cell that the default score prefers, at a width that lets every cell fit."""
     space = space_of(splits, 8)
-    codes = feasible(space, size, size.drawn, 10**12)
+    codes = connected_cells(space, size, size.drawn)
     score = SCORES.get(DEFAULT_SCORE)()(ScoringTask(space, splits.train.inputs[:64]), codes)
     return tuple(int(code) for code in codes[score.order()[0]])
 

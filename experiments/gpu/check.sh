@@ -3,9 +3,9 @@
 #
 #   experiments/gpu/check.sh [--tiny] [--data DIR] [--out DIR]
 #
-# DIR holds cifar10_jpeg.npz, lossy JPEG copies of CIFAR-10 (by default experiments/gpu/data; `python
-# experiments/gpu/pack.py NPZ` puts them there, below 64 MiB with everything else here). --tiny runs every part on a CPU
-# within a minute or two and says nothing about speed. PYTHON names the interpreter, with `hasnas[search]` in it.
+# DIR holds cifar10_jpeg.npz, lossy JPEG copies of CIFAR-10 (by default experiments/gpu/data, which git ignores). --tiny
+# runs every part on a CPU within a minute or two and says nothing about speed. PYTHON names the interpreter, with
+# `hasnas[search]` in it.
 set -u -o pipefail
 cd "$(dirname "$0")/../.." || exit 2
 PYTHON=${PYTHON:-python3}
