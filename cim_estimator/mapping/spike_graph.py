@@ -6,7 +6,7 @@ a spike again for every synapse, although one packet serves all synapses of a cr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -156,6 +156,7 @@ class SpikeGraph:
 
 def check(graph: SpikeGraph) -> None:
     """Raise what is wrong with the arrays of a graph."""
+    _check_kinds(graph)
     neurons, destinations = graph.neurons, graph.destinations
     _check_offsets("offsets", graph.offsets, neurons, len(destinations))
     if neurons == 0:
@@ -180,6 +181,23 @@ def check(graph: SpikeGraph) -> None:
             raise BadInputError(f"layers must be one of {len(graph.layers.names)} for each neuron; mend the graph")
     if graph.times is not None:
         _check_times(graph, graph.times)
+
+
+def _check_kinds(graph: SpikeGraph) -> None:
+    arrays: dict[str, NDArray[Any]] = {
+        "offsets": graph.offsets,
+        "destinations": graph.destinations,
+        "spikes": graph.spikes,
+    }
+    if graph.layers is not None:
+        arrays["layers"] = graph.layers.of
+    if graph.times is not None:
+        arrays |= {f"{item.name} of spike times": getattr(graph.times, item.name) for item in fields(graph.times)}
+    wrong = [name for name, array in arrays.items() if array.ndim != 1 or array.dtype.kind not in "iu"]
+    if wrong:
+        raise BadInputError(f"{wrong[0]} must be a list of whole numbers; mend the graph")
+    if graph.strengths is not None and (graph.strengths.ndim != 1 or graph.strengths.dtype.kind != "f"):
+        raise BadInputError("strengths must be a list of numbers; mend the graph")
 
 
 def _check_times(graph: SpikeGraph, times: SpikeTimes) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hasnas.cim_estimator.mapping import (
+    Layers,
     SpikeGraph,
     SpikeTimes,
     open_graph,
@@ -148,3 +150,24 @@ def test_arrays_that_do_not_fit_are_refused(change: dict[str, object], message: 
     graph = SpikeGraph.from_edges([0, 1], [1, 2], [1, 1, 0], steps=5)
     with pytest.raises(BadInputError, match=message):
         replace(graph, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"layers": Layers(("a", "b"), np.array([0.5, 1.0]))}, "layers must be a list of whole numbers"),
+        ({"layers": Layers(("a", "b"), np.array([[0], [1]]))}, "layers must be a list of whole numbers"),
+        ({"layers": Layers(("a", "b"), np.array([0, 2]))}, "layers must be one of 2 for each neuron"),
+        ({"destinations": np.array([1.0])}, "destinations must be a list of whole numbers"),
+        ({"spikes": np.array(["1", "1"])}, "spikes must be a list of whole numbers"),
+        ({"strengths": np.array(["1"])}, "strengths must be a list of numbers"),
+        (
+            {"times": SpikeTimes(np.array([0, 1, 2]), np.array([0, 0]), np.array([0.0, 0.5]))},
+            "steps of spike times must be a list of whole numbers",
+        ),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(changes: dict[str, Any], message: str) -> None:
+    graph = SpikeGraph.from_edges([0], [1], [1, 1], steps=1)
+    with pytest.raises(BadInputError, match=message):
+        replace(graph, **changes)
