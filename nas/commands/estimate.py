@@ -28,6 +28,8 @@ from hasnas.search_spaces.layers import Input
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.nir import read_nir
 
+from .options import reject_repeated
+
 MEASURED = "measured"
 MOST_VALUES = 10**8  # of an input
 PYTHON_SOURCE = re.compile(r".+\.py:\w+")
@@ -81,10 +83,7 @@ def answer(question: Question) -> list[SweepPoint]:
         settings = section.settings_of(returned_network(question.source).hardware)
     pairs = [_pair(text, "--set") for text in question.settings]
     swept = [_values(text) for text in question.sweeps]
-    named = [key for key, _ in pairs] + [key for key, _ in swept]
-    twice = next((key for number, key in enumerate(named) if key in named[:number]), None)
-    if twice is not None:
-        raise BadInputError(f"{twice} is given twice by --set and --sweep; give it once")
+    reject_repeated([key for key, _ in (*pairs, *swept)], "--set and --sweep")
     settings |= dict(pairs)
     fields = dict(swept)
     points = []

@@ -26,6 +26,8 @@ from hasnas.cim_estimator.mapping import (
 )
 from hasnas.errors import BadInputError
 
+from .options import reject_repeated
+
 
 @dataclass(frozen=True)
 class MapQuestion:
@@ -160,9 +162,7 @@ def read_settings(texts: list[str]) -> dict[str, str]:
         BadInputError: for a text that is not `field=value`, or a field that is named twice.
     """
     pairs = [_setting(text) for text in texts]
-    twice = next((key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number])), None)
-    if twice is not None:
-        raise BadInputError(f"{twice} is given twice by --set; give it once")
+    reject_repeated([key for key, _ in pairs], "--set")
     return dict(pairs)
 
 

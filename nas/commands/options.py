@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import typer
 
-from hasnas.errors import one_line
+from hasnas.errors import BadInputError, one_line
 
 HELP = {"help_option_names": ["-h", "--help"]}
 AS_JSON = typer.Option(False, "--json", help="Print JSON.")
@@ -14,3 +16,14 @@ ROOT = typer.Option(None, "--data-root", help="The folder that holds the dataset
 def tell(text: object, err: bool = False) -> None:
     """Print lines; names and paths come from users and files, and what a terminal would obey is written out."""
     typer.echo("\n".join(one_line(line) for line in str(text).split("\n")), err=err)
+
+
+def reject_repeated(fields: Sequence[str], options: str) -> None:
+    """Refuse a field of the hardware that is named twice.
+
+    Raises:
+        BadInputError: naming it.
+    """
+    twice = next((field for number, field in enumerate(fields) if field in fields[:number]), None)
+    if twice is not None:
+        raise BadInputError(f"{twice} is given twice by {options}; give it once")
