@@ -59,8 +59,9 @@ def chosen_networks(context: RunContext) -> list[Chosen]:
     """The networks to train, those that the run may return first, then those of each baseline."""
     best = candidates(context)
     found = [_candidate(context, STAGE, codes) for codes in best]
+    drawn = {CHAIN: lambda: plain_chains(context, best[0]), RANDOM: lambda: _at_random(context)}
     for name in context.config.retrain.baselines if best else ():
-        found += plain_chains(context, best[0]) if name == CHAIN else _at_random(context)
+        found += drawn[name]()
     return found
 
 
