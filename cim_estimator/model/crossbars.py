@@ -17,6 +17,7 @@ from hasnas.errors import BadInputError
 from .components import rows_at_once
 
 IntArray = NDArray[np.integer[Any]]
+_Spread = tuple[tuple[IntArray, IntArray], tuple[IntArray, IntArray], IntArray, IntArray]
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,7 @@ def place(workload: Workload, hardware: GeneralHardware) -> Placement:
     columns = np.where(on, columns, 0)
     arrays = positions * blocks * columns
     spread = _filled if tile.layout == "pes" else _rectangles
-    pes, tile_sides, per_tile = spread(hardware, positions, blocks, columns)
-    own = -(-arrays // per_tile) if tile.layout == "pes" else tile_sides[0] * tile_sides[1]
+    pes, tile_sides, own, per_tile = spread(hardware, positions, blocks, columns)
     tiles = _tiles(arrays, own, per_tile, tile.sharing)
     row_groups, row_steps = _row_groups(workload, hardware, positions, np.where(groups > 1, packed, 1))
     return Placement(
@@ -89,32 +89,26 @@ def place(workload: Workload, hardware: GeneralHardware) -> Placement:
     )  # fmt: skip
 
 
-def _rectangles(
-    hardware: GeneralHardware, positions: IntArray, blocks: IntArray, columns: IntArray
-) -> tuple[tuple[IntArray, IntArray], tuple[IntArray, IntArray], IntArray]:
-    """Rows and columns of PEs and of tiles if arrays keep their rectangle, and the arrays of a tile."""
+def _rectangles(hardware: GeneralHardware, positions: IntArray, blocks: IntArray, columns: IntArray) -> _Spread:
+    """Rows and columns of PEs and of tiles if arrays keep their rectangle, the tiles, and the arrays of each."""
     pe_side, tile_side = rectangle(hardware.tile.arrays_per_pe), rectangle(hardware.tile.pes)
     pe_rows, pe_columns = positions * -(-blocks // pe_side[0]), -(-columns // pe_side[1])
     by_kernel = positions > 1  # a tile then holds one PE for each position
     tile_rows = np.where(by_kernel, pe_rows // positions, -(-pe_rows // tile_side[0]))
     tile_columns = np.where(by_kernel, pe_columns, -(-pe_columns // tile_side[1]))
     per_tile = np.where(by_kernel, positions, hardware.tile.pes) * hardware.tile.arrays_per_pe
-    return (pe_rows, pe_columns), (tile_rows, tile_columns), per_tile
+    return (pe_rows, pe_columns), (tile_rows, tile_columns), tile_rows * tile_columns, per_tile
 
 
-def _filled(
-    hardware: GeneralHardware, positions: IntArray, blocks: IntArray, columns: IntArray
-) -> tuple[tuple[IntArray, IntArray], tuple[IntArray, IntArray], IntArray]:
+def _filled(hardware: GeneralHardware, positions: IntArray, blocks: IntArray, columns: IntArray) -> _Spread:
     """The same if arrays are filled one after another, column by column of the layer's rectangle.
 
     A column's sums are spread over as many PEs as its arrays fill; an input enters each PE that holds some column.
     """
     per_pe, per_tile = hardware.tile.arrays_per_pe, hardware.tile.pes * hardware.tile.arrays_per_pe
     height = positions * blocks
-    sides = [
-        (-(-height // size), np.minimum(columns, -(-(height * columns) // size))) for size in (per_pe, per_tile)
-    ]
-    return sides[0], sides[1], np.asarray(per_tile)
+    sides = [(-(-height // size), np.minimum(columns, -(-(height * columns) // size))) for size in (per_pe, per_tile)]
+    return sides[0], sides[1], -(-(height * columns) // per_tile), np.asarray(per_tile)
 
 
 def _row_groups(
