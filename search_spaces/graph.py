@@ -130,6 +130,16 @@ class LayerGraph:
         """Connections that end at `name`."""
         return self._incoming[name]
 
+    @cached_property
+    def entry(self) -> Node:
+        """The layer that takes the samples."""
+        return next(node for node in self.nodes if isinstance(node.operation, Input))
+
+    @property
+    def takes_static(self) -> bool:
+        """Whether a sample is shown as it is at every timestep; otherwise it has a frame for each."""
+        return self.entry.name in self.static_nodes
+
     @property
     def parameter_count(self) -> int:
         """Trainable parameters of the whole network."""

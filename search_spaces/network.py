@@ -20,7 +20,6 @@ from .layers import (
     Conv2d,
     Dropout,
     Flatten,
-    Input,
     Linear,
     MaxPool2d,
     Neuron,
@@ -136,8 +135,7 @@ class SpikingNetwork(nn.Module):
         Raises:
             BadInputError: if so.
         """
-        entry = next(node for node in self.graph.nodes if isinstance(node.operation, Input))
-        static = isinstance(entry.operation, Input) and entry.operation.static
+        entry, static = self.graph.entry, self.graph.takes_static
         wanted = ("B", *entry.shape) if static else (self.graph.timesteps, "B", *entry.shape)
         fits = x.dim() == len(wanted) and tuple(x.shape[-len(entry.shape) :]) == entry.shape
         if not fits or (not static and x.shape[0] != self.graph.timesteps):

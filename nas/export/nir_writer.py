@@ -116,12 +116,11 @@ def to_nir(deployed: Deployed) -> nir.NIRGraph:
         edges.extend(route)
         if link.delay and _is_understood_as_recurrent(link, graph):
             recurrent.append(route[-1])
-    static = any(isinstance(node.operation, Input) and node.operation.static for node in graph.nodes)
     metadata = {
         "generator": f"hasnas {__version__}",
         "timestep_s": TIMESTEP_S,
         "timesteps": graph.timesteps,
-        "static_input": static,
+        "static_input": graph.takes_static,
         "readout": "mean of the output over all timesteps",
         "recurrent_edges": json.dumps(recurrent),
         "recurrent_edge_semantics": "the source's value of the timestep before; zero at the first timestep",

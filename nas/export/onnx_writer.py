@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from hasnas.nas.data.samples import Normalisation
-from hasnas.search_spaces.layers import Input
 
 from .deploy import Deployed
 from .standalone import plain_torch, states_of
@@ -39,8 +38,7 @@ def onnx_files(deployed: Deployed, normalisation: Normalisation) -> dict[str, by
         ModuleNotFoundError: if ONNX is not installed.
     """
     network = plain_torch(deployed, normalisation)
-    entry = next(node for node in deployed.graph.nodes if isinstance(node.operation, Input))
-    static = isinstance(entry.operation, Input) and entry.operation.static
+    entry, static = deployed.graph.entry, deployed.graph.takes_static
     sample = torch.zeros(EXAMPLES, *entry.shape)
     whole = sample if static else torch.zeros(deployed.graph.timesteps, EXAMPLES, *entry.shape)
     states = states_of(deployed.graph)

@@ -123,8 +123,7 @@ def standalone_source(deployed: Deployed, normalisation: Normalisation) -> str:
         NotExpressibleError: if it holds neurons without source.
     """
     graph, names = deployed.graph, _variables(deployed.graph)
-    entry = next(node for node in graph.nodes if isinstance(node.operation, Input))
-    static = isinstance(entry.operation, Input) and entry.operation.static
+    entry, static = graph.entry, graph.takes_static
     neurons = _neuron_functions(graph)
     states = states_of(graph)
     modules = {names[node.name]: _module(node) for node in graph.nodes}

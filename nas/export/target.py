@@ -17,7 +17,6 @@ from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.errors import BadInputError
 from hasnas.nas.data.samples import Normalisation
 from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.layers import Input
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .deploy import Deployed, deploy
@@ -121,8 +120,7 @@ class Target(ABC):
 
 def probe(network: SpikingNetwork, samples: int, seed: int = 0) -> Tensor:
     """Normal random inputs in the shape a network takes."""
-    entry = next(node for node in network.graph.nodes if isinstance(node.operation, Input))
-    static = isinstance(entry.operation, Input) and entry.operation.static
+    entry, static = network.graph.entry, network.graph.takes_static
     shape = (samples, *entry.shape) if static else (network.graph.timesteps, samples, *entry.shape)
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 

@@ -104,9 +104,8 @@ def program_of(deployed: Deployed, mapped: Mapped) -> Built:
         outputs=np.flatnonzero(kinds == Kind.OUTPUT),
     )
     placed = Placement(table.clusters, np.asarray(mapped.tiles, np.int64), mapped.topology)
-    entry = next(node for node in deployed.graph.nodes if isinstance(node.operation, Input))
     first = {name: at for name, at in layers.first.items() if at < neurons}
-    return Built(program, placed, first, entry.name in deployed.graph.static_nodes)
+    return Built(program, placed, first, deployed.graph.takes_static)
 
 
 @dataclass

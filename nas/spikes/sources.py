@@ -19,7 +19,6 @@ from hasnas.nas.export.nir_reader import read_deployed
 from hasnas.nas.export.run_export import load_trained, returned_trials
 from hasnas.nas.export.saved_network import ARCHITECTURE_FILE, load_bare_network
 from hasnas.nas.history.layout import CONFIG_FILE
-from hasnas.search_spaces.layers import Input
 
 from .trace import trace
 
@@ -139,9 +138,7 @@ def _samples_of_file(path: Path) -> Tensor:
 
 
 def _check_shape(deployed: Deployed, inputs: Tensor) -> None:
-    entry = next(node for node in deployed.graph.nodes if isinstance(node.operation, Input))
-    assert isinstance(entry.operation, Input)  # for the type checker
-    static = entry.operation.static
-    wanted = entry.shape if static else (deployed.graph.timesteps, *entry.shape)
+    entry = deployed.graph.entry
+    wanted = entry.shape if deployed.graph.takes_static else (deployed.graph.timesteps, *entry.shape)
     if tuple(inputs.shape[1:]) != wanted:
         raise BadInputError(f"samples have shape {list(inputs.shape[1:])}; the network takes {list(wanted)}")
