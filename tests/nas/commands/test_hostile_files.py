@@ -114,6 +114,14 @@ def test_names_of_files(path: str, capsys: pytest.CaptureFixture[str]):
     refusal(capsys, "sound.yaml", "--hardware", path)
 
 
+def _write_nir(metadata: dict[str, Any]) -> None:
+    one = np.ones(12)
+    neurons = nir.LIF(tau=1e-3 * one, r=one, v_leak=0 * one, v_threshold=one, v_reset=0 * one)
+    graph = nir.NIRGraph.from_list(nir.Input(np.array([20])), nir.Affine(np.ones((12, 20)), 0 * one), neurons)
+    graph.metadata = metadata
+    nir.write("m.nir", graph)
+
+
 METADATA = [
     {"timesteps": "x"}, {"timesteps": np.array([1, 2])}, {"timesteps": np.nan}, {"recurrent_edges": "[1]"},
     {"recurrent_edges": "[[1, 2, 3]]"}, {"recurrent_edges": "{"}, {"weight_bits": "x"}, {"membrane_bits": "[]"},
@@ -123,20 +131,12 @@ METADATA = [
 
 @pytest.mark.parametrize("metadata", METADATA, ids=str)
 def test_metadata_of_nir_files(metadata: dict[str, Any], capsys: pytest.CaptureFixture[str]):
-    one = np.ones(12)
-    neurons = nir.LIF(tau=1e-3 * one, r=one, v_leak=0 * one, v_threshold=one, v_reset=0 * one)
-    graph = nir.NIRGraph.from_list(nir.Input(np.array([20])), nir.Affine(np.ones((12, 20)), 0 * one), neurons)
-    graph.metadata = {"timesteps": 4, **metadata}
-    nir.write("m.nir", graph)
+    _write_nir({"timesteps": 4, **metadata})
     assert "m.nir" in refusal(capsys, "m.nir")
 
 
 def _sound_nir() -> None:
-    one = np.ones(12)
-    neurons = nir.LIF(tau=1e-3 * one, r=one, v_leak=0 * one, v_threshold=one, v_reset=0 * one)
-    graph = nir.NIRGraph.from_list(nir.Input(np.array([20])), nir.Affine(np.ones((12, 20)), 0 * one), neurons)
-    graph.metadata = {"timesteps": 4}
-    nir.write("m.nir", graph)
+    _write_nir({"timesteps": 4})
     assert run_command(["estimate", "m.nir", "--hardware", "rram-32nm"]) == 0
 
 
