@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hasnas.extras import package_folder
+from hasnas.files import package_folder
 
 from .source import DatasetCard, Samples, Split, check_split, held_out
 

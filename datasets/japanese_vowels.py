@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hasnas.extras import package_folder
+from hasnas.files import package_folder
 
 from .choices import SignalShape
 from .signals import TEST_TS, TRAIN_TS, formed, read_archive

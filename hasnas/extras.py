@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-
 from .errors import BadInputError
 
 # Name of the module as imported -> (what people call it, the smallest extra that brings it).
@@ -64,20 +61,3 @@ def missing_extra(error: ModuleNotFoundError, what: str) -> BadInputError | None
         return None
     title, extra = known
     return BadInputError(f"{what} needs {title}: pip install 'hasnas[{extra}]'")
-
-
-def package_folder(name: str) -> Path:
-    """Where a package lies; it is not imported, which would take seconds.
-
-    Raises:
-        ModuleNotFoundError: if it is not installed, as importing it does.
-
-    >>> package_folder("sktme")
-    Traceback (most recent call last):
-        ...
-    ModuleNotFoundError: No module named 'sktme'
-    """
-    found = find_spec(name)
-    if found is None or found.origin is None:
-        raise ModuleNotFoundError(f"No module named '{name}'", name=name)
-    return Path(found.origin).parent

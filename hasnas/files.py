@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +200,20 @@ def sealed(data: dict[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in data.items() if key != "digest"}
     text = json.dumps(rest, sort_keys=True)
     return {**rest, "digest": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def package_folder(name: str) -> Path:
+    """Where a package lies; it is not imported, which would take seconds.
+
+    Raises:
+        ModuleNotFoundError: if it is not installed, as importing it does.
+
+    >>> package_folder("sktme")
+    Traceback (most recent call last):
+        ...
+    ModuleNotFoundError: No module named 'sktme'
+    """
+    found = find_spec(name)
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+    return Path(found.origin).parent
