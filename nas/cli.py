@@ -191,7 +191,21 @@ def status(run: Path = RUN, as_json: bool = AS_JSON) -> None:
 
 
 @app.command()
-def pareto(
+def show(
+    run: Path = RUN,
+    trial: str = typer.Argument(..., metavar="TRIAL", help="Its number, or the key of a network or its beginning."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Show a trial: what was drawn, costs beside the limits, verdict, scores, seed, time."""
+    from .opened_run import open_run
+
+    found = open_run(run).show(trial)
+    told = "\n\n".join(one.describe() for one in found)
+    tell(json.dumps([one.to_json() for one in found], indent=2) if as_json else told)
+
+
+@app.command()
+def compare(
     runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Run directories, on the same data."),
     objectives: str | None = typer.Option(None, "--objectives", metavar="A,B", help="E.g. accuracy,energy,area."),
     reference: str | None = typer.Option(
@@ -200,17 +214,18 @@ def pareto(
     as_json: bool = AS_JSON,
     plot: Path | None = typer.Option(None, "--plot", metavar="FILE.png", help="Draw the fronts."),
 ) -> None:
-    """Compare the fronts of runs: hypervolume, attainment, and which run is ahead where."""
+    """Put runs side by side: differing settings, budgets, times, returned networks, fronts, who is ahead where."""
     from hasnas.files import write_atomic
 
-    from .tracking.compare import compare_runs, read_reference
+    from .tracking.compare import read_reference
+    from .tracking.side_by_side import runs_side_by_side
 
     names = None if objectives is None else [name.strip() for name in objectives.split(",")]
-    found = compare_runs(runs, names, read_reference(reference))
+    found = runs_side_by_side(runs, names, read_reference(reference))
     if plot is not None:
         from .tracking.figures import fronts, to_png
 
-        write_atomic(plot, to_png(fronts(found)))
+        write_atomic(plot, to_png(fronts(found.fronts)))
     tell(json.dumps(found.to_json(), indent=2) if as_json else found.describe())
 
 

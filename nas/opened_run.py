@@ -14,6 +14,7 @@ from .history.layout import LEDGER_FILE
 from .history.ledger import read_ledger
 from .history.run_config import load_run_config
 from .tracking.html import Markup, element, table
+from .tracking.shown_trial import ShownTrial, shown_trials
 from .tracking.status import describe_status, run_status
 from .tracking.tables import pareto_rows
 
@@ -93,6 +94,14 @@ class Run:
         if not returned:
             raise BadInputError(f"{self.directory} has returned no network yet; go on: hasnas search --resume")
         return returned[0]
+
+    def show(self, trial: int | str) -> list[ShownTrial]:
+        """A trial beside the limits, by its number; or all trials of a network, by its key or the key's beginning.
+
+        Raises:
+            BadInputError: if there is none.
+        """
+        return shown_trials(self.directory, str(trial))
 
     def front(self) -> Any:
         """The rows of `pareto.csv` in SI units: a pandas frame where pandas is installed, else a list of mappings."""

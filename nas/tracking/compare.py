@@ -56,7 +56,7 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class ComparedRuns:
-    """What `hasnas pareto` found.
+    """The fronts that `hasnas compare` found.
 
     Args:
         labels: of the runs.
@@ -299,7 +299,7 @@ def _comparable(path: Path, config: RunConfig, trials: Sequence[Trial], axes: Se
         wanted = ", ".join(axis.name for axis in axes)
         raise BadInputError(
             f"{path} holds no candidate within its budget that has {wanted}; "
-            f"compare by what it measured: hasnas pareto {path} --objectives A,B"
+            f"compare by what it measured: hasnas compare {path} --objectives A,B"
         )
     return found
 

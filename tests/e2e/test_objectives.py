@@ -59,7 +59,7 @@ def test_every_view_shows_them(trained: Path, capsys: pytest.CaptureFixture[str]
         assert float(row[field]) > 0
         assert any(tag.startswith(f"search cost/{name}") for tag in curves), name
         assert all(network[field] > 0 for network in status["front"] + status["returned"])
-    assert run_command(["pareto", str(trained)]) == 0
+    assert run_command(["compare", str(trained)]) == 0
     assert f"BEST {RATIO.upper()}" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""`hasnas pareto`: fronts of several runs in one table."""
+"""`hasnas compare`: several runs side by side, and their fronts in one table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make(run: Path, tmp_path: Path, history: list[Trial]) -> Callable[..., Path]
 def test_fronts_of_two_runs(make: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     first = make("first", (0.9, 8e-7), (0.5, 3e-7), (0.4, 5e-7))
     second = make("second", (0.8, 4e-7), (0.5, 3e-7))
-    assert run_command(["pareto", str(first), str(second), "--json", "--reference", "accuracy=0,energy=1 uJ"]) == 0
+    assert run_command(["compare", str(first), str(second), "--json", "--reference", "accuracy=0,energy=1 uJ"]) == 0
     tree = json.loads(capsys.readouterr().out)
     assert [axis["name"] for axis in tree["objectives"]] == ["accuracy", "energy"]
     assert tree["reference"] == {"accuracy": 0.0, "energy": 1e-6}
@@ -57,7 +57,7 @@ def test_fronts_of_two_runs(make: Callable[..., Path], capsys: pytest.CaptureFix
 
 def test_the_table_says_who_is_ahead_where(make: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(make("first", (0.9, 8e-7), (0.5, 3e-7))), str(make("second", (0.8, 4e-7), (0.8, 9e-7)))]
-    assert run_command(["pareto", *runs]) == 0
+    assert run_command(["compare", *runs]) == 0
     text = capsys.readouterr().out
     assert "to the reference point (accuracy 46.00%, energy 850 nJ)" in text
     ahead = text[text.index("AHEAD") :].splitlines()
@@ -68,10 +68,37 @@ def test_the_table_says_who_is_ahead_where(make: Callable[..., Path], capsys: py
     ]
 
 
+def test_runs_stand_side_by_side(
+    make: Callable[..., Path], history: list[Trial], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = make("first", (0.9, 8e-7)), make("second", (0.8, 4e-7))
+    config = second / "config.yaml"
+    config.write_text(config.read_text().replace("seed: 3", "seed: 4").replace("energy: 1 uJ", "energy: 2 uJ"))
+    with Ledger(first / "ledger.jsonl") as ledger:
+        for event, time in (("stage_begin", 10.0), ("stage_end", 12.5)):
+            ledger.append({"kind": "event", "event": event, "stage": "search", "details": {}, "time": time})
+        ledger.append(history[-1].to_record())
+    assert run_command(["compare", str(first), str(second), "--json"]) == 0
+    tree = json.loads(capsys.readouterr().out)
+    assert tree["settings"] == {
+        "seed": {"first": 3, "second": 4},
+        "budget.energy": {"first": "1 uJ", "second": "2 uJ"},
+    }
+    assert [run["budget"]["energy"] for run in tree["runs"]] == [1e-6, 2e-6]
+    assert [run["seconds"]["total"] for run in tree["runs"]] == [2.5, 0.0]
+    assert [[one["key"] for one in run["returned"]] for run in tree["runs"]] == [[history[-1].key], []]
+    assert run_command(["compare", str(first), str(second)]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["first", "second"]
+    for row in (["seed", "3", "4"], ["ITS", "TEST", "94.00%"], ["TIME,", "SEARCH", "2.5", "s"]):
+        assert row in rows
+    assert not any(row[:1] == ["space.name"] for row in rows)
+
+
 def test_the_fronts_are_drawn(make: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(make("first", (0.9, 8e-7), (0.5, 3e-7))), str(make("second", (0.8, 4e-7)))]
     drawing = tmp_path / "front.png"
-    assert run_command(["pareto", *runs, "--objectives", "accuracy,energy,area", "--plot", str(drawing)]) == 0
+    assert run_command(["compare", *runs, "--objectives", "accuracy,energy,area", "--plot", str(drawing)]) == 0
     assert drawing.read_bytes().startswith(b"\x89PNG")
     assert "first" in capsys.readouterr().out
 
@@ -105,7 +132,7 @@ def test_candidates_over_the_budget_are_left_out(run: Path) -> None:
 def test_bad_input_is_one_line(
     run: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command(["pareto", str(run), *arguments]) == 2
+    assert run_command(["compare", str(run), *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
 
