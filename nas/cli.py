@@ -23,16 +23,24 @@ from hasnas.errors import BadInputError, HasnasError, one_line
 from hasnas.extras import missing_extra
 from hasnas.files import OF_THE_MACHINE
 
+from .commands import completion
 from .commands.bench import bench_app
 from .commands.cost_model import estimate, list_hardware, map_command, schedule_command, simulate_command
 from .commands.data import data_app
-from .commands.options import AS_JSON, HELP, tell
+from .commands.options import AS_JSON, HELP, records, tell, tell_json
 
 INTERRUPTED = 130
 MOST_CHARACTERS = 2000  # of an error line
 
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 the machine failed (a full disk, a dead worker: mend it and go on); 2 bad input, told in "
+    "one line on the error stream; 3 nothing fits the budget; 130 interrupted (Ctrl-C or SIGTERM). With --json the "
+    "standard output holds JSON and nothing else."
+)
+
 app = typer.Typer(
     help="Hardware-aware search for spiking neural networks on ReRAM compute-in-memory crossbars.",
+    epilog=EXIT_CODES,
     context_settings=HELP,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # importing rich takes as long as everything else
@@ -44,7 +52,7 @@ app.add_typer(bench_app, name="bench")
 
 CONFIG = typer.Argument(..., metavar="CONFIG", help="The run as YAML; examples: hasnas configs ls.")
 OVERRIDES = typer.Argument(None, metavar="[KEY=VALUE]...", help="Changes, e.g. budget.energy='2 uJ' seed=1.")
-RUN = typer.Argument(..., metavar="RUN", help="A run directory.")
+RUN = typer.Argument(..., metavar="RUN", help="A run directory.", autocompletion=completion.runs)
 
 
 def _print_version(wanted: bool) -> None:
@@ -65,12 +73,15 @@ def search(
     config: Path | None = typer.Argument(None, metavar="CONFIG", help="The run as YAML; examples: hasnas configs ls."),
     overrides: list[str] | None = OVERRIDES,
     run_dir: Path | None = typer.Option(None, "--run-dir", help="Where everything goes; by default runs/<name>."),
-    resume: Path | None = typer.Option(None, "--resume", metavar="RUN", help="Go on with a run, or ask more of it."),
+    resume: Path | None = typer.Option(
+        None, "--resume", metavar="RUN", help="Go on with a run, or ask more of it.", autocompletion=completion.runs
+    ),
     workers: int = typer.Option(1, "--workers", min=1, max=1024, help="Processes; they do not change the result."),
     time_limit: float | None = typer.Option(
         None, "--time-limit", metavar="SECONDS", help="Longest evaluation or training; one retry, then the run stops."
     ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only say how large the space is and what fits."),
+    as_json: bool = AS_JSON,
 ) -> None:
     """Search a space within a budget, retrain the best, export."""
     from .commands.check import check_config, check_run
@@ -86,7 +97,7 @@ def search(
         from . import run
 
         with _told_how_to_go_on(resume):
-            _print_status(run.resume_run(resume, workers, checked, changes, time_limit), as_json=False)
+            _print_status(run.resume_run(resume, workers, checked, changes, time_limit), as_json)
         return
     if config is None:
         raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
@@ -95,12 +106,13 @@ def search(
         tell(f"data: {checked.facts.describe()}", err=True)  # at once: what follows imports torch first
         from .stages import forecast
 
-        tell(forecast.dry_run(config, changes, checked=True).describe())
+        found = forecast.dry_run(config, changes, checked=True)
+        tell_json(found.to_json()) if as_json else tell(found.describe())
         return
     from . import run
 
     with _told_how_to_go_on(checked.directory):
-        _print_status(run.start_run(config, changes, run_dir, workers, checked, time_limit), as_json=False)
+        _print_status(run.start_run(config, changes, run_dir, workers, checked, time_limit), as_json)
 
 
 class _StoppedError(Exception):
@@ -125,11 +137,12 @@ def _told_how_to_go_on(directory: Path | None) -> Iterator[None]:
 
 
 @app.command()
-def validate(config: Path = CONFIG, overrides: list[str] | None = OVERRIDES) -> None:
+def validate(config: Path = CONFIG, overrides: list[str] | None = OVERRIDES, as_json: bool = AS_JSON) -> None:
     """Check a config and all that it names; run nothing."""
-    from .commands.configs import validate_config
+    from .commands.check import validate_config
 
-    tell(validate_config(config, overrides or []))
+    found = validate_config(config, overrides or [])
+    tell_json(found.to_json()) if as_json else tell(found.describe())
 
 
 @app.command()
@@ -147,10 +160,9 @@ def analyse(
     from .commands.analyse import analyse, describe
 
     found = analyse(config, overrides or [], score, samples)
-    text = json.dumps(found.to_json(), indent=2)
     if out is not None:
-        write_atomic(out, text + "\n")
-    tell(text if as_json else describe(found))
+        write_atomic(out, json.dumps(found.to_json(), indent=2) + "\n")
+    tell_json(found.to_json()) if as_json else tell(describe(found))
 
 
 app.command()(estimate)
@@ -166,8 +178,10 @@ def export(
         [],
         "--to",
         metavar="A,B",
+        autocompletion=completion.formats,
         help="json, safetensors, nir, onnx, standalone, conductances, spikesim, neurosim; by default the config's.",
     ),
+    as_json: bool = AS_JSON,
 ) -> None:
     """Write the returned networks for other tools, beside what was exported before."""
     from .history.run_config import load_run_config
@@ -180,6 +194,9 @@ def export(
         from .export.run_export import export_run
 
         written = export_run(run, formats or None)
+    if as_json:
+        tell_json({"run": run, "files": written})
+        return
     for path in written:
         tell(path)
 
@@ -201,12 +218,14 @@ def show(
 
     found = open_run(run).show(trial)
     told = "\n\n".join(one.describe() for one in found)
-    tell(json.dumps([one.to_json() for one in found], indent=2) if as_json else told)
+    tell_json([one.to_json() for one in found]) if as_json else tell(told)
 
 
 @app.command()
 def compare(
-    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Run directories, on the same data."),
+    runs: list[Path] = typer.Argument(
+        ..., metavar="RUN...", help="Run directories, on the same data.", autocompletion=completion.runs
+    ),
     objectives: str | None = typer.Option(None, "--objectives", metavar="A,B", help="E.g. accuracy,energy,area."),
     reference: str | None = typer.Option(
         None, "--reference", metavar="A=X,B=Y", help="The worst values of interest, e.g. accuracy=0.5,energy='2 uJ'."
@@ -226,7 +245,7 @@ def compare(
         from .tracking.figures import fronts, to_png
 
         write_atomic(plot, to_png(fronts(found.fronts)))
-    tell(json.dumps(found.to_json(), indent=2) if as_json else found.describe())
+    tell_json(found.to_json()) if as_json else tell(found.describe())
 
 
 @app.command("ls")
@@ -237,37 +256,49 @@ def list_runs_command(
     from .tracking.status import describe_runs, list_runs
 
     runs = list_runs(directory)
-    tell(json.dumps(runs, indent=2) if as_json else describe_runs(runs) or f"no run in {directory}")
+    tell_json(runs) if as_json else tell(describe_runs(runs) or f"no run in {directory}")
 
 
 app.command("hardware")(list_hardware)
 
 
+@app.command()
+def doctor(as_json: bool = AS_JSON) -> None:
+    """Say what this machine and install have, what was repaired, and what each extra would bring."""
+    from .commands.doctor import examine
+
+    found = examine()
+    tell_json(found.to_json()) if as_json else tell(found.describe())
+
+
 @configs_app.command("ls")
-def list_configs_command() -> None:
+def list_configs_command(as_json: bool = AS_JSON) -> None:
     """List the example configs."""
     from .commands.configs import list_configs
     from .tracking.status import align
 
-    tell(align(list_configs()))
+    found = list_configs()
+    tell_json(records([("NAME", "TITLE"), *found])) if as_json else tell(align(found))
 
 
 @configs_app.command("cp")
 def copy_config_command(
-    name: str = typer.Argument(..., metavar="NAME"),
+    name: str = typer.Argument(..., metavar="NAME", autocompletion=completion.example_configs),
     target: Path = typer.Argument(Path("."), metavar="[TARGET]", help="A file or a directory."),
+    as_json: bool = AS_JSON,
 ) -> None:
     """Copy an example config, to be changed."""
     from .commands.configs import copy_config
 
-    tell(copy_config(name, target))
+    written = copy_config(name, target)
+    tell_json({"path": written}) if as_json else tell(written)
 
 
 def _print_status(run: Path, as_json: bool) -> None:
     from .tracking.status import describe_status, run_status
 
     found = run_status(run)
-    tell(json.dumps(found, indent=2) if as_json else describe_status(found))
+    tell_json(found) if as_json else tell(describe_status(found))
 
 
 def run_command(arguments: Sequence[str]) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import typer
 
-from .options import AS_JSON, HELP, tell
+from .options import AS_JSON, HELP, tell, tell_json
 
 bench_app = typer.Typer(help="Strategies and scores on published tables of trained networks.", context_settings=HELP)
 
@@ -30,7 +29,7 @@ def bench_spikenas_command(
 
     found = bench_spikenas(data, strategy, evaluations, seeds, budget=budget, cost=cost, hardware=hardware)
     if as_json:
-        tell(json.dumps(found, indent=2))
+        tell_json(found)
         return
     from hasnas.nas.bench.bench import over_time_table
     from hasnas.nas.tracking.status import align
@@ -53,4 +52,4 @@ def bench_proxies_command(
     settings = NetworkSettings(networks=networks)
     say = None if as_json else lambda name: tell(f"scoring by {name}", err=True)
     rows = bench_proxies(data, names or None, images=images, settings=settings, report=say)
-    tell(json.dumps(rows, indent=2) if as_json else align(proxies_table(rows)))
+    tell_json(rows) if as_json else tell(align(proxies_table(rows)))

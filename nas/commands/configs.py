@@ -1,4 +1,4 @@
-"""The example configs that travel with the package: list, copy, check."""
+"""The example configs that travel with the package: list, copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 from hasnas.errors import BadInputError, nearest
 from hasnas.files import write_atomic
-from hasnas.nas.config.loading import load_config
 
 
 def example_configs() -> dict[str, Traversable]:
@@ -49,31 +48,6 @@ def copy_config(name: str, target: Path) -> Path:
         raise BadInputError(f"{path} exists; remove it or give another name")
     write_atomic(path, known[plain].read_bytes())
     return path
-
-
-def validate_config(path: Path, overrides: list[str]) -> str:
-    """Check a config with all that it names: dataset, space, hardware, budget, machine; a line or two about it.
-
-    Raises:
-        BadInputError: in one line, for whatever is wrong.
-    """
-    from hasnas.nas.stages.context import Setup
-    from hasnas.nas.stages.preflight import preflight
-    from hasnas.nas.stages.progress import Console
-    from hasnas.search_spaces.space import size_text, space_size
-
-    setup = Setup(load_config(path, overrides), Console(quiet=True))
-    found = preflight(setup)
-    try:
-        space = f"{setup.config.space.name} with {size_text(space_size(setup.space))} architectures"
-        hardware = setup.hardware.name
-    except BadInputError as error:
-        raise BadInputError(f"{path}: {error}") from error
-    first = (
-        f"{path} is valid: run {setup.config.name}, dataset {setup.card.name}, space {space}, hardware {hardware}, "
-        f"budget: {setup.budget.describe()}"
-    )
-    return "\n".join([first, f"data: {found.facts.describe()}", *(f"note: {note}" for note in found.notes)])
 
 
 def _title(text: str) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import typer
 
 from hasnas.errors import BadInputError
 
-from .options import AS_JSON, ROOT, tell
+from . import completion
+from .options import AS_JSON, ROOT, records, tell, tell_json
 
 
 def estimate(
     source: Path = typer.Argument(
         ..., metavar="X", help="ARCHITECTURE.json, LAYERS.yaml, NETWORK.nir, FILE.py:FACTORY (torch) or a run."
     ),
-    hardware: list[str] = typer.Option([], "--hardware", help="Preset or YAML file, several to compare."),
+    hardware: list[str] = typer.Option(
+        [], "--hardware", help="Preset or YAML file, several to compare.", autocompletion=completion.hardware
+    ),
     settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
     sweeps: list[str] = typer.Option([], "--sweep", metavar="FIELD=A,B,C", help="Try several values."),
     activity: str | None = typer.Option(None, "--activity", help="dense, a rate such as 0.2, or measured (a run)."),
@@ -41,7 +43,7 @@ def estimate(
         from .nonideal import try_on_chips
 
         report = try_on_chips(source, nonideal, chips or 20)
-        tell(json.dumps(report.to_json(), indent=2) if as_json else report.describe())
+        tell_json(report.to_json()) if as_json else tell(report.describe())
         return
     if chips is not None:
         raise BadInputError("--chips counts imperfect chips; give --nonideal DEVICE too, or leave it out")
@@ -241,18 +243,28 @@ def simulate_command(
 
 
 def list_hardware(
-    name: str | None = typer.Argument(None, metavar="[NAME]", help="A preset or YAML file: all constants, sources."),
+    name: str | None = typer.Argument(
+        None,
+        metavar="[NAME]",
+        help="A preset or YAML file: all constants, sources.",
+        autocompletion=completion.hardware,
+    ),
+    as_json: bool = AS_JSON,
 ) -> None:
     """List chips with node, bits and source, and the parts they are made of; or one chip in full, beside the others."""
     from hasnas.nas.tracking.status import align
 
-    from .hardware import beside_others, chips, one, parts, why
+    from .hardware import beside_others, chips, in_full, one, parts, why
 
-    if name is not None:
-        from hasnas.cim_estimator import load_hardware
-
-        reasons = "\n".join(why(load_hardware(name)))
-        layer = "a 3 x 3 convolution of 64 channels, 16 x 16, T = 4, one input in ten active"
-        tell(f"{align(one(name))}\n\n{reasons}\n\n{layer}:\n{align(beside_others(name))}")
+    if name is None:
+        listed = {"chips": records(chips()), "parts": {title: names.split(", ") for title, names in parts()}}
+        tell_json(listed) if as_json else tell(f"{align(chips())}\n\n{align(parts())}")
         return
-    tell(f"{align(chips())}\n\n{align(parts())}")
+    if as_json:
+        tell_json(in_full(name))
+        return
+    from hasnas.cim_estimator import load_hardware
+
+    reasons = "\n".join(why(load_hardware(name)))
+    layer = "a 3 x 3 convolution of 64 channels, 16 x 16, T = 4, one input in ten active"
+    tell(f"{align(one(name))}\n\n{reasons}\n\n{layer}:\n{align(beside_others(name))}")

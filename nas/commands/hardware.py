@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hasnas.cim_estimator import (
     Activity,
+    Constant,
+    CostReport,
     LayerSpec,
     Workload,
     estimate,
@@ -62,16 +66,33 @@ def one(name: str) -> Rows:
     Raises:
         BadInputError: if there is no such preset or file.
     """
-    if Path(name).suffix not in (".yaml", ".yml") and name not in hardware_names():
-        raise BadInputError(f"unknown hardware '{name}'{nearest(name, hardware_names())}")
-    chip = load_hardware(name)
     rows: Rows = [("CONSTANT", "VALUE", "UNIT", "SOURCE")]
-    for path in sorted(chip.sources):
-        constant = chip.constant(path)
+    for path, constant in _constants(name).items():
         value = constant.value
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         rows.append((path, shown, constant.unit, constant.source))
     return rows
+
+
+def in_full(name: str) -> dict[str, Any]:
+    """A chip as plain data, in SI units: `constants`, `rules` (what rules time and energy), `reference_layer` by chip.
+
+    Raises:
+        BadInputError: if there is no such preset or file.
+    """
+    prices = {
+        chip: {cost: float(getattr(report, cost)) for cost in ("area_m2", "latency_s", "energy_j")}
+        for chip, report in _reference_prices(name).items()
+    }
+    constants = {path: asdict(constant) for path, constant in _constants(name).items()}
+    return {"chip": name, "constants": constants, "rules": why(load_hardware(name)), "reference_layer": prices}
+
+
+def _constants(name: str) -> dict[str, Constant]:
+    if Path(name).suffix not in (".yaml", ".yml") and name not in hardware_names():
+        raise BadInputError(f"unknown hardware '{name}'{nearest(name, hardware_names())}")
+    chip = load_hardware(name)
+    return {path: chip.constant(path) for path in sorted(chip.sources)}
 
 
 REFERENCE = LayerSpec("conv", 64, 64, kernel_size=3, in_size=16, name="reference")
@@ -80,9 +101,7 @@ REFERENCE_TIMESTEPS, REFERENCE_RATE = 4, 0.1
 
 def beside_others(name: str) -> Rows:
     """What one layer costs on the chip and on every preset, and how many times as much as on the chip."""
-    chips = {name: load_hardware(name)} | {other: load_hardware(other) for other in hardware_names()}
-    network = Workload.from_layers([REFERENCE], REFERENCE_TIMESTEPS)
-    found = {each: estimate(network, chip, Activity.assumed(REFERENCE_RATE)) for each, chip in chips.items()}
+    found = _reference_prices(name)
     own = found[name]
     rows: Rows = [("CHIP", "AREA", "LATENCY", "ENERGY", "LATENCY, TIMES THIS ONE'S", "ENERGY, LIKEWISE")]
     for each, report in found.items():
@@ -91,6 +110,13 @@ def beside_others(name: str) -> Rows:
         ratios = (report.latency_s / own.latency_s, report.energy_j / own.energy_j)
         rows.append((each, *shown, *(f"{float(ratio):.3g}" for ratio in ratios)))
     return rows
+
+
+def _reference_prices(name: str) -> dict[str, CostReport]:
+    """What the reference layer costs on a chip, and on every preset."""
+    chips = {name: load_hardware(name)} | {other: load_hardware(other) for other in hardware_names()}
+    network = Workload.from_layers([REFERENCE], REFERENCE_TIMESTEPS)
+    return {each: estimate(network, chip, Activity.assumed(REFERENCE_RATE)) for each, chip in chips.items()}
 
 
 def why(chip: HardwareSpec) -> list[str]:

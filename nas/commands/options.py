@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -16,6 +18,22 @@ ROOT = typer.Option(None, "--data-root", help="The folder that holds the dataset
 def tell(text: object, err: bool = False) -> None:
     """Print lines; names and paths come from users and files, and what a terminal would obey is written out."""
     typer.echo("\n".join(one_line(line) for line in str(text).split("\n")), err=err)
+
+
+def tell_json(tree: Any) -> None:
+    """Print plain data as JSON; what JSON has no word for, such as paths, as text."""
+    tell(json.dumps(tree, indent=2, default=str))
+
+
+def records(rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """A table as JSON has it: a mapping for each row below the first, which names the columns.
+
+    >>> records([("NAME", "WHAT IT IS"), ("a", "a chip")])
+    [{'name': 'a', 'what_it_is': 'a chip'}]
+    """
+    header, *others = rows
+    names = [str(cell).lower().replace(" ", "_") for cell in header]
+    return [dict(zip(names, row, strict=True)) for row in others]
 
 
 def reject_repeated(fields: Sequence[str], options: str) -> None:

@@ -17,7 +17,7 @@ from hasnas.datasets.bragg import BRAGG_PEAKS, FRAMES_FILE
 from hasnas.datasets.catalog import open_dataset
 from hasnas.datasets.source import DATASETS
 from hasnas.errors import BadInputError
-from hasnas.nas.commands.configs import validate_config
+from hasnas.nas.commands.check import validate_config
 from hasnas.nas.data.samples import load_splits
 from hasnas.nas.export.saved_network import load_bare_network, load_network
 from hasnas.nas.history.goal import merit

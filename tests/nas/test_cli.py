@@ -4,12 +4,17 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from hasnas.nas.cli import run_command
+from hasnas import __version__
+from hasnas.nas.cli import app, run_command
 from hasnas.nas.config.loading import load_config
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
@@ -77,6 +82,92 @@ def test_checking_and_listing_never_import_torch(here: Path):
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
     assert run_command([*command.split(), "--help"]) == 0
     assert "Usage: hasnas" in capsys.readouterr().out
+
+
+def commands_below(group: Any, *names: str) -> Iterator[tuple[str, Any]]:
+    """Every command with its full name."""
+    for name, command in group.commands.items():
+        yield from commands_below(command, *names, name) if hasattr(command, "commands") else [
+            (" ".join([*names, name]), command)
+        ]
+
+
+def test_every_command_gives_json():
+    found = dict(commands_below(typer.main.get_command(app)))
+    assert {"search", "show", "compare", "doctor", "data check", "configs cp"} <= set(found)
+    assert [name for name, one in found.items() if not any("--json" in option.opts for option in one.params)] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "keys"),
+    [
+        ("validate small.yaml", "run space architectures budget data"),
+        ("configs ls", "name title"),
+        ("configs cp digits", "path"),
+        ("data ls", "name state title splits"),
+        ("data check digits", "what detail good"),
+        ("data prepare digits", "name samples"),
+        ("hardware", "chips parts"),
+        ("hardware rram-32nm", "chip constants rules reference_layer"),
+        pytest.param("search small.yaml --dry-run", "space_size feasible_share", marks=pytest.mark.slow),
+    ],
+)
+def test_json_is_all_that_is_printed(here: Path, line: str, keys: str, capsys: pytest.CaptureFixture[str]):
+    assert run_command([*line.split(), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(keys.split()) <= set(found[0] if isinstance(found, list) else found)
+
+
+@pytest.mark.slow
+def test_the_doctor_says_what_an_extra_would_bring(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("hasnas.nas.commands.doctor.EXTRAS", {"hasnas": ("hasnas", "own"), "cowsay": ("Cowsay", "fun")})
+    assert run_command(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[-4:-2]] == [
+        ["own", "complete", "hasnas", __version__],
+        ["fun", "absent", "Cowsay", "(absent)"],
+    ]
+    assert lines[-1] == "to add one: pip install 'hasnas[fun]'"
+    assert any(line.split() == ["numpy", version("numpy")] for line in lines)
+    assert run_command(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(extra["name"], extra["missing"]) for extra in found["extras"]] == [("own", []), ("fun", ["Cowsay"])]
+    assert found["processor"]["cores"] >= 1
+    assert found["processor"]["features"]
+
+
+def test_the_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]):
+    assert run_command(["--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for code in ("0 done", "1 the machine failed", "2 bad input", "3 nothing fits", "130 interrupted"):
+        assert code in told
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("sea", ["search"]),
+        ("show ru", ["runs/"]),
+        ("show runs/fir", ["runs/first"]),
+        ("configs cp digits_", ["digits_supernet"]),
+        ("export runs/first --to nir,ne", ["nir,neurosim"]),
+        ("hardware rram-4", ["rram-45nm"]),
+        ("data check mn", ["mnist"]),
+    ],
+)
+def test_a_shell_is_offered_names(
+    here: Path, words: str, offered: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    Path("runs/first").mkdir(parents=True)
+    Path("runs/first/config.yaml").touch()
+    for name, value in {"_HASNAS_COMPLETE": "complete_bash", "COMP_WORDS": f"hasnas {words}"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split())))
+    with pytest.raises(SystemExit):
+        run_command([])
+    assert capsys.readouterr().out.splitlines() == offered
 
 
 def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]):
