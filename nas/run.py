@@ -12,7 +12,8 @@ from hasnas.files import write_atomic
 from .config.loading import RunConfig, config_identity, dump_config, load_config
 from .executors import StopAtMachineFaults, create_executor
 from .history.layout import CONFIG_FILE, LEDGER_FILE, RUNS, STAGES
-from .history.ledger import Ledger, Record
+from .history.ledger import Ledger
+from .history.records import Record
 from .history.run_config import last_identity, read_events
 from .history.trial import Trial
 from .stages.context import RunContext, Setup
@@ -131,7 +132,7 @@ def _run(setup: Setup, directory: Path, workers: int, found: Preflight, time_lim
         console.say(f"device: {device}")
         executor = StopAtMachineFaults(create_executor(workers, time_limit_s))
         stack.callback(executor.close)
-        trials = [Trial.from_record(record) for record in ledger.records if record.get("kind") == "trial"]
+        trials = list(map(Trial.from_record, ledger.records.of_kind("trial")))
         identity = config_identity(config)
         tracker = create_tracker(directory, config, trials, setup.quality, found.facts)
         stack.callback(tracker.close)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,20 +102,57 @@ def merit(metrics: Mapping[str, float]) -> float:
 
 def costs_of_trials(trials: Sequence[Trial]) -> tuple[Cost, ...]:
     """The costs that some trials hold: the standard ones and those that their config names, but for the quality."""
-    found = costs_of_fields({field for trial in trials for field in trial.costs})
-    return tuple(cost for cost in found if cost not in JUDGED)
+    return _priced({field for trial in trials for field in trial.costs})
 
 
 def objective_values(trials: Sequence[Trial], costs: Sequence[Cost]) -> NDArray[np.float64]:
     """Merit and the C costs of each trial, `[N, 1 + C]`; NaN where one is unknown, or a merit infinite."""
+    return _values([merit(trial.metrics) for trial in trials], [trial.costs for trial in trials], costs)
+
+
+def _priced(fields: Collection[str]) -> tuple[Cost, ...]:
+    return tuple(cost for cost in costs_of_fields(fields) if cost not in JUDGED)
+
+
+def _values(
+    merits: Sequence[float], priced: Sequence[Mapping[str, float]], costs: Sequence[Cost]
+) -> NDArray[np.float64]:
+    """See `objective_values`."""
+    names = [cost.field for cost in costs]
     rows = [
-        [
-            merit(trial.metrics) if math.isfinite(merit(trial.metrics)) else math.nan,
-            *(trial.costs.get(cost.field, math.nan) for cost in costs),
-        ]
-        for trial in trials
+        [merit if math.isfinite(merit) else math.nan, *(one.get(name, math.nan) for name in names)]
+        for merit, one in zip(merits, priced, strict=True)
     ]
     return np.array(rows, float).reshape(len(rows), 1 + len(costs))
+
+
+@dataclass
+class Candidates:
+    """What the trials that may be on a front are compared by; the trials themselves may be very many.
+
+    Args:
+        places: where each of them stands among all.
+        merits: of each.
+        costs: of each.
+    """
+
+    places: list[int] = field(default_factory=list)
+    merits: list[float] = field(default_factory=list)
+    costs: list[Mapping[str, float]] = field(default_factory=list)
+
+    def add(self, place: int, trial: Trial) -> None:
+        """Take up a trial, if it is done and keeps to the budget."""
+        if trial.state == "done" and not trial.verdict:
+            self.places.append(place)
+            self.merits.append(merit(trial.metrics))
+            self.costs.append(trial.costs)
+
+    def best(self, objectives: Sequence[str] = ()) -> list[int]:
+        """Where those stand that are beaten by no other, in the named objectives, or by merit and every cost."""
+        costs = tuple(map(cost_called, objectives)) or _priced({field for one in self.costs for field in one})
+        values = _values(self.merits, self.costs, costs)[:, bool(objectives) :]
+        mask = non_dominated(values, (True, *(cost.more_is_better for cost in costs))[bool(objectives) :])
+        return [self.places[row] for row in np.flatnonzero(mask)]
 
 
 def front(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> list[Trial]:
@@ -126,13 +163,16 @@ def front(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> list[Trial
 
     Equal merits are ordered by id, so that the order is the same in every run.
     """
-    eligible = [trial for trial in trials if trial.state == "done" and not trial.verdict]
-    costs = tuple(map(cost_called, objectives)) or costs_of_trials(eligible)
-    values = objective_values(eligible, costs)[:, bool(objectives) :]
-    mask = non_dominated(values, (True, *(cost.more_is_better for cost in costs))[bool(objectives) :])
-    ranked = sorted((trial for trial, kept in zip(eligible, mask, strict=True) if kept), key=rank)
+    candidates = Candidates()
+    for place, trial in enumerate(trials):
+        candidates.add(place, trial)
+    return distinct([trials[place] for place in candidates.best(objectives)])
+
+
+def distinct(trials: Iterable[Trial]) -> list[Trial]:
+    """Trials, the best merit first; of several that compute the same function, equally trained, only the best."""
     listed: dict[object, Trial] = {}
-    for trial in ranked:
+    for trial in sorted(trials, key=rank):
         listed.setdefault((trial.stage, _function(trial), tuple(trial.choices.items())), trial)
     return list(listed.values())
 

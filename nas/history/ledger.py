@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,13 +14,12 @@ from typing import Any
 from hasnas.errors import BadInputError, HasnasError, MachineFaultError
 from hasnas.files import sync_directory, unwritable, write_atomic
 
+from .records import OfKind, Record, StoredRecords, canonical, checked, encode_line
 from .rung import RUNG, RungRecord
 from .trial import VOLATILE_FIELDS, Trial
 
 if sys.platform != "win32":
     import fcntl
-
-Record = dict[str, Any]
 
 _LOCK_ATTEMPTS, _LOCK_PAUSE_S = 5, 0.05
 
@@ -32,70 +29,60 @@ class LedgerContents:
     """What a ledger holds.
 
     Args:
-        records: every record up to the first damaged line.
+        records: every record up to the first damaged line, decoded when it is looked at.
         good_bytes: length of the lines that hold them.
         damage: one line about what follows them, or `None` if nothing does.
     """
 
-    records: tuple[Record, ...]
+    records: StoredRecords
     good_bytes: int
     damage: str | None = None
 
     @property
     def trials(self) -> list[Trial]:
         """The trial records, in the order they were written."""
-        return [Trial.from_record(record) for record in self.records if record.get("kind") == "trial"]
+        return list(self.stored_trials)
+
+    @property
+    def stored_trials(self) -> Sequence[Trial]:
+        """The same, each made anew whenever it is looked at: for one pass over very many."""
+        return OfKind(self.records, "trial", Trial.from_record)
 
     @property
     def rungs(self) -> list[RungRecord]:
         """How candidates stood at each rung, in the order they were written."""
-        return [RungRecord.from_record(record) for record in self.records if record.get("kind") == RUNG]
+        return list(map(RungRecord.from_record, self.records.of_kind(RUNG)))
 
     @property
     def events(self) -> list[Record]:
         """The event records, in the order they were written."""
-        return [record for record in self.records if record.get("kind") == "event"]
-
-
-def encode_line(record: Mapping[str, Any]) -> bytes:
-    """A record as the ledger stores it: its checksum, itself, a line feed.
-
-    The checksum is the first 16 hexadecimal digits of BLAKE2b over the record's canonical JSON.
-
-    Raises:
-        BadInputError: if the record is not plain JSON data (NaN and infinity are not).
-
-    >>> encode_line({"kind": "event", "event": "start"})
-    b'{"record":{"event":"start","kind":"event"},"sha":"b928098ad2889ce1"}\\n'
-    """
-    try:
-        canonical = _canonical(record)
-    except (TypeError, ValueError) as error:
-        raise BadInputError(f"a ledger record must be plain JSON data: {error}") from error
-    sha = hashlib.blake2b(canonical.encode()).hexdigest()[:16]
-    return f'{{"record":{canonical},"sha":"{sha}"}}\n'.encode()
-
-
-def decode_line(line: bytes) -> Record | None:
-    """The record of a stored line, or `None` if even one bit of the line is not as it was written."""
-    try:
-        record = json.loads(line)["record"]
-        return record if isinstance(record, dict) and encode_line(record) == line else None
-    except (ValueError, KeyError, TypeError, RecursionError, BadInputError):
-        return None
+        return list(self.records.of_kind("event"))
 
 
 def read_ledger(path: Path | str) -> LedgerContents:
-    """The records of a ledger up to the first damaged line.
+    """The records of a ledger up to the first damaged line, each line checked.
 
     Raises:
         BadInputError: if the file cannot be read.
     """
+    records = StoredRecords(Path(path))
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            for line in file:
+                if checked(line) is None:
+                    what = "is damaged" if line.endswith(b"\n") else "was not written completely"
+                    good = len(records)
+                    damage = f"line {good + 1} of the ledger {path} {what}; the {good} records before it are good"
+                    return LedgerContents(records, records.size, damage)
+                records.add(line)
     except OSError as error:
         raise BadInputError(f"cannot read the ledger {path}: {error.strerror or error}; check the path") from error
-    return _parse(data, Path(path))
+    return LedgerContents(records, records.size)
+
+
+def ledger_so_far(path: Path) -> LedgerContents:
+    """What `read_ledger` finds; nothing of a run that has not begun, and has no ledger yet."""
+    return read_ledger(path) if path.exists() else LedgerContents(StoredRecords(path), 0)
 
 
 class Ledger:
@@ -114,8 +101,8 @@ class Ledger:
     >>> path = Path(tempfile.mkdtemp(), "ledger.jsonl")
     >>> with Ledger(path) as ledger:
     ...     ledger.append({"kind": "event", "event": "start"})
-    >>> read_ledger(path).records
-    ({'event': 'start', 'kind': 'event'},)
+    >>> list(read_ledger(path).records)
+    [{'event': 'start', 'kind': 'event'}]
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -124,7 +111,7 @@ class Ledger:
         self._broken = False
         try:
             contents = read_ledger(self.path)
-            self.records: list[Record] = list(contents.records)
+            self.records = contents.records
             self.damage = contents.damage and self._set_aside(contents)
         except BaseException:
             self.close()
@@ -154,7 +141,7 @@ class Ledger:
         except BaseException:  # an interrupt: leave no half record for the ones that may follow
             self._cut(start)
             raise
-        self.records.append(json.loads(line)["record"])
+        self.records.add(line)
 
     def cut(self, count: int) -> None:
         """Keep the first `count` records; the others are set aside as `<name>.before-N.jsonl`.
@@ -163,8 +150,8 @@ class Ledger:
             MachineFaultError: if the disk refuses.
         """
         if count < len(self.records):
-            self._move_tail(sum(len(encode_line(record)) for record in self.records[:count]), "before")
-            del self.records[count:]
+            self._move_tail(self.records.end(count), "before")
+            self.records.cut(count)
 
     def close(self) -> None:
         """Let go of the file and its lock; closing twice is harmless."""
@@ -195,7 +182,9 @@ class Ledger:
 
     def _move_tail(self, size: int, word: str) -> Path:
         """Move what follows the first `size` bytes to `<name>.<word>-N.jsonl`."""
-        tail = self.path.read_bytes()[size:]
+        with self.path.open("rb") as file:
+            file.seek(size)
+            tail = file.read()
         number = 1
         while (aside := self.path.with_name(f"{self.path.stem}.{word}-{number}{self.path.suffix}")).exists():
             number += 1
@@ -239,30 +228,10 @@ def _comparable_lines(contents: LedgerContents) -> list[tuple[int, str, str]]:
     for record in contents.records:
         stripped = {name: value for name, value in record.items() if name not in VOLATILE_FIELDS}
         if record.get("kind") == "trial":
-            lines.append((record["id"], record["stage"], _canonical(stripped)))
+            lines.append((record["id"], record["stage"], canonical(stripped)))
         elif record.get("kind") == RUNG:
-            lines.append((record["trial"], RUNG, _canonical(stripped)))
+            lines.append((record["trial"], RUNG, canonical(stripped)))
     return lines
-
-
-def _parse(data: bytes, path: Path) -> LedgerContents:
-    records: list[Record] = []
-    position = 0
-    while position < len(data):
-        end = data.find(b"\n", position) + 1
-        record = decode_line(data[position:end]) if end else None
-        if record is None:
-            what = "is damaged" if end else "was not written completely"
-            good = len(records)
-            damage = f"line {good + 1} of the ledger {path} {what}; the {good} records before it are good"
-            return LedgerContents(tuple(records), position, damage)
-        records.append(record)
-        position = end
-    return LedgerContents(tuple(records), position)
-
-
-def _canonical(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _open_locked(path: Path) -> int:

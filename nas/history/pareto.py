@@ -28,15 +28,16 @@ def non_dominated(values: ArrayLike, maximize: Sequence[bool]) -> NDArray[np.boo
     """
     costs = _as_costs(values, maximize)
     mask = np.zeros(len(costs), bool)
-    rows = np.flatnonzero(~np.isnan(costs).any(axis=1))
-    # In lexicographic order nobody is dominated by a later point that differs from it.
-    rows = rows[np.lexsort(costs[rows].T[::-1])]
-    front = np.empty((0, costs.shape[1]))
-    for row in rows:
-        point = costs[row]
-        if not ((front <= point).all(axis=1) & (front < point).any(axis=1)).any():
-            mask[row] = True
-            front = np.vstack([front, point])
+    left = np.flatnonzero(~np.isnan(costs).any(axis=1))
+    # Only the order of values counts, so their ranks will do; who has the least sum of ranks is dominated by nobody.
+    ranks = np.stack([np.unique(column, return_inverse=True)[1] for column in costs.T], axis=1)
+    left = left[np.argsort(ranks[left].sum(axis=1), kind="stable")]
+    while len(left):
+        mask[left[0]] = True
+        point, others = ranks[left[0]], ranks[left]
+        equal = (others == point).all(axis=1)
+        mask[left[equal]] = True
+        left = left[(others < point).any(axis=1)]
     return mask
 
 

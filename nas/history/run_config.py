@@ -9,17 +9,21 @@ from hasnas.errors import BadInputError
 from hasnas.nas.config.loading import RunConfig, config_identity, load_config
 
 from .layout import CONFIG_FILE, LEDGER_FILE
-from .ledger import LedgerContents, Record, read_ledger
+from .ledger import LedgerContents, ledger_so_far
+from .records import Record
 
 EXTEND = "extend"
 
 
-def load_run_config(run_directory: Path, changes: Sequence[str] = ()) -> RunConfig:
+def load_run_config(
+    run_directory: Path, changes: Sequence[str] = (), contents: LedgerContents | None = None
+) -> RunConfig:
     """The resolved config of a run.
 
     Args:
         run_directory: of the run.
         changes: further ones, which the ledger need not know yet.
+        contents: of its ledger, where they were read already.
 
     Raises:
         BadInputError: if the directory holds no run, or its config is not the one that the ledger tells of.
@@ -27,8 +31,7 @@ def load_run_config(run_directory: Path, changes: Sequence[str] = ()) -> RunConf
     path = run_directory / CONFIG_FILE
     if not path.is_file():
         raise BadInputError(f"{run_directory} holds no run (no {CONFIG_FILE}); list runs with: hasnas ls")
-    ledger = run_directory / LEDGER_FILE
-    contents = read_ledger(ledger) if ledger.exists() else LedgerContents((), 0)
+    contents = contents or ledger_so_far(run_directory / LEDGER_FILE)
     config, events, missed = load_config(path, changes), contents.events, list[str]()
     if last_identity(events) is None:  # it has not begun
         return config
@@ -49,8 +52,7 @@ def load_run_config(run_directory: Path, changes: Sequence[str] = ()) -> RunConf
 
 def read_events(run_directory: Path) -> Sequence[Record]:
     """The events of a run's ledger; none if there is no ledger yet."""
-    path = run_directory / LEDGER_FILE
-    return read_ledger(path).events if path.exists() else ()
+    return ledger_so_far(run_directory / LEDGER_FILE).events
 
 
 def last_identity(events: Sequence[Record]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hasnas.errors import BadInputError
 
-from .trial import State, plain_numbers
+from .trial import State, plain_numbers, read_numbers
 
 RUNG = "rung"
 
@@ -67,7 +67,7 @@ class RungRecord:
         values = {name: value for name, value in record.items() if name != "kind"}
         try:
             for name in ("metrics", "costs", "verdict"):
-                values[name] = {key: float(value) for key, value in values[name].items()}
+                values[name] = read_numbers(values[name])
             return RungRecord(**values)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise BadInputError(f"a rung record is of another version ({error}); start a new run directory") from error

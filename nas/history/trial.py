@@ -7,13 +7,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from hasnas.errors import BadInputError
 
 Choice = int | float | str | bool | None
 CHOICES = ("hardware", "training")
 State = Literal["done", "infeasible", "failed"]
+STATES = get_args(State)
 VOLATILE_FIELDS = frozenset({"time", "host", "event"})
 
 
@@ -61,8 +62,8 @@ class Trial:
     training: Mapping[str, Choice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.state not in get_args(State):
-            raise BadInputError(f"trial {self.id} has the state {self.state!r}; choose one of {get_args(State)}")
+        if self.state not in STATES:
+            raise BadInputError(f"trial {self.id} has the state {self.state!r}; choose one of {STATES}")
 
     @property
     def trained_as(self) -> str:
@@ -100,7 +101,7 @@ class Trial:
         try:
             values["codes"] = tuple(values["codes"])
             for name in ("metrics", "costs", "verdict"):
-                values[name] = {key: float(value) for key, value in values[name].items()}
+                values[name] = read_numbers(values[name])
             return Trial(**values)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise BadInputError(f"a trial record is of another version ({error}); start a new run directory") from error
@@ -131,6 +132,13 @@ def key_of(architecture: str, *choices: Mapping[str, Choice]) -> str:
 def plain_numbers(values: Mapping[str, float]) -> dict[str, float | str]:
     """Numbers as JSON has them; those that it does not know become texts."""
     return {key: _encode(value) for key, value in values.items()}
+
+
+def read_numbers(values: Mapping[str, float | str]) -> Mapping[str, float]:
+    """The numbers of which `plain_numbers` made these."""
+    if {float}.issuperset(map(type, values.values())):  # as almost all are; a history may be long
+        return cast(Mapping[str, float], values)
+    return {key: float(value) for key, value in values.items()}
 
 
 def _encode(value: float) -> float | str:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .ledger import Record
 from .quality import Quality
+from .records import Record
 
 RATE_PREFIX = "firing_rate/"
 HEAD = "head."  # begins the names of the layers that every path ends in

@@ -14,7 +14,8 @@ from hasnas.nas.config.loading import RunConfig, dump_config, load_config
 from hasnas.nas.config.overrides import parse_override
 from hasnas.nas.config.plugins import STRATEGIES
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
-from hasnas.nas.history.ledger import Ledger, Record
+from hasnas.nas.history.ledger import Ledger
+from hasnas.nas.history.records import Record
 from hasnas.nas.history.run_config import EXTEND, load_run_config, read_events, told_identity
 from hasnas.nas.history.rung import RUNG
 

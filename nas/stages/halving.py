@@ -83,8 +83,8 @@ def ranked(context: RunContext, rungs: Sequence[RungRecord], codes: Sequence[Cod
 def _known(context: RunContext, first: int, asked: Sequence[CodesOfOne]) -> dict[tuple[int, int], RungRecord]:
     """What the ledger holds of a batch: number of the trial and of the rung -> the rung."""
     found = {}
-    for record in context.ledger.records:
-        if record.get("kind") == RUNG and first <= record["trial"] < first + len(asked):
+    for record in context.ledger.records.of_kind(RUNG):
+        if first <= record["trial"] < first + len(asked):
             rung = RungRecord.from_record(record)
             found[rung.trial, rung.rung] = rung
     return found

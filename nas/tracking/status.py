@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from hasnas.files import DAMAGED_ARRAYS
 from hasnas.nas.budget.budget import describe_limits
 from hasnas.nas.budget.costs import ENERGY, Cost, cost_called
 from hasnas.nas.config.loading import RunConfig
-from hasnas.nas.history.goal import Goal, front, quality_of
+from hasnas.nas.history.goal import Candidates, Goal, distinct, quality_of
 from hasnas.nas.history.layout import LEDGER_FILE, SCREEN_FILE, STAGES
-from hasnas.nas.history.ledger import LedgerContents, Record, is_being_written, read_ledger
+from hasnas.nas.history.ledger import is_being_written, ledger_so_far
 from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality
+from hasnas.nas.history.records import Record
 from hasnas.nas.history.returned import (
     BASELINE_PREFIX,
     STAGE,
@@ -56,14 +58,13 @@ def run_status(run_directory: Path) -> dict[str, Any]:
     Raises:
         BadInputError: if the directory holds no run.
     """
-    config = load_run_config(run_directory)
     ledger = run_directory / LEDGER_FILE
-    contents = read_ledger(ledger) if ledger.exists() else LedgerContents((), 0)
+    contents = ledger_so_far(ledger)
+    config = load_run_config(run_directory, contents=contents)
     running = is_being_written(ledger)
-    trials, screen = contents.trials, _screen(run_directory / SCREEN_FILE)
-    searched = [trial for trial in trials if trial.stage == "search"]
-    quality = quality_of(trials)
-    best, facts = front(searched, config.search.objectives), data_facts(contents.events)
+    history, screen = _History(contents.stored_trials), _screen(run_directory / SCREEN_FILE)
+    trials, quality = history.others, history.quality
+    best, facts = history.front(config.search.objectives), data_facts(contents.events)
     return {
         "run": str(run_directory),
         "name": config.name,
@@ -76,7 +77,7 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         "budget": dict(config.budget.limits),
         "state": "running" if running else _end_state(contents.events),
         "stages": [_stage(stage, config, contents.events, running) for stage in STAGES],
-        "trials": _counts(searched),
+        "trials": history.counts(),
         "rungs": counted_rungs(contents.rungs),
         "score": config.search.score,
         "task": quality.task if quality else None,
@@ -109,9 +110,34 @@ def _status_or_problem(run_directory: Path) -> dict[str, Any]:
         return {"run": str(run_directory), "state": "unreadable", "damage": str(error)}
 
 
-def _counts(trials: Sequence[Trial]) -> dict[str, int]:
-    states = [trial.state for trial in trials]
-    return {"total": len(trials)} | {state: states.count(state) for state in ("done", "infeasible", "failed")}
+class _History:
+    """What a status tells of the trials, found in one pass that keeps none of the searched ones: they may be many.
+
+    Args:
+        trials: of a run.
+    """
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self._trials, self._candidates = trials, Candidates()
+        self._states: Counter[str] = Counter()
+        self.quality: Quality | None = None
+        self.others: list[Trial] = []
+        for place, trial in enumerate(trials):
+            self.quality = self.quality or quality_of([trial])
+            if trial.stage == "search":
+                self._states[trial.state] += 1
+                self._candidates.add(place, trial)
+            else:
+                self.others.append(trial)
+
+    def counts(self) -> dict[str, int]:
+        """Searched trials by their state."""
+        states = {state: self._states[state] for state in ("done", "infeasible", "failed")}
+        return {"total": self._states.total(), **states}
+
+    def front(self, objectives: Sequence[str]) -> list[Trial]:
+        """See `hasnas.nas.history.goal.front`."""
+        return distinct(self._trials[place] for place in self._candidates.best(objectives))
 
 
 def _network(trial: Trial, config: RunConfig, quality: Quality) -> dict[str, Any]:

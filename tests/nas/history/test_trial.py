@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hasnas.errors import BadInputError
-from hasnas.nas.history.ledger import decode_line, encode_line
+from hasnas.nas.history.records import decode_line, encode_line
 from hasnas.nas.history.trial import Trial, key_of
 
 METRICS, COSTS = {"validation_accuracy": 0.5}, {"energy_j": 1e-6}
