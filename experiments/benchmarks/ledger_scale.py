@@ -24,7 +24,7 @@ from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.history.records import encode_line
 from hasnas.nas.history.trial import Trial
 from hasnas.search_spaces.snasnet import SNASNetSpace
-from hasnas.search_spaces.space import random_codes
+from hasnas.search_spaces.space import sample
 
 CONFIG = Path(__file__).parent.parent / "digits.yaml"
 ARCHITECTURES, CHUNK = 2000, 100_000
@@ -40,7 +40,7 @@ def write_run(directory: Path, count: int) -> None:
     start = {"kind": "event", "event": "start", "stage": "run", "details": details, "time": 0.0, "host": "here"}
     generator = np.random.default_rng(0)
     space = SNASNetSpace(config.space.macro.macro((1, 8, 8), 10, static=True), feedback=False)
-    codes = random_codes(space, ARCHITECTURES, generator)
+    codes = sample(space, generator, ARCHITECTURES)
     made = [space.decode(tuple(row.tolist())) for row in codes]
     sizes = generator.lognormal(0.0, 0.3, ARCHITECTURES)
     with (directory / LEDGER_FILE).open("wb") as file:
