@@ -14,7 +14,7 @@ from hasnas.nas.budget.budget import Budget, Verdict
 from hasnas.nas.budget.costs import Cost, cost_called, costs_of_fields
 from hasnas.nas.history.goal import PART_PREFIX, SCORE_PREFIX
 from hasnas.nas.history.layout import LEDGER_FILE
-from hasnas.nas.history.ledger import LedgerContents, read_ledger
+from hasnas.nas.history.ledger import ledger_so_far
 from hasnas.nas.history.quality import CLASSIFICATION, Quality, find_quality
 from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.rung import RungRecord
@@ -126,7 +126,7 @@ def shown_trials(run_directory: Path, which: str) -> list[ShownTrial]:
         BadInputError: if the directory holds no run, or the run no such trial.
     """
     config, ledger = load_run_config(run_directory), run_directory / LEDGER_FILE
-    contents = read_ledger(ledger) if ledger.exists() else LedgerContents((), 0)
+    contents = ledger_so_far(ledger)
     trials = contents.trials
     found = [trial for trial in trials if str(trial.id) == which] or _by_key(run_directory, trials, which)
     begun = next((event["time"] for event in contents.events if "time" in event), None)
