@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -130,13 +130,14 @@ def _samples(name: str, root: Path | None, framing: View, seed: int) -> NDArray[
     return centred if centred.ndim == 4 else centred.swapaxes(0, 1)
 
 
-def scored(context: RunContext, asked: Sequence[CodesOfOne], known: int = 0) -> list[Outcome[dict[str, float]]]:
-    """What the run's score says of a batch of candidates but the first `known`, in their order.
+def scored(context: RunContext, asked: Sequence[CodesOfOne], known: int = 0) -> Iterator[Outcome[dict[str, float]]]:
+    """What the run's score says of a batch of candidates but the first `known`, in their order, each when it is there.
 
     A score of codes is asked about the whole batch again: the last bit of a value may depend on its neighbours.
     """
     tasks = score_tasks(context, asked)
     if tasks[0].images is None:
-        return [Outcome(metrics) for metrics in score_candidates(tasks[0])[known:]]
-    outcomes = context.executor.map(score_candidates, tasks[known:])
-    return [Outcome(one.value[0] if one.value else None, one.error, one.details) for one in outcomes]
+        yield from map(Outcome, score_candidates(tasks[0])[known:])
+        return
+    for one in context.executor.map(score_candidates, tasks[known:]):
+        yield Outcome(one.value[0] if one.value else None, one.error, one.details)

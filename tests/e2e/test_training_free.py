@@ -8,11 +8,14 @@ import math
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hasnas.errors import MachineFaultError
+from hasnas.nas.executors import in_process
 from hasnas.nas.history.goal import front
 from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import resume_run, start_run
@@ -79,9 +82,23 @@ def test_a_run_that_stopped_goes_on_by_replay(scored: Path, tmp_path: Path) -> N
     assert equal_ledgers(scored / "ledger.jsonl", ledger)
 
 
-def test_scores_of_running_networks_get_training_images(tiny_config: Path, tmp_path: Path) -> None:
+def test_scores_of_running_networks_get_training_images(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network = ["search.score=synflow", "search.strategy=random", "search.evaluations=2", "retrain.enabled=false"]
-    one = start_run(tiny_config, network, run_directory=tmp_path / "one")
+    one, attempt, begun = tmp_path / "one", in_process.attempt, list[object]()
+
+    def interrupted(function: Callable[[Any], Any], task: Any) -> Any:
+        begun.append(task)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        return attempt(function, task)
+
+    monkeypatch.setattr(in_process, "attempt", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start_run(tiny_config, network, run_directory=one)
+    assert len(read_ledger(one / "ledger.jsonl").trials) == 1, "what was scored before in the batch is on disk"
+    resume_run(one)
     two = start_run(tiny_config, network, run_directory=tmp_path / "two", workers=2)
     assert equal_ledgers(one / "ledger.jsonl", two / "ledger.jsonl")
     searched = read_ledger(one / "ledger.jsonl").trials
