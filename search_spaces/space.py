@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -106,6 +106,23 @@ class SearchSpace(Protocol):
 
     def canonical(self, codes: Codes) -> tuple[Codes, NDArray[np.bool_]]:
         """Codes `[N, genes]` with dead choices set to 0, and which of the N architectures are connected."""
+
+
+@dataclass(frozen=True)
+class KeptSpace:
+    """A space without some of its choices.
+
+    Args:
+        space: with the choices that are left.
+        left_out: name of an operation, or `field=value` of the macro -> why it is gone.
+    """
+
+    space: SearchSpace
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """What was left out, in one line; empty if nothing was."""
+        return "; ".join(f"{name} ({why})" for name, why in self.left_out.items())
 
 
 SPACES: Registry[type] = Registry(

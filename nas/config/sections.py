@@ -38,6 +38,11 @@ _ONE_OR_MORE = Field(strict=False, min_length=1)
 Names = Annotated[tuple[str, ...], _ONE_OR_MORE]
 
 
+def _one_or_more(value: Any) -> Any:
+    """A single text as a list of one."""
+    return (value,) if isinstance(value, str) else () if value is None else value
+
+
 class SpaceSection(Section):
     """What may be searched. What is null is as the space has it.
 
@@ -49,6 +54,8 @@ class SpaceSection(Section):
         shared: whether all cells have the same genotype.
         nodes: nodes of a cell.
         operations: names of operations, `none` first in a cell.
+        exportable: formats of `export`, one or a list, that must be able to hold every network, e.g. `nir`; what one of
+            them has no word for leaves the space before anything is priced.
         searched: fields of the macro that are searched too.
         macro: what surrounds the cells.
     """
@@ -61,6 +68,7 @@ class SpaceSection(Section):
     shared: bool | None = None
     nodes: Annotated[int, Field(ge=2, le=16)] | None = None
     operations: Names | None = None
+    exportable: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), Field(strict=False)] = ()
     searched: SearchedSection = SearchedSection()
     macro: MacroSection = MacroSection()
 
@@ -69,6 +77,11 @@ class SpaceSection(Section):
         """What a space is made with beside its macro, where the config says so."""
         given = {name: getattr(self, name) for name in ("feedback", "cells", "shared", "nodes", "operations")}
         return {name: value for name, value in given.items() if value is not None}
+
+    @field_validator("exportable")
+    @classmethod
+    def _known_formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(known_format(name) for name in value))
 
     @model_validator(mode="before")
     @classmethod

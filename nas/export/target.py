@@ -105,6 +105,14 @@ class Target(ABC):
             NotExpressibleError: naming the layer that the form has no word for.
         """
 
+    def refusal(self, trained: TrainedNetwork) -> str:
+        """Why the form cannot hold a network, naming layer and operation; empty if it can."""
+        try:
+            self.render(trained)
+        except NotExpressibleError as error:
+            return str(error)
+        return ""
+
     def check(self, trained: TrainedNetwork, folder: Path, check: Check) -> dict[str, float]:
         """Largest differences between outputs of the network and of what was written."""
         return {}

@@ -93,6 +93,10 @@ class OnnxTarget(Target):
 
         return onnx_files(trained.deployed, trained.normalisation)
 
+    def refusal(self, trained: TrainedNetwork) -> str:
+        """See `Target`: the files are exported from the plain torch form, which takes no time to write."""
+        return STANDALONE.refusal(trained)
+
     def check(self, trained: TrainedNetwork, folder: Path, check: Check) -> dict[str, float]:
         """See `Target`."""
         from .onnx_writer import UNROLLED_FILE, run_onnx

@@ -34,7 +34,7 @@ from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.python_space import load_space_class
 from hasnas.search_spaces.searched_macro import MACRO_PREFIX, SHAPING, with_searched_macro
 from hasnas.search_spaces.snasnet import FEEDBACK_PREFIX
-from hasnas.search_spaces.space import SPACES, SearchSpace
+from hasnas.search_spaces.space import SPACES, KeptSpace, SearchSpace
 from hasnas.search_spaces.yaml_space import load_space_file
 
 from .progress import Console
@@ -82,10 +82,19 @@ class Setup:
         """By what networks are judged on this dataset."""
         return quality_of_task(self.card.task, self.card.place)
 
-    @cached_property
+    @property
     def space(self) -> SearchSpace:
         """The search space around the dataset's shapes."""
-        return build_space(self.config, self.card)
+        return self._built.space
+
+    @property
+    def left_out(self) -> str:
+        """What `space.exportable` left out of the space, in one line; empty if nothing."""
+        return self._built.describe()
+
+    @cached_property
+    def _built(self) -> KeptSpace:
+        return built_space(self.config, self.card)
 
     @cached_property
     def hardware(self) -> HardwareSpec:
@@ -200,12 +209,12 @@ def measured_costs(
     return Costs.of(report.costs(), context.config.costs).row(0)
 
 
-def build_space(config: RunConfig, card: DatasetCard) -> SearchSpace:
-    """The space of a config, its macro filled with the dataset's shapes.
+def built_space(config: RunConfig, card: DatasetCard) -> KeptSpace:
+    """The space of a config, its macro filled with the dataset's shapes, and what was left out of it.
 
     Raises:
-        BadInputError: if macro and images do not fit together, an option is not the space's, or the space's file does
-            not describe one.
+        BadInputError: if macro and images do not fit together, an option is not the space's, the space's file does not
+            describe one, or `space.exportable` leaves nothing of it.
     """
     section = config.space
     macro = section.macro.macro(card.input_shape, card.outputs, static=card.timesteps is None)
@@ -213,12 +222,27 @@ def build_space(config: RunConfig, card: DatasetCard) -> SearchSpace:
         macro = replace(macro, largest_count=card.largest_count)
     space = _space_on(macro, config)
     searched = section.searched.values
-    space = with_searched_macro(space, searched)
-    _check_supernet(config, space)
+    kept = _kept(with_searched_macro(space, searched), config)
+    _check_supernet(config, kept.space)
     chip, training = config.hardware, config.retrain.searched
-    return with_searched_chip(
-        space, chip.reference, chip.overrides, chip.searched.fields, training.fields, WITHOUT_EFFECT
+    joint = with_searched_chip(
+        kept.space, chip.reference, chip.overrides, chip.searched.fields, training.fields, WITHOUT_EFFECT
     )
+    return replace(kept, space=joint)
+
+
+def _kept(space: SearchSpace, config: RunConfig) -> KeptSpace:
+    """The space without what `space.exportable` cannot say."""
+    formats, device = config.space.exportable, config.nonideal.device
+    if not formats:
+        return KeptSpace(space)
+    from hasnas.nas.export.expressible import kept_to_targets  # which needs torch
+
+    if device is not None:
+        from hasnas.cim_estimator.nonideal import load_nonideal
+
+        return kept_to_targets(space, formats, load_nonideal(device))
+    return kept_to_targets(space, formats, load_hardware(config.hardware.reference, config.hardware.overrides))
 
 
 def _space_on(macro: Macro, config: RunConfig) -> SearchSpace:

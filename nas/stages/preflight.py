@@ -87,8 +87,9 @@ def preflight(setup: Setup, directory: Path | None = None) -> Preflight:
         check_source(config, facts, contents)
     written = [] if directory is None else [(directory, "--run-dir"), (cache_root(), "HASNAS_CACHE")]
     disk = [note for folder, setting in written for note in _check_disk(folder, setting)]
+    left_out = [f"space.exportable leaves out {setup.left_out}"] if setup.left_out else []
     few = [f"the test split has {facts.test} samples: its figure says little"] if facts.test < FEW else []
-    return Preflight(facts, contents, (*notes, *few, *_wasted_rows(setup.space), *disk), directory)
+    return Preflight(facts, contents, (*notes, *left_out, *few, *_wasted_rows(setup.space), *disk), directory)
 
 
 def _check_samples(setup: Setup) -> tuple[Samples, Samples, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import pytest
 from hasnas.cim_estimator.workload.workload import Workload
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.data.sources import open_source
-from hasnas.nas.stages.context import build_space
+from hasnas.nas.stages.context import built_space
 from hasnas.search_spaces import Architecture
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.lowering_codes import lower_codes
@@ -44,7 +44,8 @@ def test_bits_of_the_stem(dataset: str, largest: int, bits: int, tmp_path: Path)
     path = tmp_path / "run.yaml"
     path.write_text(CONFIG.replace("DATASET", dataset))
     config = load_config(path)
-    space = build_space(config, open_source(config.dataset.name, None, config.dataset.chosen_framing).card)
+    card = open_source(config.dataset.name, None, config.dataset.chosen_framing).card
+    space = built_space(config, card).space
     assert space.macro.largest_count == largest
     codes = sample(space, np.random.default_rng(0), 20)
     codes = codes[space.canonical(codes)[1]]
