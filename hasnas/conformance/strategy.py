@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from hasnas.nas.stages.progress import Console
 from hasnas.nas.stages.screen import run_screen
 from hasnas.nas.stages.search import run_search
 from hasnas.nas.strategies import STRATEGIES, SearchProblem, Strategy
+from hasnas.nas.strategies.recorded import Recorded
 from hasnas.nas.strategies.strategy import CostObjective
 from hasnas.search_spaces.joint import DeadTraining, JointSpace, SearchedField, with_searched_chip
 from hasnas.search_spaces.macro import Macro
@@ -159,6 +160,20 @@ class CheckStrategy(Suite):
         straight = play(self.build(name, problem(1)), rounds=8)
         resumed = self.build(name, problem(1))
         assert play(resumed, rounds=5) + play(resumed, rounds=3) == straight
+
+    def test_a_history_of_another_machine_is_gone_on_with(self, name: str) -> None:
+        """Its proposals are kept, nothing is proposed twice, and going on in two parts is going on in one."""
+        theirs, differs = play(self.build(name, problem(3)), rounds=2), list[int]()
+
+        def going_on(proposed: Sequence[CodesOfOne], rounds: int) -> list[CodesOfOne]:
+            return play(Recorded(dict(enumerate(proposed)), self.build(name, problem(4)), differs.append), rounds)
+
+        straight = going_on(theirs, 3)
+        assert straight[:8] == theirs
+        assert len(differs) == 1
+        assert len(set(straight)) == len(straight) == 12
+        assert problem().admissible(np.array(straight, np.int16))[1].all()
+        assert going_on(straight[:10], 3) == straight
 
     def test_costs_as_objectives(self, name: str) -> None:
         """Strategies for one objective ignore them, others are told costs that the estimator knew."""

@@ -86,7 +86,8 @@ def _known(context: RunContext, first: int, asked: Sequence[CodesOfOne]) -> dict
     for record in context.ledger.records.of_kind(RUNG):
         if first <= record["trial"] < first + len(asked):
             rung = RungRecord.from_record(record)
-            found[rung.trial, rung.rung] = rung
+            if rung.key == context.key(asked[rung.trial - first]):  # else another machine had proposed it
+                found[rung.trial, rung.rung] = rung
     return found
 
 

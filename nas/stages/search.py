@@ -23,6 +23,7 @@ from hasnas.nas.history.rung import RungRecord
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.strategies.begin_with import BeginWith
 from hasnas.nas.strategies.q_learning import QLearning
+from hasnas.nas.strategies.recorded import Recorded
 from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
 from hasnas.search_spaces.space import Codes
 
@@ -40,16 +41,18 @@ ENOUGH_TO_JUDGE = 10
 def run_search(context: RunContext) -> None:
     """Ask, answer from the ledger or evaluate, tell; until the evaluations are used or nothing new is proposed.
 
-    A resumed run replays: the strategy asks again and is told what the ledger holds, in the same order.
+    A resumed run replays: the strategy asks again and is told what the ledger holds, in the same order. Where it would
+    propose otherwise, as the run was made on another processor or by another version, the ledger is right.
     """
     settings = context.config.search
     if not settings.enabled:
         context.console.say("search: switched off; networks are drawn from the feasible region")
         return
-    strategy = create_strategy(settings.strategy, search_problem(context))
+    strategy = proposer = create_strategy(settings.strategy, search_problem(context))
     proposed = None if settings.score is not None else proposed_architecture(context)
     if proposed is not None:
         strategy = BeginWith(proposed, strategy)
+    strategy = Recorded(_recorded(context), strategy, lambda number: _say_where_it_differs(context, number))
     goal, best, done = Goal(settings.score, context.quality), -math.inf, 0
     with context.console.bar("search", settings.evaluations, "net") as bar:
         while done < settings.evaluations:
@@ -66,8 +69,8 @@ def run_search(context: RunContext) -> None:
             done += len(asked)
             _refuse_what_is_never_told(context, done)
     refuse_failures_alone(search_trials(context)[:done])
-    if isinstance(strategy, QLearning) and strategy.dropped:
-        context.console.say(f"search: {strategy.dropped} networks dropped: no chip was found within the budget")
+    if isinstance(proposer, QLearning) and proposer.dropped:
+        context.console.say(f"search: {proposer.dropped} networks dropped: no chip was found within the budget")
 
 
 def value_cost(config: RunConfig) -> Cost | None:
@@ -175,15 +178,21 @@ def search_trials(context: RunContext) -> list[Trial]:
     return [trial for trial in context.trials if trial.stage == "search"]
 
 
+def _recorded(context: RunContext) -> dict[int, tuple[int, ...]]:
+    """The codes that the ledger holds, by the number of their proposal."""
+    return {trial.id: trial.codes for trial in search_trials(context)}
+
+
+def _say_where_it_differs(context: RunContext, number: int) -> None:
+    context.console.say(
+        f"search: trial {number} of the ledger, made on '{context.trials[number].host}', is not what this processor and "
+        "version would propose; the ledger's proposals are kept"
+    )
+
+
 def _answers(context: RunContext, first: int, asked: Sequence[tuple[int, ...]]) -> list[Trial]:
     """The trials of a batch in the order they were asked; those the ledger lacks are evaluated and recorded."""
     known = [context.known(first + offset) for offset in range(len(asked))]
-    for codes, trial in zip(asked, known, strict=True):
-        if trial is not None and trial.codes != codes:
-            raise BadInputError(
-                f"trial {trial.id} of the ledger is {list(trial.codes)}, but this version proposes {list(codes)}; "
-                "the run was made by another version of hasnas or its libraries, start a new run directory"
-            )
     trials = [trial for trial in known if trial is not None]
     missing = asked[len(trials) :]
     if not missing:

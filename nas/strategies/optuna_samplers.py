@@ -92,7 +92,8 @@ class OptunaSampler:
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
         """See `Strategy.tell`."""
         # What was asked ends as failed, as its codes were not canonical; what is told is a trial of its own.
-        asked = self._study.tell(self._open.pop(codes), state=optuna.trial.TrialState.FAIL)
+        opened = self._open.pop(codes, None) or self._study.ask(self._genes)
+        asked = self._study.tell(opened, state=optuna.trial.TrialState.FAIL)
         told = self.problem.told(value, costs)
         if told is None:
             return

@@ -34,10 +34,11 @@ class Strategy(Protocol):
         ...
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
-        """What a proposed candidate scored.
+        """What a candidate scored.
 
         Args:
-            codes: as proposed.
+            codes: as proposed; also of one that it did not propose, where a ledger that was begun on another machine is
+                gone on with. Such a one may be proposed again, and is then passed over.
             value: larger is better; `None` or NaN if its evaluation failed.
             costs: field of each priced cost of `hasnas.nas.budget.costs` -> value.
         """

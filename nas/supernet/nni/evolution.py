@@ -10,7 +10,7 @@ import copy
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.random import RandomState
@@ -96,6 +96,16 @@ class FeasibleSpace(ExecutableModelSpace):
         """One variable for each gene."""
         return iter(self._variables)
 
+    def adopt(self, codes: CodesOfOne) -> FeasibleSpace:
+        """The candidate of canonical codes that come from elsewhere.
+
+        Raises:
+            BadInputError: if it has been proposed.
+        """
+        if codes in self.proposed:
+            raise BadInputError(f"a second result for {codes}; tell each candidate once")
+        return self._propose(codes, self._sample_of(codes))
+
     def _sample_of(self, codes: CodesOfOne) -> dict[str, Any]:
         return {variable.label: variable.values[code] for variable, code in zip(self._variables, codes, strict=True)}
 
@@ -155,6 +165,17 @@ class _Evolution(NniRegularizedEvolution):
             return model
         return None
 
+    def adopt(self, codes: CodesOfOne) -> FeasibleSpace:
+        """A candidate that somebody else proposed, as if it were our own.
+
+        Raises:
+            BadInputError: if it has been proposed.
+        """
+        model = cast(FeasibleSpace, self.model_space).adopt(codes)
+        self._running_models.append(model)
+        self.engine.submit_models(model)
+        return model
+
 
 class RegularizedEvolution:
     """NNI's regularized evolution as a `Strategy`.
@@ -190,11 +211,11 @@ class RegularizedEvolution:
         """See `Strategy.tell`.
 
         Raises:
-            BadInputError: if the candidate was not asked for, or has been told.
+            BadInputError: if the candidate has been told.
         """
         model = self._asked.pop(tuple(codes), None)
         if model is None:
-            raise BadInputError(f"a result for {tuple(codes)}, which was not asked for or has been told already")
+            model = self._evolution.adopt(tuple(codes))
         self._engine.finish(model, value)
 
 

@@ -144,10 +144,11 @@ def test_numpy_numbers_are_taken_as_numbers():
     strategy.tell(codes, np.float32(0.5), {})  # type: ignore[arg-type]  # NNI itself refuses it
 
 
-def test_results_that_were_not_asked_for_are_refused():
-    strategy = RegularizedEvolution(problem(0))
+def test_a_second_result_is_refused_and_a_strangers_is_not():
+    strategy, stranger = RegularizedEvolution(problem(0)), RegularizedEvolution(problem(1)).ask(1)[0]
     (codes,) = strategy.ask(1)
-    strategy.tell(codes, 1.0, {})
-    for unasked in (codes, (0,) * 6):
-        with pytest.raises(BadInputError, match="was not asked for or has been told"):
-            strategy.tell(unasked, 1.0, {})
+    assert stranger != codes
+    for one in (codes, stranger):
+        strategy.tell(one, 1.0, {})
+        with pytest.raises(BadInputError, match="a second result for .*; tell each candidate once"):
+            strategy.tell(one, 1.0, {})
