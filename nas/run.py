@@ -11,6 +11,7 @@ from hasnas.files import write_atomic
 
 from .config.loading import RunConfig, config_identity, dump_config, load_config
 from .executors import StopAtMachineFaults, create_executor
+from .history.formats import written_now
 from .history.layout import CONFIG_FILE, LEDGER_FILE, RUNS, STAGES
 from .history.ledger import Ledger
 from .history.records import Record
@@ -137,7 +138,7 @@ def _run(setup: Setup, directory: Path, workers: int, found: Preflight, time_lim
         tracker = create_tracker(directory, config, trials, setup.quality, found.facts)
         stack.callback(tracker.close)
         context = RunContext(config, console, directory, ledger, executor, tracker, trials)
-        details = {"identity": identity, "contents": found.contents, "data": found.facts.to_json()}
+        details = {**written_now(), "identity": identity, "contents": found.contents, "data": found.facts.to_json()}
         context.event("resume" if ledger.records else "start", "run", {"workers": workers, "device": device, **details})
         for stage in STAGES:
             context.event("stage_begin", stage)

@@ -6,13 +6,17 @@ import hashlib
 import json
 import re
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 import orjson
 
 from hasnas.errors import BadInputError
+
+from .formats import brought_up, check_format
 
 Record = dict[str, Any]
 T = TypeVar("T")
@@ -21,6 +25,7 @@ _BEFORE, _BETWEEN, _AFTER = b'{"record":', b',"sha":"', b'"}\n'
 _SHA_LENGTH = 16
 _TAIL = len(_BETWEEN) + _SHA_LENGTH + len(_AFTER)
 _KIND = re.compile(rb'"kind":"(\w+)"')
+_FORMAT = re.compile(rb'"format":(\d+)')
 
 
 def encode_line(record: Mapping[str, Any]) -> bytes:
@@ -83,6 +88,7 @@ class StoredRecords(Sequence[Record]):
         self._ends = array("Q")
         self._kinds = bytearray()
         self._names: list[str] = []
+        self._formats = [(0, 1)]  # place of a record -> format of those from there on
 
     @property
     def size(self) -> int:
@@ -90,8 +96,15 @@ class StoredRecords(Sequence[Record]):
         return self._ends[-1] if self._ends else 0
 
     def add(self, line: bytes) -> None:
-        """Take up the line that follows those before it; its checksum agrees."""
+        """Take up the line that follows those before it; its checksum agrees.
+
+        Raises:
+            BadInputError: if it says that a later version of hasnas goes on from here.
+        """
         kind = _kind(line[len(_BEFORE) : -_TAIL])
+        if kind == "event" and (told := _FORMAT.search(line)):
+            check_format(int(told[1]), str(self._path))
+            self._formats.append((len(self), int(told[1])))
         if kind not in self._names:
             self._names.append(kind)
         self._kinds.append(self._names.index(kind))
@@ -100,6 +113,7 @@ class StoredRecords(Sequence[Record]):
     def cut(self, count: int) -> None:
         """Forget all but the first `count`."""
         del self._ends[count:], self._kinds[count:]
+        self._formats = [one for one in self._formats if one[0] < max(count, 1)]
 
     def end(self, count: int) -> int:
         """Length of the lines of the first `count`."""
@@ -131,9 +145,12 @@ class StoredRecords(Sequence[Record]):
                     record = decode_line(file.read(position - start))
                     if record is None:
                         raise BadInputError(f"line {place + 1} of {self._path} was changed meanwhile; look again")
-                    yield record
+                    yield brought_up(record, self._format_at(place))
         except OSError as error:
             raise BadInputError(f"cannot read {self._path}: {error.strerror or error}; check the path") from error
+
+    def _format_at(self, place: int) -> int:
+        return self._formats[bisect_right(self._formats, place, key=itemgetter(0)) - 1][1]
 
     def __len__(self) -> int:
         return len(self._ends)

@@ -13,6 +13,7 @@ from hasnas.files import write_atomic
 from hasnas.nas.config.loading import RunConfig, dump_config, load_config
 from hasnas.nas.config.overrides import parse_override
 from hasnas.nas.config.plugins import STRATEGIES
+from hasnas.nas.history.formats import written_now
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.records import Record
@@ -88,7 +89,7 @@ def _tell_ledger(directory: Path, old: RunConfig, new: RunConfig, details: dict[
     with Ledger(directory / LEDGER_FILE) as ledger:
         known = _known(ledger.records, old, more=new.search.evaluations > old.search.evaluations)
         ledger.cut(known)
-        record = {"kind": "event", "event": EXTEND, "stage": "run", "details": details}
+        record = {"kind": "event", "event": EXTEND, "stage": "run", "details": {**written_now(), **details}}
         ledger.append({**record, "time": time.time(), "host": socket.gethostname()})
 
 

@@ -185,8 +185,8 @@ def _recorded(context: RunContext) -> dict[int, tuple[int, ...]]:
 
 def _say_where_it_differs(context: RunContext, number: int) -> None:
     context.console.say(
-        f"search: trial {number} of the ledger, made on '{context.trials[number].host}', is not what this processor and "
-        "version would propose; the ledger's proposals are kept"
+        f"search: trial {number} of the ledger, made on '{context.trials[number].host}', is not what this processor "
+        "and version would propose; the ledger's proposals are kept"
     )
 
 

@@ -150,5 +150,5 @@ def test_a_second_result_is_refused_and_a_strangers_is_not():
     assert stranger != codes
     for one in (codes, stranger):
         strategy.tell(one, 1.0, {})
-        with pytest.raises(BadInputError, match="a second result for .*; tell each candidate once"):
+        with pytest.raises(BadInputError, match=r"a second result for .*; tell each candidate once"):
             strategy.tell(one, 1.0, {})
