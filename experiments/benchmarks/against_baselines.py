@@ -1,7 +1,7 @@
 """What a search returned beside the plain chain and the random candidate of the same run, paired over seeds.
 
-    python experiments/benchmarks/against_baselines.py --config experiments/nmnist.yaml --out DIR --seeds 0 1 2 3 4 \
-        dataset.root=DATA retrain.epochs=12
+    python experiments/benchmarks/against_baselines.py dataset.root=DATA retrain.epochs=12 \
+        --config experiments/nmnist.yaml --out DIR --seeds 0 1 2 3 4
 
 Each seed is a run of its own: split, search and trainings are new. All three networks keep to the same budget and are
 trained with the same schedule and seed; each reads the test split once. A run that was killed goes on.

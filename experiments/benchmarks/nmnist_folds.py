@@ -1,12 +1,12 @@
-"""N-MNIST in five folds: a searched network beside a VGG-style one of equal energy, on the same recordings.
+"""N-MNIST in five folds: a searched network, the plain chain of its space and random cells, on the same recordings.
 
     hasnas search experiments/nmnist.yaml dataset.root=DATA retrain.enabled=false --run-dir RUN
-    python experiments/benchmarks/nmnist_folds.py --run RUN --data-root DATA --out DIR
+    python experiments/benchmarks/nmnist_folds.py --run RUN --data-root DATA --out DIR --epochs 12
 
-The searched cells are the run's best; they were found without training, so that no fold was seen. The baseline is two
-cells of two 3x3 convolutions in a row with max pooling between them; its channels are those whose dense energy on the
-same chip comes nearest. Each fold holds out a fifth of all 1,100 recordings, stratified; a tenth of the rest chooses
-the epoch. A fold's held-out recordings are read once for each network. A killed run goes on.
+The searched cells are the run's best; they were found without training, so that no fold was seen. The chain is the one
+that a run compares itself with (`retrain.baselines`); the random candidate is another one in every fold. All keep to
+the run's budget and are trained alike. Each fold holds out a fifth of all 1,100 recordings, stratified; a tenth of the
+rest chooses the epoch. A fold's held-out recordings are read once for each network. A killed run goes on.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,22 +27,23 @@ from sklearn.model_selection import StratifiedKFold
 from hasnas.cim_estimator import Activity, estimate
 from hasnas.cim_estimator.hardware.presets_reader import HardwareSpec
 from hasnas.files import write_atomic
+from hasnas.nas.budget.region import admission, draw_inside
 from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, Splits, load_splits
 from hasnas.nas.history.goal import front
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
+from hasnas.nas.stages.chosen import plain_chains
 from hasnas.nas.stages.context import Setup
 from hasnas.nas.stages.progress import Console
 from hasnas.nas.tracking.status import load_run_config
 from hasnas.nas.training.evaluation import evaluate, measure_activity
 from hasnas.nas.training.retrain import retrain
-from hasnas.search_spaces import Architecture, Edge, Genotype
+from hasnas.search_spaces import Architecture
 from hasnas.search_spaces.lowering import lower
 
-CHAIN = Genotype(3, (Edge(0, 1, "conv3x3"), Edge(1, 2, "conv3x3")))
 FOLDS = 5
-MOST_CHANNELS = 64
+SEARCHED, CHAIN, RANDOM = "searched", "chain", "random"
 
 
 def energy_j(architecture: Architecture, hardware: HardwareSpec, rates: dict[str, float] | None = None) -> float:
@@ -50,12 +52,17 @@ def energy_j(architecture: Architecture, hardware: HardwareSpec, rates: dict[str
     return float(estimate(lower(architecture.expand(), rates), hardware, activity).costs()["energy_j"])
 
 
-def baseline(searched: Architecture, hardware: HardwareSpec) -> Architecture:
-    """The VGG-style network whose dense energy is nearest to the searched one's."""
-    wanted = energy_j(searched, hardware)
-    macros = [replace(searched.macro, channels=channels, reduction="max_pool") for channels in range(4, MOST_CHANNELS)]
-    candidates = [Architecture((CHAIN, CHAIN), macro) for macro in macros]
-    return min(candidates, key=lambda each: abs(energy_j(each, hardware) - wanted))
+def networks_of(setup: Setup, run: Path) -> dict[str, list[Architecture]]:
+    """The network of each fold: the run's best, the plain chain within its budget, and candidates within it."""
+    best = front(read_ledger(run / LEDGER_FILE).trials)[0]
+    (chain,) = plain_chains(setup, best.codes)
+    admits = admission(setup.pricer, setup.budget)
+    drawn = draw_inside(setup.space, admits, np.random.default_rng(setup.config.seed), FOLDS)
+    return {
+        SEARCHED: [Architecture.from_json(best.architecture)] * FOLDS,
+        CHAIN: [chain.architecture] * FOLDS,
+        RANDOM: [setup.architecture(tuple(codes)) for codes in drawn.tolist()],
+    }
 
 
 def folds(splits: Splits) -> list[Splits]:
@@ -78,7 +85,13 @@ def folds(splits: Splits) -> list[Splits]:
 
 
 def judge(
-    name: str, architecture: Architecture, fold: int, splits: Splits, settings: RetrainSection, out: Path
+    name: str,
+    architecture: Architecture,
+    fold: int,
+    splits: Splits,
+    settings: RetrainSection,
+    hardware: HardwareSpec,
+    out: Path,
 ) -> dict[str, Any]:
     """Train one network on one fold, and read its held-out recordings."""
     path = out / f"{name}_{fold}.json"
@@ -89,7 +102,8 @@ def judge(
         found = {
             "test": evaluate(network, splits.test),
             "validation": result.merit,
-            "rates": measure_activity(network, splits.validation),
+            "dense_j": energy_j(architecture, hardware),
+            "measured_j": energy_j(architecture, hardware, measure_activity(network, splits.validation)),
             "cpu_s": time.process_time() - start,
         }
         write_atomic(path, json.dumps(found) + "\n")
@@ -104,23 +118,25 @@ def interval(values: np.ndarray) -> str:
     return f"{100 * values.mean():.2f} ({100 * (values.mean() - half):.2f} to {100 * (values.mean() + half):.2f})"
 
 
-def table(found: dict[str, list[dict[str, Any]]], networks: dict[str, Architecture], hardware: HardwareSpec) -> str:
+def table(found: dict[str, list[dict[str, Any]]], networks: dict[str, list[Architecture]], folds: Sequence[int]) -> str:
     """Markdown of what was found."""
     lines = [
         "| network | accuracy, mean of folds (95 %) | by fold | parameters | dense uJ | measured uJ | CPU s |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, architecture in networks.items():
-        tests = np.array([item["test"] for item in found[name]])
-        measured = np.mean([energy_j(architecture, hardware, item["rates"]) for item in found[name]])
+    for name, rows in found.items():
+        tests = np.array([item["test"] for item in rows])
         each = ", ".join(f"{100 * value:.2f}" for value in tests)
-        seconds = np.mean([item["cpu_s"] for item in found[name]])
+        means = {key: np.mean([item[key] for item in rows]) for key in ("dense_j", "measured_j", "cpu_s")}
+        parameters = np.mean([networks[name][fold].expand().parameter_count for fold in folds])
         lines.append(
-            f"| {name} | {interval(tests)} | {each} | {architecture.expand().parameter_count:,} | "
-            f"{1e6 * energy_j(architecture, hardware):.3f} | {1e6 * measured:.3f} | {seconds:.0f} |"
+            f"| {name} | {interval(tests)} | {each} | {parameters:,.0f} | {1e6 * means['dense_j']:.3f} | "
+            f"{1e6 * means['measured_j']:.3f} | {means['cpu_s']:.0f} |"
         )
-    first, second = (np.array([item["test"] for item in found[name]]) for name in networks)
-    lines += ["", f"paired difference, searched minus VGG-style, in points: {interval(first - second)}"]
+    first = np.array([item["test"] for item in found[SEARCHED]])
+    for name in (CHAIN, RANDOM):
+        other = np.array([item["test"] for item in found[name]])
+        lines += ["", f"paired difference, searched minus {name}, in points: {interval(first - other)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -131,21 +147,20 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
+    parser.add_argument("--epochs", type=int, help="in place of the config's")
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     config = load_run_config(options.run)
     setup = Setup(config, Console())
-    best = front(read_ledger(options.run / LEDGER_FILE).trials)[0]
-    searched = Architecture.from_json(best.architecture)
-    networks = {"searched": searched, "VGG-style": baseline(searched, setup.hardware)}
-    section = config.dataset
+    networks, section = networks_of(setup, options.run), config.dataset
+    settings = config.retrain.with_changes({"epochs": options.epochs} if options.epochs else {})
     divided = folds(load_splits(section.name, options.data_root, section.validation_share, 0, section.chosen_framing))
-    found = {
-        name: [judge(name, each, fold, divided[fold], setup.config.retrain, options.out) for fold in options.folds]
-        for name, each in networks.items()
-    }
-    print(table(found, networks, setup.hardware))
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in networks}
+    for fold in options.folds:
+        for name, each in networks.items():
+            found[name].append(judge(name, each[fold], fold, divided[fold], settings, setup.hardware, options.out))
+    print(table(found, networks, options.folds))
 
 
 if __name__ == "__main__":
