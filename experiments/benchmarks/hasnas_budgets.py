@@ -125,8 +125,8 @@ def main() -> None:
     published()
     loop = CANDIDATES * given.loop_seconds
     print(f"\nSNASNet's loop: {CANDIDATES} x {given.loop_seconds} s = {loop:,.0f} s\n")
-    print("| space | chip | fit / priced | pick | score | parameters (head) | mm2 | ms | uJ "
-          f"| CPU s, median of {TURNS} | counter's CPU s | counter over ours | the loop over ours | over the counter |\n|"
+    print("| space | chip | fit / priced | pick | score | parameters (head) | mm2 | ms | uJ | CPU s, "
+          f"median of {TURNS} | counter's CPU s | counter over ours | the loop over ours | over the counter |\n|"
           + "---|" * 14)  # fmt: skip
     for name in given.spaces:
         space = SPACES.get(name)(MACRO)

@@ -38,9 +38,10 @@ from hasnas.nas.training.retrain import retrain
 from hasnas.search_spaces import Architecture
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import Codes
-from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
+from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace, id_of_codes
 
 DRAWN, TIMES = 10, 1000
+CHAINS = ((3, 0, 0, 0, 3, 0), (0, 0, 3, 0, 0, 0))  # of 3x3 convolutions behind neurons with threshold 1
 TRAINED_CHIPS = (CHIPS[0], CHIPS[3])
 SMALL = replace(MACRO, channels=16, timesteps=2, stem_stride=2, final_pool=8, hidden=0, votes=1, dropout=0.0)
 TRAINING, CHOOSING, TESTING = 1000, 200, 1000
@@ -51,8 +52,8 @@ def from_table(table: BenchmarkTable) -> None:
     """Picks and random feasible cells, looked up."""
     space = SpikeNASBenchSpace(MACRO)
     canonical, connected = space.canonical(table.codes)
-    print("| chip | fit | pick | its test accuracy | depth counter's | ten at random: mean | best by validation | "
-          "best that fits | share that beats the pick | CPU s: price, score |\n" + "|---" * 10 + "|")  # fmt: skip
+    print("| chip | fit | pick | its test accuracy | depth counter's | plain chain | ten at random: mean | best by validation | "
+          "best that fits | share that beats the pick | CPU s: price, score |\n" + "|---" * 11 + "|")  # fmt: skip
     for name, changes in CHIPS:
         pricer = Pricer(space, load_hardware(name, changes), Activity.dense())
         start = time.process_time()
@@ -68,9 +69,18 @@ def from_table(table: BenchmarkTable) -> None:
         tests = table.test[rows]
         codes = "".join(map(str, canonical[tied[0]].tolist()))
         print(f"| {name} {changes['crossbar.size']} | {len(rows)} / {connected.sum()} | {codes} | **{pick:.2f}** | "
-              f"{table.test[rows[depth == depth.max()]].mean():.2f} | "
+              f"{table.test[rows[depth == depth.max()]].mean():.2f} | {_chain_of(table, set(rows.tolist())):.2f} | "
               f"{table.test[drawn].mean():.2f} | {best.mean():.2f} | {tests.max():.2f} | "
               f"{np.mean(tests > pick):.1%} | {seconds:.2f} |", flush=True)  # fmt: skip
+
+
+def _chain_of(table: BenchmarkTable, fitting: set[int]) -> float:
+    """Test accuracy of the plain chain with most convolutions, two at most, that fits; NaN if none does."""
+    for codes in CHAINS:
+        row = table.row(id_of_codes(codes))
+        if row in fitting:
+            return float(table.test[row])
+    return float("nan")
 
 
 @dataclass(frozen=True)
