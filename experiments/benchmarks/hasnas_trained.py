@@ -7,8 +7,9 @@
 priced on the macro of `hasnas_budgets.py` (the head is averaged, so that it keeps to the limits), what fits is ranked
 by the default score, and the test accuracy of the pick stands beside that of feasible cells drawn at random.
 `train` picks in SNASNet's space for two chips, as `hasnas_budgets.py` does, and trains the pick and ten feasible cells
-for each chip on a CPU: the cells are those that the chip prices at 128 channels, trained with few channels on few
-images of the CIFAR-10 JPEG copies, all alike. A killed run goes on; each network reads its test images once.
+for each chip on a CPU: the cells are those that the chip prices at 128 channels, trained with an eighth of them on few
+images of the CIFAR-10 JPEG copies, all alike; beside them the pick at 64 channels, where deeper cells fit. A killed run
+goes on; each network reads its test images once.
 """
 
 from __future__ import annotations
@@ -35,25 +36,26 @@ from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
 from hasnas.nas.scoring.counters import Depth
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain
-from hasnas.search_spaces import Architecture
 from hasnas.search_spaces.snasnet import SNASNetSpace
 from hasnas.search_spaces.space import Codes
 from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace, id_of_codes
 
 DRAWN, TIMES = 10, 1000
 CHAINS = ((3, 0, 0, 0, 3, 0), (0, 0, 3, 0, 0, 0))  # of 3x3 convolutions behind neurons with threshold 1
-TRAINED_CHIPS = (CHIPS[0], CHIPS[3])
-SMALL = replace(MACRO, channels=16, timesteps=2, stem_stride=2, final_pool=8, hidden=0, votes=1, dropout=0.0)
+TRAINED_CHIPS = (CHIPS[0], CHIPS[4])
+WIDTH, NARROW, PART = 128, 64, 8  # channels that are priced, and the part of them that is trained
+SMALL = replace(MACRO, timesteps=2, stem_stride=2, final_pool=8, hidden=0, votes=1, dropout=0.0)
 TRAINING, CHOOSING, TESTING = 1000, 200, 1000
-SETTINGS = RetrainSection(epochs=6, batch_size=50, learning_rate=5e-3, augmentation=AugmentationSection(flip=0.5))
+SETTINGS = RetrainSection(epochs=4, batch_size=50, learning_rate=5e-3, augmentation=AugmentationSection(flip=0.5))
 
 
 def from_table(table: BenchmarkTable) -> None:
     """Picks and random feasible cells, looked up."""
     space = SpikeNASBenchSpace(MACRO)
     canonical, connected = space.canonical(table.codes)
-    print("| chip | fit | pick | its test accuracy | depth counter's | plain chain | ten at random: mean | best by validation | "
-          "best that fits | share that beats the pick | CPU s: price, score |\n" + "|---" * 11 + "|")  # fmt: skip
+    print("| chip | fit | pick | its test accuracy | depth counter's | plain chain | ten at random: mean | "
+          "best by validation | best that fits | share that beats the pick | CPU s: price, score |\n"
+          + "|---" * 11 + "|")  # fmt: skip
     for name, changes in CHIPS:
         pricer = Pricer(space, load_hardware(name, changes), Activity.dense())
         start = time.process_time()
@@ -85,47 +87,48 @@ def _chain_of(table: BenchmarkTable, fitting: set[int]) -> float:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The cells that are trained for one chip.
+    """The cells that are trained for one chip at one width.
 
     Args:
-        chip: its name and the changes.
-        codes: the pick, then those drawn, `[1 + DRAWN, 6]`.
+        chip: its name and the size of its crossbars.
+        width: channels.
+        codes: all that fit, the best by score first, `[N, 6]`.
         seconds: processor time of price, score and pick.
     """
 
     chip: str
+    width: int
     codes: Codes
     seconds: float
 
+    def drawn(self) -> Codes:
+        """Cells that fit, drawn at random, `[DRAWN, 6]`; the pick is not among them."""
+        return self.codes[np.random.default_rng(0).choice(len(self.codes) - 1, DRAWN, replace=False) + 1]
 
-def chosen(name: str, changes: dict[str, str]) -> Chosen:
-    """The pick for a chip, and cells that fit it, drawn at random."""
-    space = SNASNetSpace(MACRO)
+
+def chosen(name: str, changes: dict[str, str], width: int) -> Chosen:
+    """What fits a chip, ranked."""
+    space = SNASNetSpace(replace(MACRO, channels=width))
     search = Search(space, Pricer(space, load_hardware(name, changes), Activity.dense()), 40_000)
     start = time.process_time()
     found = search.run(0)
     seconds = time.process_time() - start
     if found is None:
         raise SystemExit(f"nothing fits {name}")
-    codes = found[0]
-    drawn = np.random.default_rng(0).choice(len(codes) - 1, DRAWN, replace=False) + 1
-    return Chosen(f"{name} {changes['crossbar.size']}", codes[[0, *drawn]], seconds)
+    return Chosen(f"{name} {changes['crossbar.size']}", width, found[0], seconds)
 
 
-def trained(codes: NDArray[np.integer], splits: Splits, seed: int, out: Path) -> tuple[float, float]:
+def trained(codes: NDArray[np.integer], width: int, splits: Splits, seed: int, out: Path) -> tuple[float, float]:
     """Test accuracy of a cell in percent, and the processor time of its training."""
-    path = out / f"{''.join(map(str, codes.tolist()))}_{seed}.json"
+    path = out / f"{''.join(map(str, codes.tolist()))}_{width}_{seed}.json"
     if not path.exists():
-        tree, start = _small(codes).to_json(), time.process_time()
+        start = time.process_time()
+        tree = SNASNetSpace(replace(SMALL, channels=width // PART)).decode(codes.tolist()).to_json()
         result = retrain(tree, splits, SETTINGS, seed, path.with_suffix(""))
         found = {"test": 100 * evaluate(result.network(tree), splits.test), "cpu_s": time.process_time() - start}
         write_atomic(path, json.dumps(found) + "\n")
     found = json.loads(path.read_text())
     return found["test"], found["cpu_s"]
-
-
-def _small(codes: NDArray[np.integer]) -> Architecture:
-    return SNASNetSpace(SMALL).decode(codes.tolist())
 
 
 def few_images(root: Path) -> Splits:
@@ -144,20 +147,21 @@ def train_picks(root: Path, out: Path, seeds: list[int]) -> None:
     """Train the picks and the cells drawn, and print the table."""
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
-    splits, picks = few_images(root), [chosen(*chip) for chip in TRAINED_CHIPS]
-    print("| chip | seed | pick | ten at random: mean (95 %) | best of the ten | behind the pick | depth of the pick | "
-          "CPU s: search, a training |\n" + "|---" * 8 + "|", flush=True)  # fmt: skip
+    splits = few_images(root)
+    print(f"| chip | seed | pick at {WIDTH} channels | at {NARROW} | ten at random: mean (95 %) | best of the ten | "
+          "behind the pick | depth of the picks | CPU s: search, a training |\n" + "|---" * 9 + "|")  # fmt: skip
     for seed in seeds:
-        for each in picks:
-            found = [trained(codes, splits, seed, out) for codes in each.codes]
-            tests, seconds = np.array(found).T
-            others = tests[1:]
-            half = student.ppf(0.975, DRAWN - 1) * others.std(ddof=1) / DRAWN**0.5
-            depth = Depth()(ScoringTask(SNASNetSpace(MACRO)), each.codes[:1]).total[0]
-            print(f"| {each.chip} | {seed} | **{tests[0]:.1f}** | {others.mean():.1f} "
-                  f"({others.mean() - half:.1f} to {others.mean() + half:.1f}) | {others.max():.1f} | "
-                  f"{np.sum(others < tests[0])} of {DRAWN} | {depth:g} | {each.seconds:.2f}, {seconds.mean():.0f} |",
-                  flush=True)  # fmt: skip
+        for chip in TRAINED_CHIPS:
+            wide, narrow = (chosen(*chip, width) for width in (WIDTH, NARROW))
+            pick, _ = trained(wide.codes[0], WIDTH, splits, seed, out)
+            other, _ = trained(narrow.codes[0], NARROW, splits, seed, out)
+            tests, seconds = np.array([trained(codes, WIDTH, splits, seed, out) for codes in wide.drawn()]).T
+            half = student.ppf(0.975, DRAWN - 1) * tests.std(ddof=1) / DRAWN**0.5
+            depths = (Depth()(ScoringTask(SNASNetSpace(MACRO)), each.codes[:1]).total[0] for each in (wide, narrow))
+            print(f"| {wide.chip} | {seed} | **{pick:.1f}** | {other:.1f} | {tests.mean():.1f} "
+                  f"({tests.mean() - half:.1f} to {tests.mean() + half:.1f}) | {tests.max():.1f} | "
+                  f"{np.sum(tests < pick)} of {DRAWN} | {', '.join(f'{depth:g}' for depth in depths)} | "
+                  f"{wide.seconds:.2f}, {seconds.mean():.0f} |", flush=True)  # fmt: skip
 
 
 def main() -> None:

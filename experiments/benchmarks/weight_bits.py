@@ -5,22 +5,25 @@
 
 Each run's returned network and its plain chain are trained once more with 8-bit weights, with the run's data, schedule
 and seed; accuracies are those on the run's test samples, read once. Both are priced on the same chips with the spikes
-that the float network was measured with: 8 bits take the cells that 8 bits need, "float" those of 32 bits (a chip of
-crossbars holds whole numbers, so that 32 bits stand for single precision), 16 bits beside them.
+that the float network was measured with, beside the networks of `cim_hasnas.py` with dense activity: 8 bits take the
+cells that 8 bits need, "float" those of 32 bits (a crossbar holds whole numbers, so that 32 bits stand for single
+precision), 16 bits beside them. Without runs only those are priced.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from cim_hasnas import networks
 from scipy.stats import t as student
 
-from hasnas.cim_estimator import Activity, estimate, load_hardware
+from hasnas.cim_estimator import Activity, Workload, estimate, load_hardware
 from hasnas.files import write_atomic
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
@@ -38,6 +41,7 @@ from hasnas.search_spaces.lowering import lower
 
 CHIPS, FLOAT_BITS, BITS = ("rram-22nm", "rram-32nm"), 32, 8
 COSTS = ("area_m2", "latency_s", "energy_j")
+PUBLISHED = ("CIFAR-10 released, 256 channels, p=4", "2 x conv3x3 a cell, 128 channels")
 KINDS = {STAGE: "returned", BASELINE_PREFIX + "chain": "plain chain"}
 
 
@@ -52,22 +56,48 @@ def eight_bits(trial: Trial, setup: Setup, path: Path) -> float:
     return float(json.loads(path.read_text()))
 
 
-def prices(trial: Trial, chip: str, bits: int) -> np.ndarray:
-    """Area, latency and energy of a network with weights of so many bits, with its measured spikes."""
-    rates = {
-        name.removeprefix(INPUT_RATE_PREFIX): value
-        for name, value in trial.metrics.items()
-        if name.startswith(INPUT_RATE_PREFIX)
-    }
+def prices(network: Workload, activity: Activity, chip: str, bits: int) -> np.ndarray:
+    """Area, latency and energy of a network with weights of so many bits."""
     hardware = load_hardware(chip, {"precision.weight_bits": str(bits)})
-    costs = estimate(lower(Architecture.from_json(trial.architecture).expand(), rates), hardware, Activity.measured())
-    return np.array([float(costs.costs()[name]) for name in COSTS])
+    costs = estimate(network, hardware, activity).costs()
+    return np.array([float(costs[name]) for name in COSTS])
+
+
+def priced(trials: Sequence[Trial]) -> dict[str, tuple[list[Workload], Activity]]:
+    """The groups of networks that are priced: those of the runs, the published ones."""
+    found: dict[str, tuple[list[Workload], Activity]] = {}
+    for trial in trials:
+        rates = {
+            name.removeprefix(INPUT_RATE_PREFIX): value
+            for name, value in trial.metrics.items()
+            if name.startswith(INPUT_RATE_PREFIX)
+        }
+        group = found.setdefault("the runs' networks", ([], Activity.measured()))
+        group[0].append(lower(Architecture.from_json(trial.architecture).expand(), rates))
+    for name in PUBLISHED:
+        found[name] = [lower(networks()[name].expand())], Activity.dense()
+    return found
+
+
+def savings(trials: Sequence[Trial]) -> None:
+    """Print what weights of few bits cost on each chip, and what they save."""
+    print("| networks | chip | weights | area mm2 | latency us | energy nJ | area saved | latency | energy saved |")
+    print("|---" * 9 + "|")
+    for name, (workloads, activity) in priced(trials).items():
+        for chip in CHIPS:
+            whole = np.array([prices(each, activity, chip, FLOAT_BITS) for each in workloads])
+            for bits in (FLOAT_BITS, 16, BITS):
+                costs = np.array([prices(each, activity, chip, bits) for each in workloads])
+                area, latency, energy = costs.mean(axis=0) * (1e6, 1e6, 1e9)
+                share = np.mean(costs / whole, axis=0)
+                print(f"| {name} | {chip} | {bits} bits | {area:.3f} | {latency:.1f} | {energy:,.0f} | "
+                      f"{1 - share[0]:.1%} | {1 / share[1]:.2f}x | {1 - share[2]:.1%} |")  # fmt: skip
 
 
 def main() -> None:
     """Train what is not trained yet and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, nargs="+", required=True)
+    parser.add_argument("--runs", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -85,18 +115,10 @@ def main() -> None:
                 print(f"| {run.name} | {name} | {plain:.2f} | {few:.2f} | {few - plain:+.2f} |", flush=True)
                 trials.append(trial)
                 above.append(few - plain)
-    half = student.ppf(0.975, len(above) - 1) * np.std(above, ddof=1) / len(above) ** 0.5
-    print(f"\nmean {np.mean(above):+.2f} points ({np.mean(above) - half:+.2f} to {np.mean(above) + half:+.2f})\n")
-    print("| chip | weights | area mm2 | latency us | energy nJ | against float: area saved | latency | energy saved |")
-    print("|---" * 8 + "|")
-    for chip in CHIPS:
-        whole = np.array([prices(trial, chip, FLOAT_BITS) for trial in trials])
-        for bits in (FLOAT_BITS, 16, BITS):
-            costs = np.array([prices(trial, chip, bits) for trial in trials])
-            area, latency, energy = costs.mean(axis=0) * (1e6, 1e6, 1e9)
-            share = np.mean(costs / whole, axis=0)
-            print(f"| {chip} | {bits} bits | {area:.3f} | {latency:.1f} | {energy:.0f} | {1 - share[0]:.1%} | "
-                  f"{1 / share[1]:.2f}x | {1 - share[2]:.1%} |")  # fmt: skip
+    if len(above) > 1:
+        half = student.ppf(0.975, len(above) - 1) * np.std(above, ddof=1) / len(above) ** 0.5
+        print(f"\nmean {np.mean(above):+.2f} points ({np.mean(above) - half:+.2f} to {np.mean(above) + half:+.2f})\n")
+    savings(trials)
 
 
 if __name__ == "__main__":
