@@ -25,6 +25,7 @@ EXTRAS = {
     "safetensors": ("safetensors", "search"),
     "tqdm": ("tqdm", "search"),
     "matplotlib": ("Matplotlib", "plots"),
+    "bokeh": ("Bokeh", "report"),
     "botorch": ("BoTorch", "bayesian"),
     "gpytorch": ("GPyTorch", "bayesian"),
     "linear_operator": ("LinearOperator", "bayesian"),
@@ -44,6 +45,15 @@ EXTRAS = {
 }
 
 
+def how_to_install(module: str) -> str:
+    """The command that brings a module of an extra.
+
+    >>> how_to_install("bokeh")
+    "pip install 'hasnas[report]'"
+    """
+    return f"pip install 'hasnas[{EXTRAS[module][1]}]'"
+
+
 def missing_extra(error: ModuleNotFoundError, what: str) -> BadInputError | None:
     """One line about a package that is absent because its extra is not installed; None for any other package.
 
@@ -56,8 +66,7 @@ def missing_extra(error: ModuleNotFoundError, what: str) -> BadInputError | None
     >>> missing_extra(ModuleNotFoundError(name="cowsay"), "hasnas search") is None
     True
     """
-    known = EXTRAS.get((error.name or "").split(".")[0])
-    if known is None:
+    module = (error.name or "").split(".")[0]
+    if module not in EXTRAS:
         return None
-    title, extra = known
-    return BadInputError(f"{what} needs {title}: pip install 'hasnas[{extra}]'")
+    return BadInputError(f"{what} needs {EXTRAS[module][0]}: {how_to_install(module)}")

@@ -248,6 +248,24 @@ def compare(
     tell_json(found.to_json()) if as_json else tell(found.describe())
 
 
+@app.command()
+def report(
+    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="A run, and others on the same data to set beside it."),
+    output: Path | None = typer.Option(
+        None, "-o", "--output", metavar="FILE.html", help="By default report.html in the first run."
+    ),
+    paper: Path | None = typer.Option(None, "--figures", metavar="DIR", help="Also draw figures as PDF and SVG."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Write a run as one page that opens offline: budgets, explorer, costs, sources, times, beside other runs."""
+    from .commands.report import report
+
+    written = report(runs, output, paper)
+    for line in written.missing:
+        tell(f"not drawn: {line}", err=True)
+    tell(json.dumps(written.to_json(), indent=2) if as_json else "\n".join(map(str, [written.page, *written.figures])))
+
+
 @app.command("ls")
 def list_runs_command(
     directory: Path = typer.Argument(Path("runs"), metavar="[DIR]", help="Where the runs are."), as_json: bool = AS_JSON

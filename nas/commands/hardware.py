@@ -8,7 +8,6 @@ from typing import Any
 
 from hasnas.cim_estimator import (
     Activity,
-    Constant,
     CostReport,
     LayerSpec,
     Workload,
@@ -22,6 +21,7 @@ from hasnas.cim_estimator.hardware.presets_reader import PRESETS
 from hasnas.cim_estimator.hardware.spec import GeneralHardware, HardwareSpec, SpikeSimHardware
 from hasnas.cim_estimator.model.components import converter, rows_at_once
 from hasnas.cim_estimator.model.latency import read_time_s
+from hasnas.cim_estimator.report.constants import constant_rows
 from hasnas.errors import BadInputError, nearest
 from hasnas.yaml_files import read_yaml
 
@@ -66,12 +66,7 @@ def one(name: str) -> Rows:
     Raises:
         BadInputError: if there is no such preset or file.
     """
-    rows: Rows = [("CONSTANT", "VALUE", "UNIT", "SOURCE")]
-    for path, constant in _constants(name).items():
-        value = constant.value
-        shown = f"{value:g}" if isinstance(value, float) else str(value)
-        rows.append((path, shown, constant.unit, constant.source))
-    return rows
+    return [("CONSTANT", "VALUE", "UNIT", "SOURCE"), *constant_rows(_chip(name))]
 
 
 def in_full(name: str) -> dict[str, Any]:
@@ -84,15 +79,15 @@ def in_full(name: str) -> dict[str, Any]:
         chip: {cost: float(getattr(report, cost)) for cost in ("area_m2", "latency_s", "energy_j")}
         for chip, report in _reference_prices(name).items()
     }
-    constants = {path: asdict(constant) for path, constant in _constants(name).items()}
-    return {"chip": name, "constants": constants, "rules": why(load_hardware(name)), "reference_layer": prices}
+    chip = _chip(name)
+    constants = {path: asdict(chip.constant(path)) for path in sorted(chip.sources)}
+    return {"chip": name, "constants": constants, "rules": why(chip), "reference_layer": prices}
 
 
-def _constants(name: str) -> dict[str, Constant]:
+def _chip(name: str) -> HardwareSpec:
     if Path(name).suffix not in (".yaml", ".yml") and name not in hardware_names():
         raise BadInputError(f"unknown hardware '{name}'{nearest(name, hardware_names())}")
-    chip = load_hardware(name)
-    return {path: chip.constant(path) for path in sorted(chip.sources)}
+    return load_hardware(name)
 
 
 REFERENCE = LayerSpec("conv", 64, 64, kernel_size=3, in_size=16, name="reference")

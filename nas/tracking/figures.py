@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hasnas.nas.budget.costs import COSTS, ENERGY, PLAIN_UNITS, STANDARD, Cost, cost_called
 from hasnas.nas.history.goal import Goal, front, goal_of
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .compare import ComparedRuns
+    from .report.data import OnChips
 
 # Okabe and Ito's colours, told apart by most colour-blind people.
-GREY, BLUE, ORANGE, GREEN, RED = "#9aa0a6", "#0072b2", "#e69f00", "#009e73", "#d55e00"
+GREY, BLUE, ORANGE, GREEN, RED, PURPLE = "#9aa0a6", "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
 COMPONENT_COLOURS = (
-    BLUE, ORANGE, GREEN, RED, "#cc79a7", "#56b4e9", "#f0e442", "#7f3c8d", "#666666", "#a65628", "#1b4332", "#bcbd22",
+    BLUE, ORANGE, GREEN, RED, PURPLE, "#56b4e9", "#f0e442", "#7f3c8d", "#666666", "#a65628", "#1b4332", "#bcbd22",
 )  # fmt: skip
+MOST_SHAPES = 2000  # points that are drawn as shapes; more are one picture inside the figure
 _PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
@@ -117,8 +120,9 @@ def _cost_panel(
     for axes, label, members, metric, style in groups:
         shown = [trial for trial in members if _known(trial, metric)]
         if shown:
-            costs = [trial.costs[field] / factor for trial in shown]
-            legend[label] = axes.scatter(costs, [trial.metrics[metric] for trial in shown], zorder=3, **style)
+            costs, many = [trial.costs[field] / factor for trial in shown], len(shown) > MOST_SHAPES
+            figures = [trial.metrics[metric] for trial in shown]
+            legend[label] = axes.scatter(costs, figures, zorder=3, rasterized=many, **style)
     if value is not None:
         legend["limit"] = panel.axvline(value / factor, color=RED, linestyle="--", linewidth=1.2)
     panel.set_xlabel(f"{cost.name} ({unit})" if unit else cost.name)
@@ -145,20 +149,29 @@ def _leave_out_outliers(panel: Axes, values: Sequence[float], goal: Goal) -> Non
         panel.text(0.02, 0.92, f"{beyond} above", transform=panel.transAxes, fontsize=8, color=GREY)
 
 
+def searched(trials: Sequence[Trial], goal: Goal) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
+    """Numbers of the candidates that were judged, what each reached, and the best that fits up to it; each `[N]`.
+
+    The best is minus infinity (plus, where less is better) before any fits.
+    """
+    judged = [trial for trial in trials if trial.stage == "search" and _known(trial, goal.metric)]
+    values = np.array([trial.metrics[goal.metric] for trial in judged])
+    fitting = np.where([bool(trial.verdict) for trial in judged], -math.inf, goal.sign * values)
+    best = goal.sign * np.maximum.accumulate(fitting)
+    return np.array([trial.id for trial in judged], np.int64), values, best
+
+
 def progress(trials: Sequence[Trial], width: float = 9.6) -> Figure:
     """Merit of each candidate in the order of proposal, and the best feasible one so far; width in inches."""
     goal = goal_of(trials)
-    searched = [trial for trial in trials if trial.stage == "search" and _known(trial, goal.metric)]
+    numbers, values, best = searched(trials, goal)
     figure = blank_figure(width, 2.8)
     panel = figure.subplots()
-    if searched:
-        numbers, values = [trial.id for trial in searched], [trial.metrics[goal.metric] for trial in searched]
-        panel.scatter(numbers, values, c=GREY, s=14, label="candidate")
-        feasible = [-math.inf if trial.verdict else goal.sign * trial.metrics[goal.metric] for trial in searched]
-        best = goal.sign * np.maximum.accumulate(feasible)
+    if len(numbers):
+        panel.scatter(numbers, values, c=GREY, s=14, label="candidate", rasterized=len(numbers) > MOST_SHAPES)
         panel.step(numbers, best, where="post", color=BLUE, label="best feasible so far")
         panel.legend(frameon=False, fontsize=9, loc="lower right" if goal.sign > 0 else "upper right")
-        _leave_out_outliers(panel, values, goal)
+        _leave_out_outliers(panel, values.tolist(), goal)
     panel.set_xlabel("candidate")
     panel.set_ylabel(goal.label)
     tidy(panel)
@@ -186,6 +199,23 @@ def energy_by_layer(tree: Mapping[str, Any]) -> Figure:
     panel.set_xlabel(f"energy per sample ({unit})")
     if components:
         panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    tidy(panel)
+    return figure
+
+
+def on_chips(networks: Sequence[OnChips], label: str) -> Figure:
+    """Of each network what it reaches on perfect and on imperfect chips: mean, deviation, worst chip."""
+    figure = blank_figure(9.6, 1.4 + 0.34 * len(networks))
+    panel = figure.subplots()
+    names, means = [one.name for one in networks], [one.mean for one in networks]
+    spread = [one.std for one in networks]
+    panel.errorbar(means, names, xerr=spread, fmt="o", color=BLUE, capsize=3, label="imperfect chips, mean ± std")
+    panel.scatter([one.worst for one in networks], names, color=RED, marker="x", label="worst chip")
+    panel.scatter([one.perfect for one in networks], names, color=GREEN, marker="D", label="perfect chip")
+    panel.invert_yaxis()
+    panel.margins(y=0.2)
+    panel.set_xlabel(label)
+    panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     tidy(panel)
     return figure
 
@@ -285,12 +315,19 @@ def to_png(figure: Figure) -> bytes:
 
 def to_svg(figure: Figure) -> str:
     """The figure as an `<svg>` element for a page; equal figures give equal text."""
+    text = to_vector(figure, "svg").decode()
+    return text.partition("<svg")[1] + text.partition("<svg")[2]
+
+
+def to_vector(figure: Figure, form: str) -> bytes:
+    """The figure as a file for a paper, `"pdf"` or `"svg"`; text stays text, and equal figures give equal files."""
     import matplotlib
 
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "hasnas", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue().partition("<svg")[1] + buffer.getvalue().partition("<svg")[2]
+    buffer = io.BytesIO()
+    unsaid = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
+    with matplotlib.rc_context({"svg.hashsalt": "hasnas", "svg.fonttype": "none", "pdf.fonttype": 42}):
+        figure.savefig(buffer, format=form, metadata=unsaid[form], dpi=200)
+    return buffer.getvalue()
 
 
 def blank_figure(width: float, height: float) -> Figure:

@@ -53,10 +53,12 @@ class RunsSideBySide:
 
     def describe(self) -> str:
         """The same as text for people, a column a run."""
-        rows = [("", *self.fronts.labels)]
-        rows += [(name.upper(), *cells) for name, cells in self._facts()]
-        rows += [(key, *map(_setting, values)) for key, values in self.settings.items()]
-        return f"{align(rows)}\n\n{self.fronts.describe()}"
+        return f"{align([('', *self.fronts.labels), *self.rows()])}\n\n{self.fronts.describe()}"
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """What is told of the runs and the settings that differ, each with a text for every run."""
+        facts = [(name.upper(), *cells) for name, cells in self._facts()]
+        return [*facts, *((key, *map(_setting, values)) for key, values in self.settings.items())]
 
     def _facts(self) -> list[tuple[str, list[str]]]:
         """Name -> a text for each run; rows in which no run has anything are left out."""
