@@ -250,7 +250,7 @@ def compare(
 
 @app.command()
 def report(
-    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="A run, and others on the same data to set beside it."),
+    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="A run, and others on the same data beside it."),
     output: Path | None = typer.Option(
         None, "-o", "--output", metavar="FILE.html", help="By default report.html in the first run."
     ),

@@ -40,8 +40,8 @@ def report(runs: Sequence[Path], output: Path | None = None, paper: Path | None 
         paper: a folder for figures as PDF and SVG.
 
     Raises:
-        BadInputError: if a directory holds no run, a ledger is damaged, the runs cannot be compared, or a file cannot be
-            written.
+        BadInputError: if a directory holds no run, a ledger is damaged, the runs cannot be compared, or a file cannot
+            be written.
     """
     data = collect(runs[0], runs[1:])
     page = output or runs[0] / REPORT_FILE

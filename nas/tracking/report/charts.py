@@ -1,4 +1,4 @@
-"""Bokeh's charts of a report. Colours that depend on the reader's light or dark setting are set by the page's script."""
+"""Bokeh's charts of a report; colours that depend on a reader's light or dark setting are set by the page's script."""
 
 from __future__ import annotations
 

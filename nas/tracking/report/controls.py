@@ -20,7 +20,8 @@ def controls(columns: Mapping[str, Any]) -> Markup:
     places = {axis["name"]: str(number) for number, axis in enumerate(axes)}
     broken = dict.fromkeys(name for _, names in columns["verdicts"] for name in names)
     states = [state for state in (FITS, OVER, FAILED) if any(found == state for found, _ in columns["verdicts"])]
-    verdicts = {"any": "", **{state: state for state in states}, **{f"breaks {name}": f"limit {name}" for name in broken}}
+    verdicts = {"any": "", **{state: state for state in states}}
+    verdicts |= {f"breaks {name}": f"limit {name}" for name in broken}
     stages = {"any": "", **{name: str(number) for number, name in enumerate(columns["stages"])}}
     across, up = columns["start"]
     parts = [

@@ -119,8 +119,9 @@ class ReportData:
             stage = BASELINE_PREFIX + each["baseline"]
             tried += [(f"{each['baseline']} {one.key}", one) for one in retrained_networks(self.trials, 1, stage)]
         key = self.quality.device
+        metrics = self.quality.validation, key, f"{key}_std", f"{key}_worst"
         return [
-            OnChips(name, *(one.mean(metric) for metric in (self.quality.validation, key, f"{key}_std", f"{key}_worst")))
+            OnChips(name, *map(one.mean, metrics))
             for name, one in tried
             if one.finished and key in one.best.metrics
         ]

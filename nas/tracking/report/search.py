@@ -84,5 +84,6 @@ def _each(trials: Sequence[Trial]) -> list[Text]:
     seconds = [trial.metrics[TRAINING_SECONDS] for trial in trials if TRAINING_SECONDS in trial.metrics]
     if not seconds:
         return []
-    line = f"Training a candidate took {median(seconds):.3g} s (median of {len(seconds):,}), at most {max(seconds):.3g} s."
+    middle = f"{median(seconds):.3g} s (median of {len(seconds):,})"
+    line = f"Training a candidate took {middle}, at most {max(seconds):.3g} s."
     return [element("p", line, css="note")]
