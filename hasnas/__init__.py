@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .cim_estimator import read_layers as read_layers
     from .errors import BadInputError as BadInputError
     from .errors import HasnasError as HasnasError
+    from .nas.commands.import_network import import_network as import_network
+    from .nas.commands.import_network import tune_network as tune_network
     from .nas.export.saved_network import load_network as load_network
     from .nas.opened_run import Run as Run
     from .nas.opened_run import open_run as open_run
@@ -41,6 +43,7 @@ _HOMES = {
     "Run": "nas.opened_run",
     "Workload": "cim_estimator",
     "estimate": "cim_estimator",
+    "import_network": "nas.commands.import_network",
     "load_hardware": "cim_estimator",
     "load_network": "nas.export.saved_network",
     "lower": "search_spaces.lowering",
@@ -48,6 +51,7 @@ _HOMES = {
     "read_layers": "cim_estimator",
     "read_nir": "search_spaces",
     "search": "nas.opened_run",
+    "tune_network": "nas.commands.import_network",
 }
 __all__ = [
     "Activity",
@@ -60,6 +64,7 @@ __all__ = [
     "Run",
     "Workload",
     "estimate",
+    "import_network",
     "load_hardware",
     "load_network",
     "lower",
@@ -67,6 +72,7 @@ __all__ = [
     "read_layers",
     "read_nir",
     "search",
+    "tune_network",
 ]
 
 

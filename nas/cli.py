@@ -201,6 +201,55 @@ def export(
         tell(path)
 
 
+@app.command("import")
+def import_command(
+    source: Path = typer.Argument(..., metavar="SOURCE", help="NETWORK.nir, or FILE.py:FACTORY (a torch module)."),
+    out: Path = typer.Option(..., "-o", "--out", metavar="DIR", help="Where the network is saved."),
+    input_shape: str | None = typer.Option(None, "--input", metavar="C,H,W", help="Sample that a torch module takes."),
+    timesteps: int | None = typer.Option(None, "--timesteps", min=1, help="T, for modules and NIR files without it."),
+    input_count: int = typer.Option(0, "--input-count", min=0, help="Largest value of whole inputs: 1 for spikes."),
+    step: str | None = typer.Option(None, "--step", help="Duration of a timestep, for NIR files without it."),
+    mean: str = typer.Option("", "--mean", metavar="A,B", help="What its training subtracted from each channel."),
+    deviation: str = typer.Option("", "--deviation", metavar="A,B", help="What it divided each channel by."),
+    approximately: bool = typer.Option(False, "--approximately", help="Take a module that ours only resembles."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Make a network of ours from one found elsewhere: to price, map, simulate, try on chips and train further."""
+    from hasnas.cim_estimator import parse_quantity
+
+    from .commands.estimate import read_shape
+    from .commands.import_network import import_network
+    from .commands.options import read_numbers
+
+    found = import_network(
+        source,
+        out,
+        None if input_shape is None else read_shape(input_shape),
+        timesteps,
+        input_count,
+        None if step is None else parse_quantity(step, "s"),
+        read_numbers(mean, "--mean"),
+        read_numbers(deviation, "--deviation"),
+        approximately,
+    )
+    tell_json(found.to_json()) if as_json else tell(found.describe())
+
+
+@app.command()
+def tune(
+    network: Path = typer.Argument(..., metavar="NETWORK", help="Folder of an imported or exported network."),
+    config: Path = CONFIG,
+    overrides: list[str] | None = OVERRIDES,
+    out: Path = typer.Option(..., "-o", "--out", metavar="DIR", help="Where the tuned network is saved."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Train a network further, on the data and by the training settings of a config."""
+    from .commands.import_network import tune_network
+
+    found = tune_network(network, config, out, overrides or [])
+    tell_json(found.to_json()) if as_json else tell(found.describe())
+
+
 @app.command()
 def status(run: Path = RUN, as_json: bool = AS_JSON) -> None:
     """Show stages, trials, front and returned networks."""

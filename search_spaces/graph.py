@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from hasnas.errors import BadInputError, nearest
+from hasnas.files import check_listed, read_json
 
 from .layers import (
     Add,
@@ -22,6 +25,7 @@ from .layers import (
 )
 
 GRAPH_VERSION = 1
+GRAPH_FILE = "graph.json"
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,31 @@ class LayerGraph:
             texts = {name: f"{own[name]}{arriving[name]}" for name in own}
             labels = {name: hashlib.blake2b(text.encode(), digest_size=8).hexdigest() for name, text in texts.items()}
         return labels[self.nodes[-1].name]
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of the plain data; `structure` is the same whatever the layers are called."""
+        return hashlib.blake2b(json.dumps(self.to_json(), sort_keys=True).encode(), digest_size=8).hexdigest()
+
+    def to_text(self) -> str:
+        """The content of the JSON file."""
+        return json.dumps(self.to_json(), indent=1) + "\n"
+
+    @staticmethod
+    def load(path: Path | str) -> LayerGraph:
+        """Read the JSON file.
+
+        Raises:
+            BadInputError: naming the file, if it cannot be read or understood.
+        """
+        check_listed(path)
+        data = read_json(path)
+        try:
+            return LayerGraph.from_json(data)
+        except BadInputError as error:
+            raise BadInputError(f"{path}: {error}") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BadInputError(f"{path} holds no graph of layers; problem at {error}") from error
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, read back by `from_json`."""

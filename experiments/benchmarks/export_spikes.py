@@ -1,4 +1,4 @@
-"""Exported files of random networks of every exportable space, spike by spike: other tools by NIR, ONNX Runtime by ONNX.
+"""Exported files of random networks of every exportable space, spike by spike: in other tools and in ONNX Runtime.
 
 Each network is exported as NIR and run step by step on the same inputs in SpikingJelly, snnTorch and Norse (its modules
 put together by nirtorch), with the spikes of every layer of neurons taken from the tool's modules. They are compared

@@ -14,7 +14,9 @@ from .options import AS_JSON, ROOT, records, tell, tell_json
 
 def estimate(
     source: Path = typer.Argument(
-        ..., metavar="X", help="ARCHITECTURE.json, LAYERS.yaml, NETWORK.nir, FILE.py:FACTORY (torch) or a run."
+        ...,
+        metavar="X",
+        help="ARCHITECTURE.json, LAYERS.yaml, NETWORK.nir, FILE.py:FACTORY (torch), a network's folder, or a run.",
     ),
     hardware: list[str] = typer.Option(
         [], "--hardware", help="Preset or YAML file, several to compare.", autocompletion=completion.hardware
@@ -30,6 +32,10 @@ def estimate(
     plot: Path | None = typer.Option(None, "--plot", metavar="DIR", help="Draw stacked bars and a roofline into DIR."),
     nonideal: str | None = typer.Option(None, "--nonideal", metavar="DEVICE", help="A run's accuracy on such chips."),
     chips: int | None = typer.Option(None, "--chips", min=1, help="Chips for --nonideal; 20 by default."),
+    dataset: str | None = typer.Option(
+        None, "--dataset", help="Samples for --nonideal of an imported network.", autocompletion=completion.datasets
+    ),
+    data_root: Path | None = ROOT,
 ) -> None:
     """Price a network on a chip, by layer and in total; or try a run's network on imperfect chips."""
     if nonideal is not None:
@@ -42,11 +48,13 @@ def estimate(
             raise BadInputError(f"{idle} changes no accuracy on imperfect chips; leave it or --nonideal out")
         from .nonideal import try_on_chips
 
-        report = try_on_chips(source, nonideal, chips or 20)
+        report = try_on_chips(source, nonideal, chips or 20, dataset, data_root)
         tell_json(report.to_json()) if as_json else tell(report.describe())
         return
-    if chips is not None:
-        raise BadInputError("--chips counts imperfect chips; give --nonideal DEVICE too, or leave it out")
+    of_chips = {"--chips": chips, "--dataset": dataset, "--data-root": data_root}
+    idle = next((name for name, value in of_chips.items() if value is not None), None)
+    if idle is not None:
+        raise BadInputError(f"{idle} is for imperfect chips; give --nonideal DEVICE too, or leave it out")
     read = [source, *map(Path, hardware)]
     if csv is not None and csv.exists() and any(one.exists() and csv.samefile(one) for one in read):
         raise BadInputError(f"--csv {csv} would overwrite what is read; give another file")

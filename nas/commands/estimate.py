@@ -14,7 +14,7 @@ from typing import Any
 from hasnas.cim_estimator import Activity, SweepPoint, Workload, read_layers, sweep
 from hasnas.cim_estimator.report.formats import to_csv as report_csv
 from hasnas.errors import BadInputError, one_line
-from hasnas.files import expanded, write_atomic
+from hasnas.files import expanded, read_json, write_atomic
 from hasnas.nas.budget.costs import STANDARD, Costs, known_costs
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
@@ -23,7 +23,7 @@ from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.status import align
 from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.graph import LayerGraph
+from hasnas.search_spaces.graph import GRAPH_FILE, LayerGraph
 from hasnas.search_spaces.layers import Input
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.nir import read_nir
@@ -31,6 +31,7 @@ from hasnas.search_spaces.nir import read_nir
 from .options import reject_repeated
 
 MEASURED = "measured"
+SAVED = (GRAPH_FILE, "architecture.json")
 MOST_VALUES = 10**8  # of an input
 PYTHON_SOURCE = re.compile(r".+\.py:\w+")
 
@@ -40,8 +41,9 @@ class Question:
     """What to estimate.
 
     Args:
-        source: architecture (`.json`), layer list (`.yaml`), NIR file (`.nir`), run directory, or `FILE.py:FACTORY`
-            for a torch module that a function in a Python file returns.
+        source: architecture or graph of layers (`.json`), layer list (`.yaml`), NIR file (`.nir`), run directory,
+            folder of an imported or exported network, or `FILE.py:FACTORY` for a torch module that a function in a
+            Python file returns.
         hardware: presets or paths, several to compare; only a run brings its own.
         settings: texts `field=value` that change the hardware.
         sweeps: texts `field=a,b,c`; several of them are combined.
@@ -69,7 +71,7 @@ def answer(question: Question) -> list[SweepPoint]:
     Raises:
         BadInputError: if the source, the hardware, a setting or the activity cannot be used.
     """
-    is_run = question.source.is_dir()
+    is_run = question.source.is_dir() and not is_saved(question.source)
     activity = read_activity(question.activity or (MEASURED if is_run else "dense"))
     if activity.kind == MEASURED and not is_run:
         raise BadInputError(f"--activity measured needs a run; {question.source} has no trained network, give a rate")
@@ -174,12 +176,14 @@ def read_workload(source: Path, measured: bool = False, timesteps: int | None = 
     Raises:
         BadInputError: if the file is missing, of no known kind, or not what its name says.
     """
+    if is_saved(source):
+        return lower(_saved_graph(source))
     if source.is_dir():
         winner = returned_network(source)
         graph = Architecture.from_json(winner.architecture).expand()
         return lower(graph, _measured_rates(source, winner) if measured else None)
     if source.suffix == ".json":
-        return lower(Architecture.load(source).expand())
+        return lower(_graph_of_json(source))
     if source.suffix in (".yaml", ".yml"):
         return read_layers(source)
     if source.suffix == ".nir":
@@ -189,6 +193,21 @@ def read_workload(source: Path, measured: bool = False, timesteps: int | None = 
     raise BadInputError(
         f"{source} is of no known kind; give a file ending in .json, .yaml or .nir, FILE.py:FACTORY, or a run directory"
     )
+
+
+def is_saved(source: Path) -> bool:
+    """Whether a folder holds one network: of `hasnas import`, `hasnas tune`, or of a run's `export/`."""
+    return any((source / name).is_file() for name in SAVED)
+
+
+def _saved_graph(folder: Path) -> LayerGraph:
+    return _graph_of_json(next(folder / name for name in SAVED if (folder / name).is_file()))
+
+
+def _graph_of_json(path: Path) -> LayerGraph:
+    """The layers of an architecture, or of a graph of layers."""
+    data = read_json(path)
+    return LayerGraph.load(path) if isinstance(data, dict) and "nodes" in data else Architecture.load(path).expand()
 
 
 def returned_network(run_directory: Path) -> Trial:

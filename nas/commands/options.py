@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,24 @@ def records(rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
     header, *others = rows
     names = [str(cell).lower().replace(" ", "_") for cell in header]
     return [dict(zip(names, row, strict=True)) for row in others]
+
+
+def read_numbers(text: str, option: str) -> tuple[float, ...]:
+    """Numbers with commas between them; none of an empty text.
+
+    Raises:
+        BadInputError: naming the option, if one is no finite number.
+
+    >>> read_numbers("0.5, 1", "--mean"), read_numbers("", "--mean")
+    ((0.5, 1.0), ())
+    """
+    try:
+        found = tuple(float(part) for part in text.split(",")) if text.strip() else ()
+    except ValueError as error:
+        raise BadInputError(f"{option} is '{text}'; give numbers with commas between them, one a channel") from error
+    if not all(map(math.isfinite, found)):
+        raise BadInputError(f"{option} is '{text}'; give finite numbers")
+    return found
 
 
 def reject_repeated(fields: Sequence[str], options: str) -> None:

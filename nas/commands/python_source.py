@@ -10,17 +10,20 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hasnas.errors import BadInputError, nearest
 from hasnas.nas.environment.torchvision_repair import repair_imports
 from hasnas.nas.tracing.run import LayerRunError
 from hasnas.nas.tracing.trace import runs_over_time, takes_lines, trace_module
+from hasnas.nas.tracing.weights import TracedNetwork, traced_network
 from hasnas.search_spaces.graph import LayerGraph
 
-BATCH = 2
+BATCH, COMPARED = 2, 16  # samples that are shown to a module whose layers are read, or that is compared with ours
+Read = TypeVar("Read")
 
 
 def read_graph(
@@ -43,6 +46,43 @@ def read_graph(
     Raises:
         BadInputError: if the file or function fails, or the module cannot be traced.
     """
+
+    def read(module: nn.Module, example: Tensor, static: bool) -> LayerGraph:
+        notes: list[str] = []
+        graph = trace_module(module, example, timesteps, static, largest_count, notes.append)
+        for text in notes:
+            note(text)
+        return graph
+
+    return _tried(source, input_shape, timesteps, BATCH, read)
+
+
+def read_network(
+    source: Path, input_shape: tuple[int, ...], timesteps: int, largest_count: int = 0
+) -> TracedNetwork:
+    """The module that a function in a user's file returns, as a network of ours with its weights.
+
+    Args:
+        source, input_shape, timesteps, largest_count: see `read_graph`.
+
+    Raises:
+        BadInputError: as `read_graph`, or if weights of a layer have no place.
+    """
+
+    def read(module: nn.Module, example: Tensor, static: bool) -> TracedNetwork:
+        return traced_network(module, example, timesteps, static, largest_count)
+
+    return _tried(source, input_shape, timesteps, COMPARED, read)
+
+
+def _tried(
+    source: Path,
+    input_shape: tuple[int, ...],
+    timesteps: int,
+    samples: int,
+    read: Callable[[nn.Module, Tensor, bool], Read],
+) -> Read:
+    """What is read off a module with the first example that it takes: one image, or one for each timestep."""
     module = load_module(source)
     axes = 2 if takes_lines(module) else 3
     static, frame = len(input_shape) <= axes, input_shape[-axes:]
@@ -54,22 +94,17 @@ def read_graph(
             f"--input begins with {input_shape[0]} timesteps, --timesteps is {timesteps}; let them agree"
         )
     generator = torch.Generator().manual_seed(0)
-    image = torch.rand(BATCH, *frame, generator=generator)
+    image = torch.rand(samples, *frame, generator=generator)
     over_time = image.expand(timesteps, *image.shape)
     # A module in multi-step mode takes all timesteps, unless it repeats the image by itself; another takes one, unless
     # it loops over all of them by itself.
     steps = runs_over_time(module)
     failures: list[BadInputError] = []
     for example in [over_time, image] if steps else [image, over_time]:
-        notes: list[str] = []
         try:
-            graph = trace_module(module, example, timesteps, static, largest_count, notes.append)
+            return read(module, example, static)
         except BadInputError as error:
             failures.append(error)
-        else:
-            for text in notes:
-                note(text)
-            return graph
     failures = failures if steps else failures[:1]
     told = max(failures, key=lambda error: error.reached if isinstance(error, LayerRunError) else math.inf)
     raise BadInputError(f"{source}: {told}") from told

@@ -178,6 +178,36 @@ class Splits:
     classes: int
 
 
+def renormalised(splits: Splits, normalisation: Normalisation) -> Splits:
+    """The same samples, normalised as another training did it.
+
+    Raises:
+        BadInputError: if that was of samples with other channels, or of another task.
+
+    >>> splits = load_splits("digits", None, validation_share=0.2, seed=0)
+    >>> plain = renormalised(splits, Normalisation((0.0,), (1.0,)))
+    >>> round(float(plain.train.inputs.max()), 6), plain.normalisation.deviation
+    (1.0, (1.0,))
+    """
+    old = splits.normalisation
+    if len(old.mean) != len(normalisation.mean) or (old.targets is None) != (normalisation.targets is None):
+        raise BadInputError(
+            f"the network was made for samples of {len(normalisation.mean)} channels, normalised for "
+            f"{'classes' if normalisation.targets is None else 'values'}; these have {len(old.mean)}, or another task"
+        )
+
+    def changed(part: Split) -> Split:
+        shape = (len(old.mean), 1, 1)
+        given = part.inputs * torch.tensor(old.deviation).reshape(shape) + torch.tensor(old.mean).reshape(shape)
+        targets = part.targets
+        if old.targets is not None and normalisation.targets is not None:
+            targets = normalisation.targets.apply(old.targets.in_units(targets))
+        return Split(normalisation.apply(given), targets, normalisation.target_unit, part.place)
+
+    parts = changed(splits.train), changed(splits.validation), changed(splits.test)
+    return Splits(*parts, normalisation, splits.classes)
+
+
 def load_splits(
     name: str, root: Path | None, validation_share: float, seed: int, framing: View = None
 ) -> Splits:

@@ -1,4 +1,8 @@
-"""A network on disk: architecture as JSON, weights as safetensors, a card. Loading runs no code from the files."""
+"""A network on disk: architecture or layers as JSON, weights as safetensors, a card. Loading runs no code from it.
+
+A network that hasnas searched has `architecture.json`; one that was made of a network found elsewhere has no cells and
+no macro, but `graph.json`, its layers.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from hasnas import __version__
 from hasnas.errors import BadInputError
-from hasnas.files import CARD_FILE, check_listed, read_json, sealed
+from hasnas.files import CARD_FILE, check_listed, read_json, sealed, sha256_of, unwritable, write_atomic
 from hasnas.nas.data.samples import Normalisation
 from hasnas.nas.training.state import first_non_finite, load_tensors
 from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.graph import GRAPH_FILE, LayerGraph
 from hasnas.search_spaces.network import SpikingNetwork
 
 ARCHITECTURE_FILE, WEIGHTS_FILE, NIR_FILE = "architecture.json", "weights.safetensors", "network.nir"
@@ -22,12 +29,12 @@ ARCHITECTURE_FILE, WEIGHTS_FILE, NIR_FILE = "architecture.json", "weights.safete
 CONTENT = "architecture and content"
 
 
-def weights_bytes(state: Mapping[str, Tensor], architecture: Architecture) -> bytes:
+def weights_bytes(state: Mapping[str, Tensor], described: Architecture | LayerGraph) -> bytes:
     """A safetensors file of parameters and buffers by their layers' names; its header carries key and digest."""
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    return save(plain, metadata={CONTENT: f"{architecture.key} {_digest(plain)}"})
+    return save(plain, metadata={CONTENT: f"{described.key} {_digest(plain)}"})
 
 
 class ReturnedNetwork(nn.Module):
@@ -74,20 +81,25 @@ def load_network(directory: Path | str) -> ReturnedNetwork:
 
 
 def load_bare_network(directory: Path | str) -> SpikingNetwork:
-    """The network that `architecture.json` and `weights.safetensors` describe; it takes normalised samples.
+    """The network that `architecture.json`, or `graph.json`, and `weights.safetensors` describe.
+
+    It takes normalised samples.
 
     Its outputs are bit for bit those of the network that was saved.
 
     Raises:
         BadInputError: naming the file, if one is missing, damaged or does not belong to the other.
     """
-    for name in (ARCHITECTURE_FILE, WEIGHTS_FILE):
-        check_listed(Path(directory) / name)
-    architecture = Architecture.load(Path(directory) / ARCHITECTURE_FILE)
     weights = Path(directory) / WEIGHTS_FILE
-    tensors = _read_weights(weights, architecture)
+    check_listed(weights)
+    described: Architecture | LayerGraph = (
+        LayerGraph.load(Path(directory) / GRAPH_FILE)
+        if (Path(directory) / GRAPH_FILE).is_file()
+        else Architecture.load(Path(directory) / ARCHITECTURE_FILE)
+    )
+    tensors = _read_weights(weights, described)
     with torch.random.fork_rng():
-        network = SpikingNetwork(architecture.expand())
+        network = SpikingNetwork(described if isinstance(described, LayerGraph) else described.expand())
     load_tensors(network, tensors, str(weights))
     own = network.state_dict()
     foreign = next((name for name, tensor in tensors.items() if tensor.dtype != own[name].dtype), None)
@@ -98,7 +110,51 @@ def load_bare_network(directory: Path | str) -> SpikingNetwork:
     return network.eval()
 
 
-def _read_weights(path: Path, architecture: Architecture) -> dict[str, Tensor]:
+def save_network(network: SpikingNetwork, directory: Path | str, facts: Mapping[str, Any]) -> list[Path]:
+    """Write a network that is no architecture of a space: `graph.json`, weights and card; `load_network` reads them.
+
+    Args:
+        network: with its weights.
+        directory: made if absent.
+        facts: plain data for the card, `normalisation` among them.
+
+    Returns:
+        The files.
+
+    Raises:
+        BadInputError: if the directory cannot be written or holds a searched network.
+    """
+    folder = Path(directory)
+    if (folder / ARCHITECTURE_FILE).exists():
+        raise BadInputError(f"{folder} holds a searched network already; give another folder")
+    content = {
+        GRAPH_FILE: network.graph.to_text().encode(),
+        WEIGHTS_FILE: weights_bytes(network.state_dict(), network.graph),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CARD_FILE).unlink(missing_ok=True)  # it would refuse the files that are written now
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    for name, data in content.items():
+        write_atomic(folder / name, data)
+    graph = network.graph
+    card = sealed(
+        {
+            "generator": f"hasnas {__version__}",
+            "key": graph.key,
+            "input": {"shape": list(graph.entry.shape), "static": graph.takes_static},
+            "timesteps": graph.timesteps,
+            "parameters": graph.parameter_count,
+            **facts,
+            "files": {name: sha256_of(folder / name) for name in content},
+        }
+    )
+    write_atomic(folder / CARD_FILE, json.dumps(card, indent=1) + "\n")
+    return [folder / name for name in (*content, CARD_FILE)]
+
+
+def _read_weights(path: Path, described: Architecture | LayerGraph) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -112,8 +168,8 @@ def _read_weights(path: Path, architecture: Architecture) -> dict[str, Tensor]:
     except (SafetensorError, ValueError, KeyError) as error:
         raise BadInputError(f"{path} is not a whole safetensors file ({error}); export it anew") from error
     key, _, digest = told.partition(" ")
-    if key != architecture.key:
-        raise BadInputError(f"{path} says that it is of architecture '{key}', not {architecture.key}; export it anew")
+    if key != described.key:
+        raise BadInputError(f"{path} says that it is of architecture '{key}', not {described.key}; export it anew")
     if digest != _digest(tensors):
         raise BadInputError(f"{path} is not what was exported; it was changed or damaged, export the run anew")
     return tensors

@@ -11,18 +11,20 @@ from torch import Tensor
 
 from hasnas.cim_estimator.mapping import SpikeGraph
 from hasnas.errors import BadInputError
-from hasnas.files import DAMAGED_ARRAYS
+from hasnas.files import CARD_FILE, DAMAGED_ARRAYS
 from hasnas.nas.config.loading import load_config
-from hasnas.nas.data.samples import Split, load_splits
+from hasnas.nas.data.samples import Split, load_splits, renormalised
 from hasnas.nas.export.deploy import Deployed, deploy
 from hasnas.nas.export.nir_reader import read_deployed
 from hasnas.nas.export.run_export import load_trained, returned_trials
-from hasnas.nas.export.saved_network import ARCHITECTURE_FILE, load_bare_network
+from hasnas.nas.export.saved_network import ARCHITECTURE_FILE, load_bare_network, load_network
 from hasnas.nas.history.layout import CONFIG_FILE
+from hasnas.search_spaces.graph import GRAPH_FILE
 
 from .trace import trace
 
 DEFAULT_SAMPLES = 64
+VALIDATION_SHARE = 0.2  # of the train split, for networks that do not say
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _network(source: Path, is_run: bool, timesteps: int | None) -> Deployed:
     if is_run:
         trials = returned_trials(source)
         network = load_trained(source, trials[0]).network
-    elif (source / ARCHITECTURE_FILE).is_file():
+    elif any((source / name).is_file() for name in (ARCHITECTURE_FILE, GRAPH_FILE)):
         network = load_bare_network(source)
     elif source.suffix == ".nir":
         found = read_deployed(source, timesteps)
@@ -124,7 +126,10 @@ def _of_run(run: Path, data_root: Path | None) -> Split:
 def _of_dataset(source: Path, dataset: str | None, data_root: Path | None) -> Split:
     if dataset is None:
         raise BadInputError(f"{source} does not say what it was trained on; give --dataset NAME, or --samples FILE.npy")
-    return load_splits(dataset, data_root, 0.2, 0).validation
+    splits = load_splits(dataset, data_root, VALIDATION_SHARE, 0)
+    if (source / CARD_FILE).is_file():
+        splits = renormalised(splits, load_network(source).normalisation)
+    return splits.validation
 
 
 def _samples_of_file(path: Path) -> Tensor:

@@ -88,6 +88,20 @@ def trace_module(
     return _Run(module, example, timesteps, largest_count, note=note).graph(static)
 
 
+def trace_layers(
+    module: nn.Module,
+    example: Tensor,
+    timesteps: int,
+    static: bool | None = None,
+    largest_count: int = 0,
+    note: Note = lambda text: None,
+) -> tuple[LayerGraph, dict[str, nn.Module]]:
+    """The layers of a module as `trace_module` finds them, and the module that each of them was read off, by name."""
+    run = _Run(module, example, timesteps, largest_count, note=note)
+    graph = run.graph(static)
+    return graph, {name: run.holder.get_submodule(target) for target, name in run.names.items()}
+
+
 def trace_activity(module: nn.Module, example: Tensor, timesteps: int) -> dict[str, float]:
     """How busy each layer is on the example.
 

@@ -135,12 +135,19 @@ def build_for_training(
         network = build_network(Architecture.from_json(architecture).expand(), seed)
     if settings.batch_norm == "threshold":
         threshold_batch_norm(network)
+    return network, with_surrogates(network, splits, settings, seed)
+
+
+def with_surrogates(
+    network: SpikingNetwork, splits: Splits, settings: RetrainSection, seed: int
+) -> TunedWidths | None:
+    """Give a network's neurons the surrogates of the settings; the widths that were tuned, if any were."""
     if settings.surrogate == SurrogateSection():
-        return network, None
+        return None
     generator = torch.Generator().manual_seed(derived_seed(seed, "surrogates", 0))
     inputs, targets = next(batches(splits.train, settings.batch_size, generator))
     regression = splits.train.is_regression
-    return network, apply_surrogates(
+    return apply_surrogates(
         network, settings.surrogate, inputs, lambda outputs: training_loss(outputs, targets, settings, regression)
     )
 

@@ -423,4 +423,4 @@ def test_an_estimate_is_drawn(here: Path):
 
 def test_chips_need_a_trained_network(here: Path, capsys: pytest.CaptureFixture[str]):
     assert run_command(["estimate", "cell.json", "--nonideal", "rram-typical"]) == 2
-    assert "needs a run" in capsys.readouterr().err
+    assert "needs a run or a folder with a trained network" in capsys.readouterr().err
