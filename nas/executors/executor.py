@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -42,8 +42,13 @@ class Outcome(Generic[Value]):
 class Executor(Protocol):
     """Runs evaluations. A task that raises is a failed outcome; it never ends the run or touches another task."""
 
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Result]]:
-        """Outcomes in the order of the tasks, each as soon as it and all before it are there.
+    def as_completed(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[tuple[int, Outcome[Result]]]:
+        """Outcomes as they come, each with the number of its task.
+
+        A task is taken from `tasks` only when there is room to run it, and never while the consumer works on an
+        outcome: what that consumer does then may decide which task comes next.
 
         Args:
             function: a module-level function, so that other processes can find it; runs on one thread.
@@ -51,9 +56,44 @@ class Executor(Protocol):
         """
         ...
 
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Result]]:
+        """Outcomes in the order of the tasks, each as soon as it and all before it are there.
+
+        Stopping early (an interrupt, a closed generator) ends the tasks that run.
+
+        Args:
+            function: see `as_completed`.
+            tasks: plain data, one item for each call.
+        """
+        return in_order(self.as_completed(function, tasks))
+
     def close(self) -> None:
         """Let go of processes; closing twice is harmless."""
         ...
+
+
+def in_order(outcomes: Iterator[tuple[int, Outcome[Result]]]) -> Iterator[Outcome[Result]]:
+    """Numbered outcomes in the order of their numbers.
+
+    >>> list(in_order(iter([(1, Outcome("b")), (0, Outcome("a"))])))[0].value
+    'a'
+    """
+    early: dict[int, Outcome[Result]] = {}
+    delivered = 0
+    try:
+        for number, outcome in outcomes:
+            early[number] = outcome
+            while delivered in early:
+                yield early.pop(delivered)
+                delivered += 1
+    finally:
+        close(outcomes)
+
+
+def close(outcomes: Iterator[Any]) -> None:
+    """End a generator at once, rather than when it happens to be collected."""
+    if isinstance(outcomes, Generator):
+        outcomes.close()
 
 
 EXECUTORS: Registry[Callable[..., Executor]] = Registry(
@@ -88,8 +128,8 @@ def create_executor(workers: int, limit_s: float | None = None) -> Executor:
     return EXECUTORS.get("in_process" if workers == 1 else "process_pool")(workers)
 
 
-class StopAtMachineFaults:
-    """An executor whose `map` ends where the machine failed, so that no passing fault becomes a result.
+class StopAtMachineFaults(Executor):
+    """An executor that ends where the machine failed, so that no passing fault becomes a result.
 
     Args:
         executor: runs the tasks.
@@ -98,8 +138,23 @@ class StopAtMachineFaults:
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
 
+    def as_completed(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[tuple[int, Outcome[Result]]]:
+        """See `Executor.as_completed`.
+
+        Raises:
+            MachineFaultError: in place of the first outcome that is the machine's fault.
+        """
+        outcomes = self.executor.as_completed(function, tasks)
+        try:
+            for number, outcome in outcomes:
+                yield number, _sound(outcome)
+        finally:
+            close(outcomes)
+
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Result]]:
-        """See `Executor.map`.
+        """See `Executor.map`; what was done before the fault, in the order of the tasks, is delivered.
 
         Raises:
             MachineFaultError: in place of the first outcome that is the machine's fault.
@@ -107,16 +162,19 @@ class StopAtMachineFaults:
         outcomes = self.executor.map(function, tasks)
         try:
             for outcome in outcomes:
-                if outcome.machine:
-                    raise MachineFaultError(f"the machine failed, not a network: {outcome.error}")
-                yield outcome
+                yield _sound(outcome)
         finally:
-            if isinstance(outcomes, Generator):
-                outcomes.close()
+            close(outcomes)
 
     def close(self) -> None:
         """See `Executor.close`."""
         self.executor.close()
+
+
+def _sound(outcome: Outcome[Result]) -> Outcome[Result]:
+    if outcome.machine:
+        raise MachineFaultError(f"the machine failed, not a network: {outcome.error}")
+    return outcome
 
 
 def map_once(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from .executor import Outcome, Result, Task, attempt
+from .executor import Executor, Outcome, Result, Task, attempt
 
 
-class InProcess:
+class InProcess(Executor):
     """Runs tasks in this process, on one torch thread as a worker process does, so that both give the same bits.
 
     Args:
@@ -18,12 +18,14 @@ class InProcess:
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
 
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Result]]:
-        """See `Executor.map`."""
-        for task in tasks:
+    def as_completed(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[tuple[int, Outcome[Result]]]:
+        """See `Executor.as_completed`."""
+        for number, task in enumerate(tasks):
             with _one_thread():
                 outcome = attempt(function, task)
-            yield outcome
+            yield number, outcome
 
     def close(self) -> None:
         """Nothing to let go of."""

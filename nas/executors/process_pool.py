@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count
@@ -20,7 +20,7 @@ from pickle import PicklingError
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
-from .executor import Outcome, Result, Task, attempt, failure
+from .executor import Executor, Outcome, Result, Task, attempt, failure
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -39,12 +39,12 @@ class _Worker:
     pipe: Connection
     heard: Synchronized[float]  # when it last said that it lives, by the machine's monotonic clock
     number: int  # among the workers of the pool, by which it takes a GPU
-    index: int = -1  # number of the task it works on
+    working_on: tuple[int, Any] = (-1, None)  # its task, with the number of that
     begun: float = 0.0  # when it began with that
     ended: str = ""  # why it was ended, if it was
 
 
-class ProcessPool:
+class ProcessPool(Executor):
     """Runs tasks in processes of one thread each that share nothing with this one; they stay for the next `map`.
 
     A worker that dies, is silent for too long, or works on one task for too long costs its task one retry in a fresh
@@ -64,31 +64,30 @@ class ProcessPool:
         self._idle: list[_Worker] = []
         self._numbers: set[int] = set()  # of the workers that live, those of a `map` within a `map` among them
 
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Outcome[Result]]:
-        """See `Executor.map`. Stopping early (an interrupt, a closed generator) ends the workers that are busy."""
-        waiting = deque(range(len(tasks)))
-        attempts = [0] * len(tasks)
-        outcomes: dict[int, Outcome[Result]] = {}
+    def as_completed(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[tuple[int, Outcome[Result]]]:
+        """See `Executor.as_completed`. Stopping early ends the workers that are busy."""
+        source, again = enumerate(tasks), deque[tuple[int, Task]]()
+        attempts: Counter[int] = Counter()
         busy: list[_Worker] = []
-        delivered = 0
         try:
-            while delivered < len(tasks):
-                while waiting and len(busy) < self.workers:
-                    index = waiting.popleft()
-                    attempts[index] += 1
-                    busy.append(self._give(index, function, tasks[index]))
-                for worker in self._ready(busy):
-                    busy.remove(worker)
-                    outcome = self._collect(worker)
-                    if outcome is None and attempts[worker.index] < ATTEMPTS:
-                        waiting.appendleft(worker.index)
-                    else:
-                        reason = f"the worker {worker.ended or 'died'} (exit code {worker.process.exitcode})"
-                        died = Outcome[Result](error=reason, machine=True)
-                        outcomes[worker.index] = replace(outcome or died, attempts=attempts[worker.index])
-                while delivered in outcomes:
-                    yield outcomes.pop(delivered)
-                    delivered += 1
+            while True:
+                while len(busy) < self.workers and (taken := again.popleft() if again else next(source, None)):
+                    attempts[taken[0]] += 1
+                    busy.append(self._give(taken, function))
+                if not busy:
+                    return
+                worker = self._ready(busy)
+                busy.remove(worker)
+                number, task = worker.working_on
+                outcome = self._collect(worker)
+                if outcome is None and attempts[number] < ATTEMPTS:
+                    again.append((number, task))
+                    continue
+                reason = f"the worker {worker.ended or 'died'} (exit code {worker.process.exitcode})"
+                died = Outcome[Result](error=reason, machine=True)
+                yield number, replace(outcome or died, attempts=attempts.pop(number))
         finally:
             for worker in busy:
                 self._stop(worker)
@@ -104,12 +103,13 @@ class ProcessPool:
         worker.process.join()
         self._numbers.discard(worker.number)
 
-    def _give(self, index: int, function: Callable[[Task], Result], task: Task) -> _Worker:
+    def _give(self, taken: tuple[int, Task], function: Callable[[Task], Result]) -> _Worker:
         worker = self._take()
-        worker.index = index
+        worker.working_on = taken
         worker.begun = time.monotonic()
+        worker.ended = ""
         try:
-            worker.pipe.send((function, task))
+            worker.pipe.send((function, taken[1]))
         except OSError:  # it died just now; its closed pipe says so when it is collected
             return worker
         except BaseException:
@@ -132,8 +132,8 @@ class ProcessPool:
     def _pause(self) -> float:
         return min(1.0, self.silence_s / 4, math.inf if self.limit_s is None else self.limit_s / 4)
 
-    def _ready(self, busy: list[_Worker]) -> list[_Worker]:
-        """Workers that have answered or died; waits for at least one, and ends those that hang."""
+    def _ready(self, busy: list[_Worker]) -> _Worker:
+        """The first that has answered or died; waits for one, and ends those that hang."""
         while not (pipes := connection.wait([worker.pipe for worker in busy], timeout=self._pause)):
             now = time.monotonic()
             for worker in busy:
@@ -145,7 +145,7 @@ class ProcessPool:
                     worker.ended = f"worked for more than {self.limit_s:g} s"
                 if worker.ended:
                     worker.process.kill()
-        return [worker for worker in busy if worker.pipe in pipes]
+        return next(worker for worker in busy if worker.pipe in pipes)
 
     def _collect(self, worker: _Worker) -> Outcome[Any] | None:
         """The outcome of a worker that has answered; `None` if it has died."""
