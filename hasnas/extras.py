@@ -31,6 +31,7 @@ EXTRAS = {
     "linear_operator": ("LinearOperator", "bayesian"),
     "optuna": ("Optuna", "optuna"),
     "deephyper": ("DeepHyper", "deephyper"),
+    "ray": ("Ray", "ray"),
     "pandas": ("pandas", "pandas"),
     "onnx": ("ONNX", "onnx"),
     "onnxscript": ("ONNX Script", "onnx"),

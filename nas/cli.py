@@ -76,7 +76,9 @@ def search(
     resume: Path | None = typer.Option(
         None, "--resume", metavar="RUN", help="Go on with a run, or ask more of it.", autocompletion=completion.runs
     ),
-    workers: int = typer.Option(1, "--workers", min=1, max=1024, help="Processes; they do not change the result."),
+    workers: int | None = typer.Option(
+        None, "--workers", min=1, max=1024, help="Processes, 1 if not given; they do not change the result."
+    ),
     time_limit: float | None = typer.Option(
         None, "--time-limit", metavar="SECONDS", help="Longest evaluation or training; one retry, then the run stops."
     ),

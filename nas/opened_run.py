@@ -26,7 +26,7 @@ def search(
     config: Path | str,
     overrides: Mapping[str, Any] | Sequence[str] = (),
     run_directory: Path | str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> Run:
     """Search, retrain and export as `hasnas search` does; a run that is there already is gone on with.
 

@@ -37,7 +37,7 @@ def start_run(
     config_path: Path | str,
     overrides: Sequence[str] = (),
     run_directory: Path | str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     checked: Preflight | None = None,
     time_limit_s: float | None = None,
 ) -> Path:
@@ -47,7 +47,8 @@ def start_run(
         config_path: the YAML.
         overrides: dotted changes, `"budget.energy=2 uJ"`.
         run_directory: where everything goes; by default `runs/<name>`.
-        workers: processes that evaluate candidates; the result does not depend on it.
+        workers: evaluations at a time; None is one, on a Ray cluster as many as it has room for. The result does not
+            depend on it.
         checked: what `preflight` found, if it was asked already.
         time_limit_s: the longest that one evaluation or training may take; see `ProcessPool`.
 
@@ -67,7 +68,7 @@ def start_run(
 
 def resume_run(
     run_directory: Path,
-    workers: int = 1,
+    workers: int | None = None,
     checked: Preflight | None = None,
     changes: Sequence[str] = (),
     time_limit_s: float | None = None,
@@ -76,7 +77,7 @@ def resume_run(
 
     Args:
         run_directory: of the run.
-        workers: processes that evaluate candidates.
+        workers: see `start_run`.
         checked: what `preflight` found, if it was asked already.
         changes: what more is asked, `"search.evaluations=200"`; see `extended_config`.
         time_limit_s: see `start_run`.
@@ -117,7 +118,7 @@ def _claim(directory: Path, config: RunConfig, found: Preflight) -> None:
     write_atomic(path, dump_config(config))
 
 
-def _run(setup: Setup, directory: Path, workers: int, found: Preflight, time_limit_s: float | None) -> Path:
+def _run(setup: Setup, directory: Path, workers: int | None, found: Preflight, time_limit_s: float | None) -> Path:
     from .training.devices import describe, on_device  # torch, which a dry run does without
 
     config, console = setup.config, setup.console
@@ -131,15 +132,19 @@ def _run(setup: Setup, directory: Path, workers: int, found: Preflight, time_lim
             console.say(f"ledger: {ledger.damage}")
         device = describe(stack.enter_context(on_device(config.device)))
         console.say(f"device: {device}")
-        executor = StopAtMachineFaults(create_executor(workers, time_limit_s))
+        executor = StopAtMachineFaults(create_executor(workers, time_limit_s, config.executor, config.ray))
         stack.callback(executor.close)
+        if described := executor.describe():
+            console.say(f"executor: {described}")
         trials = list(map(Trial.from_record, ledger.records.of_kind("trial")))
         identity = config_identity(config)
         tracker = create_tracker(directory, config, trials, setup.quality, found.facts)
         stack.callback(tracker.close)
         context = RunContext(config, console, directory, ledger, executor, tracker, trials)
-        details = {**written_now(), "identity": identity, "contents": found.contents, "data": found.facts.to_json()}
-        context.event("resume" if ledger.records else "start", "run", {"workers": workers, "device": device, **details})
+        where = {"workers": workers or 1, "executor": config.executor, "device": device}
+        found_now = {"identity": identity, "contents": found.contents, "data": found.facts.to_json()}
+        details = {**written_now(), **where, **found_now}
+        context.event("resume" if ledger.records else "start", "run", details)
         for stage in STAGES:
             context.event("stage_begin", stage)
             try:

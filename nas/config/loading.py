@@ -21,8 +21,9 @@ from hasnas.nas.budget.measured import JUDGED, MAPPED, SIMULATED
 from hasnas.yaml_files import read_yaml, to_yaml
 
 from .dataset import DatasetSection
+from .executor import AUTO, RaySection
 from .overrides import apply_override, parse_override
-from .plugins import DIFFERENTIABLE, SCORES, STRATEGIES, SUPERNET_TRAINERS
+from .plugins import DIFFERENTIABLE, EXECUTORS, SCORES, STRATEGIES, SUPERNET_TRAINERS
 from .problems import first_problem, told
 from .saved import CONFIG_FILE, SUPERNET_FILE
 from .sections import (
@@ -66,6 +67,8 @@ class RunConfig(Section):
         seed: source of all randomness.
         device: where networks run: `cpu`, `cuda` (worker i of a run takes GPU i modulo their number), `cuda:N`, or
             `auto`, the GPUs where there are any.
+        executor: where evaluations run, `auto`, `in_process`, `process_pool` or `ray`; not part of the run's identity.
+        ray: for the executor of this name; not part of the run's identity.
         dataset, space, hardware, budget, screen, supernet, search, retrain, nonideal, export: see `sections`.
         versions: packages that a saved config was made with; for the reader, not part of the run's identity.
     """
@@ -73,6 +76,8 @@ class RunConfig(Section):
     name: Annotated[str, AfterValidator(_directory_name)]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     device: Annotated[str, AfterValidator(_device_name)] = "auto"
+    executor: str = AUTO
+    ray: RaySection = RaySection()
     dataset: DatasetSection
     space: SpaceSection = SpaceSection()
     hardware: Annotated[HardwareSection, BeforeValidator(expand_hardware)]
@@ -179,6 +184,7 @@ export, hardware, name, nonideal, retrain, screen, search, seed, space, supernet
     _check_q_learning(config, where, overrides or {})
     _check_told(config, where, overrides or {})
     _check_mapping(config, where, overrides or {})
+    _check_executor(config, where, overrides or {})
     return config
 
 
@@ -263,8 +269,8 @@ def config_identity(config: RunConfig, contents: Mapping[str, str] | None = None
         config: as it was read, its paths resolved.
         contents: see `file_contents`; None reads the files.
     """
-    excluded: dict[str, Any] = {"versions": True, "dataset": {"root"}, "hardware": {"path"}, "space": {"file"}}
-    excluded["supernet"] = {"source"}
+    excluded: dict[str, Any] = dict.fromkeys(("versions", "executor", "ray"), True)
+    excluded |= {"dataset": {"root"}, "hardware": {"path"}, "space": {"file"}, "supernet": {"source"}}
     tree = config.model_dump(mode="json", by_alias=True, exclude=excluded, exclude_defaults=True)
     for key, digest in (file_contents(config) if contents is None else contents).items():
         *sections, name = key.split(".")
@@ -311,6 +317,7 @@ def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> No
         ("hardware.preset", config.hardware.preset, hardware_names()),
         ("supernet.strategy", config.supernet.strategy, SUPERNET_TRAINERS.names()),
         ("search.strategy", config.search.strategy, STRATEGIES.names()),
+        ("executor", None if config.executor == AUTO else config.executor, [AUTO, *EXECUTORS.names()]),
         ("search.score", config.search.score, SCORES.names()),
         *(("space.operations", name, [*listed_operations(), *_named(name)]) for name in config.space.operations or ()),
     ]
@@ -407,6 +414,15 @@ def _check_q_learning(config: RunConfig, where: str, overrides: dict[str, str]) 
             f"{place}: search.strategy q_learning sizes the chip of each network, but hardware.searched names no field "
             "of it; name some, or choose regularized_evolution"
         )
+
+
+def _check_executor(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
+    """Refuse what is said of Ray where another executor is named, and a GPU by its number where Ray gives it one."""
+    if config.executor != "ray" and config.ray != RaySection():
+        raise BadInputError(f"{_place('ray', where, overrides)}: ray is for executor: ray; set that, or remove it")
+    if config.executor == "ray" and config.device.startswith("cuda:"):
+        place = _place("device", where, overrides)
+        raise BadInputError(f"{place}: device is {config.device}, but Ray says which GPU; set device to cuda")
 
 
 def _place(key: str, where: str, overrides: dict[str, str]) -> str:

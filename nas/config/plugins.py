@@ -1,7 +1,7 @@
 """The tables of plug-ins that a YAML may name, by import path: naming one imports nothing.
 
 What an entry must be is said by the seam of its room: `hasnas.nas.strategies.Strategy`, `hasnas.nas.scoring.Score`,
-`hasnas.nas.training.retrain.retrain`, `hasnas.nas.supernet.settings.SupernetTrainer`,
+`hasnas.nas.training.retrain.retrain`, `hasnas.nas.executors.Executor`, `hasnas.nas.supernet.settings.SupernetTrainer`,
 `hasnas.nas.export.target.Target`.
 """
 
@@ -97,6 +97,16 @@ SUPERNET_TRAINERS: Registry[Callable[..., Any]] = Registry(
         "proxyless": "hasnas.nas.supernet.nni.differentiable:ProxylessTrainer",
     },
     "hasnas.supernet_trainers",
+)
+
+EXECUTORS: Registry[Callable[..., Any]] = Registry(
+    "executor",
+    {
+        "in_process": "hasnas.nas.executors.in_process:InProcess",
+        "process_pool": "hasnas.nas.executors.process_pool:ProcessPool",
+        "ray": "hasnas.nas.executors.ray_cluster:RayCluster",
+    },
+    "hasnas.executors",
 )
 
 EXPORT_TARGETS: Registry[Any] = Registry(

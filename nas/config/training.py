@@ -248,6 +248,11 @@ class RetrainSection(Section):
         return self.top * self.seeds * (1 + len(self.baselines))
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """Files that a training reads beside the data, or names of presets in their place."""
+        return () if self.noise.device is None else (self.noise.device,)
+
+    @property
     def processes(self) -> int:
         """Processes that share the batches of a training."""
         return self.devices * self.nodes

@@ -16,6 +16,7 @@ from hasnas.datasets.source import Samples, stratified_split
 from hasnas.datasets.splits import load_both
 from hasnas.errors import BadInputError
 
+from .needs import SplitsKey
 from .sources import open_source
 
 SAMPLES_AT_A_TIME = 256
@@ -232,6 +233,8 @@ def load_splits(
     >>> [len(split) for split in (splits.train, splits.validation, splits.test)]
     [1150, 288, 359]
     """
+    if (name, root, validation_share, seed, framing) in _handed:
+        return _handed[name, root, validation_share, seed, framing]
     source = open_source(name, root, framing)
     train, test = load_both(source, root)
     kept, held = stratified_split(np.asarray(train.targets), validation_share, seed)
@@ -240,6 +243,20 @@ def load_splits(
     normalisation = training_normalisation(parts[0], source.card.place, counts)
     fitting, choosing, judging = (_normalised(part, normalisation) for part in parts)
     return Splits(fitting, choosing, judging, normalisation, source.card.outputs)
+
+
+_handed: dict[SplitsKey, Splits] = {}
+
+
+def hand_over(key: SplitsKey, splits: Splits) -> None:
+    """From now on this process loads these splits where it is asked for the key; those of before are let go."""
+    _handed.clear()
+    _handed[key] = splits
+
+
+def is_handed_over(key: SplitsKey) -> bool:
+    """Whether this process has the splits of a key."""
+    return key in _handed
 
 
 def _normalised(part: Split, normalisation: Normalisation) -> Split:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from hasnas.errors import BadInputError, MachineFaultError
-from hasnas.registry import Registry
+from hasnas.nas.config.executor import AUTO, RaySection
+from hasnas.nas.config.plugins import EXECUTORS as EXECUTORS
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -67,6 +68,10 @@ class Executor(Protocol):
         """
         return in_order(self.as_completed(function, tasks))
 
+    def describe(self) -> str:
+        """Where tasks run, for the person who waits; empty where there is nothing to say."""
+        return ""
+
     def close(self) -> None:
         """Let go of processes; closing twice is harmless."""
         ...
@@ -96,36 +101,37 @@ def close(outcomes: Iterator[Any]) -> None:
         outcomes.close()
 
 
-EXECUTORS: Registry[Callable[..., Executor]] = Registry(
-    "executor",
-    {
-        "in_process": "hasnas.nas.executors.in_process:InProcess",
-        "process_pool": "hasnas.nas.executors.process_pool:ProcessPool",
-    },
-    "hasnas.executors",
-)
-
-
-def create_executor(workers: int, limit_s: float | None = None) -> Executor:
-    """This process for one worker, a pool of processes for more, or where tasks have a limit of time.
+def create_executor(
+    workers: int | None, limit_s: float | None = None, name: str = AUTO, ray: RaySection | None = None
+) -> Executor:
+    """The executor of a run.
 
     Args:
-        workers: tasks at a time.
+        workers: tasks at a time; None is one, on a Ray cluster as many as it has room for.
         limit_s: the longest that a task may take; None for any time.
+        name: of a registered one; `auto` is this process for one worker, and a pool of processes for more or where
+            tasks have a limit of time.
+        ray: for the executor `ray`.
 
     Raises:
-        BadInputError: if the number is not from 1 to 1024, or the limit not positive.
+        BadInputError: if the number is not from 1 to 1024, or the limit not positive or not to be kept.
 
     >>> list(create_executor(workers=1).map(len, ["ab", "c"]))[0].value
     2
     """
-    if not 1 <= workers <= 1024:
+    if workers is not None and not 1 <= workers <= 1024:
         raise BadInputError(f"--workers is {workers}; give a number from 1 to 1024")
-    if limit_s is not None:
-        if not limit_s > 0:
-            raise BadInputError(f"--time-limit is {limit_s:g}; give a positive number of seconds, or leave it out")
-        return EXECUTORS.get("process_pool")(workers, limit_s=limit_s)
-    return EXECUTORS.get("in_process" if workers == 1 else "process_pool")(workers)
+    if limit_s is not None and not limit_s > 0:
+        raise BadInputError(f"--time-limit is {limit_s:g}; give a positive number of seconds, or leave it out")
+    if name == "ray":
+        return EXECUTORS.get(name)(workers, limit_s, ray)
+    if name == AUTO:
+        name = "in_process" if workers in (None, 1) and limit_s is None else "process_pool"
+    if limit_s is None:
+        return EXECUTORS.get(name)(workers or 1)
+    if name == "in_process":
+        raise BadInputError("executor in_process cannot keep --time-limit; choose process_pool, or leave it out")
+    return EXECUTORS.get(name)(workers or 1, limit_s=limit_s)
 
 
 class StopAtMachineFaults(Executor):
@@ -165,6 +171,10 @@ class StopAtMachineFaults(Executor):
                 yield _sound(outcome)
         finally:
             close(outcomes)
+
+    def describe(self) -> str:
+        """See `Executor.describe`."""
+        return self.executor.describe()
 
     def close(self) -> None:
         """See `Executor.close`."""

@@ -20,6 +20,7 @@ from hasnas.files import read_json, write_atomic
 from hasnas.nas.budget.measured import TRAINING_SECONDS
 from hasnas.nas.config.multi_fidelity import Rung
 from hasnas.nas.config.training import RetrainSection
+from hasnas.nas.data.needs import Needs, SplitsKey
 from hasnas.nas.data.samples import Splits, batches, load_splits
 from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.quality import Quality, quality_of_task
@@ -57,6 +58,12 @@ class DataReference:
     seed: int
     framing: View = None
 
+    @property
+    def key(self) -> SplitsKey:
+        """As `load_splits` is asked for them."""
+        root = None if self.root is None else Path(self.root)
+        return self.dataset, root, self.validation_share, self.seed, self.framing
+
 
 @dataclass(frozen=True)
 class DeviceReference:
@@ -69,6 +76,11 @@ class DeviceReference:
 
     device: str
     chips: int
+
+
+def _chips(device: DeviceReference | None) -> tuple[str, ...]:
+    """The file that may describe them."""
+    return () if device is None else (device.device,)
 
 
 @dataclass(frozen=True)
@@ -95,12 +107,16 @@ class InheritedTask:
     device: DeviceReference | None = None
     mapping: MappingReference | None = None
 
+    @property
+    def needs(self) -> Needs:
+        """See `Travels`."""
+        return Needs(self.data.key, (self.supernet, *_chips(self.device)))
+
 
 @lru_cache(maxsize=1)
 def splits_of(data: DataReference) -> Splits:
     """The samples, read once in each process."""
-    root = None if data.root is None else Path(data.root)
-    return load_splits(data.dataset, root, data.validation_share, data.seed, data.framing)
+    return load_splits(*data.key)
 
 
 @lru_cache(maxsize=1)
@@ -153,6 +169,12 @@ class BriefTask:
     timed: bool = False
     mapping: MappingReference | None = None
 
+    @property
+    def needs(self) -> Needs:
+        """See `Travels`."""
+        files = (*self.settings.files, *_chips(self.device))
+        return Needs(self.data.key, files, self.checkpoint_directory, self.settings.devices)
+
 
 def evaluate_briefly(task: BriefTask) -> dict[str, float]:
     """What `evaluate_inherited` returns, after a short training from scratch."""
@@ -193,6 +215,11 @@ class TrainedTask:
     device: DeviceReference | None = None
     mapping: MappingReference | None = None
 
+    @property
+    def needs(self) -> Needs:
+        """See `Travels`."""
+        return Needs(self.data.key, (self.weights, *_chips(self.device)))
+
 
 def evaluate_trained(task: TrainedTask) -> dict[str, float]:
     """Quality over imperfect chips and figures as mapped of a network that was trained, on validation samples."""
@@ -226,6 +253,11 @@ class RungTask:
     dead_rate: float = 0.0
     device: DeviceReference | None = None
     mapping: MappingReference | None = None
+
+    @property
+    def needs(self) -> Needs:
+        """See `Travels`."""
+        return Needs(self.data.key, (*self.settings.files, *_chips(self.device)), self.checkpoint_directory)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from .preflight import NNI_STRATEGIES
 
 GROWS = ("search.evaluations", "retrain.top", "retrain.seeds")
 MAY_CHANGE = (*GROWS, "export.formats")
+ELSEWHERE = ("executor", "ray")  # where a run goes on, which changes nothing of its result
 
 
 def extended_config(directory: Path, changes: Sequence[str]) -> RunConfig:
@@ -31,7 +32,8 @@ def extended_config(directory: Path, changes: Sequence[str]) -> RunConfig:
 
     Args:
         directory: of the run.
-        changes: `"search.evaluations=200"`, also of `retrain.top`, `retrain.seeds` and `export.formats`.
+        changes: `"search.evaluations=200"`, also of `retrain.top`, `retrain.seeds` and `export.formats`; and where
+            it goes on, `executor` and `ray`.
 
     Raises:
         BadInputError: for a change that makes another run, or asks for less.
@@ -39,7 +41,7 @@ def extended_config(directory: Path, changes: Sequence[str]) -> RunConfig:
     old = load_run_config(directory)
     keys = [parse_override(change)[0] for change in changes]
     for key, change in zip(keys, changes, strict=True):
-        if key not in MAY_CHANGE:
+        if key not in MAY_CHANGE and key.partition(".")[0] not in ELSEWHERE:
             raise BadInputError(
                 f"--resume takes more of {', '.join(GROWS)}, and other {MAY_CHANGE[-1]}; '{change}' would make another "
                 f"run: hasnas search {directory / CONFIG_FILE} '{change}' --run-dir DIR"

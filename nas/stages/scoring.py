@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hasnas.datasets.choices import View
 from hasnas.errors import BadInputError
 from hasnas.nas.config.plugins import COUNTERS
+from hasnas.nas.data.needs import Needs
 from hasnas.nas.data.sources import open_source
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.goal import score_metrics
@@ -65,6 +66,11 @@ class ScoreTask:
     seed: int
     images: Images | None = None
     samples: NDArray[np.float32] | None = None
+
+    @property
+    def needs(self) -> Needs:
+        """See `Travels`."""
+        return Needs() if self.images is None else Needs(self.images.data.key)
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ from torch import Tensor
 from hasnas.datasets.choices import View
 from hasnas.nas.config.plugins import TRAINING_METHODS
 from hasnas.nas.config.training import RetrainSection, SurrogateSection
+from hasnas.nas.data.needs import Needs, SplitsKey
 from hasnas.nas.data.samples import Splits, batches, load_splits
 from hasnas.nas.history.checkpoint import save_checkpoint
 from hasnas.search_spaces.architecture import Architecture
@@ -178,6 +179,17 @@ class RetrainTask:
     checkpoint_directory: str
     framing: View = None
 
+    @property
+    def samples(self) -> SplitsKey:
+        """As `load_splits` is asked for them."""
+        root = None if self.root is None else Path(self.root)
+        return self.dataset, root, self.validation_share, self.split_seed, self.framing
+
+    @property
+    def needs(self) -> Needs:
+        """See `Travels`."""
+        return Needs(self.samples, self.settings.files, self.checkpoint_directory, self.settings.devices)
+
 
 @dataclass(frozen=True)
 class RetrainOutcome:
@@ -220,8 +232,7 @@ def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> Ret
     Raises:
         BadInputError, TrainingDivergedError: as `load_splits` and `retrain`.
     """
-    root = None if task.root is None else Path(task.root)
-    splits = load_splits(task.dataset, root, task.validation_share, task.split_seed, task.framing)
+    splits = load_splits(*task.samples)
     directory = Path(task.checkpoint_directory)
     train = TRAINING_METHODS.get(task.settings.method)
     noted = progress or note_epochs(directory)
