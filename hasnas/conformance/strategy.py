@@ -27,7 +27,7 @@ from hasnas.nas.stages.screen import run_screen
 from hasnas.nas.stages.search import run_search
 from hasnas.nas.strategies import STRATEGIES, SearchProblem, Strategy
 from hasnas.nas.strategies.recorded import Recorded
-from hasnas.nas.strategies.strategy import CostObjective
+from hasnas.nas.strategies.strategy import CostObjective, create_strategy
 from hasnas.search_spaces.joint import DeadTraining, JointSpace, SearchedField, with_searched_chip
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.snasnet import SNASNetSpace
@@ -79,6 +79,18 @@ def play(
         proposed += asked
         for codes in asked:
             strategy.tell(codes, value(codes), {"parameters": 1.0})
+    return proposed
+
+
+def play_unevenly(strategy: Strategy, proposals: int, workers: int = 3) -> list[CodesOfOne]:
+    """Ask for one candidate whenever a worker is free, tell whichever is done first; what was proposed."""
+    chance, proposed, running = np.random.default_rng(0), list[CodesOfOne](), list[CodesOfOne]()
+    while len(proposed) < proposals or running:
+        while len(running) < workers and len(proposed) < proposals:
+            running += strategy.ask(1)
+            proposed.append(running[-1])
+        done = running.pop(int(chance.integers(len(running))))
+        strategy.tell(done, score(done), {"parameters": 1.0})
     return proposed
 
 
@@ -174,6 +186,19 @@ class CheckStrategy(Suite):
         assert len(set(straight)) == len(straight) == 12
         assert problem().admissible(np.array(straight, np.int16))[1].all()
         assert going_on(straight[:10], 3) == straight
+
+    def test_candidates_are_told_as_they_are_done(self, name: str) -> None:
+        """Asked one by one while others are evaluated, told in another order: new, feasible, and the same again."""
+        kind, task = STRATEGIES.get(name), problem(2)
+        if getattr(kind, "needs_batches", False):
+            settings = SETTINGS.with_changes({"asynchronous": True})
+            with pytest.raises(BadInputError, match=r"asynchronous"):
+                create_strategy(name, dataclasses.replace(task, settings=settings))
+            return
+        proposed = play_unevenly(self.build(name, task), 12)
+        assert len(set(proposed)) == 12
+        assert task.admissible(np.array(proposed, np.int16))[1].all()
+        assert play_unevenly(self.build(name, problem(2)), 12) == proposed
 
     def test_costs_as_objectives(self, name: str) -> None:
         """Strategies for one objective ignore them, others are told costs that the estimator knew."""

@@ -286,6 +286,9 @@ class SearchSection(Section):
             else the first one. Without any, the accuracy or the score.
         evaluations: candidates to evaluate.
         batch: candidates proposed at a time, the same for any number of workers.
+        asynchronous: whether candidates are proposed one by one instead, as workers come free, so that none waits for
+            the slowest of a batch. What is proposed then depends on the number of workers and on how long evaluations
+            take; the ledger holds the order, and resuming repeats it.
         population: candidates that evolution keeps.
         sample: candidates in a tournament.
         sampler: of Optuna, for the strategy `optuna`.
@@ -305,6 +308,7 @@ class SearchSection(Section):
     objectives: Annotated[tuple[str, ...], Field(strict=False)] = ()
     evaluations: Annotated[int, Field(ge=1, le=10_000_000)] = 100
     batch: Annotated[int, Field(ge=1, le=100_000)] = 8
+    asynchronous: bool = False
     population: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     sample: Annotated[int, Field(ge=1, le=1_000_000)] = 5
     sampler: Literal["tpe", "gp", "nsgaii", "nsgaiii", "qmc"] = "tpe"
@@ -343,6 +347,12 @@ class SearchSection(Section):
     def _trained_or_scored(self) -> SearchSection:
         if self.score is not None and self.multi_fidelity is not None:
             raise ValueError("score ranks candidates without training them; remove multi_fidelity or score")
+        return self
+
+    @model_validator(mode="after")
+    def _rounds_are_batches(self) -> SearchSection:
+        if self.asynchronous and self.multi_fidelity is not None:
+            raise ValueError("multi_fidelity compares the candidates of a batch; remove it or asynchronous")
         return self
 
 

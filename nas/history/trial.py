@@ -13,6 +13,7 @@ from hasnas.errors import BadInputError
 
 Choice = int | float | str | bool | None
 CHOICES = ("hardware", "training")
+OF_TELLING = ("proposal", "asked")
 State = Literal["done", "infeasible", "failed"]
 STATES = get_args(State)
 VOLATILE_FIELDS = frozenset({"time", "host", "event"})
@@ -23,7 +24,7 @@ class Trial:
     """One proposed network. Two trials are equal when their records are, whenever and wherever they were made.
 
     Args:
-        id: number in the order of proposal, from 0.
+        id: number in the order of proposal, from 0; in an asynchronous search in the order of telling.
         stage: `"search"`, `"retrain"`, or of a network that those are compared with `"baseline chain"` and
             `"baseline random"`.
         key: key of the canonical architecture, with that of the choices of chip and training where these are searched.
@@ -39,6 +40,8 @@ class Trial:
         host: the machine; not compared.
         hardware: searched field of the chip -> its value.
         training: searched field of the training -> its value.
+        proposal: in an asynchronous search the number of its proposal, from 0; else None.
+        asked: in an asynchronous search how many proposals there were when it was told; else None.
 
     >>> trial = Trial(0, "search", "ab12", (1, 2), {}, seed=7, state="done", metrics={"validation_accuracy": 0.5})
     >>> Trial.from_record(trial.to_record()) == trial
@@ -60,6 +63,8 @@ class Trial:
     host: str = ""
     hardware: Mapping[str, Choice] = field(default_factory=dict)
     training: Mapping[str, Choice] = field(default_factory=dict)
+    proposal: int | None = None
+    asked: int | None = None
 
     def __post_init__(self) -> None:
         if self.state not in STATES:
@@ -87,6 +92,9 @@ class Trial:
         for name in CHOICES:
             record[name] = dict(record[name])
             if not record[name]:  # runs that search neither have the records that they always had
+                del record[name]
+        for name in OF_TELLING:
+            if record[name] is None:
                 del record[name]
         return record
 

@@ -98,7 +98,7 @@ def _tell_ledger(directory: Path, old: RunConfig, new: RunConfig, details: dict[
 def _known(records: Sequence[Record], old: RunConfig, more: bool) -> int:
     """How many records the larger run shares: those before the first retraining, and full batches if it asks more."""
     whole = old.search.evaluations
-    full = whole - whole % old.search.batch if more else whole
+    full = whole - whole % old.search.batch if more and not old.search.asynchronous else whole
     for place, record in enumerate(records):
         if record.get("kind") == "trial" and (record["stage"] != "search" or record["id"] >= full):
             return place

@@ -97,6 +97,11 @@ def score_candidates(task: ScoreTask) -> list[dict[str, float]]:
     ]
 
 
+def score_one(task: ScoreTask) -> dict[str, float]:
+    """The metrics of a task's first candidate."""
+    return score_candidates(task)[0]
+
+
 def score_tasks(setup: Setup, codes: Sequence[CodesOfOne]) -> list[ScoreTask]:
     """The calls that score candidates of a run.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,15 @@ from hasnas.nas.history.trial import Trial
 from hasnas.nas.strategies.begin_with import BeginWith
 from hasnas.nas.strategies.q_learning import QLearning
 from hasnas.nas.strategies.recorded import Recorded
-from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, create_strategy
+from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, Strategy, create_strategy
 from hasnas.search_spaces.space import Codes
 
+from .asynchronous import run_asynchronously
 from .context import RunContext
 from .evaluation import BriefTask, InheritedTask, evaluate_briefly, evaluate_inherited
 from .halving import halve
 from .mapped import mapping_in_search
-from .scoring import scored
+from .scoring import score_one, score_tasks, scored
 from .supernet import data_reference, device_reference, proposed_architecture, weights_path
 
 # Candidates after which an objective that was never a number is given up.
@@ -55,22 +57,39 @@ def run_search(context: RunContext) -> None:
     strategy = Recorded(_recorded(context), strategy, lambda number: _say_where_it_differs(context, number))
     goal, best, done = Goal(settings.score, context.quality), -math.inf, 0
     with context.console.bar("search", settings.evaluations, "net") as bar:
-        while done < settings.evaluations:
-            asked = strategy.ask(min(settings.batch, settings.evaluations - done))
-            if not asked:
-                context.console.say(f"search: the region holds no further candidate after {done} evaluations")
-                break
-            for trial in _answers(context, done, asked):
-                value, judged = told_value(context.config, trial), merit(trial.metrics)
-                strategy.tell(trial.codes, value if math.isfinite(value) else None, trial.costs)
-                best = max(best, judged if math.isfinite(judged) else best)
-                bar.update()
-                bar.show({"best": goal.show(goal.sign * best)})
-            done += len(asked)
-            _refuse_what_is_never_told(context, done)
+
+        def hear(trial: Trial) -> None:
+            nonlocal best, done
+            value, judged = told_value(context.config, trial), merit(trial.metrics)
+            strategy.tell(trial.codes, value if math.isfinite(value) else None, trial.costs)
+            best = max(best, judged if math.isfinite(judged) else best)
+            bar.update()
+            bar.show({"best": goal.show(goal.sign * best)})
+            done += 1
+            if done % settings.batch == 0 or done == settings.evaluations:
+                _refuse_what_is_never_told(context, done)
+
+        if settings.asynchronous:
+            run_asynchronously(context, strategy, hear, partial(_tasks, context), partial(_told, context))
+        else:
+            _run_in_batches(context, strategy, hear)
+    if done < settings.evaluations:
+        context.console.say(f"search: the region holds no further candidate after {done} evaluations")
     refuse_failures_alone(search_trials(context)[:done])
     if isinstance(proposer, QLearning) and proposer.dropped:
         context.console.say(f"search: {proposer.dropped} networks dropped: no chip was found within the budget")
+
+
+def _run_in_batches(context: RunContext, strategy: Strategy, hear: Callable[[Trial], None]) -> None:
+    """A batch is proposed when all of the one before are told, in the order of their proposal."""
+    settings, done = context.config.search, 0
+    while done < settings.evaluations:
+        asked = strategy.ask(min(settings.batch, settings.evaluations - done))
+        for trial in _answers(context, done, asked):
+            hear(trial)
+        done += len(asked)
+        if not asked:
+            return
 
 
 def value_cost(config: RunConfig) -> Cost | None:
@@ -178,14 +197,19 @@ def search_trials(context: RunContext) -> list[Trial]:
     return [trial for trial in context.trials if trial.stage == "search"]
 
 
+def _proposal(trial: Trial) -> int:
+    return trial.id if trial.proposal is None else trial.proposal
+
+
 def _recorded(context: RunContext) -> dict[int, tuple[int, ...]]:
     """The codes that the ledger holds, by the number of their proposal."""
-    return {trial.id: trial.codes for trial in search_trials(context)}
+    return {_proposal(trial): trial.codes for trial in search_trials(context)}
 
 
 def _say_where_it_differs(context: RunContext, number: int) -> None:
+    trial = next(trial for trial in search_trials(context) if _proposal(trial) == number)
     context.console.say(
-        f"search: trial {number} of the ledger, made on '{context.trials[number].host}', is not what this processor "
+        f"search: trial {trial.id} of the ledger, made on '{trial.host}', is not what this processor "
         "and version would propose; the ledger's proposals are kept"
     )
 
@@ -225,6 +249,24 @@ def _outcomes(
         return scored(context, asked, known)
     function, tasks = evaluation_tasks(context, asked[known:])
     return context.executor.map(function, tasks)
+
+
+def _tasks(context: RunContext, codes: Sequence[tuple[int, ...]]) -> tuple[Any, list[Any]]:
+    """What evaluates candidates by themselves, by the run's score or by what was trained."""
+    if context.config.search.score is None:
+        return evaluation_tasks(context, codes)
+    return score_one, score_tasks(context, codes) if codes else []
+
+
+def _told(
+    context: RunContext, codes: tuple[int, ...], outcome: Outcome[dict[str, float]], proposal: int, asked: int
+) -> Trial:
+    """The trial of a candidate that was evaluated by itself, recorded."""
+    costs = context.pricer.costs(np.array([codes], np.int16)).row(0)
+    told = with_measured(context.config.costs, costs, outcome.value or {})
+    trial = replace(_trial(context, len(context.trials), codes, told, outcome), proposal=proposal, asked=asked)
+    context.record(trial)
+    return trial
 
 
 def evaluation_tasks(context: RunContext, codes: Sequence[tuple[int, ...]]) -> tuple[Any, list[Any]]:

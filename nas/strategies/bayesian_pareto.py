@@ -47,6 +47,7 @@ SAMPLES = 32
 STRANGERS, MUTANTS, SHORTLIST = 256, 256, 128
 PARENTS, CLIMBERS, NEIGHBOURS, CLIMBS = 16, 8, 64, 3
 CHUNK = 512
+PENDING = 16  # candidates that are evaluated meanwhile, the latest, which the next one is not to repeat
 STEPS = (0.02, 0.08, 0.3)  # of the range of an ordered gene
 MARGIN = 0.5  # of the range of a front, by which the reference point is worse than its worst
 
@@ -88,6 +89,7 @@ class BayesianPareto:
         self._everything: Codes | None = None
         self._proposed: set[CodesOfOne] = set()
         self._told: dict[CodesOfOne, list[float]] = {}
+        self._running: dict[CodesOfOne, None] = {}
 
     def ask(self, count: int) -> list[CodesOfOne]:
         """See `Strategy.ask`."""
@@ -97,10 +99,12 @@ class BayesianPareto:
         while len(proposed) < count and (drawn := self._random_members.beside(self._proposed)) is not None:
             self._proposed.add(drawn)
             proposed.append(drawn)
+        self._running |= dict.fromkeys(proposed)
         return proposed
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
         """See `Strategy.tell`."""
+        self._running.pop(tuple(codes), None)
         prices = {one.name: one.of(costs) for one in (*self.unknown, *self.limits)}
         row = [
             np.nan if value is None else float(value),
@@ -113,6 +117,8 @@ class BayesianPareto:
     def _guided(self, count: int) -> list[CodesOfOne]:
         """Up to `count` candidates, greedily; fewer if the pool ends."""
         gain, pool = self._gain(), self._pool()
+        if self._running:
+            gain.expect(self._rows(np.array(list(self._running)[-PENDING:], np.int16)))
         chosen: list[CodesOfOne] = []
         while len(chosen) < count and len(pool):
             pool = self._climbed(gain, pool)
@@ -262,9 +268,9 @@ class _Gain:
         with torch.no_grad(), by_itself(0):
             return np.concatenate([self._function(part[:, None]).numpy() for part in rows.split(CHUNK)])
 
-    def expect(self, row: torch.Tensor) -> None:
-        """Count a candidate `[1, columns]` as about to be evaluated."""
-        self._expected.append(row)
+    def expect(self, rows: torch.Tensor) -> None:
+        """Count candidates `[N, columns]` as about to be evaluated."""
+        self._expected.append(rows)
         with by_itself(0):
             self._function.set_X_pending(torch.cat(self._expected))
 

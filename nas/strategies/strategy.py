@@ -27,6 +27,9 @@ class Strategy(Protocol):
     """Proposes candidates: a deterministic function of the problem, its seed, and what it was told, in that order.
 
     That makes a resumed run a replay: asked again and told again, it proposes again what it proposed before.
+
+    A class with `needs_batches = True` has to be told of all that it proposed before it is asked again, and is not for
+    asynchronous searches. All others may be told in any order, and asked while some of what they proposed is not told.
     """
 
     def ask(self, count: int) -> list[CodesOfOne]:
@@ -155,6 +158,12 @@ def create_strategy(name: str, problem: SearchProblem) -> Strategy:
     """The strategy called `name`, ready to be asked.
 
     Raises:
-        BadInputError: if there is none; the nearest known one is named.
+        BadInputError: if there is none, naming the nearest known one, or if it is not for asynchronous searches.
     """
-    return STRATEGIES.get(name)(problem)
+    kind = STRATEGIES.get(name)
+    if problem.settings.asynchronous and getattr(kind, "needs_batches", False):
+        raise BadInputError(
+            f"search.asynchronous: strategy '{name}' has to be told of a whole batch before it proposes the next; "
+            "remove asynchronous, or choose another strategy"
+        )
+    return kind(problem)
