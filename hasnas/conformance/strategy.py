@@ -195,10 +195,10 @@ class CheckStrategy(Suite):
             with pytest.raises(BadInputError, match=r"asynchronous"):
                 create_strategy(name, dataclasses.replace(task, settings=settings))
             return
-        proposed = play_unevenly(self.build(name, task), 12)
-        assert len(set(proposed)) == 12
+        proposed = play_unevenly(self.build(name, task), 9)
+        assert len(set(proposed)) == 9
         assert task.admissible(np.array(proposed, np.int16))[1].all()
-        assert play_unevenly(self.build(name, problem(2)), 12) == proposed
+        assert play_unevenly(self.build(name, problem(2)), 9) == proposed
 
     def test_costs_as_objectives(self, name: str) -> None:
         """Strategies for one objective ignore them, others are told costs that the estimator knew."""
