@@ -317,6 +317,22 @@ def report(
     tell(json.dumps(written.to_json(), indent=2) if as_json else "\n".join(map(str, [written.page, *written.figures])))
 
 
+@app.command()
+def merge(
+    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Run directories of one config and several seeds."),
+    output: Path | None = typer.Option(None, "-o", "--output", metavar="DIR", help="Write tables and a page there."),
+    objectives: str | None = typer.Option(None, "--objectives", metavar="A,B", help="E.g. accuracy,energy,area."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Merge runs that differ by their seeds: medians and spread over seeds, and the front of all."""
+    from .tracking.merged_seeds import merge_seeds
+
+    found = merge_seeds(runs, None if objectives is None else [name.strip() for name in objectives.split(",")])
+    tell(json.dumps(found.to_json(), indent=2) if as_json else found.describe())
+    for path in [] if output is None else found.write(output):
+        tell(path, err=True)
+
+
 @app.command("ls")
 def list_runs_command(
     directory: Path = typer.Argument(Path("runs"), metavar="[DIR]", help="Where the runs are."), as_json: bool = AS_JSON
