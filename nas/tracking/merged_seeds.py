@@ -123,7 +123,7 @@ class MergedSeeds:
 
     def seed_rows(self) -> list[tuple[str, ...]]:
         """A line a run for people, under a header."""
-        rows = [("SEED", "RUN", "STATE", *(figure.name.upper() for figure in self.figures))]
+        rows: list[tuple[str, ...]] = [("SEED", "RUN", "STATE", *(figure.name.upper() for figure in self.figures))]
         for row, (seed, label) in enumerate(zip(self.seeds, self.runs.fronts.labels, strict=True)):
             shown = (_shown(figure.show, figure.values[row]) for figure in self.figures)
             rows.append((str(seed), label, str(self.runs.statuses[row]["state"]), *shown))
@@ -131,7 +131,7 @@ class MergedSeeds:
 
     def summary_rows(self) -> list[tuple[str, ...]]:
         """A line a figure for people, under a header."""
-        rows = [("OVER SEEDS", "MEDIAN", "LEAST", "GREATEST", "DEVIATION", "RUNS")]
+        rows: list[tuple[str, ...]] = [("OVER SEEDS", "MEDIAN", "LEAST", "GREATEST", "DEVIATION", "RUNS")]
         for figure in self.figures:
             told = figure.summary
             shown = (figure.show(told[name]) for name in ("median", "least", "greatest", "deviation"))
@@ -141,7 +141,7 @@ class MergedSeeds:
     def front_rows(self) -> list[tuple[str, ...]]:
         """A line a candidate of the front of all, for people, under a header."""
         axes = self.runs.fronts.axes
-        rows = [("FRONT OF ALL", "SEED", "TRIAL", *(axis.name.upper() for axis in axes))]
+        rows: list[tuple[str, ...]] = [("FRONT OF ALL", "SEED", "TRIAL", *(axis.name.upper() for axis in axes))]
         for seed, trial in self.front():
             rows.append((trial.key, str(seed), str(trial.id), *(axis.show(axis.of(trial)) for axis in axes)))
         return rows
