@@ -320,7 +320,7 @@ def report(
 @app.command()
 def merge(
     runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Run directories of one config and several seeds."),
-    output: Path | None = typer.Option(None, "-o", "--output", metavar="DIR", help="Write tables and a page there."),
+    output: Path | None = typer.Option(None, "-o", "--output", metavar="DIR", help="Write tables and a picture there."),
     objectives: str | None = typer.Option(None, "--objectives", metavar="A,B", help="E.g. accuracy,energy,area."),
     as_json: bool = AS_JSON,
 ) -> None:

@@ -17,7 +17,6 @@ from hasnas.nas.budget.costs import cost_called
 from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES
 from hasnas.nas.history.trial import Trial
 
-from .html import Markup, Text, element, page, table
 from .side_by_side import RunsSideBySide, runs_side_by_side
 from .status import align
 
@@ -151,32 +150,28 @@ class MergedSeeds:
         return "\n\n".join(align(rows) for rows in (self.summary_rows(), self.seed_rows(), self.front_rows()))
 
     def write(self, directory: Path) -> list[Path]:
-        """`merged.json`, `seeds.csv`, `front.csv` and `report.html` into a directory, made if it is absent.
+        """`merged.json`, `seeds.csv`, `front.csv` and `fronts.png` into a directory, made if it is absent.
 
         Raises:
             BadInputError: if it cannot be written to.
         """
-        from .figures import fronts, to_svg
+        from .figures import fronts, to_png
 
         tree = self.to_json()
         names = ["seed", "run", "state", *(figure.name for figure in self.figures)]
         of_front = ["seed", "id", "key", *(axis.name for axis in self.runs.fronts.axes)]
-        tables = (self.summary_rows(), self.seed_rows(), self.front_rows())
-        content: list[Text] = [element("h1", f"{self.runs.statuses[0]['name']}: {len(self.seeds)} seeds")]
-        content += [table(rows[0], rows[1:]) for rows in tables]
-        content.append(Markup(to_svg(fronts(self.runs.fronts))))
-        files = {
+        files: dict[str, str | bytes] = {
             "merged.json": json.dumps(tree, indent=2) + "\n",
             "seeds.csv": csv_text([names, *([one.get(name, "") for name in names] for one in tree["seeds"])]),
             "front.csv": csv_text([of_front, *([one[name] for name in of_front] for one in tree["front"])]),
-            "report.html": page("hasnas merge", content),
+            "fronts.png": to_png(fronts(self.runs.fronts)),
         }
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(directory, error) from error
-        for name, text in files.items():
-            write_atomic(directory / name, text)
+        for name, content in files.items():
+            write_atomic(directory / name, content)
         return [directory / name for name in files]
 
 
