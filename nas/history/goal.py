@@ -140,12 +140,11 @@ class Candidates:
     merits: list[float] = field(default_factory=list)
     costs: list[Mapping[str, float]] = field(default_factory=list)
 
-    def add(self, place: int, trial: Trial) -> None:
-        """Take up a trial, if it is done and keeps to the budget."""
-        if trial.state == "done" and not trial.verdict:
-            self.places.append(place)
-            self.merits.append(merit(trial.metrics))
-            self.costs.append(trial.costs)
+    def add(self, place: int, metrics: Mapping[str, float], costs: Mapping[str, float]) -> None:
+        """Take up a trial that is done and keeps to the budget."""
+        self.places.append(place)
+        self.merits.append(merit(metrics))
+        self.costs.append(costs)
 
     def best(self, objectives: Sequence[str] = ()) -> list[int]:
         """Where those stand that are beaten by no other, in the named objectives, or by merit and every cost."""
@@ -165,7 +164,8 @@ def front(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> list[Trial
     """
     candidates = Candidates()
     for place, trial in enumerate(trials):
-        candidates.add(place, trial)
+        if trial.state == "done" and not trial.verdict:
+            candidates.add(place, trial.metrics, trial.costs)
     return distinct([trials[place] for place in candidates.best(objectives)])
 
 

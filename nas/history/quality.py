@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 Task = Literal["classification", "regression", "location"]
@@ -39,22 +40,22 @@ class Quality:
     remark: str = ""
     alone: str = ""
 
-    @property
+    @cached_property
     def validation(self) -> str:
         """Its key among the metrics of a trial, on validation samples."""
         return "validation_" + self._key
 
-    @property
+    @cached_property
     def test(self) -> str:
         """Its key on test samples."""
         return "test_" + self._key
 
-    @property
+    @cached_property
     def device(self) -> str:
         """Its key as the mean over imperfect chips; those of spread and worst chip end in `_std` and `_worst`."""
         return "device_" + self._key
 
-    @property
+    @cached_property
     def _key(self) -> str:
         return self.name.replace(" ", "_")
 

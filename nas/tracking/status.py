@@ -15,10 +15,10 @@ from hasnas.files import DAMAGED_ARRAYS
 from hasnas.nas.budget.budget import describe_limits
 from hasnas.nas.budget.costs import ENERGY, Cost, cost_called
 from hasnas.nas.config.loading import RunConfig
-from hasnas.nas.history.goal import Candidates, Goal, distinct, quality_of
+from hasnas.nas.history.goal import Candidates, Goal, distinct
 from hasnas.nas.history.layout import LEDGER_FILE, SCREEN_FILE, STAGES
-from hasnas.nas.history.ledger import is_being_written, ledger_so_far
-from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality
+from hasnas.nas.history.ledger import LedgerContents, is_being_written, ledger_so_far
+from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality, find_quality
 from hasnas.nas.history.records import Record
 from hasnas.nas.history.returned import (
     BASELINE_PREFIX,
@@ -29,7 +29,7 @@ from hasnas.nas.history.returned import (
     returned_networks,
 )
 from hasnas.nas.history.run_config import load_run_config
-from hasnas.nas.history.trial import Trial
+from hasnas.nas.history.trial import Trial, read_numbers
 from hasnas.nas.history.worth import DataFacts, data_facts, worth_of
 
 from .rungs import HEADER, counted_rungs, rung_cells
@@ -62,7 +62,7 @@ def run_status(run_directory: Path) -> dict[str, Any]:
     contents = ledger_so_far(ledger)
     config = load_run_config(run_directory, contents=contents)
     running = is_being_written(ledger)
-    history, screen = _History(contents.stored_trials), _screen(run_directory / SCREEN_FILE)
+    history, screen = _History(contents), _screen(run_directory / SCREEN_FILE)
     trials, quality = history.others, history.quality
     best, facts = history.front(config.search.objectives), data_facts(contents.events)
     return {
@@ -110,25 +110,32 @@ def _status_or_problem(run_directory: Path) -> dict[str, Any]:
         return {"run": str(run_directory), "state": "unreadable", "damage": str(error)}
 
 
+READ = {"stage", "state", "metrics", "costs", "verdict"}
+
+
 class _History:
-    """What a status tells of the trials, found in one pass that keeps none of the searched ones: they may be many.
+    """What a status tells of the trials, found in one pass that makes none of the searched ones: they may be many.
 
     Args:
-        trials: of a run.
+        contents: the ledger's.
     """
 
-    def __init__(self, trials: Sequence[Trial]) -> None:
-        self._trials, self._candidates = trials, Candidates()
+    def __init__(self, contents: LedgerContents) -> None:
+        self._trials, self._candidates = contents.stored_trials, Candidates()
         self._states: Counter[str] = Counter()
         self.quality: Quality | None = None
         self.others: list[Trial] = []
-        for place, trial in enumerate(trials):
-            self.quality = self.quality or quality_of([trial])
-            if trial.stage == "search":
-                self._states[trial.state] += 1
-                self._candidates.add(place, trial)
-            else:
-                self.others.append(trial)
+        for place, record in enumerate(contents.records.of_kind("trial")):
+            if not record.keys() >= READ:
+                Trial.from_record(record)  # says what is wrong with it
+            metrics, costs = read_numbers(record["metrics"]), read_numbers(record["costs"])
+            self.quality = self.quality or find_quality(metrics)
+            if record["stage"] != "search":
+                self.others.append(Trial.from_record(record))
+                continue
+            self._states[record["state"]] += 1
+            if record["state"] == "done" and not record["verdict"]:
+                self._candidates.add(place, metrics, costs)
 
     def counts(self) -> dict[str, int]:
         """Searched trials by their state."""
