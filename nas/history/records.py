@@ -72,15 +72,13 @@ def canonical(record: Mapping[str, Any]) -> str:
 
 
 class StoredRecords(Sequence[Record]):
-    """Records of a file, one a line; nine bytes of memory for each, however long it is.
-
-    A line is checked again whenever it is decoded.
+    """Records of a file, one a line whose checksum was found to agree; nine bytes of memory for each, however long.
 
     Args:
         path: the file.
 
     Raises:
-        BadInputError: on looking at a line that has changed since it was added.
+        BadInputError: on looking at a line that was cut off since it was added.
     """
 
     def __init__(self, path: Path) -> None:
@@ -142,9 +140,10 @@ class StoredRecords(Sequence[Record]):
                     if start != position:
                         file.seek(start)
                     position = self._ends[place]
-                    record = decode_line(file.read(position - start))
+                    line = file.read(position - start)
+                    record = _decoded(line[len(_BEFORE) : -_TAIL]) if line.endswith(_AFTER) else None
                     if record is None:
-                        raise BadInputError(f"line {place + 1} of {self._path} was changed meanwhile; look again")
+                        raise BadInputError(f"line {place + 1} of {self._path} was cut off meanwhile; look again")
                     yield brought_up(record, self._format_at(place))
         except OSError as error:
             raise BadInputError(f"cannot read {self._path}: {error.strerror or error}; check the path") from error
