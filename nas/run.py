@@ -26,7 +26,7 @@ from .stages.screen import run_screen
 from .stages.search import run_search
 from .stages.supernet import run_supernet
 from .stages.training import run_retrain
-from .tracking import create_tracker
+from .tracking import TrackedRun, create_tracker
 
 RUNNERS: dict[str, Callable[[RunContext], None]] = dict(
     zip(STAGES, (run_screen, run_supernet, run_search, run_retrain, run_export), strict=True)
@@ -138,7 +138,8 @@ def _run(setup: Setup, directory: Path, workers: int | None, found: Preflight, t
             console.say(f"executor: {described}")
         trials = list(map(Trial.from_record, ledger.records.of_kind("trial")))
         identity = config_identity(config)
-        tracker = create_tracker(directory, config, trials, setup.quality, found.facts)
+        tracked = TrackedRun(directory, config, trials, setup.quality, found.facts, setup.space.genes)
+        tracker = create_tracker(tracked)
         stack.callback(tracker.close)
         context = RunContext(config, console, directory, ledger, executor, tracker, trials)
         where = {"workers": workers or 1, "executor": config.executor, "device": device}

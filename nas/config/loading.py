@@ -23,7 +23,7 @@ from hasnas.yaml_files import read_yaml, to_yaml
 from .dataset import DatasetSection
 from .executor import AUTO, RaySection
 from .overrides import apply_override, parse_override
-from .plugins import DIFFERENTIABLE, EXECUTORS, SCORES, STRATEGIES, SUPERNET_TRAINERS
+from .plugins import DIFFERENTIABLE, EXECUTORS, SCORES, STRATEGIES, SUPERNET_TRAINERS, TRACKERS
 from .problems import first_problem, told
 from .saved import CONFIG_FILE, SUPERNET_FILE
 from .sections import (
@@ -59,6 +59,13 @@ def _device_name(name: str) -> str:
     return name
 
 
+def _tracker_name(name: str) -> str:
+    """Refuse a tracker that nobody registered."""
+    if name not in TRACKERS.names():
+        raise ValueError(f"no such tracker{nearest(name, TRACKERS.names())}{_BESIDE}")
+    return name
+
+
 class RunConfig(Section):
     """Everything that decides the result of a run.
 
@@ -70,6 +77,7 @@ class RunConfig(Section):
         executor: where evaluations run, `auto`, `in_process`, `process_pool` or `ray`; not part of the run's identity.
         ray: for the executor of this name; not part of the run's identity.
         dataset, space, hardware, budget, screen, supernet, search, retrain, nonideal, export: see `sections`.
+        tracking: what shows the run while it goes on, see `TRACKERS`; not part of the run's identity.
         versions: packages that a saved config was made with; for the reader, not part of the run's identity.
     """
 
@@ -88,6 +96,9 @@ class RunConfig(Section):
     retrain: RetrainSection = RetrainSection()
     nonideal: NonidealSection = NonidealSection()
     export: ExportSection = ExportSection()
+    tracking: Annotated[tuple[Annotated[str, AfterValidator(_tracker_name)], ...], Field(strict=False)] = (
+        "tensorboard",
+    )
     versions: dict[str, str] = Field(default_factory=dict)
 
     @property
@@ -269,7 +280,7 @@ def config_identity(config: RunConfig, contents: Mapping[str, str] | None = None
         config: as it was read, its paths resolved.
         contents: see `file_contents`; None reads the files.
     """
-    excluded: dict[str, Any] = dict.fromkeys(("versions", "executor", "ray"), True)
+    excluded: dict[str, Any] = dict.fromkeys(("versions", "executor", "ray", "tracking"), True)
     excluded |= {"dataset": {"root"}, "hardware": {"path"}, "space": {"file"}, "supernet": {"source"}}
     tree = config.model_dump(mode="json", by_alias=True, exclude=excluded, exclude_defaults=True)
     for key, digest in (file_contents(config) if contents is None else contents).items():

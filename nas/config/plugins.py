@@ -2,7 +2,7 @@
 
 What an entry must be is said by the seam of its room: `hasnas.nas.strategies.Strategy`, `hasnas.nas.scoring.Score`,
 `hasnas.nas.training.retrain.retrain`, `hasnas.nas.executors.Executor`, `hasnas.nas.supernet.settings.SupernetTrainer`,
-`hasnas.nas.export.target.Target`.
+`hasnas.nas.export.target.Target`, `hasnas.nas.tracking.Tracker`.
 """
 
 from __future__ import annotations
@@ -122,4 +122,13 @@ EXPORT_TARGETS: Registry[Any] = Registry(
         "neurosim": "hasnas.nas.export.targets:NEUROSIM",
     },
     "hasnas.export_targets",
+)
+
+TRACKERS: Registry[Callable[..., Any]] = Registry(
+    "tracker",
+    {
+        "tensorboard": "hasnas.nas.tracking.tensorboard_tracker:tensorboard_tracker",
+        "optuna": "hasnas.nas.tracking.optuna_journal:OptunaJournal",
+    },
+    "hasnas.trackers",
 )

@@ -13,6 +13,7 @@ from .quality import Quality
 from .trial import State, Trial
 
 STAGE = "retrain"
+SHORT_KEY = 8
 BASELINE_PREFIX = "baseline "  # begins the stage of trainings that returned networks are compared with
 
 
@@ -143,6 +144,29 @@ def returned_networks(trials: Iterable[Trial], asked: int = 1, stage: str = STAG
     """Retrained networks that keep to the budget, the winner (the best mean on validation samples) first."""
     networks = retrained_networks(trials, asked, stage)
     return sorted((one for one in networks if one.fits), key=lambda one: rank(one.summary))
+
+
+def training_names(trainings: Iterable[tuple[str, str, int]], asked: int = 1) -> list[str]:
+    """What people call trainings from scratch: by their kind, the rank of the network, and its short key.
+
+    Args:
+        trainings: stage, key and seed of each, in the order in which they are done: the best network first.
+        asked: trainings of each network that the config asks for.
+
+    >>> training_names([("retrain", "b26abaa9a174", 0), ("retrain", "6c43f0df6c3c", 0), ("baseline chain", "b1", 0)])
+    ['retrained 1 b26abaa9', 'retrained 2 6c43f0df', 'chain 1 b1']
+    >>> training_names([("retrain", "ab", 0), ("retrain", "ab", 1)], asked=2)
+    ['retrained 1 ab, seed 0', 'retrained 1 ab, seed 1']
+    """
+    ranks: dict[str, dict[str, int]] = {}
+    names = []
+    for stage, key, seed in trainings:
+        known = ranks.setdefault(stage, {})
+        rank_of_network = known.setdefault(key, len(known) + 1)
+        kind = "retrained" if stage == STAGE else stage.removeprefix(BASELINE_PREFIX)
+        name = f"{kind} {rank_of_network} {key[:SHORT_KEY]}"
+        names.append(name if asked == 1 else f"{name}, seed {seed}")
+    return names
 
 
 def of_baselines(trials: Iterable[Trial]) -> list[Trial]:

@@ -24,7 +24,7 @@ from .preflight import NNI_STRATEGIES
 
 GROWS = ("search.evaluations", "retrain.top", "retrain.seeds")
 MAY_CHANGE = (*GROWS, "export.formats")
-ELSEWHERE = ("executor", "ray")  # where a run goes on, which changes nothing of its result
+ELSEWHERE = ("executor", "ray", "tracking")  # where a run goes on and what shows it, which decide nothing
 
 
 def extended_config(directory: Path, changes: Sequence[str]) -> RunConfig:
@@ -33,7 +33,7 @@ def extended_config(directory: Path, changes: Sequence[str]) -> RunConfig:
     Args:
         directory: of the run.
         changes: `"search.evaluations=200"`, also of `retrain.top`, `retrain.seeds` and `export.formats`; and where
-            it goes on, `executor` and `ray`.
+            it goes on and what shows it, `executor`, `ray` and `tracking`.
 
     Raises:
         BadInputError: for a change that makes another run, or asks for less.

@@ -17,7 +17,7 @@ from hasnas.nas.budget.measured import SCORE_PREFIX, TRAINING_SECONDS
 from hasnas.nas.executors import Outcome, map_once
 from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.goal import merit
-from hasnas.nas.history.returned import STAGE, of_baselines, retrained_networks
+from hasnas.nas.history.returned import STAGE, of_baselines, retrained_networks, training_names
 from hasnas.nas.history.trial import Choice, Trial, key_of
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
 from hasnas.nas.training.retrain import RetrainOutcome, RetrainTask, run_retrain_task
@@ -52,13 +52,14 @@ def run_retrain(context: RunContext) -> None:
     outcomes = map_once(context.executor, run_retrain_task, tasks, lambda task: task.checkpoint_directory)
     epochs, best, lock = context.config.retrain.epochs, -math.inf, Lock()
     reached, done = [0] * len(missing), (len(wanted) - len(missing)) * epochs
-    labels = [_label_of(context, network.key(context), seed) for network, seed in missing]
+    named = [(network.stage, network.key(context), seed) for network, seed in wanted]
+    names = training_names(named, context.config.retrain.seeds)[len(wanted) - len(missing) :]
 
     def on_epoch(index: int, epoch: int, merits: Mapping[str, float]) -> None:
         metrics = context.quality.of_epoch(merits)
         with lock:
             reached[index] = max(reached[index], min(epoch, epochs))
-            context.tracker.on_epoch(f"retrain/{labels[index]}", epoch, metrics)
+            context.tracker.on_epoch(names[index], epoch, metrics)
             bar.move_to(done + sum(reached))
             bar.show(_figures(context, metrics))
 
@@ -94,11 +95,7 @@ def _seeds(context: RunContext) -> range:
 
 def _label(context: RunContext, trial: Trial) -> str:
     """What a training is called: by its network, and by its seed where there are several."""
-    return _label_of(context, trial.key, trial.seed)
-
-
-def _label_of(context: RunContext, key: str, seed: int) -> str:
-    return key if context.config.retrain.seeds == 1 else f"{key}, seed {seed}"
+    return trial.key if context.config.retrain.seeds == 1 else f"{trial.key}, seed {trial.seed}"
 
 
 def _figures(context: RunContext, metrics: Mapping[str, float]) -> dict[str, str]:

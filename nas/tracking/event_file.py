@@ -6,17 +6,18 @@ Each record is on its way to the disk when `add` returns, so TensorBoard shows i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
-from google.protobuf.struct_pb2 import ListValue
-from google.protobuf.struct_pb2 import Value as PlainValue
 from tensorboard.compat.proto.event_pb2 import Event, SourceMetadata
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import metadata as layout_metadata
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.hparams.api_pb2 import (
     DATA_TYPE_FLOAT64,
@@ -37,6 +38,9 @@ HISTOGRAM_BINS = 20
 class EventFile:
     """One run as TensorBoard understands it: a directory with a file of events.
 
+    Each opening writes a file with a later name: a TensorBoard that is open follows names, and would keep on reading
+    a file that was deleted and written anew under the old one.
+
     Args:
         directory: made if absent; its path below the log directory is the run's name.
         time: seconds since the epoch, for the first record.
@@ -44,7 +48,8 @@ class EventFile:
 
     def __init__(self, directory: Path, time: float) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._file = open(directory / f"{PREFIX}{int(time)}.hasnas", "ab")  # noqa: SIM115  (closed by `close`)
+        name = f"{PREFIX}{time_ns():020d}.hasnas"
+        self._file = open(directory / name, "ab")  # noqa: SIM115  (closed by `close`)
         self._records = RecordWriter(self._file)
         if not self._file.tell():
             version = Event(file_version="brain.Event:2", source_metadata=SourceMetadata(writer="hasnas"))
@@ -105,14 +110,43 @@ def image(tag: str, png: bytes) -> Summary.Value:
 
 def text(tag: str, markdown: str) -> Summary.Value:
     """A page of Markdown."""
+    metadata = text_metadata.create_summary_metadata(display_name=tag, description="")
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
+    tensor = TensorProto(dtype=DT_STRING, string_val=[markdown.encode()], tensor_shape=shape)
+    return Summary.Value(tag=tag, metadata=metadata, tensor=tensor)
+
+
+def custom_layout(
+    first: str, margins: Mapping[str, tuple[str, str, str]], lines: Mapping[str, Mapping[str, Sequence[str]]]
+) -> Summary.Value:
+    """What the page of custom scalars shows.
+
+    Args:
+        first: title of the category with the margin charts, which comes first.
+        margins: title of a chart -> tags of its curve and of what bounds the shaded area around it.
+        lines: title of a category -> title of a chart -> regular expressions of its tags.
+    """
+    shaded = [
+        layout_pb2.Chart(
+            title=title,
+            margin=layout_pb2.MarginChartContent(
+                series=[layout_pb2.MarginChartContent.Series(value=value, lower=lower, upper=upper)]
+            ),
+        )
+        for title, (value, lower, upper) in margins.items()
+    ]
+    categories = [layout_pb2.Category(title=first, chart=shaded)]
+    for category, charts in lines.items():
+        drawn = [
+            layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=list(tags)))
+            for title, tags in charts.items()
+        ]
+        categories.append(layout_pb2.Category(title=category, chart=drawn))
+    content = layout_pb2.Layout(category=categories).SerializeToString()
     return Summary.Value(
-        tag=tag,
-        metadata=text_metadata.create_summary_metadata(display_name=tag, description=""),
-        tensor=TensorProto(
-            dtype=DT_STRING,
-            string_val=[markdown.encode()],
-            tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)]),
-        ),
+        tag=layout_metadata.CONFIG_SUMMARY_TAG,
+        metadata=layout_metadata.create_summary_metadata(),
+        tensor=TensorProto(dtype=DT_STRING, string_val=[content], tensor_shape=TensorShapeProto()),
     )
 
 
@@ -139,18 +173,25 @@ def histogram(tag: str, values: Sequence[float]) -> Summary.Value:
     )
 
 
-def hparams_experiment(choices: Mapping[str, Sequence[str] | None], metrics: Mapping[str, str]) -> Summary.Value:
+def hparams_experiment(
+    settings: Mapping[str, str | float], apart: Container[str], metrics: Mapping[str, str]
+) -> Summary.Value:
     """What the rows of the hparams page hold, declared once: columns that appear later would be lost.
 
+    No domain is declared for a text: rows with another value than the declared ones would be hidden.
+
     Args:
-        choices: hyperparameter -> the values it may take, `None` for numbers.
+        settings: hyperparameter -> a value, which tells texts from numbers.
+        apart: those that set rows apart, which are shown first.
         metrics: tag -> name to show.
     """
     infos = [
-        HParamInfo(name=name, type=DATA_TYPE_FLOAT64)
-        if values is None
-        else HParamInfo(name=name, type=DATA_TYPE_STRING, domain_discrete=_list_of(values))
-        for name, values in choices.items()
+        HParamInfo(
+            name=name,
+            type=DATA_TYPE_STRING if isinstance(value, str) else DATA_TYPE_FLOAT64,
+            differs=name in apart,
+        )
+        for name, value in settings.items()
     ]
     shown = [MetricInfo(name=MetricName(tag=tag), display_name=name) for tag, name in metrics.items()]
     experiment = Experiment(hparam_infos=infos, metric_infos=shown)
@@ -171,10 +212,6 @@ def hparams_row(values: Mapping[str, str | float], time: float) -> Summary.Value
         else:
             start.hparams[name].number_value = value
     return _hparams_value(hparams_metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start))
-
-
-def _list_of(values: Sequence[str]) -> ListValue:
-    return ListValue(values=[PlainValue(string_value=value) for value in values])
 
 
 def _hparams_value(tag: str, data: Any) -> Summary.Value:

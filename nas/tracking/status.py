@@ -62,7 +62,7 @@ def run_status(run_directory: Path) -> dict[str, Any]:
     contents = ledger_so_far(ledger)
     config = load_run_config(run_directory, contents=contents)
     running = is_being_written(ledger)
-    history, screen = _History(contents), _screen(run_directory / SCREEN_FILE)
+    history, screen = _History(contents), read_screen(run_directory / SCREEN_FILE)
     trials, quality = history.others, history.quality
     best, facts = history.front(config.search.objectives), data_facts(contents.events)
     return {
@@ -220,7 +220,7 @@ def _stage(stage: str, config: RunConfig, events: Sequence[Record], running: boo
     return {"stage": stage, "state": state, "seconds": round(seconds, 3)}
 
 
-def _screen(path: Path) -> dict[str, Any] | None:
+def read_screen(path: Path) -> dict[str, Any] | None:
     """How much of the space the budget left; `None` if that is not known."""
     try:
         with np.load(path, allow_pickle=False) as file:

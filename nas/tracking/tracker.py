@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from hasnas.errors import BadInputError, HasnasError, one_line
+from hasnas.extras import missing_extra
+from hasnas.nas.config.plugins import TRACKERS
 from hasnas.nas.history.quality import CLASSIFICATION, Quality
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.history.worth import DataFacts
+from hasnas.search_spaces.space import Gene
 
 if TYPE_CHECKING:
     from hasnas.nas.config.loading import RunConfig
 
-FOLDER = "tensorboard"
+logger = logging.getLogger(__name__)
 
 
 class Tracker(Protocol):
@@ -24,7 +31,13 @@ class Tracker(Protocol):
         ...
 
     def on_epoch(self, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        """A training has finished an epoch, counted from 1; one that was reported before is left as it is."""
+        """A training has finished an epoch, counted from 1; one that was reported before is left as it is.
+
+        Args:
+            stage: `"supernet"`, or what `training_names` calls a training from scratch, `"retrained 1 b26abaa9"`.
+            epoch: its number.
+            metrics: of the epoch, `loss` and `validation_accuracy` or its like.
+        """
         ...
 
     def close(self) -> None:
@@ -32,31 +45,79 @@ class Tracker(Protocol):
         ...
 
 
-def create_tracker(
-    run_directory: Path,
-    config: RunConfig,
-    trials: Sequence[Trial],
-    quality: Quality = CLASSIFICATION,
-    data: DataFacts | None = None,
-) -> Tracker:
-    """A tracker that writes to `tensorboard/` in a run directory.
-
-    What is there is deleted and written anew from the history; only epochs, which the ledger does not hold, are taken
-    over.
+@dataclass(frozen=True)
+class TrackedRun:
+    """What a tracker is made with; whatever is registered in `TRACKERS` is called with one and returns a `Tracker`.
 
     Args:
-        run_directory: of the run.
+        directory: of the run.
         config: of the run.
-        trials: the ledger's trials so far.
+        trials: the ledger's trials so far. A resumed run has some, and a tracker shows each of them once.
         quality: by which the run's networks are judged.
         data: what is known of its samples.
+        genes: of the space, in the order of `Trial.codes`.
+    """
+
+    directory: Path
+    config: RunConfig
+    trials: Sequence[Trial] = ()
+    quality: Quality = CLASSIFICATION
+    data: DataFacts | None = None
+    genes: tuple[Gene, ...] = ()
+
+
+class AllTrackers:
+    """Tells several trackers; one that fails is left out from then on, with a line in the log.
+
+    Args:
+        trackers: name -> tracker.
+    """
+
+    def __init__(self, trackers: Mapping[str, Tracker]) -> None:
+        self._trackers = dict(trackers)
+
+    def on_trial(self, trial: Trial) -> None:
+        """See `Tracker.on_trial`."""
+        self._each(lambda tracker: tracker.on_trial(trial))
+
+    def on_epoch(self, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
+        """See `Tracker.on_epoch`."""
+        self._each(lambda tracker: tracker.on_epoch(stage, epoch, metrics))
+
+    def close(self) -> None:
+        """See `Tracker.close`."""
+        self._each(lambda tracker: tracker.close())
+
+    def _each(self, tell: Callable[[Tracker], None]) -> None:
+        for name, tracker in list(self._trackers.items()):
+            try:
+                tell(tracker)
+            except Exception as error:  # whatever somebody's tracker raises: it must not cost the run
+                del self._trackers[name]
+                logger.warning("tracker %s is no longer updated: %s: %s", name, type(error).__name__, error)
+                with suppress(Exception):
+                    tracker.close()
+
+
+def create_tracker(run: TrackedRun) -> Tracker:
+    """The trackers that the config names, brought up to date with the history.
 
     Raises:
-        BadInputError: if the directory is not writable.
+        BadInputError: if one of them cannot be had or cannot begin.
     """
-    from .tensorboard_tracker import TensorBoardTracker
+    return AllTrackers({name: _created(name, run) for name in run.config.tracking})
 
-    return TensorBoardTracker.of_run(run_directory / FOLDER, config, trials, quality, data)
+
+def _created(name: str, run: TrackedRun) -> Tracker:
+    try:
+        return TRACKERS.get(name)(run)
+    except HasnasError:
+        raise
+    except ModuleNotFoundError as error:
+        raise missing_extra(error, f"tracking: {name}") or error from error
+    except Exception as error:  # whatever somebody's tracker raises
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise BadInputError(f"tracking: {name} cannot begin: {reason}; mend that, or leave it out") from error
 
 
 def write_views(run_directory: Path) -> list[Path]:

@@ -1,19 +1,23 @@
 import errno
 import io
 import logging
+import re
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import metadata as layout_metadata
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 
 from hasnas.errors import BadInputError
-from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.loading import RunConfig, dump_config
 from hasnas.nas.history.quality import REGRESSION
 from hasnas.nas.history.trial import Trial
-from hasnas.nas.tracking import Tracker, create_tracker
+from hasnas.nas.tracking import TrackedRun, Tracker, create_tracker
 from hasnas.nas.tracking.event_file import read_scalars
-from hasnas.nas.tracking.tensorboard_tracker import RunFacts, TensorBoardTracker
+from hasnas.nas.tracking.run_facts import RunFacts, columns_of
+from hasnas.nas.tracking.tensorboard_tracker import TensorBoardTracker
 
 
 def accumulate(directory: Path) -> EventAccumulator:
@@ -26,14 +30,18 @@ def curve(directory: Path, tag: str) -> list[tuple[int, float]]:
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()
-    }
+    """Name of each of TensorBoard's runs -> what its file holds."""
+    return {path.parent.name: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def page(directory: Path, tag: str) -> str:
+    text: str = accumulate(directory).Tensors(tag)[-1].tensor_proto.string_val[0].decode()
+    return text
 
 
 @pytest.mark.slow
 def test_curves_follow_the_search(tmp_path: Path, config: RunConfig, history: list[Trial]):
-    tracker: Tracker = create_tracker(tmp_path, config, [])
+    tracker: Tracker = create_tracker(TrackedRun(tmp_path, config))
     for trial in history:
         tracker.on_trial(trial)
     tracker.close()
@@ -41,65 +49,120 @@ def test_curves_follow_the_search(tmp_path: Path, config: RunConfig, history: li
     assert curve(search, "search/validation accuracy") == [(0, 0.5), (1, 0.7), (2, 0.9), (3, 0.8)]
     assert curve(search, "search/best validation accuracy") == [(0, 0.5), (1, 0.7), (2, 0.7), (3, 0.8)]
     assert curve(search, "search/feasible share") == [(0, 1.0), (1, 1.0), (2, 2 / 3), (3, 3 / 4)]
-    assert curve(search, "search cost/energy (nJ)") == [(0, 400), (1, 600), (2, 2000), (3, 900)]
-    assert curve(search, "search firing_rate/head.lif") == [(step, 0.3) for step in range(4)]
-    assert curve(search, "retrain/test accuracy") == [(4, 0.94)]
+    assert curve(search, "rejected/energy") == [(2, 1 / 3), (3, 1 / 4)]
+    assert curve(search, "cost/energy (nJ)") == [(0, 400), (1, 600), (2, 2000), (3, 900)]
+    # Each feasible candidate is better and dearer than those before it; the limit is 1 uJ, and the best accuracy 1.
+    assert curve(search, "search/networks on the front") == [(0, 1), (1, 2), (2, 2), (3, 3)]
+    volumes = [0.5 * 0.6, 0.5 * 0.6 + 0.2 * 0.4, 0.5 * 0.6 + 0.2 * 0.4, 0.5 * 0.6 + 0.2 * 0.4 + 0.1 * 0.1]
+    assert curve(search, "search/hypervolume, validation accuracy and energy") == list(enumerate(volumes))
     found = accumulate(search)
     assert set(found.Tags()["images"]) == {
         "search/progress",
+        "search/why rejected",
         *(f"accuracy against/{name}" for name in ("parameters", "memory", "area", "latency", "energy")),
     }
-    assert "search firing rates of layers" in found.Tags()["histograms"]
-    front = found.Tensors("search/Pareto front")[-1].tensor_proto.string_val[0].decode()
-    assert history[4].key in front
-    assert "94.00%" in front
+    assert "search/firing rates of layers" in found.Tags()["histograms"]
+    front = page(search, "search/Pareto front")
+    assert f"| search {history[3].key} | 80.00% |" in front
+    assert f"| retrained 1 {history[4].key[:8]} | 95.00% | 94.00% |" in front
+    assert "| energy | 1 uJ |  | 25.0% |" in page(search, "search/why rejected")
+
+
+@pytest.mark.slow
+def test_each_trained_network_has_its_card_and_curves_under_its_rank(
+    tmp_path: Path, config: RunConfig, history: list[Trial]
+):
+    name = f"retrained 1 {history[4].key[:8]}"
+    tracker = create_tracker(TrackedRun(tmp_path, config, history[:4]))
+    tracker.on_epoch(name, 1, {"loss": 0.5, "validation_accuracy": 0.75})
+    tracker.on_trial(history[4])
+    tracker.close()
+    assert {path.name for path in (tmp_path / "tensorboard").iterdir()} == {"search", "result", name}
+    view = tmp_path / "tensorboard" / name
+    assert curve(view, "training/loss") == [(1, 0.5)]
+    card = page(view, "network/card")
+    assert "cell 1, 4 nodes: 0->3 conv3x3" in card
+    assert "| energy | 500 nJ | 50% |" in card
+    assert set(accumulate(view).Tags()["images"]) == {
+        "network/genotype",
+        "network/energy by component",
+        "network/firing rates by layer",
+    }
+
+
+@pytest.mark.slow
+def test_the_layout_draws_the_best_so_far_without_smoothing(tmp_path: Path, config: RunConfig, history: list[Trial]):
+    create_tracker(TrackedRun(tmp_path, config, history)).close()
+    search = accumulate(tmp_path / "tensorboard" / "search")
+    content = search.Tensors(layout_metadata.CONFIG_SUMMARY_TAG)[0].tensor_proto.string_val[0]
+    first, *others = layout_pb2.Layout.FromString(content).category
+    (series,) = first.chart[0].margin.series  # of all charts only these are never smoothed
+    assert {series.value, series.lower, series.upper} <= set(search.Tags()["scalars"])
+    assert series.value == "search/best validation accuracy"
+    shown = [tag for category in others for chart in category.chart for tag in chart.multiline.tag]
+    unmatched = [tag for tag in shown if not any(re.fullmatch(tag, known) for known in search.Tags()["scalars"])]
+    assert unmatched == ["training/validation_accuracy", "training/loss"]  # these are of the trainings
 
 
 @pytest.mark.slow
 def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, config: RunConfig, history: list[Trial]):
-    tracker = create_tracker(tmp_path, config, [])
-    found = accumulate(tmp_path / "tensorboard").SummaryMetadata(hparams_metadata.EXPERIMENT_TAG)
+    tracker = create_tracker(TrackedRun(tmp_path, config))
+    found = accumulate(tmp_path / "tensorboard" / "result").SummaryMetadata(hparams_metadata.EXPERIMENT_TAG)
     experiment = hparams_metadata.parse_experiment_plugin_data(found.plugin_data.content)
     assert [info.name.tag for info in experiment.metric_infos] == list(RunFacts("small").results)
-    declared = {info.name for info in experiment.hparam_infos}
-    assert {"seed", "budget.energy", "space.macro.channels", "search.strategy"} <= declared
+    declared = {info.name: info.differs for info in experiment.hparam_infos}
+    assert declared["budget.energy"]
+    assert declared["space.macro.channels"]
+    assert not declared["search.strategy"]  # as it is by default, and yet often what runs differ in
+    assert "search.crossover" not in declared
     for trial in history:
         tracker.on_trial(trial)
     tracker.close()
-    found = accumulate(tmp_path / "tensorboard")
+    found = accumulate(tmp_path / "tensorboard" / "result")
     start = hparams_metadata.parse_session_start_info_plugin_data(
         found.SummaryMetadata(hparams_metadata.SESSION_START_INFO_TAG).plugin_data.content
     )
-    assert set(start.hparams) == declared
+    assert set(start.hparams) > set(declared)
     assert start.hparams["budget.energy"].string_value == "1 uJ"
     assert start.hparams["search.crossover"].string_value == "false"
     assert set(found.Tags()["scalars"]) == set(RunFacts("small").results)
-    assert curve(tmp_path / "tensorboard", "result/test accuracy") == [(4, 0.94)]
+    assert curve(tmp_path / "tensorboard" / "result", "result/test accuracy") == [(4, 0.94)]
+
+
+def test_runs_of_one_folder_show_what_they_differ_in(tmp_path: Path, config: RunConfig):
+    other = config.model_copy(update={"search": config.search.model_copy(update={"crossover": True}), "seed": 8})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.yaml").write_text(dump_config(other))
+    columns = columns_of(config, tmp_path / "small")
+    assert {key for key, differs in columns.items() if differs} == {"search.crossover", "seed"}
+    assert "budget.energy" in columns
 
 
 @pytest.mark.slow
 def test_resuming_writes_the_view_anew_and_keeps_the_epochs(tmp_path: Path, config: RunConfig, history: list[Trial]):
-    whole = create_tracker(tmp_path / "whole", config, history)
+    name = f"retrained 1 {history[4].key[:8]}"
+    whole = create_tracker(TrackedRun(tmp_path / "whole", config, history))
     whole.close()
-    tracker = create_tracker(tmp_path / "parts", config, [])
+    tracker = create_tracker(TrackedRun(tmp_path / "parts", config))
     for trial in history[:2]:
         tracker.on_trial(trial)
     for epoch in (1, 2):
-        tracker.on_epoch("supernet", epoch, {"loss": 1.0 / epoch})
+        tracker.on_epoch(name, epoch, {"loss": 1.0 / epoch})
     # Killed here: nothing is closed, and a record is torn.
-    (events,) = (tmp_path / "parts" / "tensorboard" / "epochs").iterdir()
+    (events,) = (tmp_path / "parts" / "tensorboard" / name).iterdir()
     events.write_bytes(events.read_bytes()[:-2])
-    resumed = create_tracker(tmp_path / "parts", config, history)
-    resumed.on_epoch("supernet", 1, {"loss": 99.0})
-    resumed.on_epoch("supernet", 2, {"loss": 0.5})
-    resumed.on_epoch("supernet", 3, {"loss": 0.25})
+    resumed = create_tracker(TrackedRun(tmp_path / "parts", config, history))
+    resumed.on_epoch(name, 1, {"loss": 99.0})
+    resumed.on_epoch(name, 2, {"loss": 0.5})
+    resumed.on_epoch(name, 3, {"loss": 0.25})
     resumed.close()
     tracker.close()
-    first, second = (contents(tmp_path / name / "tensorboard") for name in ("whole", "parts"))
-    assert len(first) == len(second) == 3
-    assert all(second[name] == data for name, data in first.items() if "epochs" not in name)
-    epochs = tmp_path / "parts" / "tensorboard" / "epochs"
-    assert curve(epochs, "supernet/loss") == [(1, 1.0), (2, 0.5), (3, 0.25)]
+    first, second = (contents(tmp_path / part / "tensorboard") for part in ("whole", "parts"))
+    assert set(first) == set(second) == {"search", "result", name}
+    assert all(second[one] == data for one, data in first.items() if one != name)
+    (later,) = (tmp_path / "parts" / "tensorboard" / name).iterdir()
+    assert later.name > events.name  # or else a TensorBoard that is open would not look into it
+    assert curve(later.parent, "training/loss") == [(1, 1.0), (2, 0.5), (3, 0.25)]
 
 
 @pytest.mark.slow
@@ -114,37 +177,37 @@ def test_without_a_config_the_curves_are_still_there(tmp_path: Path, history: li
 
 @pytest.mark.slow
 def test_a_regression_shows_errors(tmp_path: Path, config: RunConfig, errors: list[Trial]):
-    tracker = create_tracker(tmp_path, config, errors, REGRESSION)
+    tracker = create_tracker(TrackedRun(tmp_path, config, errors, REGRESSION))
     tracker.close()
     view = tmp_path / "tensorboard"
     # The third breaks the budget, and of the others the first is the best all along.
     best = curve(view / "search", "search/best validation mean absolute error")
     assert [value for _, value in best] == [0.5] * 4
-    assert curve(view, "result/test mean absolute error")[-1] == (4, pytest.approx(0.94))
-    page = accumulate(view / "search").Tensors("search/Pareto front")[-1].tensor_proto.string_val[0].decode()
-    assert "validation MAE | test MAE" in page
-    assert "| 0.95 | 0.94 |" in page
+    assert curve(view / "result", "result/test mean absolute error")[-1] == (4, pytest.approx(0.94))
+    front = page(view / "search", "search/Pareto front")
+    assert "validation MAE | test MAE" in front
+    assert "| 0.95 | 0.94 |" in front
 
 
 @pytest.mark.slow
 def test_the_row_of_a_run_has_mean_and_deviation_over_seeds(tmp_path: Path, config: RunConfig, seeds: list[Trial]):
     several = config.model_copy(update={"retrain": config.retrain.model_copy(update={"seeds": 3})})
-    tracker = create_tracker(tmp_path, several, seeds)
+    tracker = create_tracker(TrackedRun(tmp_path, several, seeds))
     tracker.close()
     view = tmp_path / "tensorboard"
-    assert curve(view / "search", "retrain/test accuracy") == [(4, 0.94), (5, 0.9)]
-    assert curve(view, "result/test accuracy")[-1] == (6, pytest.approx(0.92))
+    names = [f"retrained 1 {seeds[4].key[:8]}, seed {seed}" for seed in (3, 4, 5)]
+    assert {path.name for path in view.iterdir()} == {"search", "result", *names}
+    assert "Its training failed: MemoryError" in page(view / names[2], "network/card")
+    assert curve(view / "result", "result/test accuracy")[-1] == (6, pytest.approx(0.92))
     tag = "result/test accuracy standard deviation over seeds"
-    assert curve(view, tag) == [(step, pytest.approx(0.04 / 2**0.5)) for step in (5, 6)]
+    assert curve(view / "result", tag) == [(step, pytest.approx(0.04 / 2**0.5)) for step in (5, 6)]
     assert tag in RunFacts("small", seeds=3).results
-    page = accumulate(view / "search").Tensors("search/Pareto front")[-1].tensor_proto.string_val[0].decode()
-    assert "| 92.00% ± 2.83% | 2 of 3 |" in page
+    assert "| 92.00% ± 2.83% | 2 of 3 |" in page(view / "search", "search/Pareto front")
 
 
 def test_names_stay_within_their_cells(tmp_path: Path):
     TensorBoardTracker(tmp_path, RunFacts("a|b", settings={"x|y": "1\n2"})).close()
-    page = accumulate(tmp_path / "search").Tensors("run/config")[0].tensor_proto.string_val[0].decode()
-    assert "| x\\|y | 1 2 |" in page
+    assert "| x\\|y | 1 2 |" in page(tmp_path / "search", "run/config")
 
 
 def test_a_disk_that_refuses_ends_the_view_but_not_the_run(
@@ -155,7 +218,7 @@ def test_a_disk_that_refuses_ends_the_view_but_not_the_run(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tracker._search, "add", refuse)
+    monkeypatch.setattr(tracker._file("search"), "add", refuse)
     with caplog.at_level(logging.WARNING):
         for trial in history:
             tracker.on_trial(trial)
@@ -166,7 +229,7 @@ def test_a_disk_that_refuses_ends_the_view_but_not_the_run(
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path, config: RunConfig):
     (tmp_path / "run").write_text("not a directory")
     with pytest.raises(BadInputError, match=r"cannot write .*tensorboard"):
-        create_tracker(tmp_path / "run", config, [])
+        create_tracker(TrackedRun(tmp_path / "run", config))
 
 
 def test_a_disk_that_is_full_at_the_end_stops_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -177,7 +240,9 @@ def test_a_disk_that_is_full_at_the_end_stops_no_run(tmp_path: Path, monkeypatch
             super().close()
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tracker._run, "_file", Full(io.FileIO(tmp_path / "full", "w")))
+    tracker.on_epoch("supernet", 1, {"loss": 1.0})
+    first, second = tracker._file("search"), tracker._file("supernet")
+    monkeypatch.setattr(first, "_file", Full(io.FileIO(tmp_path / "full", "w")))
     tracker.close()
     tracker.close()
-    assert tracker._search._file.closed
+    assert second._file.closed
