@@ -106,14 +106,15 @@ class OptunaJournal:
         storage = JournalStorage(JournalFileBackend(str(self._path)))
         upward = self._objectives.values()
         directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in upward]
-        self._studies = {}
+        there, self._studies = optuna.get_all_study_names(storage), {}
         for name in (self._run.config.name, self._run.config.name + RETRAINED):
-            study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
-            if not study.metric_names:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                    study.set_metric_names(list(self._objectives))
-            self._studies[name] = study
+            if name in there:
+                self._studies[name] = optuna.load_study(study_name=name, storage=storage)
+                continue
+            self._studies[name] = optuna.create_study(storage=storage, study_name=name, directions=directions)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self._studies[name].set_metric_names(list(self._objectives))
 
     def _known(self) -> int | None:
         """How many of the run's first trials the file holds; None if it holds others."""
