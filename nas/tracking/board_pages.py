@@ -21,13 +21,14 @@ from hasnas.search_spaces.lowering import lower
 from .event_file import Summary, custom_layout, image, text
 from .figures import blank_figure, cell_drawing, energy_by_layer, firing_rates, tidy, to_png
 from .run_facts import RunFacts
-from .search_curves import best_tag, recent_tag, volume_costs
+from .search_curves import best_tag, recent_tag, volume_costs, volume_tag
 from .shown_trial import drawn
 from .status import read_screen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CARD_WIDTH = 4.6  # inches; TensorBoard shows pictures small
 TIP = "Curves of the search are steps: set *Smoothing* to 0, or add `?smoothing=0` to the address of this page."
 
 
@@ -43,23 +44,25 @@ def layout(facts: RunFacts) -> Summary.Value:
     """The page of custom scalars: few charts, the important ones first; margin charts are drawn without smoothing."""
     goal, quality = facts.goal, facts.goal.quality
     best = best_tag(facts)
-    margins = {f"Best {goal.label} so far, down to the median of the last candidates": (best, recent_tag(facts), best)}
+    volumes = [volume_tag(facts, cost) for cost in volume_costs(facts)]
+    steps = {
+        **{f"Hypervolume of {tag.partition(', ')[2]}, share of what there can be": tag for tag in volumes},
+        "Networks on the front": "search/networks on the front",
+        "Share of candidates within the budget": "search/feasible share",
+    }
+    margins = {
+        f"Best {goal.label} so far, down to the median of the last candidates": (best, recent_tag(facts), best),
+        **{title: (tag, tag, tag) for title, tag in steps.items()},
+    }
     lines = {
-        "Front": {
-            "Hypervolume, share of what there can be": [rf"search/hypervolume, .* and {cost.name}"
-                                                        for cost in volume_costs(facts)],
-            "Networks on the front": ["search/networks on the front"],
-        },
-        "Budget": {
-            "Share of candidates within the budget": ["search/feasible share"],
-            "Share of candidates that broke a limit": ["rejected/.*"],
-        },
         "Trainings": {
             f"Validation {quality.name}": [f"training/{quality.validation}"],
             "Loss": ["training/loss"],
         },
         "Costs of candidates": {cost.name: [f"cost/{_literal(cost.curve[0])}"] for cost in facts.costs},
-    }  # fmt: skip
+    }
+    if not all(cost_called(name).priced for name in facts.budget.limits):  # else nothing is proposed that breaks one
+        lines["Budget"] = {"Share of candidates that broke a limit": ["rejected/.*"]}
     return custom_layout("Search", margins, lines)
 
 
@@ -69,15 +72,15 @@ def network_card(trial: Trial, name: str, facts: RunFacts) -> list[Summary.Value
     pictures: dict[str, Figure] = {}
     cells = trial.architecture.get("cells", ())
     if cells and all({"nodes", "edges"} <= set(one) for one in cells):
-        pictures["network/genotype"] = cell_drawing(cells)
+        pictures["network/genotype"] = cell_drawing(cells, width=CARD_WIDTH)
     rates = {key.removeprefix(RATE_PREFIX): rate for key, rate in trial.metrics.items() if key.startswith(RATE_PREFIX)}
     tree = _cost_tree(trial, facts)
     if tree is not None:
         order = [layer["name"] for layer in tree["layers"]]
         rates = {key: rates[key] for key in [*order, *rates] if key in rates}
-        pictures["network/energy by component"] = energy_by_layer(tree)
+        pictures["network/energy by component"] = energy_by_layer(tree, width=CARD_WIDTH)
     if rates:
-        pictures["network/firing rates by layer"] = firing_rates(rates)
+        pictures["network/firing rates by layer"] = firing_rates(rates, width=CARD_WIDTH)
     return [*values, *(image(tag, to_png(figure)) for tag, figure in pictures.items())]
 
 

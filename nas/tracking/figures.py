@@ -178,15 +178,17 @@ def progress(trials: Sequence[Trial], width: float = 9.6) -> Figure:
     return figure
 
 
-def energy_by_layer(tree: Mapping[str, Any]) -> Figure:
+def energy_by_layer(tree: Mapping[str, Any], width: float = 9.6) -> Figure:
     """Energy of each layer, divided among components.
 
     Args:
         tree: `CostReport.to_dict()`.
+        width: inches.
     """
     layers = [layer for layer in tree["layers"] if layer["energy_j"] > 0]
     components = [name for name in tree["components"]["energy_j"] if tree["components"]["energy_j"][name] > 0]
-    figure = blank_figure(9.6, 1.2 + 0.24 * len(layers))
+    narrow = width < 6
+    figure = blank_figure(width, (2.4 if narrow else 1.2) + 0.24 * len(layers))
     panel = figure.subplots()
     factor, unit = axis_unit(ENERGY, max([layer["energy_j"] for layer in layers], default=0.0))
     left = np.zeros(len(layers))
@@ -197,7 +199,9 @@ def energy_by_layer(tree: Mapping[str, Any]) -> Figure:
         left += values
     panel.invert_yaxis()
     panel.set_xlabel(f"energy per sample ({unit})")
-    if components:
+    if components and narrow:
+        figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=3)
+    elif components:
         panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     tidy(panel)
     return figure
@@ -220,9 +224,9 @@ def on_chips(networks: Sequence[OnChips], label: str) -> Figure:
     return figure
 
 
-def firing_rates(rates: Mapping[str, float]) -> Figure:
-    """Spikes per neuron and timestep of each layer of neurons."""
-    figure = blank_figure(9.6, 1.0 + 0.24 * len(rates))
+def firing_rates(rates: Mapping[str, float], width: float = 9.6) -> Figure:
+    """Spikes per neuron and timestep of each layer of neurons; width in inches."""
+    figure = blank_figure(width, 1.0 + 0.24 * len(rates))
     panel = figure.subplots()
     panel.barh(list(rates), list(rates.values()), color=BLUE)
     panel.invert_yaxis()
@@ -231,14 +235,15 @@ def firing_rates(rates: Mapping[str, float]) -> Figure:
     return figure
 
 
-def cell_drawing(cells: Sequence[Mapping[str, Any]]) -> Figure:
+def cell_drawing(cells: Sequence[Mapping[str, Any]], width: float = 9.6) -> Figure:
     """Cells as drawn: nodes in a row, forward edges above, feedback edges (one timestep later) below.
 
     Args:
         cells: `Genotype.to_json()` of each.
+        width: inches.
     """
     heights = [_cell_extent(cell) for cell in cells]
-    figure = blank_figure(9.6, 0.5 + 0.62 * sum(top - bottom for bottom, top in heights))
+    figure = blank_figure(width, 0.5 + 0.62 * sum(top - bottom for bottom, top in heights))
     ratios = [top - bottom for bottom, top in heights]
     panels = np.atleast_1d(figure.subplots(len(heights), 1, height_ratios=ratios))
     for number, (panel, cell, extent) in enumerate(zip(panels, cells, heights, strict=True), start=1):

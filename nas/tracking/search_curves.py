@@ -94,6 +94,11 @@ def volume_costs(facts: RunFacts) -> list[Cost]:
     return wanted or [cost for cost in facts.costs if cost == ENERGY]
 
 
+def volume_tag(facts: RunFacts, cost: Cost) -> str:
+    """Tag of the curve of hypervolume of a cost."""
+    return f"search/hypervolume, {facts.goal.label} and {cost.name}"
+
+
 class _GrowingFront:
     """The candidates that no other one beats."""
 
@@ -126,7 +131,7 @@ class _GrowingVolume:
 
     def __init__(self, facts: RunFacts, cost: Cost) -> None:
         goal = facts.goal
-        self.tag = f"search/hypervolume, {goal.label} and {cost.name}"
+        self.tag = volume_tag(facts, cost)
         self._field = cost.field
         limit = facts.budget.limits.get(cost.name)
         accuracy = goal.score is None and goal.quality.task == "classification"
