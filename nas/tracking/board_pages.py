@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ def layout(facts: RunFacts) -> Summary.Value:
             f"Validation {quality.name}": [f"training/{quality.validation}"],
             "Loss": ["training/loss"],
         },
-        "Costs of candidates": {cost.name: [f"cost/{_literal(cost.curve[0])}"] for cost in facts.costs},
+        "Costs of candidates": {cost.name: [f"cost/{re.escape(cost.curve[0])}"] for cost in facts.costs},
     }
     if not all(cost_called(name).priced for name in facts.budget.limits):  # else nothing is proposed that breaks one
         lines["Budget"] = {"Share of candidates that broke a limit": ["rejected/.*"]}
@@ -211,8 +212,3 @@ def cell(value: Any) -> str:
 
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.1%}"
-
-
-def _literal(tag: str) -> str:
-    """A tag as a regular expression that JavaScript and Python read alike."""
-    return tag.replace("(", r"\(").replace(")", r"\)").replace("^", r"\^")

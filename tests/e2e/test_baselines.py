@@ -52,7 +52,7 @@ def test_views_say_what_the_baselines_reached(run: Path) -> None:
         ahead = answer.metrics["test_accuracy"] - trial.metrics["test_accuracy"]
         assert told["ahead"] == pytest.approx(ahead, abs=1e-12)
         tag = f"result/{told['baseline']}, test accuracy"
-        curve = [value for name, _, value, _ in read_scalars(run / "tensorboard") if name == tag]
+        curve = [value for name, _, value, _ in read_scalars(run / "tensorboard" / "result") if name == tag]
         assert curve[-1] == pytest.approx(trial.metrics["test_accuracy"], rel=1e-6)
         for text in (describe_status(status), (run / "report.html").read_text()):
             assert f"{trial.metrics['test_accuracy']:.2%}" in text

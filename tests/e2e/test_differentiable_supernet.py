@@ -47,8 +47,8 @@ def test_what_was_learned_is_kept_and_searched_first(learned: Path) -> None:
 
 
 def test_the_probabilities_are_shown_over_time(learned: Path) -> None:
-    points = read_scalars(learned / "tensorboard" / "epochs")
-    for tag in ("supernet/loss", "supernet/probability/cell/0_3/conv1x1", "supernet/expected/energy_j"):
+    points = read_scalars(learned / "tensorboard" / "supernet")
+    for tag in ("training/loss", "training/probability/cell/0_3/conv1x1", "training/expected/energy_j"):
         assert [step for name, step, *_ in points if name == tag] == [1, 2, 3], tag
 
 

@@ -88,7 +88,7 @@ def test_every_view_shows_chips_and_trainings(run: Path, capsys: pytest.CaptureF
     for name in ("hardware/adc.bits", "training/learning_rate"):
         assert name in status["front"][0]["choices"]
         assert float(row[name]) > 0
-        assert f"search {name}" in tags
+        assert f"chosen/{name}" in tags
     assert ">crossbar.columns_per_adc<" in page
     best = status["returned"][0]
     assert run_command(["estimate", str(run), "--json"]) == 0

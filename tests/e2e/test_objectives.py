@@ -57,7 +57,7 @@ def test_every_view_shows_them(trained: Path, capsys: pytest.CaptureFixture[str]
         assert name.upper() in text
         assert f">{name}<" in page
         assert float(row[field]) > 0
-        assert any(tag.startswith(f"search cost/{name}") for tag in curves), name
+        assert any(tag.startswith(f"cost/{name}") for tag in curves), name
         assert all(network[field] > 0 for network in status["front"] + status["returned"])
     assert run_command(["compare", str(trained)]) == 0
     assert f"BEST {RATIO.upper()}" in capsys.readouterr().out

@@ -112,10 +112,11 @@ def test_people_read_errors_and_no_percentages(run: Path) -> None:
 
 
 def test_tensorboard_names_the_error(run: Path) -> None:
-    tags = {name for part in (".", "search", "epochs") for name, *_ in read_scalars(run / "tensorboard" / part)}
     (network,) = trials(run, "retrain")
+    trained = f"retrained 1 {network.key[:8]}"
+    tags = {name for part in ("result", "search", trained) for name, *_ in read_scalars(run / "tensorboard" / part)}
     assert {"result/test mean absolute error", "search/best validation mean absolute error"} <= tags
-    assert f"retrain/{network.key}/{ERROR}" in tags
+    assert f"training/{ERROR}" in tags
     assert not any("accuracy" in tag for tag in tags)
 
 

@@ -63,7 +63,7 @@ def test_every_view_names_the_score(scored: Path) -> None:
     assert rows[0]["validation_accuracy"] == "" != rows[-1]["validation_accuracy"]
     assert "<th>trainability</th>" in (scored / "report.html").read_text()
     tags = {tag for tag, *_ in read_scalars(scored / "tensorboard" / "search")}
-    assert {"search/trainability", "search/best trainability", "search/part balance"} <= tags
+    assert {"search/trainability", "search/best trainability", "score/balance"} <= tags
     assert "search/validation accuracy" not in tags
     status = run_status(scored)
     assert {stage["stage"]: stage["state"] for stage in status["stages"]}["supernet"] == "off"

@@ -82,7 +82,7 @@ def test_every_view_shows_it(run: Path) -> None:
         assert name.upper() in text
         assert f">{name}<" in page
         assert cost.field in header
-        assert any(tag.startswith(f"search cost/{name}") for tag in curves), name
+        assert any(tag.startswith(f"cost/{name}") for tag in curves), name
         assert all(cost.field in network for network in status["front"])
     assert "throughput at least 1 kHz" in text
     assert status["returned"][0]["fits"]
