@@ -53,7 +53,7 @@ def make_trial(number: int, stage: str, accuracy: float, energy_j: float) -> Tri
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def history() -> list[Trial]:
     """Four candidates, of which the third breaks the budget, and one retrained network."""
     searched = [(0.5, 4e-7), (0.7, 6e-7), (0.9, 2e-6), (0.8, 9e-7)]
@@ -83,7 +83,7 @@ def errors(history: list[Trial]) -> list[Trial]:
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config() -> RunConfig:
     """The config of the run."""
     return config_from_tree(TREE, "small.yaml")

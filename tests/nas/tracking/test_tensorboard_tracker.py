@@ -29,23 +29,28 @@ def curve(directory: Path, tag: str) -> list[tuple[int, float]]:
     return [(step, pytest.approx(value)) for name, step, value, _ in read_scalars(directory) if name == tag]
 
 
-def contents(directory: Path) -> dict[str, bytes]:
-    """Name of each of TensorBoard's runs -> what its file holds."""
-    return {path.parent.name: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-
-
 def page(directory: Path, tag: str) -> str:
     text: str = accumulate(directory).Tensors(tag)[-1].tensor_proto.string_val[0].decode()
     return text
 
 
-@pytest.mark.slow
-def test_curves_follow_the_search(tmp_path: Path, config: RunConfig, history: list[Trial]):
-    tracker: Tracker = create_tracker(TrackedRun(tmp_path, config))
-    for trial in history:
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory, config: RunConfig, history: list[Trial]) -> Path:
+    """What TensorBoard reads of a run that was told of live."""
+    directory = tmp_path_factory.mktemp("run")
+    tracker: Tracker = create_tracker(TrackedRun(directory, config))
+    for trial in history[:4]:
         tracker.on_trial(trial)
+    for epoch in (1, 2, 3):
+        tracker.on_epoch(f"retrained 1 {history[4].key[:8]}", epoch, {"loss": 1 / epoch})
+    tracker.on_trial(history[4])
     tracker.close()
-    search = tmp_path / "tensorboard" / "search"
+    return directory / "tensorboard"
+
+
+@pytest.mark.slow
+def test_curves_follow_the_search(view: Path, history: list[Trial]):
+    search = view / "search"
     assert curve(search, "search/validation accuracy") == [(0, 0.5), (1, 0.7), (2, 0.9), (3, 0.8)]
     assert curve(search, "search/best validation accuracy") == [(0, 0.5), (1, 0.7), (2, 0.7), (3, 0.8)]
     assert curve(search, "search/feasible share") == [(0, 1.0), (1, 1.0), (2, 2 / 3), (3, 3 / 4)]
@@ -69,21 +74,14 @@ def test_curves_follow_the_search(tmp_path: Path, config: RunConfig, history: li
 
 
 @pytest.mark.slow
-def test_each_trained_network_has_its_card_and_curves_under_its_rank(
-    tmp_path: Path, config: RunConfig, history: list[Trial]
-):
+def test_each_trained_network_has_its_card_and_curves_under_its_rank(view: Path, history: list[Trial]):
     name = f"retrained 1 {history[4].key[:8]}"
-    tracker = create_tracker(TrackedRun(tmp_path, config, history[:4]))
-    tracker.on_epoch(name, 1, {"loss": 0.5, "validation_accuracy": 0.75})
-    tracker.on_trial(history[4])
-    tracker.close()
-    assert {path.name for path in (tmp_path / "tensorboard").iterdir()} == {"search", "result", name}
-    view = tmp_path / "tensorboard" / name
-    assert curve(view, "training/loss") == [(1, 0.5)]
-    card = page(view, "network/card")
+    assert {path.name for path in view.iterdir()} == {"search", "result", name}
+    assert curve(view / name, "training/loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+    card = page(view / name, "network/card")
     assert "cell 1, 4 nodes: 0->3 conv3x3" in card
     assert "| energy | 500 nJ | 50% |" in card
-    assert set(accumulate(view).Tags()["images"]) == {
+    assert set(accumulate(view / name).Tags()["images"]) == {
         "network/genotype",
         "network/energy by component",
         "network/firing rates by layer",
@@ -91,9 +89,8 @@ def test_each_trained_network_has_its_card_and_curves_under_its_rank(
 
 
 @pytest.mark.slow
-def test_the_layout_draws_the_best_so_far_without_smoothing(tmp_path: Path, config: RunConfig, history: list[Trial]):
-    create_tracker(TrackedRun(tmp_path, config, history)).close()
-    search = accumulate(tmp_path / "tensorboard" / "search")
+def test_the_layout_draws_the_best_so_far_without_smoothing(view: Path):
+    search = accumulate(view / "search")
     content = search.Tensors(layout_metadata.CONFIG_SUMMARY_TAG)[0].tensor_proto.string_val[0]
     first, *others = layout_pb2.Layout.FromString(content).category
     margins = [chart.margin.series[0] for chart in first.chart]  # of all charts only these are never smoothed
@@ -106,8 +103,8 @@ def test_the_layout_draws_the_best_so_far_without_smoothing(tmp_path: Path, conf
 
 
 @pytest.mark.slow
-def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, config: RunConfig, history: list[Trial]):
-    tracker = create_tracker(TrackedRun(tmp_path, config))
+def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, view: Path, config: RunConfig):
+    create_tracker(TrackedRun(tmp_path, config)).close()
     found = accumulate(tmp_path / "tensorboard" / "result").SummaryMetadata(hparams_metadata.EXPERIMENT_TAG)
     experiment = hparams_metadata.parse_experiment_plugin_data(found.plugin_data.content)
     assert [info.name.tag for info in experiment.metric_infos] == list(RunFacts("small").results)
@@ -116,10 +113,7 @@ def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, con
     assert declared["space.macro.channels"]
     assert not declared["search.strategy"]  # as it is by default, and yet often what runs differ in
     assert "search.crossover" not in declared
-    for trial in history:
-        tracker.on_trial(trial)
-    tracker.close()
-    found = accumulate(tmp_path / "tensorboard" / "result")
+    found = accumulate(view / "result")
     start = hparams_metadata.parse_session_start_info_plugin_data(
         found.SummaryMetadata(hparams_metadata.SESSION_START_INFO_TAG).plugin_data.content
     )
@@ -127,7 +121,7 @@ def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, con
     assert start.hparams["budget.energy"].string_value == "1 uJ"
     assert start.hparams["search.crossover"].string_value == "false"
     assert set(found.Tags()["scalars"]) == set(RunFacts("small").results)
-    assert curve(tmp_path / "tensorboard" / "result", "result/test accuracy") == [(4, 0.94)]
+    assert curve(view / "result", "result/test accuracy") == [(4, 0.94)]
 
 
 def test_runs_of_one_folder_show_what_they_differ_in(tmp_path: Path, config: RunConfig):
@@ -140,30 +134,31 @@ def test_runs_of_one_folder_show_what_they_differ_in(tmp_path: Path, config: Run
 
 
 @pytest.mark.slow
-def test_resuming_writes_the_view_anew_and_keeps_the_epochs(tmp_path: Path, config: RunConfig, history: list[Trial]):
+def test_a_resumed_run_shows_each_point_once(tmp_path: Path, view: Path, config: RunConfig, history: list[Trial]):
     name = f"retrained 1 {history[4].key[:8]}"
-    whole = create_tracker(TrackedRun(tmp_path / "whole", config, history))
-    whole.close()
-    tracker = create_tracker(TrackedRun(tmp_path / "parts", config))
+    tracker = create_tracker(TrackedRun(tmp_path, config))
     for trial in history[:2]:
         tracker.on_trial(trial)
     for epoch in (1, 2):
-        tracker.on_epoch(name, epoch, {"loss": 1.0 / epoch})
+        tracker.on_epoch(name, epoch, {"loss": 1 / epoch})
     # Killed here: nothing is closed, and a record is torn.
-    (events,) = (tmp_path / "parts" / "tensorboard" / name).iterdir()
+    (events,) = (tmp_path / "tensorboard" / name).iterdir()
     events.write_bytes(events.read_bytes()[:-2])
-    resumed = create_tracker(TrackedRun(tmp_path / "parts", config, history))
+    resumed = create_tracker(TrackedRun(tmp_path, config, history))
     resumed.on_epoch(name, 1, {"loss": 99.0})
-    resumed.on_epoch(name, 2, {"loss": 0.5})
-    resumed.on_epoch(name, 3, {"loss": 0.25})
+    for epoch in (2, 3):
+        resumed.on_epoch(name, epoch, {"loss": 1 / epoch})
     resumed.close()
     tracker.close()
-    first, second = (contents(tmp_path / part / "tensorboard") for part in ("whole", "parts"))
-    assert set(first) == set(second) == {"search", "result", name}
-    assert all(second[one] == data for one, data in first.items() if one != name)
-    (later,) = (tmp_path / "parts" / "tensorboard" / name).iterdir()
+    (later,) = (tmp_path / "tensorboard" / name).iterdir()
     assert later.name > events.name  # or else a TensorBoard that is open would not look into it
-    assert curve(later.parent, "training/loss") == [(1, 1.0), (2, 0.5), (3, 0.25)]
+    for run in ("search", "result", name):
+        points, live = (
+            [(tag, step, value) for tag, step, value, _ in read_scalars(directory / run)]
+            for directory in (tmp_path / "tensorboard", view)
+        )
+        assert sorted(points) == sorted(live)
+        assert len({(tag, step) for tag, step, _ in points}) == len(points) > 2
 
 
 @pytest.mark.slow
