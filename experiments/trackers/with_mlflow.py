@@ -22,6 +22,8 @@ from hasnas.nas.history.returned import training_names
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import TrackedRun
 
+OF_LAYERS = ("firing_rate/", "input_rate/")  # more curves than anybody reads
+
 
 @TRACKERS.register("mlflow")
 class MLflowTracker:
@@ -74,7 +76,7 @@ class MLflowTracker:
 
     def _log(self, run: str, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            if math.isfinite(value):
+            if math.isfinite(value) and not name.startswith(OF_LAYERS):
                 self._client.log_metric(run, name, value, step=step)
 
 

@@ -22,6 +22,8 @@ from hasnas.nas.config.plugins import TRACKERS
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import TrackedRun
 
+OF_LAYERS = ("firing_rate/", "input_rate/")  # more curves than anybody reads
+
 
 @TRACKERS.register("wandb")
 class WandbTracker:
@@ -46,7 +48,7 @@ class WandbTracker:
         """A trial is a point of each curve of its stage."""
         if trial.id > self._told:
             values = {**trial.metrics, **trial.costs}.items()
-            known = {f"{trial.stage}/{name}": value for name, value in values if math.isfinite(value)}
+            known = {f"{trial.stage}/{name}": value for name, value in values if math.isfinite(value) and not name.startswith(OF_LAYERS)}
             self._wandb.log({"trial": trial.id, **known})
 
     def on_epoch(self, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:

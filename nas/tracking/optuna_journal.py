@@ -40,7 +40,8 @@ class OptunaJournal:
     The study with the run's name holds the candidates of the search, one with `, retrained` behind it the trainings
     from scratch. Parameters are the genes by their labels, values the objectives that the config names (or else the
     quality or score alone). What broke the budget is pruned, what failed has failed; attributes hold key, costs,
-    metrics and verdict, and learning curves are intermediate values where there is one objective.
+    metrics and verdict, and learning curves are intermediate values where there is one objective. A trial begins when
+    the one before it ended, which is not quite so where several are evaluated at a time.
 
     A resumed run goes on in the file as far as it agrees with the ledger, and else writes it anew.
 
@@ -56,6 +57,7 @@ class OptunaJournal:
         self._goal = Goal(run.config.search.score, run.quality, run.config.search.objectives)
         self._epochs: dict[str, dict[int, float]] = {}
         self._retrained: list[Trial] = []
+        self._ended = 0.0
         self._distributions = {gene.label: _distribution(gene) for gene in run.genes}
         verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # or it tells of each study that it makes
@@ -134,7 +136,9 @@ class OptunaJournal:
             called = training_names(keys, self._run.config.retrain.seeds)[-1]
             curve = self._epochs.get(called, {})
         if write:
-            self._studies[name].add_trial(self._frozen(trial, called, curve))
+            made = self._frozen(trial, called, curve)
+            self._studies[name].add_trial(made)
+        self._ended = max(self._ended, trial.time)
 
     def _frozen(self, trial: Trial, called: str, curve: Mapping[int, float]) -> FrozenTrial:
         """A trial as Optuna keeps it."""
@@ -153,7 +157,8 @@ class OptunaJournal:
             system_attrs={"constraints": self._constraints(trial)},
             intermediate_values=dict(curve) if len(self._objectives) == 1 else {},
         )
-        made.datetime_start = made.datetime_complete = datetime.fromtimestamp(trial.time)
+        made.datetime_complete = datetime.fromtimestamp(trial.time)
+        made.datetime_start = datetime.fromtimestamp(min(self._ended or trial.time, trial.time))
         return made
 
     def _values(self, trial: Trial) -> list[float]:
