@@ -48,8 +48,8 @@ class WandbTracker:
         """A trial is a point of each curve of its stage."""
         if trial.id > self._told:
             values = {**trial.metrics, **trial.costs}.items()
-            known = {f"{trial.stage}/{name}": value for name, value in values if math.isfinite(value) and not name.startswith(OF_LAYERS)}
-            self._wandb.log({"trial": trial.id, **known})
+            known = {name: value for name, value in values if math.isfinite(value) and not name.startswith(OF_LAYERS)}
+            self._wandb.log({"trial": trial.id, **{f"{trial.stage}/{name}": value for name, value in known.items()}})
 
     def on_epoch(self, stage: str, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch is a point of its training's curves."""
