@@ -22,8 +22,10 @@ from .tracker import TrackedRun
 ENDS = ("accuracy, at least (95 %)", "accuracy, at most (95 %)")
 DEVIATION = "standard deviation over seeds"
 NOT_COMPARED: Any = {
-    "name": True, "versions": True, "tracking": True, "export": True, "dataset": {"root"}, "supernet": {"source"},
-}  # fmt: skip
+    **dict.fromkeys(("name", "versions", "tracking", "executor", "ray", "export"), True),
+    "dataset": {"root"},
+    "supernet": {"source"},
+}
 # Runs of one folder differ in these most often; a run that is started later may differ in them from all before.
 USUAL = ("seed", "hardware.preset", "search.strategy", "search.evaluations")
 NEIGHBOURS = 20

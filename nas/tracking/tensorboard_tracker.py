@@ -152,17 +152,18 @@ class TensorBoardTracker:
                 self._file(stage).add(epoch, when, [scalar(tag, value)])
 
     def _write_trial(self, trial: Trial) -> None:
+        step = len(self._trials)  # not its number: TensorBoard drops points that are followed by an earlier step
         self._trials.append(trial)
         if trial.stage == "search":
             values = scalars(self._curves.add(trial))
             rates = [rate for name, rate in trial.metrics.items() if name.startswith(RATE_PREFIX)]
             values += [histogram("search/firing rates of layers", rates)] if rates else []
-            self._file(SEARCH).add(trial.id, trial.time, values)
+            self._file(SEARCH).add(step, trial.time, values)
         else:
             self._retrained.append(trial)
             name = self._names()[trial.id]
-            self._file(name).add(trial.id, trial.time, network_card(trial, name, self._facts))
-        self._file(RESULT).add(trial.id, trial.time, scalars(self._results()))
+            self._file(name).add(step, trial.time, network_card(trial, name, self._facts))
+        self._file(RESULT).add(step, trial.time, scalars(self._results()))
 
     def _names(self) -> dict[int, str]:
         """Number of each training's trial -> what it is called."""
@@ -221,7 +222,7 @@ class TensorBoardTracker:
     def _draw(self, when: float) -> None:
         """The figures and the text of the front, as of the last trial."""
         begun, facts, goal = time.monotonic(), self._facts, self._facts.goal
-        step, limits = self._trials[-1].id if self._trials else 0, self._facts.budget.limits
+        step, limits = max(len(self._trials) - 1, 0), self._facts.budget.limits
         against = f"{goal.quality.name if goal.score is None else goal.label} against"
         pictures = {
             "search/progress": progress(self._trials, width=4.6),
