@@ -186,9 +186,9 @@ def export(
     as_json: bool = AS_JSON,
 ) -> None:
     """Write the returned networks for other tools, beside what was exported before."""
-    from .history.run_config import load_run_config
+    from .opened_run import open_run
 
-    load_run_config(run)
+    _ = open_run(run).best  # a run that has returned nothing is told at once: exporting imports torch first
     formats = [name.strip() for names in to for name in names.split(",") if name.strip()]
     from .stages.progress import waiting
 

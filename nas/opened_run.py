@@ -90,10 +90,13 @@ class Run:
         Raises:
             BadInputError: if no network was returned yet.
         """
-        returned = self.returned
-        if not returned:
-            raise BadInputError(f"{self.directory} has returned no network yet; go on: hasnas search --resume")
-        return returned[0]
+        status = self.status
+        if not status["returned"]:
+            why = f" ({status['damage']})" if status["damage"] else ""
+            raise BadInputError(
+                f"{self.directory} has returned no network yet{why}; go on: hasnas search --resume {self.directory}"
+            )
+        return FoundNetwork(self.directory, status["returned"][0])
 
     def show(self, trial: int | str) -> list[ShownTrial]:
         """A trial beside the limits, by its number; or all trials of a network, by its key or the key's beginning.

@@ -2,8 +2,8 @@
 
 Each network is exported as NIR and run step by step on the same inputs in SpikingJelly, snnTorch and Norse (its modules
 put together by nirtorch), with the spikes of every layer of neurons taken from the tool's modules. They are compared
-with the network as it is deployed, batch norm folded, in single precision, and in double precision (the tools' modules
-converted; they keep weights and constants that were rounded to single). ONNX: `network.onnx` with every comparison of a
+with the network as it is deployed, batch norm folded, in single precision. Of the space with feedback, networks are
+drawn until as many hold no delay, which no other tool knows. ONNX: `network.onnx` with every comparison of a
 membrane with its threshold as a further output, against the plain torch form of the same network.
 
     python experiments/benchmarks/export_spikes.py OUT.jsonl [networks]     # adds what is missing, a line a network
@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import math
 import sys
 import tempfile
 from collections import defaultdict
@@ -31,7 +30,7 @@ from experiments.benchmarks.export_elsewhere import norse_together, snntorch, sp
 from hasnas.nas.data.samples import Normalisation
 from hasnas.nas.export.deploy import Deployed, deploy
 from hasnas.nas.export.expressible import kept_to_targets
-from hasnas.nas.export.nir_writer import write_nir
+from hasnas.nas.export.nir_writer import to_nir, write_nir
 from hasnas.nas.export.onnx_writer import UNROLLED_FILE, onnx_files
 from hasnas.nas.export.standalone import plain_torch
 from hasnas.nas.export.target import NotExpressibleError, probe
@@ -61,6 +60,7 @@ SPACES: dict[str, SearchSpace] = {
 }
 TOOLS = {"SpikingJelly": spikingjelly, "snnTorch": snntorch, "Norse": norse_together}
 ONNX_OF_SPACE = 2  # networks of each space that ONNX Runtime computes, too
+MORE = 6  # times as many are drawn of the space with feedback
 
 
 def drawn(name: str, count: int) -> Iterator[tuple[int, Deployed]]:
@@ -74,21 +74,21 @@ def drawn(name: str, count: int) -> Iterator[tuple[int, Deployed]]:
 
 
 @torch.no_grad()
-def ours(deployed: Deployed, inputs: torch.Tensor, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """Spikes of every layer of neurons and the output, `[T, B, ...]`, of weights that were rounded to single."""
-    network = deployed.network().to(dtype)
-    values = network.run(inputs.to(dtype))
+def ours(deployed: Deployed, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Spikes of every layer of neurons and the output, `[T, B, ...]`."""
+    network = deployed.network()
+    values = network.run(inputs)
     names = [node.name for node in deployed.graph.nodes if isinstance(node.operation, Neuron)]
     return {name: network.at_every_step(values, name) for name in [*names, "output"]}
 
 
 @torch.no_grad()
 def theirs(
-    opened: Callable[[Path], Any], path: Path, deployed: Deployed, inputs: torch.Tensor, dtype: torch.dtype
+    opened: Callable[[Path], Any], path: Path, deployed: Deployed, inputs: torch.Tensor
 ) -> dict[str, torch.Tensor]:
     """The same of a tool."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        module = opened(path).to(dtype)
+        module = opened(path)
     steps: dict[str, list[torch.Tensor]] = defaultdict(list)
     modules = {name.replace(".", "_"): part for name, part in module.named_modules()}
 
@@ -98,9 +98,9 @@ def theirs(
     for node in deployed.graph.nodes:
         if isinstance(node.operation, Neuron):
             modules[node.name.replace(".", "_")].register_forward_hook(note(node.name))
-    state, shown = None, inputs.to(dtype)
+    state = None
     for step in range(deployed.graph.timesteps):
-        result = module(shown if deployed.graph.takes_static else shown[step], state)
+        result = module(inputs if deployed.graph.takes_static else inputs[step], state)
         output, state = result if isinstance(result, tuple) else (result, None)
         steps["output"].append(output)
     return {name: torch.stack(found) for name, found in steps.items()}
@@ -117,21 +117,15 @@ def compared(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) 
 
 
 def in_tools(deployed: Deployed, folder: Path) -> dict[str, Any]:
-    """Every tool in both precisions; of one that refuses the file, its words."""
+    """Every tool; of one that refuses the file, its words."""
     path, inputs = folder / "network.nir", probe(deployed.network(), SAMPLES)
     write_nir(path, deployed)
     told: dict[str, Any] = {}
     for name, opened in TOOLS.items():
-        for dtype in (torch.float32, torch.float64):
-            torch.set_default_dtype(dtype)  # snnTorch's states begin in it
-            try:
-                found = theirs(opened, path, deployed, inputs, dtype)
-            except Exception as error:  # importers raise whatever comes
-                told[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else ''}"
-                break
-            finally:
-                torch.set_default_dtype(torch.float32)
-            told[f"{name}, {str(dtype)[6:]}"] = compared(found, ours(deployed, inputs, dtype))
+        try:
+            told[f"{name}, float32"] = compared(theirs(opened, path, deployed, inputs), ours(deployed, inputs))
+        except Exception as error:  # importers raise whatever comes
+            told[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:120] if str(error) else ''}"
     return told
 
 
@@ -178,29 +172,26 @@ def _noting(function: Callable[..., Any], spikes: list[torch.Tensor]) -> Callabl
 
 def table(lines: list[dict[str, Any]]) -> str:
     """The results as Markdown: a row for each space and tool."""
-    rows = ["| space | tool | networks opened | spikes equal, single | networks of equal spikes | largest difference "
-            "of the output | the same in double |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    rows = ["| space | tool | networks opened | spikes equal | networks with all spikes equal | largest difference of "
+            "the output |", "|---|---|---|---|---|---|"]  # fmt: skip
     for space in dict.fromkeys(line["space"] for line in lines):
         of_space = [line for line in lines if line["space"] == space]
         for tool in (*TOOLS, "ONNX Runtime"):
-            single, double = ([line[f"{tool}, {kind}"] for line in of_space if f"{tool}, {kind}" in line]
-                              for kind in ("float32", "float64"))  # fmt: skip
+            found = [line[f"{tool}, float32"] for line in of_space if f"{tool}, float32" in line]
             asked = sum(f"{tool}, float32" in line or tool in line for line in of_space)
-            rows.append(f"| {space} | {tool} | {len(single)} of {asked} | {' | '.join(_cells(single))} | "
-                        f"{', '.join(_cells(double))} |")  # fmt: skip
-            for words in sorted({line[tool] for line in of_space if tool in line}):
-                rows.append(f"|  | {tool} refuses: {words} |  |  |  |  |  |")
+            rows.append(f"| {space} | {tool} | {len(found)} of {asked} | {_cells(found)} |")
+            for words in sorted({line[tool] for line in of_space if tool in line} if len(found) < asked else ()):
+                rows.append(f"|  | {tool} refuses: {words} |  |  |  |  |")
     return "\n".join(rows)
 
 
-def _cells(found: list[dict[str, float]]) -> list[str]:
+def _cells(found: list[dict[str, float]]) -> str:
     if not found:
-        return ["-", "-", "-"]
-    places, unequal = (sum(one[key] for one in found) for key in ("places", "unequal"))
-    share = f"{1 - unequal / places:.6%}" if unequal else f"100 % of {int(places):,}"
+        return "- | - | -"
+    places, unequal = (int(sum(one[key] for one in found)) for key in ("places", "unequal"))
     equal = sum(not one["unequal"] for one in found)
-    difference = max((one["difference"] for one in found if not one["unequal"]), default=math.nan)
-    return [share, f"{equal}", f"{difference:.1e} where spikes are equal"]
+    share = "all" if not unequal else f"{1 - unequal / places:.6%}"
+    return f"{share} of {places:,} | {equal} | {max(one['difference'] for one in found):.1e}"
 
 
 def main() -> None:
@@ -214,8 +205,10 @@ def main() -> None:
     done = {(line["space"], line["seed"]) for line in lines}
     with tempfile.TemporaryDirectory() as folder, path.open("a") as file:
         for space in SPACES:
-            for seed, deployed in drawn(space, count):
-                if (space, seed) in done:
+            feedback = "feedback" in space
+            for seed, deployed in drawn(space, count * (MORE if feedback else 1)):
+                delayed = any(type(node).__name__ == "Delay" for node in to_nir(deployed).nodes.values())
+                if (space, seed) in done or (delayed and seed >= count):
                     continue
                 told = {"space": space, "seed": seed, **in_tools(deployed, Path(folder))}
                 if seed < ONNX_OF_SPACE:

@@ -14,7 +14,7 @@ from hasnas.nas.budget.budget import Budget, Verdict
 from hasnas.nas.budget.costs import Cost, cost_called, costs_of_fields
 from hasnas.nas.history.goal import PART_PREFIX, SCORE_PREFIX
 from hasnas.nas.history.layout import LEDGER_FILE
-from hasnas.nas.history.ledger import ledger_so_far
+from hasnas.nas.history.ledger import LedgerContents, ledger_so_far
 from hasnas.nas.history.quality import CLASSIFICATION, Quality, find_quality
 from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.rung import RungRecord
@@ -128,7 +128,7 @@ def shown_trials(run_directory: Path, which: str) -> list[ShownTrial]:
     config, ledger = load_run_config(run_directory), run_directory / LEDGER_FILE
     contents = ledger_so_far(ledger)
     trials = contents.trials
-    found = [trial for trial in trials if str(trial.id) == which] or _by_key(run_directory, trials, which)
+    found = [trial for trial in trials if str(trial.id) == which] or _by_key(run_directory, contents, which)
     begun = next((event["time"] for event in contents.events if "time" in event), None)
     return [
         ShownTrial(
@@ -141,13 +141,15 @@ def shown_trials(run_directory: Path, which: str) -> list[ShownTrial]:
     ]
 
 
-def _by_key(run_directory: Path, trials: Sequence[Trial], which: str) -> list[Trial]:
+def _by_key(run_directory: Path, contents: LedgerContents, which: str) -> list[Trial]:
+    trials = contents.trials
     found = [trial for trial in trials if len(which) >= SHORTEST_KEY and trial.key.startswith(which)]
     keys = list(dict.fromkeys(trial.key for trial in found))
     if not found:
         lowest, highest = (end((trial.id for trial in trials), default=0) for end in (min, max))
         there = f"its trials are {lowest} to {highest}, or give its key" if trials else "it has none yet"
-        raise BadInputError(f"{run_directory} has no trial '{which}'; {there} (hasnas status {run_directory})")
+        why = contents.damage or f"hasnas status {run_directory}"
+        raise BadInputError(f"{run_directory} has no trial '{which}'; {there} ({why})")
     if len(keys) > 1:
         raise BadInputError(f"'{which}' begins {len(keys)} keys of {run_directory}: {keys[0]}, {keys[1]}; give more")
     return found

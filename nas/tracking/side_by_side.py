@@ -17,6 +17,7 @@ from hasnas.nas.history.run_config import load_run_config
 from .compare import ComparedRuns, compare_runs
 from .status import align, run_status
 
+SHARED = ("state", "budget", "trials", "feasible_share", "returned", "damage")
 SHOWN = 60  # characters of a setting in a table
 
 
@@ -39,12 +40,12 @@ class RunsSideBySide:
 
         Returns:
             What `ComparedRuns.to_json` says, each entry of `runs` also with `state`, `budget`, `trials`,
-            `feasible_share`, `seconds` (stage -> working time, and `total`) and `returned` as `hasnas status --json`
-            has them; and `settings` (key -> run -> value, of those that differ).
+            `feasible_share`, `returned` and `damage` as `hasnas status --json` has them, and `seconds` (stage ->
+            working time, and `total`); and `settings` (key -> run -> value, of those that differ).
         """
         tree = self.fronts.to_json()
         for run, status in zip(tree["runs"], self.statuses, strict=True):
-            run |= {name: status[name] for name in ("state", "budget", "trials", "feasible_share", "returned")}
+            run |= {name: status[name] for name in SHARED}
             run["seconds"] = _seconds(status)
         tree["settings"] = {
             key: dict(zip(self.fronts.labels, values, strict=True)) for key, values in self.settings.items()
@@ -65,6 +66,7 @@ class RunsSideBySide:
         shares = [status["feasible_share"] for status in self.statuses]
         facts = [
             ("state", [status["state"] for status in self.statuses]),
+            ("damage", [status["damage"] or "" for status in self.statuses]),
             ("budget", [describe_limits(status["budget"]) for status in self.statuses]),
             ("fits", ["" if share is None else f"{share:.1%} of the space" for share in shares]),
             ("trials", [str(status["trials"]["total"]) for status in self.statuses]),

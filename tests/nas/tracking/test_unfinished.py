@@ -1,0 +1,63 @@
+"""Runs that were stopped or damaged: every command that reads one says so in a line, and shows what is there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hasnas.nas.cli import run_command
+
+
+@pytest.fixture
+def damaged(run: Path) -> Path:
+    """The run with a flipped bit in the record of its third trial."""
+    ledger = run / "ledger.jsonl"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3].replace(b'"seed":3', b'"seed":2')
+    ledger.write_bytes(b"".join(lines))
+    return run
+
+
+def test_a_damaged_ledger_is_told_and_what_is_before_it_is_shown(
+    damaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["status", str(damaged)]) == 0
+    assert "damage: " in capsys.readouterr().out
+    assert run_command(["show", str(damaged), "1"]) == 0
+    assert "trial 1, search: done" in capsys.readouterr().out
+    assert run_command(["show", str(damaged), "3"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "has no trial '3'; its trials are 0 to 1" in line
+    assert "damaged" in line
+    assert run_command(["compare", str(damaged), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["runs"]
+    assert found["candidates"] == 2
+    assert "line 4" in found["damage"]
+    assert run_command(["compare", str(damaged)]) == 0
+    assert "DAMAGE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["status", "show", "compare", "export"])
+def test_a_ledger_that_holds_nothing_sound_is_no_traceback(
+    run: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "ledger.jsonl").write_bytes(b"\x00\xff not a ledger\n" * 3)
+    code = run_command([command, str(run), *(["0"] if command == "show" else [])])
+    told = capsys.readouterr()
+    if command == "status":
+        assert code == 0
+        assert "damage: " in told.out
+    else:
+        assert code == 2
+        assert len(told.err.splitlines()) == 1
+
+
+def test_an_unfinished_run_cannot_be_exported(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ledger = run / "ledger.jsonl"
+    ledger.write_bytes(b"".join(ledger.read_bytes().splitlines(keepends=True)[:-1]))  # without the retrained network
+    assert run_command(["export", str(run), "--to", "nir"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{run} has returned no network yet; go on: hasnas search --resume" in line
+    assert not (run / "export").exists()
