@@ -107,7 +107,7 @@ def test_an_interrupted_run_ends_the_same(run: Path, tmp_path: Path) -> None:
 
 
 def test_large_batches_resume_to_the_last_bit(tiny_config: Path, tmp_path: Path) -> None:
-    scored = ["search.score=depth", "search.strategy=random", "search.evaluations=80", "search.batch=80"]
+    scored = ["space.nodes=3", "search.score=depth", "search.strategy=random", "search.evaluations=80", "search.batch=80"]
     whole = start_run(tiny_config, [OVERRIDES[0], *scored, "retrain.enabled=false"], run_directory=tmp_path / "whole")
     trials = trials_of(whole)
     assert len({json.dumps(dict(trial.hardware)) for trial in trials}) >= MANY_CHIPS
