@@ -68,8 +68,9 @@ def quality_against_costs(
     figure = blank_figure(9.6, 2.7 * rows)
     panels = figure.subplots(rows, 3).flatten()
     legend: dict[str, Any] = {}
+    best = _front(trials, objectives)
     for panel, cost in zip(panels, costs, strict=False):
-        legend |= _cost_panel(panel, cost, trials, limits.get(cost.name), objectives)
+        legend |= _cost_panel(panel, cost, trials, limits.get(cost.name), best)
     for panel in panels[len(costs) :]:
         panel.axis("off")
     if legend:
@@ -83,13 +84,20 @@ def quality_against_cost(
     """One of those panels, in a size that stays readable as a thumbnail."""
     figure = blank_figure(4.6, 3.6)
     panel = figure.subplots()
-    if legend := _cost_panel(panel, cost, trials, limits.get(cost.name), objectives):
+    if legend := _cost_panel(panel, cost, trials, limits.get(cost.name), _front(trials, objectives)):
         panel.legend(legend.values(), legend.keys(), frameon=False, fontsize=8, loc="lower right")
     return figure
 
 
+def _front(trials: Sequence[Trial], objectives: Sequence[str]) -> tuple[str, list[Trial]]:
+    """What the front of the search is called, and its members."""
+    metric = goal_of(trials).metric
+    searched = [trial for trial in trials if trial.stage == "search" and _known(trial, metric)]
+    return "Pareto front" if objectives else "Pareto front of all costs", front(searched, objectives)
+
+
 def _cost_panel(
-    panel: Axes, cost: Cost, trials: Sequence[Trial], value: float | None, objectives: Sequence[str]
+    panel: Axes, cost: Cost, trials: Sequence[Trial], value: float | None, best: tuple[str, Sequence[Trial]]
 ) -> dict[str, Any]:
     """Draw a panel; label -> handle of what a legend should name.
 
@@ -101,7 +109,8 @@ def _cost_panel(
     goal = goal_of(trials)
     quality = goal.quality
     searched = [trial for trial in priced if trial.stage == "search" and _known(trial, goal.metric)]
-    best = sorted(front(searched, objectives), key=lambda trial: trial.costs[field])
+    front_name, members = best
+    on_front = [trial for trial in members if math.isfinite(trial.costs.get(field, math.nan))]
     retrained = [trial for trial in priced if trial.stage == "retrain"]
     how = "before retraining" if goal.score is None else "not trained"
     accurate = panel
@@ -112,7 +121,7 @@ def _cost_panel(
         accurate.tick_params(labelsize=8)
     groups: list[tuple[Axes, str, list[Trial], str, dict[str, Any]]] = [
         (panel, f"candidate, {how}", searched, goal.metric, {"c": GREY, "s": 14}),
-        (panel, "Pareto front" if objectives else "Pareto front of all costs", best, goal.metric, {"c": BLUE, "s": 26}),
+        (panel, front_name, on_front, goal.metric, {"c": BLUE, "s": 26}),
         (accurate, "retrained, validation", retrained, quality.validation, {"c": ORANGE, "s": 60, "marker": "*"}),
         (accurate, "retrained, test", retrained, quality.test, {"c": GREEN, "s": 36, "marker": "D"}),
     ]

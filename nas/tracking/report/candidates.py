@@ -42,7 +42,7 @@ def candidates(data: ReportData) -> dict[str, Any]:
 
     Returns:
         `axes`: what a trial can be placed by, each with `name`, `unit`, `share` (whether it is one), `more` (whether
-        more is better; None where neither is), `limit` or None, and `values`, in `unit`; `start`, the two to begin with;
+        more is better; None where neither is), `limit` or None, and `values`, in `unit`; `start`, two to begin with;
         `stages`, `verdicts` (state and names of the limits that are broken), `operations`, `cells` (nodes, then source,
         target and operation of each edge) and `choices`, that `trials` refer to by their places; `trials` with `id`,
         `key`, `stage`, `verdict`, `cells`, `choices` and `front`, the places of those on the search's front.
