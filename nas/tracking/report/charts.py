@@ -23,36 +23,43 @@ if TYPE_CHECKING:
 # Groups of the explorer, later ones above: how their points look.
 GROUPS = {
     "over budget": {"marker": "x", "color": GREY, "size": 6},
-    "fits": {"marker": "circle", "color": BLUE, "size": 6},
+    "fits": {"marker": "circle", "color": "#2b8cc4", "size": 6},  # a blue that stands out from white and from black
     "front of the search": {"marker": "circle", "color": ORANGE, "size": 9},
     "baseline": {"marker": "triangle", "color": PURPLE, "size": 10},
     "returned": {"marker": "star", "color": GREEN, "size": 14},
 }
 SPLIT = {"energy": "energy_by_component_j", "area": "area_by_component_m2"}  # of a layer of `CostReport.to_dict()`
-LEGEND_COLUMNS = 3  # as many as a phone is wide
+TOLD = ("key", "across", "up", "verdict")  # of a trial that is pointed at
+MANY = 2000
+LEGEND_COLUMNS = 4  # where the page is not narrow
 TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
 
 
-def explorer() -> Figure:
-    """Axes, groups and lines without data; the page's script fills them from the columns."""
+def explorer(count: int) -> Figure:
+    """Axes, groups and lines without data; the page's script fills them from the columns.
+
+    Args:
+        count: of the trials; very many are drawn small and thin.
+    """
     from bokeh.models import ColumnDataSource, HoverTool, Span, TapTool
 
     chart = _blank(440)
+    chart.sizing_mode = "stretch_both"  # the page's style says how high
     chart.name = "explorer"
+    thin = {"fill_alpha": 0.25, "line_alpha": 0.35} if count > MANY else {"fill_alpha": 0.7, "line_alpha": 0.9}
     line = ColumnDataSource({"x": [], "y": []}, name="line")
     chart.line("x", "y", source=line, line_color=ORANGE, line_width=1.5, legend_label="front of these axes")
     points = []
     for name, style in GROUPS.items():
-        empty: dict[str, list[Any]] = {"x": [], "y": [], "row": [], "key": [], "said": []}
+        empty: dict[str, list[Any]] = {column: [] for column in ("x", "y", "row", *TOLD)}
         source = ColumnDataSource(empty, name=name)
-        points.append(
-            chart.scatter("x", "y", source=source, legend_label=name, fill_alpha=0.7, line_alpha=0.9, **style)
-        )
+        drawn = {**style, **(thin if name in ("fits", "over budget") else {})}
+        points.append(chart.scatter("x", "y", source=source, legend_label=name, **drawn))
     for name, dimension in (("limit x", "height"), ("limit y", "width")):
         chart.add_layout(
             Span(name=name, dimension=dimension, location=0, visible=False, line_color=RED, line_dash="dashed")
         )
-    tooltips = [("network", "@key"), ("", "@said")]
+    tooltips = [("", f"@{column}") for column in TOLD]
     chart.add_tools(HoverTool(renderers=points, tooltips=tooltips, limit=1), TapTool(renderers=points))
     chart.legend.click_policy = "hide"
     _legend_below(chart)
@@ -85,13 +92,13 @@ def genotype() -> Figure:
 def progress(trials: Sequence[Trial], goal: Goal) -> Figure:
     """What each candidate reached, in the order of proposal, and the best that fits so far."""
     numbers, values, best = searched(trials, goal)
-    chart = _blank(240, tooltips=[("trial", "@x"), (goal.label, "@y")])
-    dots = {"x": numbers.tolist(), "y": values.tolist()}
-    chart.scatter("x", "y", source=dots, size=4, color=GREY, legend_label="candidate")
+    chart = _blank(270, tooltips=[("trial", "@x"), (goal.label, "@y")])
+    dots, alpha = {"x": numbers.tolist(), "y": values.tolist()}, 0.3 if len(numbers) > MANY else 1.0
+    chart.scatter("x", "y", source=dots, size=4, color=GREY, alpha=alpha, legend_label="candidate")
     line = {"x": numbers.tolist(), "y": best.tolist()}
     chart.step("x", "y", source=line, mode="after", color=BLUE, line_width=2, legend_label="best that fits so far")
     chart.xaxis.axis_label, chart.yaxis.axis_label = "trial", goal.label
-    chart.legend.location = "bottom_right" if goal.sign > 0 else "top_right"
+    _legend_below(chart)
     return chart
 
 
@@ -208,6 +215,7 @@ def _bars_of(names: Collection[str], extra: int = 0) -> Figure:
 def _legend_below(chart: Figure) -> None:
     chart.legend.orientation = "horizontal"
     chart.legend.ncols = LEGEND_COLUMNS
+    chart.legend.location = "top_left"
     chart.add_layout(chart.legend[0], "below")
 
 

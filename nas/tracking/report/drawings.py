@@ -104,7 +104,7 @@ class BokehDrawings:
         from .candidates import candidates
 
         self.columns = candidates(data)
-        places = element("div", self._place(charts.explorer()), css="wide")
+        places = element("div", self._place(charts.explorer(len(data.trials))), css="wide")
         panel = element("div", element("div", css="facts", attributes={"id": "facts"}), self._cells([]), css="narrow")
         shown = element("div", places, panel, css="side")
         return [controls(self.columns), shown, self._place(charts.progress(data.trials, data.goal))]

@@ -28,6 +28,7 @@
           label_text_color: colour("text"), background_fill_color: colour("paper"), background_fill_alpha: 0.7,
           border_line_color: null, inactive_fill_color: colour("paper"),
         });
+        if (model.ncols > 2 && innerWidth < 720) model.ncols = 2;
       } else if (model.type === "Text") {
         model.setv({ text_color: colour("text") });
       } else if (model.type === "GlyphRenderer" && model.name === "circles") {
@@ -129,24 +130,21 @@
     });
     const operations = columns.cells.map(([, ...numbers]) => numbers.filter((_, at) => at % 3 === 2));
 
-    function isShown(row) {
-      const verdict = find("verdict").value, stage = find("stage").value;
-      const [state, broken] = verdicts[trials.verdict[row]];
-      if (verdict.startsWith("limit ") ? !broken.includes(verdict.slice("limit ".length)) : verdict && verdict !== state) {
-        return false;
-      }
-      if (stage !== "" && trials.stage[row] !== Number(stage)) return false;
-      const text = find("search").value.trim();
-      if (text && !trials.key[row].includes(text)) {
-        const places = trials.cells[row].flatMap((cell) => operations[cell]);
-        if (!places.some((place) => columns.operations[place].includes(text))) return false;
-      }
-      return axes.every((axis, at) => {
-        const box = find(`limit${at}`);
-        if (!box || box.value === "") return true;
-        const value = axis.values[row];
-        return value !== null && (axis.more ? value >= Number(box.value) : value <= Number(box.value));
-      });
+    // Whether a trial passes all filters, as they stand now.
+    function filters() {
+      const verdict = find("verdict").value, stage = find("stage").value, text = find("search").value.trim();
+      const limit = verdict.startsWith("limit ") ? verdict.slice("limit ".length) : null;
+      const verdictPasses = verdicts.map(([state, broken]) =>
+        limit !== null ? broken.includes(limit) : verdict === "" || verdict === state);
+      const wanted = columns.operations.map((name) => name.includes(text));
+      const cellPasses = operations.map((places) => places.some((place) => wanted[place]));
+      const limits = axes.map((axis, at) => [axis, find(`limit${at}`)?.value ?? ""]).filter(([, value]) => value !== "");
+      return (row) => verdictPasses[trials.verdict[row]] && (stage === "" || trials.stage[row] === Number(stage)) &&
+        (text === "" || trials.key[row].includes(text) || trials.cells[row].some((cell) => cellPasses[cell])) &&
+        limits.every(([axis, limit]) => {
+          const value = axis.values[row];
+          return value !== null && (axis.more ? value >= Number(limit) : value <= Number(limit));
+        });
     }
 
     // Those of the points that fit which no other one beats in both axes, as a staircase.
@@ -172,16 +170,16 @@
 
     function refresh() {
       const across = axis("across"), up = axis("up");
-      const chosen = rows.filter(isShown);
+      const chosen = rows.filter(filters());
       const placed = chosen.filter((row) => across.values[row] !== null && up.values[row] !== null);
       for (const name of sources) {
         const members = placed.filter((row) => groups[row] === name);
         model(doc, name).selected.indices = [];
         model(doc, name).data = {
           x: members.map((row) => across.values[row]), y: members.map((row) => up.values[row]), row: members,
-          key: members.map((row) => trials.key[row]),
-          said: members.map((row) => `${across.name} ${number(across, across.values[row])}, ` +
-            `${up.name} ${number(up, up.values[row])}; ${said(row)}`),
+          key: members.map((row) => trials.key[row]), verdict: members.map(said),
+          across: members.map((row) => `${across.name} ${number(across, across.values[row])}`),
+          up: members.map((row) => `${up.name} ${number(up, up.values[row])}`),
         };
       }
       model(doc, "line").data = staircase(placed, across, up);
