@@ -71,11 +71,16 @@ class Browser:
             for kind in ("mousePressed", "mouseReleased"):
                 self.call("Input.dispatchMouseEvent", {**mouse, "type": kind, "button": "left", "clickCount": 1})
 
-    def call(self, method: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-        """A command of the DevTools protocol."""
+    def processor_seconds(self) -> float:
+        """What all processes of the browser took of the processor so far."""
+        processes = self.call("SystemInfo.getProcessInfo", of_tab=False)["processInfo"]
+        return float(sum(process["cpuTime"] for process in processes))
+
+    def call(self, method: str, parameters: dict[str, Any] | None = None, of_tab: bool = True) -> dict[str, Any]:
+        """A command of the DevTools protocol, of the tab or of the whole browser."""
         self._number += 1
         command = {"id": self._number, "method": method, "params": parameters or {}}
-        if self._session:
+        if of_tab and self._session:
             command["sessionId"] = self._session
         os.write(self._commands, json.dumps(command).encode() + b"\0")
         while (message := self._message()).get("id") != self._number:
@@ -114,8 +119,7 @@ def chromium(profile: Path, *flags: str) -> Iterator[Browser]:
     try:
         browser = Browser(process, commands, answers)
         yield browser
-        browser._session = ""
-        browser.call("Browser.close")
+        browser.call("Browser.close", of_tab=False)
     finally:
         process.terminate()
         process.wait(30)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -27,18 +26,11 @@ DRAWN = "performance.getEntriesByName('explorer drawn')[0]?.startTime ?? 0"
 
 def opening(page: Path, profile: Path) -> tuple[float, float]:
     """Seconds until a new browser has drawn a page, and seconds of the processor that the browser took."""
-    before = _used()
     with chromium(profile) as browser:
         browser.open(page)
         while not (drawn := float(browser.evaluate(DRAWN))):
             time.sleep(0.05)
-    return drawn / 1e3, _used() - before
-
-
-def _used() -> float:
-    """Seconds of the processor that processes took which this one started and which have ended."""
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
+        return drawn / 1e3, browser.processor_seconds()
 
 
 def main() -> None:
