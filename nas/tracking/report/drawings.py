@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hasnas.nas.budget.costs import AREA, ENERGY
@@ -53,7 +52,11 @@ class Drawings(Protocol):
 
 def bokeh_is_installed() -> bool:
     """Whether charts can be drawn that answer to a pointer."""
-    return find_spec("bokeh") is not None
+    try:
+        import bokeh  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return True
 
 
 class StillDrawings:
