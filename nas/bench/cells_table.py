@@ -73,7 +73,7 @@ def read_cells(path: Path) -> CellsTable:
         macro = Macro.from_json(first["macro"])
         space, dataset = SPACES.get(first["space"])(macro, **first["options"]), str(first["dataset"])
     except (KeyError, TypeError, ValueError) as error:
-        what = error.args[0] if isinstance(error, BadInputError) else f"'{error}' is missing or cannot be"
+        what = error.args[0] if isinstance(error, BadInputError) else f"{error} is missing or cannot be"
         raise BadInputError(f"{path}, line 1: {what}; give space, options, macro and dataset") from error
     found: dict[tuple[int, ...], list[float]] = {}
     for number, line in enumerate(lines[1:], start=2):
