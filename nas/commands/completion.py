@@ -10,7 +10,7 @@ CONFIG_FILE = "config.yaml"  # `history/layout.py` has it too, whose package tak
 
 
 def runs(incomplete: str) -> list[str]:
-    """Run directories, and the folders on the way to them.
+    """Run directories, those in folders that hold some, and other folders on the way.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -22,12 +22,22 @@ def runs(incomplete: str) -> list[str]:
     ['further/']
     """
     folder, start = os.path.split(incomplete)
+    found: list[str] = []
+    for path in (os.path.join(folder, name) for name in _folders(folder or ".") if name.startswith(start)):
+        inside = [] if _is_run(path) else [os.path.join(path, name) for name in _folders(path)]
+        found += [path] if _is_run(path) else [run for run in inside if _is_run(run)] or [f"{path}{os.sep}"]
+    return found
+
+
+def _folders(place: str) -> list[str]:
     try:
-        names = sorted(entry.name for entry in os.scandir(folder or ".") if entry.is_dir())
+        return sorted(entry.name for entry in os.scandir(place) if entry.is_dir())
     except OSError:
         return []
-    paths = [os.path.join(folder, name) for name in names if name.startswith(start)]
-    return [path if Path(path, CONFIG_FILE).is_file() else f"{path}{os.sep}" for path in paths]
+
+
+def _is_run(path: str) -> bool:
+    return Path(path, CONFIG_FILE).is_file()
 
 
 def example_configs(incomplete: str) -> list[str]:

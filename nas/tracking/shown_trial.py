@@ -190,11 +190,21 @@ def _scores(metrics: Mapping[str, float], quality: Quality) -> list[str]:
     for name, value in metrics.items():
         if not name.startswith(RATES):
             is_quality = name in (quality.validation, quality.test) or name.startswith(quality.device)
-            plain = name.removeprefix(SCORE_PREFIX).removeprefix(PART_PREFIX)
-            rows.append((plain, quality.show(value) if is_quality else f"{value:.6g}"))
+            rows.append((_plain(name), quality.show(value) if is_quality else f"{value:.6g}"))
     rates = [f"{name.removeprefix(RATES)} {value:.3g}" for name, value in metrics.items() if name.startswith(RATES)]
     lines = align(rows).splitlines() if rows else []
     return lines + ([f"firing rates: {', '.join(rates)}"] if rates else [])
+
+
+def _plain(name: str) -> str:
+    """A metric as people read it.
+
+    >>> _plain("score/trainability"), _plain("score part/balance"), _plain("training_s")
+    ('score trainability', 'part of it: balance', 'training_s')
+    """
+    if name.startswith(SCORE_PREFIX):
+        return f"score {name.removeprefix(SCORE_PREFIX)}"
+    return f"part of it: {name.removeprefix(PART_PREFIX)}" if name.startswith(PART_PREFIX) else name
 
 
 def _rungs(rungs: Sequence[RungRecord], quality: Quality) -> list[str]:

@@ -149,7 +149,7 @@ def test_the_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]):
     ("words", "offered"),
     [
         ("sea", ["search"]),
-        ("show ru", ["runs/"]),
+        ("show ru", ["runs/first"]),
         ("show runs/fir", ["runs/first"]),
         ("configs cp digits_", ["digits_supernet"]),
         ("export runs/first --to nir,ne", ["nir,neurosim"]),
