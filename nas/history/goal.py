@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,53 +106,52 @@ def costs_of_trials(trials: Sequence[Trial]) -> tuple[Cost, ...]:
     return _priced({field for trial in trials for field in trial.costs})
 
 
-def objective_values(trials: Sequence[Trial], costs: Sequence[Cost]) -> NDArray[np.float64]:
-    """Merit and the C costs of each trial, `[N, 1 + C]`; NaN where one is unknown, or a merit infinite."""
-    return _values([merit(trial.metrics) for trial in trials], [trial.costs for trial in trials], costs)
-
-
 def _priced(fields: Collection[str]) -> tuple[Cost, ...]:
     return tuple(cost for cost in costs_of_fields(fields) if cost not in JUDGED)
 
 
-def _values(
-    merits: Sequence[float], priced: Sequence[Mapping[str, float]], costs: Sequence[Cost]
-) -> NDArray[np.float64]:
-    """See `objective_values`."""
-    names = [cost.field for cost in costs]
-    rows = [
-        [merit if math.isfinite(merit) else math.nan, *(one.get(name, math.nan) for name in names)]
-        for merit, one in zip(merits, priced, strict=True)
-    ]
-    return np.array(rows, float).reshape(len(rows), 1 + len(costs))
-
-
-@dataclass
 class Candidates:
-    """What the trials that may be on a front are compared by; the trials themselves may be very many.
+    """What the trials that may be on a front are compared by: columns of numbers, as the trials may be very many."""
 
-    Args:
-        places: where each of them stands among all.
-        merits: of each.
-        costs: of each.
-    """
-
-    places: list[int] = field(default_factory=list)
-    merits: list[float] = field(default_factory=list)
-    costs: list[Mapping[str, float]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._places, self._merits = array("Q"), array("d")
+        self._columns: dict[str, array[float]] = {}
 
     def add(self, place: int, metrics: Mapping[str, float], costs: Mapping[str, float]) -> None:
-        """Take up a trial that is done and keeps to the budget."""
-        self.places.append(place)
-        self.merits.append(merit(metrics))
-        self.costs.append(costs)
+        """Take up a trial: where it stands among all, and what is known of it."""
+        value = merit(metrics)
+        self._merits.append(value if math.isfinite(value) else math.nan)
+        for name, cost in costs.items():
+            column = self._columns.get(name)
+            if column is None:
+                column = self._columns[name] = array("d", [math.nan]) * len(self._places)
+            column.append(cost)
+        self._places.append(place)
+        if len(costs) < len(self._columns):
+            for column in self._columns.values():
+                if len(column) < len(self._places):
+                    column.append(math.nan)
+
+    def values(self, costs: Sequence[Cost]) -> NDArray[np.float64]:
+        """See `objective_values`."""
+        unknown = array("d", [math.nan]) * len(self._places)
+        columns = [self._merits, *(self._columns.get(cost.field, unknown) for cost in costs)]
+        return np.array(columns, float).reshape(1 + len(costs), len(self._places)).T
 
     def best(self, objectives: Sequence[str] = ()) -> list[int]:
         """Where those stand that are beaten by no other, in the named objectives, or by merit and every cost."""
-        costs = tuple(map(cost_called, objectives)) or _priced({field for one in self.costs for field in one})
-        values = _values(self.merits, self.costs, costs)[:, bool(objectives) :]
+        costs = tuple(map(cost_called, objectives)) or _priced(self._columns)
+        values = self.values(costs)[:, bool(objectives) :]
         mask = non_dominated(values, (True, *(cost.more_is_better for cost in costs))[bool(objectives) :])
-        return [self.places[row] for row in np.flatnonzero(mask)]
+        return [self._places[row] for row in np.flatnonzero(mask).tolist()]
+
+
+def objective_values(trials: Sequence[Trial], costs: Sequence[Cost]) -> NDArray[np.float64]:
+    """Merit and the C costs of each trial, `[N, 1 + C]`; NaN where one is unknown, or a merit infinite."""
+    candidates = Candidates()
+    for place, trial in enumerate(trials):
+        candidates.add(place, trial.metrics, trial.costs)
+    return candidates.values(costs)
 
 
 def front(trials: Sequence[Trial], objectives: Sequence[str] = ()) -> list[Trial]:
