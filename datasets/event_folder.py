@@ -158,6 +158,9 @@ def _numpy_columns(content: bytes, where: Path) -> dict[str, NDArray[Any]]:
     if isinstance(found, np.ndarray):
         return _fields(found, where)
     arrays = {name: found[name] for name in found.files}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # a member of any zip file
+            raise BadInputError(f"{where} holds '{name}', which is no array; save t, x, y and p with numpy.savez")
     structured = [array for array in arrays.values() if array.dtype.names]
     return _fields(structured[0], where) if len(structured) == 1 else arrays
 

@@ -248,6 +248,8 @@ def _wav(path: Path) -> Signal:
 
 def _npy(path: Path) -> Signal:
     values = np.load(path, allow_pickle=False)
+    if not isinstance(values, np.ndarray):
+        raise BadInputError(f"{path} is an archive of arrays, not one; save the signal alone with numpy.save")
     if values.dtype.kind not in "iuf" or values.ndim not in (1, 2):
         raise BadInputError(f"{path}: {values.dtype} of shape {list(values.shape)}; give numbers [L] or [C, L]")
     return np.atleast_2d(values).astype(np.float32)

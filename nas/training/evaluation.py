@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from hasnas.errors import BadInputError
-from hasnas.nas.data.samples import Split, batches
+from hasnas.nas.data.samples import Split
 from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.layers import Neuron
 from hasnas.search_spaces.network import SpikingNetwork
 
 from .devices import device_of, precision_on, samples_at_a_time
+from .memory import in_batches
 from .parts import autocast
 
 
@@ -39,8 +40,8 @@ def evaluate(network: nn.Module, split: Split, batch_size: int | None = None) ->
     Args:
         network: gives `[B, classes]`, or `[B, outputs]` for regression; left in the mode it was in.
         split: the samples.
-        batch_size: samples at a time, by default what suits the network's device; the result does not depend on it
-            beyond rounding.
+        batch_size: samples at a time, by default what suits the network's device, halved where memory ends; the
+            result does not depend on it beyond rounding.
 
     Raises:
         BadInputError: if there is no sample.
@@ -48,18 +49,17 @@ def evaluate(network: nn.Module, split: Split, batch_size: int | None = None) ->
     if not len(split):
         raise BadInputError("there is no sample to evaluate on; choose a larger share of the data")
     device, size = device_of(network), batch_size or _fitting(network, split)
+
+    def errors(inputs: Tensor, targets: Tensor) -> float:
+        return float(sample_errors(_outputs(network, inputs.to(device)), targets.to(device), split).sum())
+
+    def right(inputs: Tensor, targets: Tensor) -> int:
+        return int((_outputs(network, inputs.to(device)).argmax(1) == targets.to(device)).sum())
+
     with evaluating(network):
         if split.is_regression:
-            errors = sum(
-                float(sample_errors(_outputs(network, inputs.to(device)), targets.to(device), split).sum())
-                for inputs, targets in batches(split, size)
-            )
-            return -errors / len(split)
-        right = sum(
-            int((_outputs(network, inputs.to(device)).argmax(1) == targets.to(device)).sum())
-            for inputs, targets in batches(split, size)
-        )
-    return right / len(split)
+            return -sum(in_batches(split, size, errors)) / len(split)
+        return sum(in_batches(split, size, right)) / len(split)
 
 
 def sample_errors(outputs: Tensor, targets: Tensor, split: Split) -> Tensor:
@@ -84,7 +84,7 @@ def measure_activity(network: SpikingNetwork, split: Split, batch_size: int | No
     Args:
         network: left in the mode it was in.
         split: the samples.
-        batch_size: samples at a time, by default what suits the network's device.
+        batch_size: samples at a time, by default what suits the network's device, halved where memory ends.
 
     Returns:
         For every layer that has a price the share of its input values that are not zero per evaluation, by the names
@@ -97,12 +97,15 @@ def measure_activity(network: SpikingNetwork, split: Split, batch_size: int | No
     if not len(split):
         raise BadInputError("there is no sample to measure activity on; choose a larger share of the data")
     device, totals = device_of(network), dict[str, float]()
+
+    def busy(inputs: Tensor, targets: Tensor) -> tuple[dict[str, float], int]:
+        with autocast(device, precision_on(device, "auto")):
+            return network.activity(inputs.to(device)), len(targets)
+
     with evaluating(network):
-        for inputs, targets in batches(split, batch_size or _fitting(network, split)):
-            with autocast(device, precision_on(device, "auto")):
-                activity = network.activity(inputs.to(device))
+        for activity, count in in_batches(split, batch_size or _fitting(network, split), busy):
             for name, rate in activity.items():
-                totals[name] = totals.get(name, 0.0) + rate * len(targets)
+                totals[name] = totals.get(name, 0.0) + rate * count
     return {name: total / len(split) for name, total in totals.items()}
 
 

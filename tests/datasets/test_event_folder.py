@@ -1,5 +1,7 @@
 """A folder of one's own recordings, in the formats people keep them in."""
 
+import io
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -15,6 +17,14 @@ from hasnas.datasets.frames import Framing
 from hasnas.errors import BadInputError
 
 COLUMNS = {"t": [0, 10, 20, 90], "x": [0, 1, 2, 3], "y": [0, 0, 1, 1], "p": [1, 0, 1, 0]}
+
+
+def zip_file() -> bytes:
+    """A zip file that holds a text."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("x.txt", "x")
+    return buffer.getvalue()
 
 
 def write(folder: Path, count: int = 5, **changed: list) -> None:
@@ -125,6 +135,7 @@ def test_recordings_that_cannot_be_are_refused(changed: dict, message: str, tmp_
     "name, content, message",
     [
         ("a.npz", b"no", "not a readable recording"),
+        ("a.npz", zip_file(), "holds 'x.txt', which is no array"),
         ("a.csv", b"1,2,3,4\n", "does not name the columns"),
         ("a.csv", b"t,x,y\n1,2,3\n", "has no column p; it has t, x, y"),
         ("a.csv", b"t,x,y,p\n1,2,3\n", "not a readable recording"),

@@ -1,6 +1,8 @@
 """One-dimensional signals: arrays and files, brought to a length and a form."""
 
+import io
 import wave
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,14 @@ from hasnas.errors import BadInputError
 RNG = np.random.default_rng(0)
 SIGNALS = RNG.normal(size=(40, 2, 24)).astype(np.float32)
 CLASSES = np.arange(40) % 4
+
+
+def archive_of(name: str, content: bytes) -> bytes:
+    """A zip file that holds one file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(name, content)
+    return buffer.getvalue()
 
 
 def arrays(path: Path, inputs: np.ndarray = SIGNALS, targets: np.ndarray = CLASSES) -> Signals:
@@ -105,6 +115,7 @@ def test_a_folder_of_files_is_a_dataset(tmp_path: Path):
         ("a.csv", b"\xff\xfe\x00", "not a readable signal"),
         ("a.csv", b"1\nnan\n", "NaN"),
         ("a.npy", b"no", "not a readable signal"),
+        ("a.npy", archive_of("x.txt", b"x"), "an archive of arrays, not one"),
         ("a.csv", b"1\n-1e20\n", r"a\.csv holds values beyond 1e\+18"),
     ],
 )

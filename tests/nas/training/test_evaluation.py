@@ -5,6 +5,7 @@ from torch import nn
 from hasnas.errors import BadInputError
 from hasnas.nas.data.samples import Split, Splits, batches
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity, recalibrate_batch_norm
+from hasnas.nas.training.memory import in_batches
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.network import build_network
@@ -94,3 +95,19 @@ def test_recalibration_repeats_and_leaves_the_original_alone(network, few: Split
     assert network.training
     with pytest.raises(BadInputError, match="no batch"):
         recalibrate_batch_norm(network, [])
+
+
+def test_batches_are_halved_where_memory_ends():
+    split, sizes = Split(torch.arange(11.0).reshape(11, 1, 1, 1), torch.arange(11)), list[int]()
+
+    def greedy(inputs: torch.Tensor, targets: torch.Tensor) -> list[float]:
+        sizes.append(len(inputs))
+        if len(inputs) > 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return inputs.flatten().tolist()
+
+    found = in_batches(split, 16, greedy)
+    assert [value for batch in found for value in batch] == list(range(11))
+    assert sizes == [11, 5, 2, 2, 2, 2, 2, 1]
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        in_batches(split, 4, lambda inputs, targets: torch.zeros(2, 3) @ torch.zeros(2, 3))

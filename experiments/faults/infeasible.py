@@ -1,0 +1,70 @@
+"""E7: limits that nothing meets: no network runs, and the nearest miss is told within a second.
+
+    python experiments/faults/infeasible.py
+
+For each limit that a price is known for before anything runs, the command with a limit a thousand times below what the
+cheapest network of the space costs. Also the whole command in a process of its own, whose start imports torch.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from common import CONFIG, arguments, conversation, forked, told, without_pictures
+
+LIMITS = {"energy": "1 fJ", "area": "1 um^2", "latency": "1 ps", "memory": "1 bit", "parameters": "1"}
+SECONDS = 1.0
+
+
+def tried(base: Path, limit: str) -> dict[str, Any]:
+    """The search with one limit: forward passes, seconds, exit code, and what was said."""
+    import torch
+
+    directory = base / limit / "run"
+    directory.parent.mkdir()
+    (directory.parent / "tiny.yaml").write_text(CONFIG + f"budget: {{{limit}: {LIMITS[limit]}}}\n")
+    forwards: list[object] = []
+    hook = torch.nn.modules.module.register_module_forward_hook(lambda *given: forwards.append(given))
+    begun = time.perf_counter()
+    code, said = conversation(directory)
+    seconds = time.perf_counter() - begun
+    hook.remove()
+    line = (said.strip().splitlines() or [""])[-1]
+    return {"limit": limit, "forwards": len(forwards), "seconds": seconds, "code": code, "line": line}
+
+
+def main() -> int:
+    """Try every limit; the exit code says whether the bar is met."""
+    options = arguments(__doc__).parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    without_pictures()
+    with tempfile.TemporaryDirectory() as place:
+        base = Path(place).resolve()
+        (base / "warm").mkdir()
+        (base / "warm" / "tiny.yaml").write_text(CONFIG)
+        conversation(base / "warm" / "run")
+        found = [forked(tried, base, limit) for limit in (list(LIMITS)[:2] if options.quick else LIMITS)]
+        config = base / "energy" / "tiny.yaml"
+        before = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+        command = [sys.executable, "-m", "hasnas", "search", str(config), "--run-dir", str(base / "cold")]
+        cold = subprocess.run(command, capture_output=True, text=True, check=False)
+        cold_s = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before
+    for one in found:
+        print(one, flush=True)
+    print({"whole command": cold.returncode, "processor_s": round(cold_s, 2), "line": cold.stderr.splitlines()[-1]})
+    right = all(one["code"] == "3" and f"{one['limit']}: least" in one["line"] for one in found)
+    forwards, longest = sum(one["forwards"] for one in found), max(one["seconds"] for one in found)
+    figure = {"forwards": forwards, "longest_s": round(longest, 3), "nearest miss told": right}
+    figure |= {"whole command with imports, processor_s": round(cold_s, 2)}
+    return told("E7", figure, "0 forwards; at most 1 s", right and forwards == 0 and longest <= SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
