@@ -6,7 +6,7 @@ FOLDERS := hasnas/cim_estimator hasnas/search_spaces hasnas/datasets hasnas/nas 
 # One thread for each process: small networks run no faster on more, and results do not depend on the machine.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test check test-random test-old-processor lint clean
+.PHONY: demo test docs check test-random test-old-processor lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/hasnas search experiments/digits.yaml --workers 2
@@ -29,8 +29,12 @@ test-old-processor: $(VENV)/installed-test
 		tests/nas/training/methods hasnas/search_spaces hasnas/nas/scoring hasnas/nas/imperfect_chips \
 		hasnas/nas/training hasnas/nas/export
 
+# The documentation: build/site/index.html, which opens from a disk. A warning is an error.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --config-file docs/mkdocs.yml
+
 lint: $(VENV)/installed-test
-	$(BIN)/ruff check hasnas $(FOLDERS) tests experiments
+	$(BIN)/ruff check hasnas $(FOLDERS) tests experiments docs
 	$(BIN)/mypy $(FOLDERS)
 
 $(VENV)/bin/python:
@@ -42,6 +46,10 @@ $(VENV)/installed: $(VENV)/bin/python constraints.txt setup.cfg
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[search,test]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[search,docs]'
 	touch $@
 
 clean:

@@ -73,27 +73,27 @@ class Macro:
     Args:
         input_shape: channels, height, width of one frame.
         classes: number of classes, or of regressed values.
-        timesteps: T.
-        channels: c, channels of the first cell.
+        timesteps: T, how often a sample is shown to the network, or its frames.
+        channels: of the first cell (c).
         static_input: images (True) or a frame for every timestep (False).
         stem_stride: stride of the stem.
-        final_pool: p, window and stride of the last pooling.
+        final_pool: window and stride of the last pooling (p).
         hidden: neurons of the hidden fully connected layer, 0 for none.
         votes: output neurons for each class.
         dropout: probability of a zero before the classifier, in training.
         tau: membrane time constant in timesteps, above 1 (at 1 a membrane would remember nothing).
         threshold: firing threshold where the operation names none.
-        neuron: a kind of `hasnas.search_spaces.neurons.NEURONS`, as `"lif"`, `"plif"` (tau is learned, from `tau` on),
-            `"if"` (no leak, `tau` plays no part) or `"alif"` (adaptive threshold); all neurons are alike. "LIF" above
-            stands for any of them.
+        neuron: the kind of all neurons, a registered one: `"lif"`, `"plif"` (tau is learned, from `tau` on), `"if"`
+            (no leak, `tau` plays no part), `"alif"` (adaptive threshold), `"lif_soft_reset"`, `"synaptic_lif"`. "LIF"
+            above stands for any of them.
         weight_bits: bits of all weights, those of stem and classifier included; 0 means float in training and the
             hardware's bits in prices.
-        membrane_bits: bits of the registers that hold membrane potentials, 2 to 16, see
-            `hasnas.search_spaces.layers.Neuron`; 0 means float in training and the hardware's bits in prices.
+        membrane_bits: bits of the registers that hold membrane potentials, 2 to 16, which saturate at two
+            thresholds; 0 means float in training and the hardware's bits in prices.
         reduction: what shrinks maps between cells: `"conv_avg_pool"` (BN-LIF-Conv3x3-BN-AvgPool2, channels grow) or
             `"max_pool"` (MaxPool2, channels stay).
-        growth: g, by which channels grow at each reduction that convolves; 1 keeps them, 2 is SNASNet's.
-        reductions: numbers of the cells that a reduction follows, from 1; `None` means every cell but the last.
+        growth: factor by which channels grow at each reduction that convolves (g); 1 keeps them, 2 is SNASNet's.
+        reductions: numbers of the cells that a reduction follows, from 1; null means every cell but the last.
         readout: how the last layer answers: `"membrane"`, output neurons that never fire and add up what arrives (the
             mean over T), or `"rate"`, output neurons like all others, whose mean rate r over `votes` and T stands for
             the value 4 (r - 1/2): votes times T + 1 levels from -2 to 2.

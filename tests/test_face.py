@@ -1,12 +1,9 @@
-"""The public face: a dozen names that come when they are called, and the README's examples of them."""
+"""The public face: a dozen names that come when they are called."""
 
 import ast
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,12 +26,6 @@ retrain: {top: 1, epochs: 2, batch_size: 64}
 def python_of(script: str) -> str:
     """What a script prints, in a process of its own."""
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-
-
-def examples() -> list[str]:
-    """The Python blocks of the README's section on Python."""
-    section = (ROOT / "README.md").read_text().split("## From Python")[1].split("\n## ")[0]
-    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
 
 
 @pytest.mark.parametrize("name", hasnas.__all__)
@@ -74,34 +65,6 @@ except hasnas.BadInputError as error:
     print(error)
 """
     assert python_of(script) == "hasnas.load_network needs PyTorch: pip install 'hasnas[search]'\n"
-
-
-@pytest.mark.slow
-def test_the_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    Path("digits.yaml").write_text(TINY_RUN)
-    pricing, running = examples()
-    names: dict[str, Any] = {}
-    exec(pricing, names)
-    assert float(capsys.readouterr().out.split()[0]) > 0
-    assert "conv" in names["report"]._repr_html_()
-    exec(running, names)
-    said, reported = map(float, capsys.readouterr().out.splitlines()[0].split())
-    assert said == pytest.approx(reported, abs=1e-4)
-    assert 0 < said <= 1
-    run = hasnas.open_run("runs/from_python")
-    assert list(run.front()["key"]) == [line.split(",")[2] for line in csv_lines(run.directory / "pareto.csv")]
-    assert run.best.key in run._repr_html_()
-    assert run == names["run"]
-    for folder in (run.directory / "export").iterdir():
-        shutil.rmtree(folder)
-    with pytest.raises(hasnas.BadInputError, match=r"cannot read .*architecture\.json"):
-        run.best.load()
-
-
-def csv_lines(path: Path) -> list[str]:
-    """The lines of a table behind its header."""
-    return path.read_text().splitlines()[1:]
 
 
 def test_what_is_no_run_or_has_no_answer_yet_is_said(tmp_path: Path):

@@ -26,7 +26,7 @@ class FramingSection(Section):
         by: `time` for frames of equal duration, `count` for frames of equally many events.
         denoise_us: if positive, events that no neighbour supports within this time are dropped first.
         unsorted: what to do where time goes back in a recording: `refuse` it or `sort` its events.
-        largest_count: of events in a pixel of a frame; more stay at it. The chip reads a count with as many bits as
+        largest_count: events that a pixel of a frame counts at most; more stay at it. The chip reads a count with as many bits as
             that needs: 1 makes frames of spikes.
     """
 
@@ -44,7 +44,7 @@ class EncodingSection(Section):
     Args:
         name: `poisson` (rate), `latency` (time to first spike), `delta` (changes up and down, two channels for each),
             `population` (eight channels for each), or `direct` (the values at every timestep).
-        timesteps: of a sample; the network has as many.
+        timesteps: that a sample lasts; the network has as many.
         seed: decides the spikes of `poisson` and `population`, which are drawn once.
     """
 

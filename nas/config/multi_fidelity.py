@@ -37,7 +37,7 @@ class MultiFidelitySection(Section):
     rung. All rungs share one course of the learning rate, that of a training which reaches the last one.
 
     Args:
-        epochs: of each rung, counted from the start of the training.
+        epochs: up to each rung, counted from the start of the training.
         timesteps: share of the timesteps in each rung; null is all of them in every rung.
         data: share of the training samples in each rung; null is all of them in every rung.
         keep: share of a rung's candidates that go on to the next one, rounded up.

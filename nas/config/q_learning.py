@@ -23,12 +23,12 @@ class QLearningSection(Section):
     over the costs of `reward` and over those that the budget limits: its limits are the targets.
 
     Args:
-        reward: cost -> weight, by the names of the cost table.
+        reward: cost -> weight, by the names that `budget` knows.
         penalty: weight of what a cost is above its target.
         learning_rate: share of the new in an updated entry of the table.
         discount: what a reward is worth one step later.
         exploration: share of steps that are drawn at random.
-        steps: that a network's agent takes at most.
+        steps: most steps that the agent takes for one network.
 
     >>> QLearningSection(discount=1.0)
     Traceback (most recent call last):

@@ -196,7 +196,7 @@ class ScreenSection(Section):
     Args:
         enabled: whether the space is priced up front; proposals are checked against the budget in any case.
         activity: `"dense"` (every input spikes) or `"assumed"` (the same share of inputs everywhere).
-        rate: that share, for `"assumed"`.
+        rate: share of inputs that spike, for `"assumed"`.
         sample: candidates to price at most where the space is larger; 20,000 are enough if 2,000 of them fit.
     """
 
@@ -241,16 +241,16 @@ class SupernetSection(Section):
 
     Args:
         enabled: whether a supernet is trained; without it each candidate is trained briefly by itself.
-        source: in YAML `from`, the directory of a run on the same data and space, with whatever budget and chip: its
+        source: written `from`: the directory of a run on the same data and space, with whatever budget and chip: its
             trained supernet is taken, and this section is that run's.
         strategy: a registered supernet trainer, as NNI's one-shot strategies: `random_one_shot` trains one feasible
             path a step; `darts`, `gumbel_darts` and `proxyless` also learn on validation samples how good each choice
             is, in cell spaces without feedback.
         epochs: passes over the train split.
         batch_size: samples per step.
-        learning_rate: of the first step; it falls to 0 along a half cosine.
-        weight_decay: L2 penalty.
-        architecture_learning_rate: of the parameters that say how good each choice is.
+        learning_rate: the step size at first; it falls to 0 along a half cosine.
+        weight_decay: L2 penalty on the weights.
+        architecture_learning_rate: step size of the parameters that say how good each choice is.
         penalty: a cost that those parameters are to keep low.
     """
 
@@ -290,15 +290,15 @@ class SearchSection(Section):
             the slowest of a batch. What is proposed then depends on the number of workers and on how long evaluations
             take; the ledger holds the order, and resuming repeats it.
         population: candidates that evolution keeps.
-        sample: candidates in a tournament.
-        sampler: of Optuna, for the strategy `optuna`.
+        sample: candidates that evolution draws to choose a parent from.
+        sampler: Optuna's sampler, for the strategy `optuna`.
         mutation: probability that a gene changes.
         crossover: whether children have two parents.
         calibration_batches: training batches that set a candidate's batch norm.
         brief_epochs: epochs that each candidate is trained for where there is no supernet.
         multi_fidelity: how candidates are trained instead, each batch as one round of successive halving; null trains
             each for `brief_epochs`.
-        q_learning: of the strategy of this name.
+        q_learning: settings of the strategy `q_learning`.
     """
 
     place = "search"

@@ -69,7 +69,7 @@ class AugmentationSection(Section):
         mixup: parameter alpha of Beta(alpha, alpha), from which the share of a second sample is drawn; 0 is off.
         cutmix: the same for the share of a rectangle cut from a second sample; where both are on, a coin decides.
         operations: operations of RandAugment's kind applied to each static sample.
-        magnitude: their strength, 0 to 1.
+        magnitude: strength of these operations, 0 to 1.
         flip: chance that left and right are mirrored; 0 where they carry the class, as for digits and gestures.
         shift: largest move along each axis, in pixels; zeros (the mean of static samples) come in.
         drop_events: largest chance at which an event is lost, sequences only; each sample draws its own.
@@ -89,8 +89,8 @@ class SurrogateSection(Section):
     """What stands for the derivative of a spike.
 
     Args:
-        family: its shape; see `hasnas.nas.training.surrogates`.
-        width: in units of the membrane potential; null is the family's usual one, `auto` tunes each layer's.
+        family: shape of the derivative around the threshold.
+        width: how far it reaches, in units of the membrane potential; null is the family's usual one, `auto` tunes each layer's.
     """
 
     place = "retrain.surrogate"
@@ -102,7 +102,7 @@ class RegularisationSection(Section):
     """A term of the loss that punishes spikes.
 
     Args:
-        rate_weight: its weight; 0 is off.
+        rate_weight: weight of the term; 0 is off.
         rate_target: spikes per neuron and timestep that cost nothing.
         count: `spikes` (each layer's excess counts the same) or `operations` (each spike counts what it causes).
     """
@@ -117,8 +117,8 @@ class SpikeResponseSection(Section):
     """The probability density of a spike's change that the method `spike_response` assigns errors by.
 
     Args:
-        width: in units of the threshold.
-        height: factor of the density.
+        width: of the density, in units of the threshold.
+        height: factor on the density.
     """
 
     place = "retrain.spike_response"
@@ -130,9 +130,9 @@ class ThresholdBalanceSection(Section):
     """How the method `threshold_balance` converts, and for how long it trains the spiking network afterwards.
 
     Args:
-        percentile: of the largest currents of neurons over time; 100 is the maximum.
+        percentile: which of the largest currents of neurons over time sets a layer's threshold; 100 is the maximum.
         factor: threshold for each unit of that current.
-        fine_tuning_epochs: of the spiking network; 0 leaves it as converted.
+        fine_tuning_epochs: epochs that the spiking network is trained for; 0 leaves it as converted.
     """
 
     place = "retrain.threshold_balance"
@@ -182,7 +182,7 @@ class RetrainSection(Section):
         label_smoothing: share of the target spread over all classes; regression ignores it.
         warmup_epochs: epochs in which the step size rises; may be a fraction.
         gradient_clip: largest norm of all gradients together; null leaves them as they are.
-        loss: of regression, here and in the supernet; classes are trained with cross entropy.
+        loss: what a regression minimises, here and in the supernet; classes are trained with cross entropy.
         patience: epochs without a better validation result after which training ends; null never ends it early.
         ema_decay: share that a running average of the weights keeps at each step; the average is returned. Null is off.
         precision: of convolutions and matrix products in training; `auto` is what suits the device.

@@ -53,10 +53,10 @@ def test_a_file_is_a_space(tmp_path: Path) -> None:
     )
 
 
-def test_the_readme_shows_a_space() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    shown = next(part for part in readme.split("```yaml\n") if part.startswith("version:")).split("```")[0]
-    space = space_from_tree(parse_yaml(shown, "README"), "README").build(MACRO)
+def test_the_documentation_shows_a_space() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "pages" / "guides" / "spaces.md").read_text()
+    shown = page.split('```yaml title="my_space.yaml"\n')[1].split("```")[0]
+    space = space_from_tree(parse_yaml(shown, "spaces.md"), "spaces.md").build(MACRO)
     assert space_size(space) == 9**12 * 2
 
 
