@@ -48,9 +48,9 @@ def main() -> None:
             written = time.perf_counter() - begun
             empty = Path(folder) / "empty.html"
             empty.write_text(EMPTY)
-            turns = range(options.repeats)
-            blank = median(opening(empty, Path(folder) / f"empty{turn}")[1] for turn in turns)
-            found = [opening(page, Path(folder) / f"profile{turn}") for turn in turns]
+            profiles = [Path(folder) / f"profile{turn}" for turn in range(2 * options.repeats)]
+            blank = median(opening(empty, profile)[1] for profile in profiles[::2])
+            found = [opening(page, profile) for profile in profiles[1::2]]
             seconds, used = (sorted(column) for column in zip(*found, strict=True))
             print(
                 f"{count:>7,} trials: {page.stat().st_size / 1e6:.2f} MB, written in {written:.1f} s, open in "

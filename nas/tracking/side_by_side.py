@@ -54,15 +54,15 @@ class RunsSideBySide:
 
     def describe(self) -> str:
         """The same as text for people, a column a run."""
-        return f"{align([('', *self.fronts.labels), *self.rows()])}\n\n{self.fronts.describe()}"
+        facts = [(name.upper(), *cells) for name, *cells in self.facts()]
+        return f"{align([('', *self.fronts.labels), *facts, *self.setting_rows()])}\n\n{self.fronts.describe()}"
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """What is told of the runs and the settings that differ, each with a text for every run."""
-        facts = [(name.upper(), *cells) for name, cells in self._facts()]
-        return [*facts, *((key, *map(_setting, values)) for key, values in self.settings.items())]
+    def setting_rows(self) -> list[tuple[str, ...]]:
+        """The settings that differ, each with a text for every run."""
+        return [(key, *map(_setting, values)) for key, values in self.settings.items()]
 
-    def _facts(self) -> list[tuple[str, list[str]]]:
-        """Name -> a text for each run; rows in which no run has anything are left out."""
+    def facts(self) -> list[tuple[str, ...]]:
+        """What is told of the runs, each with a text for every run; rows in which no run has anything are left out."""
         shares = [status["feasible_share"] for status in self.statuses]
         facts = [
             ("state", [status["state"] for status in self.statuses]),
@@ -82,7 +82,7 @@ class RunsSideBySide:
         for cost in map(cost_called, names):
             values = [network.get(cost.field) for network in best]
             facts.append((f"its {cost.name}", ["" if value is None else cost.show(value) for value in values]))
-        return [(name, cells) for name, cells in facts if any(cells)]
+        return [(name, *cells) for name, cells in facts if any(cells)]
 
 
 def runs_side_by_side(

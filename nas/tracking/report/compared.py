@@ -11,10 +11,10 @@ from .drawings import Drawings
 def compared(found: RunsSideBySide, drawings: Drawings) -> list[Text]:
     """What `hasnas compare` says, with the fronts drawn."""
     labels = found.fronts.labels
-    facts: list[list[Text]] = [[*row] for row in found.rows()]
+    facts: list[list[Text]] = [[*row] for row in (*found.facts(), *found.setting_rows())]
     return [
         element("h2", "Beside other runs"),
-        table(["", *labels], facts),
+        table(["", *labels], facts, css="facing"),
         *drawings.fronts(found.fronts),
         details("Fronts: hypervolume, attainment, and who is ahead where", element("pre", found.fronts.describe())),
     ]
