@@ -115,9 +115,11 @@ def _sums(rate: FloatArray, macro: Macro) -> tuple[FloatArray, ...]:
 def seen_context(
     width: NDArray[np.int64], height: NDArray[np.int64], map_size: tuple[int, int] | None = None
 ) -> FloatArray:
-    """Share of a kernel's weights that see a neighbouring place, a 3 x 3 kernel's on the same map being 1.
+    """Share of what a kernel sees that is not its own place, a 3 x 3 kernel's on the same map being 1.
 
-    On maps of one row (signals) it is a 1 x 3 kernel's, as the other weights could see nothing.
+    It is 1 - 1/n for a kernel that sees n places on average; weights that hang over the edge see nothing. A kernel that
+    holds another never sees less, and on a map that the smaller one covers no more. On maps of one row (signals) the
+    unit is a 1 x 3 kernel's.
 
     Args:
         width, height: of each kernel.
@@ -126,8 +128,8 @@ def seen_context(
     >>> sides = np.array([1, 3, 5])
     >>> seen_context(sides, sides).round(2).tolist()
     [0.0, 1.0, 1.08]
-    >>> seen_context(sides, sides, (2, 2)).round(2).tolist()   # most of the large kernel hangs over the edge
-    [0.0, 1.0, 0.36]
+    >>> seen_context(sides, sides, (2, 2)).round(2).tolist()   # the larger kernel sees nothing that the smaller lacks
+    [0.0, 1.0, 1.0]
     """
     rows, columns = (np.array(min(side, 3)) for side in map_size or (3, 3))
     usual = _neighbours_seen(np.where(columns > 1, 3, 1), np.where(rows > 1, 3, 1), map_size)
@@ -138,13 +140,13 @@ def seen_context(
 def _neighbours_seen(
     width: NDArray[np.int64], height: NDArray[np.int64], map_size: tuple[int, int] | None
 ) -> FloatArray:
-    """Share of the weights that lie on another place of the map, averaged over its places; kernels of odd sides."""
+    """1 - 1/n, n the number of the map's places that a kernel of odd sides sees from one of them, on average."""
     taps = np.ones(np.shape(width))
     for kernel, side in zip((height, width), map_size or (0, 0), strict=True):
         within = np.minimum(kernel // 2, side - 1)
         # A tap at distance d lies on the map from `side - d` of its `side` places.
         taps = taps * (1 + 2 * within - within * (within + 1) / side if side else 1.0 * kernel)
-    return np.asarray((taps - 1) / (width * height))
+    return np.asarray(1 - 1 / taps)
 
 
 def isometric_depth(field: NetworkField, macro: Macro) -> FloatArray:

@@ -7,7 +7,7 @@ data set to another. So nothing in this score is worth a convolution:
 
 Each is a reason why one of two equally deep networks should train better:
 
-- depth: convolutions on the longest path, each by the share of its weights that see a neighbouring place
+- depth: convolutions on the longest path, each by how many neighbouring places it sees
   (`isometry.seen_context`);
 - isometry: the same path, each convolution also by how well it keeps the size of gradients (`isometry`);
 - balance: layers that fire about equally often learn about equally well (`rate_balance`);
