@@ -4,7 +4,8 @@
         --config experiments/nmnist.yaml --out DIR --seeds 0 1 2 3 4
 
 Each seed is a run of its own: split, search and trainings are new. All three networks keep to the same budget and are
-trained with the same schedule and seed; each reads the test split once. A run that was killed goes on.
+trained with the same schedule and seed; each reads the test split once. With `retrain.seeds=N` each run's networks are
+trained N times, a row each, so that a dear search is needed once. A run that was killed goes on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,10 @@ import numpy as np
 from scipy.stats import t as student
 
 from hasnas.files import write_atomic
+from hasnas.nas.history.layout import LEDGER_FILE
+from hasnas.nas.history.ledger import read_ledger
+from hasnas.nas.history.returned import BASELINE_PREFIX, STAGE
+from hasnas.nas.history.trial import Trial
 
 BASELINES = ("chain", "random")
 
@@ -35,6 +41,23 @@ def run(config: Path, seed: int, overrides: list[str], directory: Path) -> dict[
     told = subprocess.run([*command, "status", str(directory), "--json"], check=True, capture_output=True, text=True)
     write_atomic(path, told.stdout)
     return dict(json.loads(told.stdout))
+
+
+def trained(status: dict[str, Any], directory: Path) -> dict[int, list[Trial]]:
+    """The returned network and each baseline, by the seed of the training."""
+    best = [status["returned"][0], *(next(of_kind(status, name)) for name in BASELINES)]
+    found: dict[int, list[Trial]] = {}
+    trials = [trial for trial in read_ledger(directory / LEDGER_FILE).trials if "test_accuracy" in trial.metrics]
+    for stage, network in zip((STAGE, *(BASELINE_PREFIX + name for name in BASELINES)), best, strict=True):
+        for trial in trials:
+            if (trial.stage, trial.key) == (stage, network["key"]):
+                found.setdefault(trial.seed, []).append(trial)
+    return found
+
+
+def of_kind(status: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """The baselines of one kind, the best by validation first."""
+    return (each for each in status["baselines"] if each["baseline"] == name)
 
 
 def interval(values: np.ndarray) -> str:
@@ -55,12 +78,13 @@ def main() -> None:
     print("|---|---|---|---|---|")
     rows = []
     for seed in options.seeds:
-        status = run(options.config, seed, options.overrides, options.out / f"{options.config.stem}-{seed}")
-        found = [status["returned"][0], *(each for each in status["baselines"] if each["baseline"] in BASELINES)]
-        rows.append([100 * each["test_accuracy"] for each in found])
-        shown = " | ".join(f"{value:.2f}" for value in rows[-1])
-        energies = ", ".join(f"{1e9 * each['energy_j']:.0f}" for each in found)
-        print(f"| {seed} | {shown} | {energies} |", flush=True)
+        directory = options.out / f"{options.config.stem}-{seed}"
+        status = run(options.config, seed, options.overrides, directory)
+        for number, found in trained(status, directory).items():
+            rows.append([100 * each.metrics["test_accuracy"] for each in found])
+            shown = " | ".join(f"{value:.2f}" for value in rows[-1])
+            energies = ", ".join(f"{1e9 * each.costs['energy_j']:.0f}" for each in found)
+            print(f"| {number} | {shown} | {energies} |", flush=True)
     table = np.array(rows)
     print(f"| mean | {' | '.join(f'{value:.2f}' for value in table.mean(axis=0))} | |")
     if len(rows) > 1:
