@@ -4,8 +4,8 @@
         --config experiments/nmnist.yaml --out DIR --seeds 0 1 2 3 4
 
 Each seed is a run of its own: split, search and trainings are new. All three networks keep to the same budget and are
-trained with the same schedule and seed; each reads the test split once. With `retrain.seeds=N` each run's networks are
-trained N times, a row each, so that a dear search is needed once. A run that was killed goes on.
+trained with the same schedule and seed; each reads the test split once. With `--trainings N` (or `retrain.seeds=N`) each
+run's networks are trained N times, a row each, so that a dear search is needed once. A run that was killed goes on.
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import BASELINE_PREFIX, STAGE
 from hasnas.nas.history.trial import Trial
+from hasnas.nas.stages.context import Setup
+from hasnas.nas.stages.evaluation import splits_of
+from hasnas.nas.stages.progress import Console
+from hasnas.nas.stages.supernet import data_reference
+from hasnas.nas.tracking.status import load_run_config
+from hasnas.nas.training.evaluation import evaluate
+from hasnas.nas.training.retrain import retrain
 
 BASELINES = ("chain", "random")
 
@@ -60,6 +67,20 @@ def of_kind(status: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
     return (each for each in status["baselines"] if each["baseline"] == name)
 
 
+def further(networks: list[Trial], seed: int, directory: Path) -> list[float]:
+    """Test accuracies of a run's networks, trained once more with its data and schedule from another seed."""
+    path = directory.with_name(f"{directory.name}-training-{seed}.json")
+    found: list[float] = json.loads(path.read_text()) if path.exists() else []
+    setup = Setup(load_run_config(directory), Console())
+    splits = splits_of(data_reference(setup))
+    for place, network in enumerate(networks[len(found) :], start=len(found)):
+        folder = directory.with_name(f"{directory.name}-training-{seed}-{place}")
+        result = retrain(network.architecture, splits, setup.config.retrain, seed, folder)
+        found.append(evaluate(result.network(network.architecture), splits.test))
+        write_atomic(path, json.dumps(found) + "\n")
+    return found
+
+
 def interval(values: np.ndarray) -> str:
     """Mean with its 95 % interval over seeds (Student's t), in points."""
     half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
@@ -72,6 +93,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--trainings", type=int, default=1, help="of each network, from the seed of its run on")
     parser.add_argument("overrides", nargs="*")
     options = parser.parse_args()
     print("| seed | returned | plain chain | random | measured energy in nJ of each |")
@@ -80,11 +102,15 @@ def main() -> None:
     for seed in options.seeds:
         directory = options.out / f"{options.config.stem}-{seed}"
         status = run(options.config, seed, options.overrides, directory)
+        found, number = [], seed
         for number, found in trained(status, directory).items():
             rows.append([100 * each.metrics["test_accuracy"] for each in found])
             shown = " | ".join(f"{value:.2f}" for value in rows[-1])
             energies = ", ".join(f"{1e9 * each.costs['energy_j']:.0f}" for each in found)
             print(f"| {number} | {shown} | {energies} |", flush=True)
+        for more in range(number + 1, seed + options.trainings):
+            rows.append([100 * accuracy for accuracy in further(found, more, directory)])
+            print(f"| {more} | {' | '.join(f'{value:.2f}' for value in rows[-1])} | |", flush=True)
     table = np.array(rows)
     print(f"| mean | {' | '.join(f'{value:.2f}' for value in table.mean(axis=0))} | |")
     if len(rows) > 1:
