@@ -4,8 +4,8 @@
         --config experiments/nmnist.yaml --out DIR --seeds 0 1 2 3 4
 
 Each seed is a run of its own: split, search and trainings are new. All three networks keep to the same budget and are
-trained with the same schedule and seed; each reads the test split once. With `--trainings N` (or `retrain.seeds=N`) each
-run's networks are trained N times, a row each, so that a dear search is needed once. A run that was killed goes on.
+trained with the same schedule and seed; each reads the test split once. With `--trainings N` (or `retrain.seeds=N`)
+each run's networks are trained N times, a row each: a dear search is needed once. A run that was killed goes on.
 """
 
 from __future__ import annotations
