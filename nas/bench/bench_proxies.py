@@ -10,18 +10,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, spearmanr
+from scipy.stats import kendalltau, rankdata
 
 from hasnas.errors import BadInputError
 from hasnas.nas.scoring import BASELINES, NETWORK_SCORES, SCORES, ScoringTask
 from hasnas.nas.scoring.counters import Counts
+from hasnas.search_spaces.space import SearchSpace
 
+from .cells_table import SUFFIX, CellsTable, read_cells
 from .table import BenchmarkTable, read_table
 
 FloatArray = NDArray[np.float64]
 Rows = NDArray[np.int64]
 GRADIENT_SCORES = ("snip", "zico", "jacobian")
 RESAMPLES = 300
+DEPTH = "depth"
+SAMPLES = 64
+Trained = BenchmarkTable | CellsTable
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,10 @@ def bench_proxies(
     Counters and mean-field scores are judged on all architectures, scores that run networks on a systematic part.
 
     Args:
-        data: the benchmark's `.npz` file.
+        data: the benchmark's `.npz` file, whole or a part, or a table of trained cells (see `read_cells`).
         names: registered scores; all unless given, without images all that need none.
-        images: the CIFAR-10 JPEG copies, a file or its folder, for the scores that run networks.
+        images: the CIFAR-10 JPEG copies, a file or its folder, for the scores that run networks. For a table of cells
+            the folder of its dataset, on whose images its networks run and which mean-field scores measure.
         settings: of the scores that run networks.
         seed: of the weights.
         report: told each score as it begins.
@@ -69,28 +75,63 @@ def bench_proxies(
     Raises:
         BadInputError: if a file or a score cannot be used, or a score that runs networks has no images.
     """
-    table = read_table(data)
+    table = read_trained(Path(data))
     chosen = list(names or [name for name in SCORES.names() if images is not None or name not in NETWORK_SCORES])
     for name in chosen:
         SCORES.get(name)
         if name in NETWORK_SCORES and images is None:
             raise BadInputError(f"score '{name}' runs networks; give --images")
     used = settings or NetworkSettings()
-    batch = None if images is None else read_images(images, used.batch)
+    batch = None if images is None else images_of(table, images, max(used.batch, SAMPLES))
     found = []
     for name in chosen:
         if report is not None:
             report(name)
         if name in NETWORK_SCORES and batch is not None:
             count = used.gradient_batch if name in GRADIENT_SCORES else used.batch
-            macro = replace(table.space.macro, channels=used.channels, timesteps=used.timesteps)
-            task = ScoringTask(replace(table.space, macro=macro), batch[0][:count], batch[1][:count], seed)
-            row = proxy_row(table, name, systematic_rows(table, used.networks), task)
+            most = len(table) if isinstance(table, CellsTable) else used.networks
+            rows = systematic_rows(table, min(used.networks, most))
+            row = proxy_row(table, name, rows, network_task(table, batch, count, used, seed))
             found.append({**row, "batch": count, "arithmetic": _arithmetic_of(name)})
         else:
-            row = proxy_row(table, name, np.arange(len(table)), ScoringTask(table.space))
+            samples = batch[0][:SAMPLES] if isinstance(table, CellsTable) and batch is not None else None
+            row = proxy_row(table, name, np.arange(len(table)), ScoringTask(table.space, samples))
             found.append({**row, "batch": 0, "arithmetic": "float64"})
     return found
+
+
+def read_trained(path: Path) -> Trained:
+    """A table of either kind.
+
+    Raises:
+        BadInputError: see `read_table` and `read_cells`.
+    """
+    return read_cells(path) if path.suffix == SUFFIX else read_table(path)
+
+
+def images_of(table: Trained, images: Path, count: int) -> tuple[Any, Any]:
+    """Normalised training images of a table's dataset and their classes, as tensors.
+
+    Raises:
+        BadInputError: if the files cannot be used.
+    """
+    if isinstance(table, BenchmarkTable):
+        return read_images(images, count)
+    from hasnas.nas.data.samples import load_splits
+
+    train = load_splits(table.dataset, images, validation_share=0.5, seed=0).train
+    return train.inputs[:count], train.targets[:count]
+
+
+def network_task(
+    table: Trained, batch: tuple[Any, Any], count: int, used: NetworkSettings, seed: int = 0
+) -> ScoringTask:
+    """What scores that run networks are computed on; those of the benchmark run on smaller networks than trained."""
+    space: SearchSpace = table.space
+    if isinstance(table, BenchmarkTable):
+        macro = replace(table.space.macro, channels=used.channels, timesteps=used.timesteps)
+        space = replace(table.space, macro=macro)
+    return ScoringTask(space, batch[0][:count], batch[1][:count], seed)
 
 
 def _arithmetic_of(name: str) -> str:
@@ -104,7 +145,8 @@ def _arithmetic_of(name: str) -> str:
 
 def proxies_table(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """The rows for people, with what the strongest counter and the number of convolutions reach beside them."""
-    heading = ("SCORE", "SPEARMAN", "95 %", "ALIVE", "KENDALL", "TOP", "DEPTH ALONE", "WITH CONVS", "CPU S", "N")
+    ranked = ("SPEARMAN", "95 %", "ALIVE", "KENDALL", "TOP", "MINUS DEPTH", "95 %")
+    heading = ("SCORE", *ranked, "WITH CONVS", "CPU S", "N")
     lines = [
         (
             row["name"],
@@ -113,7 +155,8 @@ def proxies_table(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
             f"{row['spearman_alive']:.3f}",
             f"{row['kendall']:.3f}",
             f"{row['top_share']:.2f}",
-            f"{row['baseline_depth']:.3f}",
+            f"{row['minus_depth']:+.3f}",
+            f"{row['minus_depth_low']:+.3f}..{row['minus_depth_high']:+.3f}",
             f"{row['with_live_convs']:.2f}",
             f"{row['cpu_s']:.1e}",
             str(row["n"]),
@@ -123,7 +166,7 @@ def proxies_table(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     return [heading, *lines]
 
 
-def systematic_rows(table: BenchmarkTable, count: int) -> Rows:
+def systematic_rows(table: Trained, count: int) -> Rows:
     """Every n-th row of the table ordered by depth, then by live convolutions, then by number.
 
     Raises:
@@ -153,7 +196,7 @@ def read_images(path: Path, count: int) -> tuple[Any, Any]:
     return (images - mean) / spread, torch.tensor(np.asarray(samples.targets[:count]))
 
 
-def proxy_row(table: BenchmarkTable, name: str, rows: Rows, task: ScoringTask) -> dict[str, Any]:
+def proxy_row(table: Trained, name: str, rows: Rows, task: ScoringTask) -> dict[str, Any]:
     """One score on some rows of the table.
 
     Returns:
@@ -161,7 +204,8 @@ def proxy_row(table: BenchmarkTable, name: str, rows: Rows, task: ScoringTask) -
         (95 %) of Spearman's correlation; the same correlations among connected candidates (`spearman_alive`,
         `kendall_alive`) and among those of equal depth (`spearman_at_depth_1` ...); `top_share`: the share of the best
         1 % by test accuracy within the best 10 % by score; `with_live_convs`: correlation with the number of
-        convolutions; and what the counters reach on the same rows (`baseline_depth` ...).
+        convolutions; what the counters reach on the same rows (`baseline_depth` ...); `minus_depth`, the difference to
+        the depth counter on the same rows, with its interval (95 %, both scores on the same draws).
     """
     score = SCORES.get(name)()
     score(task, table.codes[rows[:2]])  # what is made once for a space is not the price of a candidate
@@ -169,8 +213,10 @@ def proxy_row(table: BenchmarkTable, name: str, rows: Rows, task: ScoringTask) -
     total = score(task, table.codes[rows]).total
     seconds = (time.process_time() - start) / len(rows)
     test, counts = table.test[rows], Counts(table.space, table.codes[rows])
+    depth = _counted(DEPTH, table, rows)
     alive, value = counts.connected, as_ranked(total)
     low, high = bootstrap(value, test)
+    minus_low, minus_high = bootstrap(value, test, beside=depth)
     levels = {level: alive & (counts.depth == level) for level in (1, 2, 3)}
     within = {f"spearman_at_depth_{level}": spearman(value[rows], test[rows]) for level, rows in levels.items()}
     baselines = {f"baseline_{one}": _baseline(one, table, rows) for one in BASELINES}
@@ -188,6 +234,9 @@ def proxy_row(table: BenchmarkTable, name: str, rows: Rows, task: ScoringTask) -
         "top_share": top_share(value, test),
         "with_live_convs": spearman(value, counts.live_convs),
         **baselines,
+        "minus_depth": spearman(value, test) - spearman(depth, test),
+        "minus_depth_low": minus_low,
+        "minus_depth_high": minus_high,
     }
 
 
@@ -198,9 +247,12 @@ def as_ranked(total: FloatArray) -> FloatArray:
     return np.where(np.isfinite(total), total, lowest)
 
 
-def _baseline(name: str, table: BenchmarkTable, rows: Rows) -> float:
-    total = SCORES.get(name)()(ScoringTask(table.space), table.codes[rows]).total
-    return spearman(as_ranked(total), table.test[rows])
+def _baseline(name: str, table: Trained, rows: Rows) -> float:
+    return spearman(_counted(name, table, rows), table.test[rows])
+
+
+def _counted(name: str, table: Trained, rows: Rows) -> FloatArray:
+    return as_ranked(SCORES.get(name)()(ScoringTask(table.space), table.codes[rows]).total)
 
 
 def top_share(value: FloatArray, truth: FloatArray, best: float = 0.01, kept: float = 0.1) -> float:
@@ -217,11 +269,22 @@ def top_share(value: FloatArray, truth: FloatArray, best: float = 0.01, kept: fl
     return float(chance[top].mean())
 
 
-def bootstrap(value: FloatArray, truth: FloatArray, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of Spearman's correlation when architectures are drawn again, with repeats."""
+def bootstrap(
+    value: FloatArray, truth: FloatArray, seed: int = 0, beside: FloatArray | None = None
+) -> tuple[float, float]:
+    """95 % interval of Spearman's correlation when architectures are drawn again, with repeats.
+
+    Args:
+        value, truth: `[n]`.
+        seed: of the draws.
+        beside: another score; the interval is then that of the difference to it, on the same draws.
+    """
     rng = np.random.default_rng(seed)
-    draws = (rng.integers(len(value), size=len(value)) for _ in range(RESAMPLES))
-    found = [spearman(value[draw], truth[draw]) for draw in draws]
+    found = []
+    for _ in range(RESAMPLES):
+        draw = rng.integers(len(value), size=len(value))
+        less = 0.0 if beside is None else spearman(beside[draw], truth[draw])
+        found.append(spearman(value[draw], truth[draw]) - less)
     low, high = np.quantile(found, (0.025, 0.975))
     return float(low), float(high)
 
@@ -230,7 +293,7 @@ def spearman(value: FloatArray, truth: FloatArray) -> float:
     """Spearman's correlation; 0 where one side does not vary or there are fewer than three."""
     if len(value) < 3 or not np.ptp(value) or not np.ptp(truth):
         return 0.0
-    return float(spearmanr(value, truth).statistic)
+    return float(np.corrcoef(rankdata(value), rankdata(truth))[0, 1])
 
 
 def _kendall(value: FloatArray, truth: FloatArray) -> float:

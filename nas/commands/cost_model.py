@@ -23,7 +23,7 @@ def estimate(
     ),
     settings: list[str] = typer.Option([], "--set", metavar="FIELD=VALUE", help="Change the hardware."),
     sweeps: list[str] = typer.Option([], "--sweep", metavar="FIELD=A,B,C", help="Try several values."),
-    activity: str | None = typer.Option(None, "--activity", help="dense, a rate such as 0.2, or measured (a run)."),
+    activity: str | None = typer.Option(None, "--activity", help="dense, a rate such as 0.2, or measured."),
     timesteps: int | None = typer.Option(None, "--timesteps", min=1, help="T, for torch modules and NIR files."),
     input_shape: str | None = typer.Option(None, "--input", metavar="C,H,W", help="Image that a torch module takes."),
     input_count: int = typer.Option(0, "--input-count", min=0, help="Largest value of whole inputs: 1 for spikes."),

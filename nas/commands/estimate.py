@@ -14,7 +14,7 @@ from typing import Any
 from hasnas.cim_estimator import Activity, SweepPoint, Workload, read_layers, sweep
 from hasnas.cim_estimator.report.formats import to_csv as report_csv
 from hasnas.errors import BadInputError, one_line
-from hasnas.files import expanded, read_json, write_atomic
+from hasnas.files import CARD_FILE, expanded, read_json, sealed, write_atomic
 from hasnas.nas.budget.costs import STANDARD, Costs, known_costs
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
@@ -73,7 +73,7 @@ def answer(question: Question) -> list[SweepPoint]:
     """
     is_run = question.source.is_dir() and not is_saved(question.source)
     activity = read_activity(question.activity or (MEASURED if is_run else "dense"))
-    if activity.kind == MEASURED and not is_run:
+    if activity.kind == MEASURED and not is_run and not is_saved(question.source):
         raise BadInputError(f"--activity measured needs a run; {question.source} has no trained network, give a rate")
     workload, ignored = _workload(question, activity.kind == MEASURED)
     references, settings = question.hardware, {}
@@ -177,7 +177,7 @@ def read_workload(source: Path, measured: bool = False, timesteps: int | None = 
         BadInputError: if the file is missing, of no known kind, or not what its name says.
     """
     if is_saved(source):
-        return lower(_saved_graph(source))
+        return lower(_saved_graph(source), _rates_of_card(source) if measured else None)
     if source.is_dir():
         winner = returned_network(source)
         graph = Architecture.from_json(winner.architecture).expand()
@@ -208,6 +208,15 @@ def _graph_of_json(path: Path) -> LayerGraph:
     """The layers of an architecture, or of a graph of layers."""
     data = read_json(path)
     return LayerGraph.load(path) if isinstance(data, dict) and "nodes" in data else Architecture.load(path).expand()
+
+
+def _rates_of_card(folder: Path) -> dict[str, float]:
+    """The activity that was measured on a network when it was trained, as its card says."""
+    path = folder / CARD_FILE
+    card = read_json(path)
+    if not isinstance(card, dict) or sealed(card) != card or not card.get("activity"):
+        raise BadInputError(f"{path} holds no measured activity; give --activity dense or a rate, or run hasnas tune")
+    return {name: float(rate) for name, rate in card["activity"].items()}
 
 
 def returned_network(run_directory: Path) -> Trial:

@@ -6,7 +6,7 @@ import math
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,11 @@ from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.config.loading import RunConfig
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.goal import Goal, merit
+from hasnas.nas.history.learned import LEARNED, learned_line
 from hasnas.nas.history.rung import RungRecord
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.strategies.begin_with import BeginWith
+from hasnas.nas.strategies.predictor import PredictorSearch
 from hasnas.nas.strategies.q_learning import QLearning
 from hasnas.nas.strategies.recorded import Recorded
 from hasnas.nas.strategies.strategy import CostObjective, SearchProblem, Strategy, create_strategy
@@ -33,7 +35,7 @@ from .context import RunContext
 from .evaluation import BriefTask, InheritedTask, evaluate_briefly, evaluate_inherited
 from .halving import halve
 from .mapped import mapping_in_search
-from .scoring import score_one, score_tasks, scored
+from .scoring import samples_of, score_one, score_tasks, scored
 from .supernet import data_reference, device_reference, proposed_architecture, weights_path
 
 # Candidates after which an objective that was never a number is given up.
@@ -76,6 +78,8 @@ def run_search(context: RunContext) -> None:
     if done < settings.evaluations:
         context.console.say(f"search: the region holds no further candidate after {done} evaluations")
     refuse_failures_alone(search_trials(context)[:done])
+    if isinstance(proposer, PredictorSearch):
+        _say_what_was_learned(context, proposer)
     if isinstance(proposer, QLearning) and proposer.dropped:
         context.console.say(f"search: {proposer.dropped} networks dropped: no chip was found within the budget")
 
@@ -90,6 +94,18 @@ def _run_in_batches(context: RunContext, strategy: Strategy, hear: Callable[[Tri
         done += len(asked)
         if not asked:
             return
+
+
+def _say_what_was_learned(context: RunContext, strategy: PredictorSearch) -> None:
+    """A line for the reader, and an event for status and report unless an earlier part of the run noted the same."""
+    found = strategy.learned()
+    if not found:
+        return
+    rows = [asdict(one) for one in found]
+    context.console.say(f"search: {learned_line(rows)}")
+    details = {LEARNED: rows}
+    if not any(record.get("details") == details for record in context.ledger.records.of_kind("event")):
+        context.event(LEARNED, "search", details)
 
 
 def value_cost(config: RunConfig) -> Cost | None:
@@ -134,6 +150,7 @@ def search_problem(context: RunContext) -> SearchProblem:
         tuple(objective(cost) for cost in limited),
         tuple(objective(cost) for cost in _targets(context.config)),
         best=_best(context, value),
+        samples=partial(samples_of, context),
     )
 
 

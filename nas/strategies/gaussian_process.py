@@ -13,6 +13,7 @@ FloatArray = NDArray[np.float64]
 LENGTHSCALES = np.geomspace(0.35, 6.0, 9)  # times the square root of the number of features
 NOISES = np.geomspace(0.003, 0.8, 9)  # variance of the noise over that of the signal
 PRIOR_LENGTHSCALE, PRIOR_NOISE, PRIOR_WIDTH = 1.0, 0.1, 1.5
+CORRELATIONS = (0.0, 0.2, 0.4, 0.6, 0.8)  # of a trend with the targets, over all candidates
 
 
 def matern_3_2(distance: FloatArray, lengthscale: float) -> FloatArray:
@@ -41,24 +42,24 @@ def rank_gaussian(values: ArrayLike) -> FloatArray:
     return norm.ppf((rankdata(array) - 0.5) / max(len(array), 1))
 
 
-def tridiagonal(symmetric: FloatArray, vector: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Reduce a symmetric matrix to tridiagonal form by an orthogonal map, and apply the same map to a vector.
+def tridiagonal(symmetric: FloatArray, vectors: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Reduce a symmetric matrix to tridiagonal form by an orthogonal map, and apply the same map to vectors `[n, k]`.
 
     The reduced matrix plus a multiple of the identity is solved in linear time; that makes a grid of noises cheap.
 
     Returns:
-        Diagonal `[n]`, off-diagonal `[n - 1]`, the mapped vector `[n]`.
+        Diagonal `[n]`, off-diagonal `[n - 1]`, the mapped vectors `[n, k]`.
 
-    >>> diagonal, off_diagonal, mapped = tridiagonal(np.diag([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 2.0]))
+    >>> diagonal, off_diagonal, mapped = tridiagonal(np.diag([1.0, 2.0, 3.0]), np.array([[1.0], [2.0], [2.0]]))
     >>> float(diagonal.sum()), float(np.linalg.norm(mapped))
     (6.0, 3.0)
     """
-    if len(vector) < 3:
-        return np.diag(symmetric).copy(), np.diag(symmetric, 1).copy(), vector
-    reflectors, diagonal, off_diagonal, factors, _ = lapack.dsytrd(symmetric, lower=1, lwork=64 * len(vector))
+    if len(vectors) < 3:
+        return np.diag(symmetric).copy(), np.diag(symmetric, 1).copy(), vectors
+    reflectors, diagonal, off_diagonal, factors, _ = lapack.dsytrd(symmetric, lower=1, lwork=64 * len(vectors))
     below = np.asfortranarray(reflectors[1:, :-1])
-    mapped, _, _ = lapack.dormqr("L", "T", below, factors, vector[1:, None], lwork=64)
-    return diagonal, off_diagonal, np.concatenate([vector[:1], mapped[:, 0]])
+    mapped, _, _ = lapack.dormqr("L", "T", below, factors, vectors[1:], lwork=64 * vectors.shape[1])
+    return diagonal, off_diagonal, np.concatenate([vectors[:1], mapped])
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +70,10 @@ class GaussianProcess:
         lengthscale: of the kernel.
         noise: variance of the noise over that of the signal.
         scale: variance of the signal.
-        mean: of the targets.
+        mean: of what the trend leaves of the targets.
         factor: lower Cholesky factor of kernel + noise over the told candidates.
-        weights: (kernel + noise)^-1 (targets - mean).
+        weights: (kernel + noise)^-1 (targets - trend - mean).
+        slope: by which a trend enters; predictions here leave out `slope * trend`.
     """
 
     lengthscale: float
@@ -80,32 +82,48 @@ class GaussianProcess:
     mean: float
     factor: FloatArray
     weights: FloatArray
+    slope: float = 0.0
 
     @staticmethod
-    def fit(told: FloatArray, targets: FloatArray, dimensions: int) -> GaussianProcess:
+    def fit(
+        told: FloatArray,
+        targets: FloatArray,
+        dimensions: int,
+        trend: FloatArray | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> GaussianProcess:
         """The process whose hyperparameters have the largest marginal likelihood times a weak log-normal prior.
 
         Args:
             told: distances between told candidates, `[n, n]`.
             targets: `[n]`.
             dimensions: number of features, the unit of the lengthscale.
+            trend: what is believed of each told candidate before anything is told, `[n]`, in units of its deviation
+                over all candidates. How far to believe it is told by the likelihood as well: for each of
+                `CORRELATIONS` with the targets over all candidates, the slope that it has among these.
+            generator: draws hyperparameters, each as probable as what was told makes it, in place of the likeliest.
         """
-        centred, count = targets - targets.mean(), len(targets)
-        best = (-np.inf, 1.0, 0.1)
+        count, slopes = len(targets), _slopes(targets, trend)
+        before = np.zeros(count) if trend is None else trend
+        centred = np.stack([targets - targets.mean(), before - before.mean()], axis=1)
+        grid: list[tuple[float, float, float, float]] = []
         for lengthscale in LENGTHSCALES:
             diagonal, off_diagonal, rotated = tridiagonal(matern_3_2(told, lengthscale * np.sqrt(dimensions)), centred)
-            for noise in NOISES:
-                pivots, _, solved, _ = lapack.dptsv(diagonal + noise, off_diagonal, rotated)
-                variance = max(float(rotated @ solved) / count, 1e-12)
-                likelihood = -0.5 * (count * np.log(variance) + np.log(pivots).sum())
-                prior = np.log(lengthscale / PRIOR_LENGTHSCALE) ** 2 + np.log(noise / PRIOR_NOISE) ** 2
-                best = max(best, (likelihood - 0.5 * prior / PRIOR_WIDTH**2, float(lengthscale), float(noise)))
-        _, relative, noise = best
-        lengthscale = relative * np.sqrt(dimensions)
+            for slope in slopes:
+                left = rotated[:, 0] - slope * rotated[:, 1]
+                for noise in NOISES:
+                    pivots, _, solved, _ = lapack.dptsv(diagonal + noise, off_diagonal, left)
+                    variance = max(float(left @ solved) / count, 1e-12)
+                    likelihood = -0.5 * (count * np.log(variance) + np.log(pivots).sum())
+                    prior = np.log(lengthscale / PRIOR_LENGTHSCALE) ** 2 + np.log(noise / PRIOR_NOISE) ** 2
+                    found = likelihood - 0.5 * prior / PRIOR_WIDTH**2
+                    grid.append((found, float(lengthscale), float(noise), slope))
+        _, relative, noise, slope = _chosen(grid, generator)
+        lengthscale, rest = relative * np.sqrt(dimensions), targets - slope * before
         factor = cholesky(matern_3_2(told, lengthscale) + noise * np.eye(count), lower=True)
-        weights = cho_solve((factor, True), centred)
-        scale = max(float(centred @ weights) / count, 1e-12)
-        return GaussianProcess(lengthscale, noise, scale, float(targets.mean()), factor, weights)
+        weights = cho_solve((factor, True), rest - rest.mean())
+        scale = max(float((rest - rest.mean()) @ weights) / count, 1e-12)
+        return GaussianProcess(lengthscale, noise, scale, float(rest.mean()), factor, weights, slope)
 
     def predict(self, cross: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of the noiseless value.
@@ -127,6 +145,29 @@ class GaussianProcess:
         """
         explained = solve_triangular(self.factor, matern_3_2(cross, self.lengthscale).T, lower=True)
         return self.scale * (matern_3_2(among, self.lengthscale) - explained.T @ explained)
+
+
+def _chosen(
+    grid: list[tuple[float, float, float, float]], generator: np.random.Generator | None
+) -> tuple[float, float, float, float]:
+    """The entry with the largest logarithm of the probability, which comes first, or one drawn by it."""
+    if generator is None:
+        return max(grid)
+    logs = np.array([entry[0] for entry in grid])
+    weights = np.exp(logs - logs.max())
+    return grid[generator.choice(len(grid), p=weights / weights.sum())]
+
+
+def _slopes(targets: FloatArray, trend: FloatArray | None) -> tuple[float, ...]:
+    """Slopes that a trend of deviation 1 over all candidates has among the told, for each of `CORRELATIONS`.
+
+    Where it explains a share r^2 of the variance over all, among told ones of deviation d the targets vary by
+    r^2 d^2 + 1 - r^2 in the same units; their own deviation gives the unit.
+    """
+    if trend is None or not np.ptp(trend) or not np.ptp(targets):
+        return (0.0,)
+    squares = trend.var()
+    return tuple(float(r * targets.std() / np.sqrt(r**2 * squares + 1 - r**2)) for r in CORRELATIONS)
 
 
 class GrowingPredictions:

@@ -1,14 +1,18 @@
 """Predictor-guided search: a Gaussian process on features of the cell's graph proposes what promises most.
 
+It begins with what the default training-free score believes, and learns from each told candidate where that is wrong
+and how far to believe it at all.
+
 One objective: expected improvement. With a cost beside it: expected hypervolume improvement, where the cost of a
 candidate is what an estimator says, corrected by what told candidates turned out to cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +21,11 @@ from scipy.stats import norm
 from hasnas.errors import BadInputError
 from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
 from hasnas.nas.scoring.graph_features import canonical_classes, graph_features
+from hasnas.nas.scoring.score import reference_codes, share_below
 from hasnas.search_spaces.space import Codes, all_codes, crossover, mutate, sample, space_size
 
 from .gaussian_process import GaussianProcess, GrowingPredictions, distances, rank_gaussian
+from .learned import TOLD, Learned, learned_after
 from .strategy import CodesOfOne, CostObjective, SearchProblem
 
 FloatArray = NDArray[np.float64]
@@ -40,7 +46,8 @@ class PredictorSearch:
     Args:
         problem: the space, the budget, the seed, and at most one cost to keep low beside the value.
         initial: candidates before the process takes over, with a cost only such as are predicted to fit; 20 unless
-            given, 10 with a cost. The default training-free score picks half of them, the others are random.
+            given, 10 with a cost. The default training-free score picks half of them, the others are random ones of
+            the half that it ranks higher, where the process will have to tell candidates apart.
 
     Raises:
         BadInputError: if there is more than one cost, or it is not known before evaluation.
@@ -64,6 +71,7 @@ class PredictorSearch:
         self._classes: set[int] = set()
         self._told: dict[CodesOfOne, tuple[float, float]] = {}
         self._scaling: tuple[FloatArray, FloatArray] | None = None
+        self._reference: FloatArray | None = None
 
     def ask(self, count: int) -> list[CodesOfOne]:
         """See `Strategy.ask`."""
@@ -111,9 +119,9 @@ class PredictorSearch:
         canonical, admitted = self.problem.admissible(codes)
         distinct = np.unique(canonical[admitted], axis=0)
         if not len(distinct):
-            return _Pool(distinct, np.zeros(0, np.uint64), np.zeros((0, 1)), np.zeros(0, np.int64))
-        classes = canonical_classes(self.space, distinct)
-        return _Pool(distinct, classes, self._features(distinct), np.arange(len(distinct)))
+            return _Pool(distinct, np.zeros(0, np.uint64), np.zeros((0, 1)), np.zeros(0), np.zeros(0, np.int64))
+        classes, believed = canonical_classes(self.space, distinct), self._believed(distinct)
+        return _Pool(distinct, classes, self._features(distinct), believed, np.arange(len(distinct)))
 
     def _unseen(self, pool: _Pool) -> _Pool:
         """Without candidates that were proposed; those of proposed classes only while there are others."""
@@ -144,29 +152,36 @@ class PredictorSearch:
         by_score = max(0, min(count, self.warm - len(self._proposed)))
         rows: list[int] = []
         if by_score:
-            order = SCORES.get(DEFAULT_SCORE)()(ScoringTask(self.space), pool.codes).order()
+            order = np.argsort(-self._scores(pool.codes), kind="stable")
             rows = pool.distinct(order.tolist(), by_score)
         if len(rows) < count:
             taken = set(pool.classes[rows].tolist())
-            shuffled = self._generator.permutation(len(pool.codes)).tolist()
-            rest = [row for row in shuffled if pool.classes[row] not in taken]
+            shuffled = self._generator.permutation(len(pool.codes))
+            better = pool.believed[shuffled] >= np.median(pool.believed)
+            ordered = [*shuffled[better].tolist(), *shuffled[~better].tolist()]
+            rest = [row for row in ordered if pool.classes[row] not in taken]
             rows += pool.distinct(rest, count - len(rows))
         return np.array(rows, np.int64)
 
     def _guided(self, pool: _Pool, count: int) -> NDArray[np.int64]:
-        """Greedy batch: after each choice its predicted value is taken as observed."""
+        """Greedy batch: after each choice its predicted value is taken as observed.
+
+        Few told candidates leave open how quickly values change and how far the score is right. Each batch believes
+        another of the probable answers, so that no single one leads all batches to the same corner of the space.
+        """
         codes = np.array([codes for codes, (value, _) in self._told.items() if np.isfinite(value)], np.int16)
         values = np.array([value for value, _ in self._told.values() if np.isfinite(value)])
-        told = self._features(codes)
+        told, before = self._features(codes), self._believed(codes)
         among, growing = distances(told, told), self._growing_predictions(pool)
         if self.cost is None:
-            process = GaussianProcess.fit(among, rank_gaussian(values), told.shape[1])
-            gain: _Acquisition = _Improvement(float(process.predict(among)[0].max()))
+            process = GaussianProcess.fit(among, rank_gaussian(values), told.shape[1], before, self._generator)
+            gain: _Acquisition = _Improvement(float((process.predict(among)[0] + process.slope * before).max()))
         else:
             scale = _ErrorScale(self.problem.best)
-            process = GaussianProcess.fit(among, scale.target(values), told.shape[1])
+            process = GaussianProcess.fit(among, scale.target(values), told.shape[1], before, self._generator)
             gain = self._hypervolume(pool, codes, values, (told, among, growing[1]))
         mean, deviation = (array[pool.numbers] for array in growing[0].predict(process, told))
+        mean = mean + process.slope * pool.believed
         merit = gain(mean, deviation, np.arange(len(mean)))
         shortlist = np.array(pool.distinct(np.argsort(-merit, kind="stable").tolist(), max(SHORTLIST, count)), np.int64)
         covariance = growing[0].covariance(process, pool.numbers[shortlist])
@@ -191,6 +206,30 @@ class PredictorSearch:
         centre, spread = self._scaling
         kept = np.isfinite(spread)
         return ((graph_features(self.space, codes) - centre) / spread)[:, kept]
+
+    def _believed(self, codes: Codes) -> FloatArray:
+        """The rank that the default training-free score gives candidates, 0 on average and with deviation 1.
+
+        The rank counts those of a fixed random set of the space that lie below.
+        """
+        if self._reference is None:
+            self._reference = self._scores(reference_codes(self.space))
+        return (share_below(self._scores(codes), self._reference) - 0.5) * np.sqrt(12)
+
+    def _scores(self, codes: Codes) -> FloatArray:
+        return SCORES.get(DEFAULT_SCORE)()(ScoringTask(self.space, self._samples), codes).total
+
+    @cached_property
+    def _samples(self) -> Any:
+        return self.problem.samples()
+
+    def learned(self, counts: Sequence[int] = TOLD) -> list[Learned]:
+        """What the told have brought, after each of these numbers of them that there are, and after all."""
+        usable = {codes: value for codes, (value, _) in self._told.items() if np.isfinite(value)}
+        if not usable:
+            return []
+        codes, values = np.array(list(usable), np.int16), np.array(list(usable.values()))
+        return learned_after(self._features(codes), self._believed(codes), values, counts)
 
     def _hypervolume(
         self, pool: _Pool, codes: Codes, values: FloatArray, known_of: tuple[FloatArray, FloatArray, GrowingPredictions]
@@ -252,10 +291,11 @@ class _Pool:
     codes: Codes
     classes: NDArray[np.uint64]
     features: FloatArray
+    believed: FloatArray
     numbers: NDArray[np.int64]  # among the candidates that predictions are kept for
 
     def rows(self, rows: NDArray[np.int64]) -> _Pool:
-        return _Pool(self.codes[rows], self.classes[rows], self.features[rows], self.numbers[rows])
+        return _Pool(*(of[rows] for of in (self.codes, self.classes, self.features, self.believed, self.numbers)))
 
     def distinct(self, order: list[int], count: int) -> list[int]:
         """The first `count` rows of an order, each of another class."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,6 +103,10 @@ class Told:
     excess: tuple[float, ...]
 
 
+def no_samples() -> None:
+    """None: scores take the data for natural images."""
+
+
 @dataclass(frozen=True)
 class SearchProblem:
     """What a strategy searches.
@@ -118,6 +122,8 @@ class SearchProblem:
         targets: costs known before evaluation by which a strategy may size a candidate's chip, each with its limit.
         best: the largest value there can be; 1 for shares, 0 for errors with their sign turned.
         worst: value below which a candidate is of no interest beside its costs; without it the lowest told so far.
+        samples: gives some unlabelled samples `[B, C, H, W]` or `[T, B, C, H, W]` for strategies that begin with a
+            training-free score, or None where the data are not at hand.
     """
 
     space: SearchSpace
@@ -129,6 +135,7 @@ class SearchProblem:
     targets: tuple[CostObjective, ...] = ()
     best: float = 1.0
     worst: float | None = None
+    samples: Callable[[], Any] = no_samples
 
     def told(self, value: float | None, costs: Mapping[str, float]) -> Told | None:
         """What a candidate was told to reach; None where it failed or anything of it is unknown."""

@@ -17,6 +17,7 @@ from hasnas.nas.budget.costs import ENERGY, Cost, cost_called
 from hasnas.nas.config.loading import RunConfig
 from hasnas.nas.history.goal import Candidates, Goal, distinct
 from hasnas.nas.history.layout import LEDGER_FILE, SCREEN_FILE, STAGES
+from hasnas.nas.history.learned import learned_line, learned_rows
 from hasnas.nas.history.ledger import LedgerContents, is_being_written, ledger_so_far
 from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality, find_quality
 from hasnas.nas.history.records import Record
@@ -46,10 +47,11 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         beside the accuracy or score); `objectives` (as the config names them); `budget` (name of a cost -> limit in SI
         units); `state` (`"running"`, `"finished"` or `"stopped"`); `stages` (name, state, seconds); `trials` (counts by
         state); `rungs` (of successive halving, see `counted_rungs`); `score` (name of the training-free score that
-        ranks candidates, or `None`); `task` (`"classification"`, `"regression"` or `"location"`, `None` before anything
-        was trained); `screen` (what the budget left of the space, `None` before the screen); `feasible_share` of the
-        connected architectures; `data` (samples and what a blind answer reaches, see `DataFacts`); `front` and
-        `returned` (networks with what they reach and cost, the best first; returned ones also what `worth_of` says);
+        ranks candidates, or `None`); `learned` (by a predictor, see `learned_rows`); `task` (`"classification"`,
+        `"regression"` or `"location"`, `None` before anything was trained); `screen` (what the budget left of the
+        space, `None` before the screen); `feasible_share` of the connected architectures; `data` (samples and what a
+        blind answer reaches, see `DataFacts`); `front` and `returned` (networks with what they reach and cost, the best
+        first; returned ones also what `worth_of` says);
         `baselines` (for each that the config names `baseline`, `tried`, the best network's figures and costs, `ahead`,
         by how much the run's answer is better on the test split, or `message`, why there is none);
         `damage` (one line, or `None`). Where the config asks for several trainings of each network, those of
@@ -79,6 +81,7 @@ def run_status(run_directory: Path) -> dict[str, Any]:
         "stages": [_stage(stage, config, contents.events, running) for stage in STAGES],
         "trials": history.counts(),
         "rungs": counted_rungs(contents.rungs),
+        "learned": learned_rows(contents.events),
         "score": config.search.score,
         "task": quality.task if quality else None,
         "screen": screen,
@@ -256,6 +259,7 @@ def describe_status(status: Mapping[str, Any]) -> str:
         f"  trials: {trials['total']} ({counts})",
         *([f"  space:  {_describe_screen(status['screen'])}"] if status["screen"] else []),
         *_describe_rungs(status["rungs"], quality),
+        *([f"  {learned_line(status['learned'])}"] if status["learned"] else []),
         *_describe_front(Goal(status["score"], quality), status["front"], costs),
         *_describe_networks(_returned_title(status["returned"]), status["returned"], costs, quality),
         *_describe_worth(status["returned"], quality),

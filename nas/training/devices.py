@@ -161,7 +161,8 @@ def has_bfloat16(gpu: bool) -> bool:
 
 
 def lightning_place(settings: RetrainSection | None = None) -> tuple[str, int | list[int]]:
-    """What Lightning is told: kind of device, and which; several processes of a training take a device each.
+    """What Lightning is told: kind of device, and which; several processes of a training take a device each, and
+    trainings side by side take others.
 
     Raises:
         BadInputError: if the machine lacks the device or the precision.
@@ -171,5 +172,25 @@ def lightning_place(settings: RetrainSection | None = None) -> tuple[str, int | 
         _check_precision(device, settings.precision)
     count = 1 if settings is None else settings.devices
     if device.type == "cuda":
-        return "gpu", [device.index] if count == 1 else count
+        return "gpu", [device.index] if count == 1 else group(int(os.environ.get(WORKER, "0")), count)
     return "cpu", count
+
+
+def group(worker: int, count: int, gpus: int | None = None) -> list[int]:
+    """The GPUs of a training of several processes: those of a run's workers do not overlap as long as there are enough.
+
+    Args:
+        worker: its number, from 0.
+        count: GPUs that it takes.
+        gpus: how many this machine has; None asks torch.
+
+    Raises:
+        BadInputError: if the machine has fewer than one training takes.
+
+    >>> group(0, 2, 4), group(1, 2, 4), group(2, 2, 4)
+    ([0, 1], [2, 3], [0, 1])
+    """
+    there = torch.cuda.device_count() if gpus is None else gpus
+    if count > there:
+        raise BadInputError(f"retrain.devices is {count}, but this machine has {there} GPUs; give at most as many")
+    return [(worker * count + place) % there for place in range(count)]

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from hasnas.nas.budget.measured import TRAINING_SECONDS
+from hasnas.nas.history.learned import learned_line
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.html import Text, element, table
 from hasnas.nas.tracking.rungs import HEADER, rung_cells
@@ -54,6 +55,8 @@ def search(data: ReportData, drawings: Drawings) -> list[Text]:
     if status["rungs"]:
         rungs: list[list[Text]] = [[*rung_cells(row, data.quality)] for row in status["rungs"]]
         parts += [element("h3", "Rungs of successive halving"), table([name.lower() for name in HEADER], rungs)]
+    if status["learned"]:
+        parts.append(element("p", f"Predictor: {learned_line(status['learned'])}."))
     failed = [trial for trial in data.trials if trial.state == "failed"]
     if failed:
         reasons = [[str(trial.id), trial.key, trial.message] for trial in failed]

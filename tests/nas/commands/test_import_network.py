@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 import torch
@@ -83,6 +84,8 @@ def test_a_module_is_taken_over_with_its_weights(folder: Path) -> None:
 
 def test_what_is_imported_costs_what_the_module_costs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     costs = []
+    assert run_command(["estimate", f"{folder}/taken", "--hardware", "rram-32nm", "--activity", "measured"]) == 2
+    assert "holds no measured activity" in capsys.readouterr().err
     for source in (["taken"], ["taken/graph.json"], ["net.py:make", *SHAPE]):
         command = ["estimate", f"{folder}/{source[0]}", *source[1:], "--hardware", "rram-32nm", "--json"]
         assert run_command(command) == 0
@@ -111,6 +114,12 @@ def test_it_is_trained_further_and_tried_on_chips(folder: Path, capsys: pytest.C
     report = out(capsys)
     assert report["perfect"] == pytest.approx(found["after"], abs=0.005)
     assert 0.1 < report["worst"] <= report["mean"] <= 1
+    energies = []
+    for activity in ("measured", "dense"):
+        command = ["estimate", str(tuned), "--hardware", "rram-32nm", "--activity", activity, "--json"]
+        assert run_command(command) == 0
+        energies.append(out(capsys)["energy_j"])
+    assert 0 < energies[0] < energies[1]
     np.save(folder / "samples.npy", given[:2].numpy())
     mapped = ["map", str(tuned), "--samples", str(folder / "samples.npy"), "--recipe", "naive", "--json"]
     assert run_command(mapped) == 0
@@ -184,3 +193,24 @@ def test_what_does_not_fit_is_not_trained(
     (damaged / "graph.json").write_text('{"version": 1, "nodes": 3}')
     assert run_command(["estimate", str(damaged), "--hardware", "rram-32nm"]) == 2
     assert "holds no graph of layers" in capsys.readouterr().err
+
+
+def test_nir_files_with_unknown_nodes_or_wrong_shapes_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry, one = nir.Input(np.array([4])), np.ones(3)
+    weights = nir.Affine(np.ones((3, 5)), 0 * one)
+    lif = nir.LIF(tau=1e-3 * one, r=one, v_leak=0 * one, v_threshold=one, v_reset=0 * one)
+    integrator = nir.NIRGraph.from_list(entry, nir.Affine(np.ones((3, 4)), 0 * one), nir.I(one))
+    wrong = nir.NIRGraph(
+        {"input": entry, "dense": weights, "lif": lif, "output": nir.Output(np.array([3]))},
+        [("input", "dense"), ("dense", "lif"), ("lif", "output")],
+        type_check=False,
+    )
+    for graph, message in ((integrator, "is a I, which"), (wrong, "node 'dense' takes 5 values, but 4 arrive")):
+        nir.write(str(tmp_path / "net.nir"), graph)
+        command = ["import", str(tmp_path / "net.nir"), "--timesteps", "3", "-o", str(tmp_path / "taken")]
+        assert run_command(command) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{tmp_path}/net.nir: " in line
+        assert message in line
