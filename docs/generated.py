@@ -283,6 +283,7 @@ def registries() -> dict[str, Registry[Any]]:
         "search.score": plugins.SCORES,
         "retrain.method": plugins.TRAINING_METHODS,
         "export.formats": plugins.EXPORT_TARGETS,
+        "tracking": plugins.TRACKERS,
     }
 
 
