@@ -6,7 +6,7 @@ FOLDERS := hasnas/cim_estimator hasnas/search_spaces hasnas/datasets hasnas/nas 
 # One thread for each process: small networks run no faster on more, and results do not depend on the machine.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test docs check test-random test-old-processor lint clean
+.PHONY: audit demo test docs check test-random test-old-processor lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/hasnas search experiments/digits.yaml --workers 2
@@ -52,5 +52,11 @@ $(VENV)/installed-docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[search,docs]'
 	touch $@
 
+# Known vulnerabilities of the pinned packages; asks pypi.org, so it is no part of the tests.
+audit:
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet pip-audit
+	$(VENV)-audit/bin/pip-audit --no-deps --disable-pip --requirement constraints.txt
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-audit

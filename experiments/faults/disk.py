@@ -1,4 +1,4 @@
-"""The n-th write, fsync and rename of a small run fail; once the disk is mended, the same command must end it well.
+"""E2: the n-th write, fsync and rename of a run fail; once the disk is mended, the same command must end it well.
 
     python experiments/faults/disk.py [--each 40] [--out FILE.md]      # needs Linux and a C compiler
 

@@ -1,4 +1,4 @@
-"""Damaged and hostile files of every kind that people hand over: one line and an exit code, at once, in little memory.
+"""E13: damaged and hostile files of every kind that people hand over: one line and an exit code, at once.
 
     python experiments/faults/fuzz.py [--each 1700] [--seed 0] [--only KIND]
 
@@ -10,7 +10,6 @@ not printable.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import copy
 import io
@@ -31,6 +30,7 @@ from typing import Any
 import nir
 import numpy as np
 import yaml
+from common import arguments, told
 from situations import LateError, ring
 
 from hasnas.cim_estimator.hardware.presets_reader import PRESETS
@@ -287,10 +287,9 @@ def fuzz(kind: str, each: int, seed: int, folder: Path, keep: Path | None) -> Co
 
 
 def main() -> int:
-    """Try all kinds; the exit code is the number of wrong answers."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Try all kinds; the exit code says whether there was no wrong answer."""
+    parser = arguments(__doc__, seed=True)
     parser.add_argument("--each", type=int, default=1700)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only")
     parser.add_argument("--keep", type=Path, help="a folder for the files that were answered wrongly")
     options = parser.parse_args()
@@ -299,7 +298,7 @@ def main() -> int:
         options.keep.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGALRM, ring)
     signal.signal(signal.SIGPROF, ring)
-    wrong = 0
+    wrong = tried = 0
     with tempfile.TemporaryDirectory() as place:
         os.chdir(place)
         sys.stdin = io.StringIO()
@@ -310,10 +309,12 @@ def main() -> int:
         resource.setrlimit(resource.RLIMIT_AS, (used + BYTES + (1 << 30), used + BYTES + (1 << 30)))
         for kind in kinds(Path(place)):
             if options.only in (None, kind):
-                found = fuzz(kind, options.each, options.seed, Path(place), options.keep)
+                found = fuzz(kind, 20 if options.quick else options.each, options.seed, Path(place), options.keep)
                 wrong += sum(count for code, count in found.items() if not code.isdigit() or int(code) > 3)
+                tried += found.total()
         os.chdir("/")
-    return min(wrong, 100)
+    figure = {"files": tried, "tracebacks, late, or too much memory": wrong}
+    return told("E13", figure, "0 tracebacks, 0 hangs", wrong == 0)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from hasnas.yaml_files import read_yaml, to_yaml
 from .dataset import DatasetSection
 from .executor import AUTO, RaySection
 from .overrides import apply_override, parse_override
-from .plugins import DIFFERENTIABLE, EXECUTORS, SCORES, STRATEGIES, SUPERNET_TRAINERS, TRACKERS
+from .plugins import DIFFERENTIABLE, EXECUTORS, MOST_EVALUATIONS, SCORES, STRATEGIES, SUPERNET_TRAINERS, TRACKERS
 from .problems import first_problem, told
 from .saved import CONFIG_FILE, SUPERNET_FILE
 from .sections import (
@@ -193,6 +193,7 @@ export, hardware, name, nonideal, retrain, screen, search, seed, space, supernet
     _check_one_shot(config, where, overrides or {})
     _check_multi_fidelity(config, where, overrides or {})
     _check_q_learning(config, where, overrides or {})
+    _check_evaluations(config, where, overrides or {})
     _check_told(config, where, overrides or {})
     _check_mapping(config, where, overrides or {})
     _check_executor(config, where, overrides or {})
@@ -424,6 +425,18 @@ def _check_q_learning(config: RunConfig, where: str, overrides: dict[str, str]) 
         raise BadInputError(
             f"{place}: search.strategy q_learning sizes the chip of each network, but hardware.searched names no field "
             "of it; name some, or choose regularized_evolution"
+        )
+
+
+def _check_evaluations(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
+    """Refuse more evaluations than a strategy can look back on."""
+    search = config.search
+    name = f"optuna/{search.sampler}" if search.strategy == "optuna" else search.strategy
+    most = MOST_EVALUATIONS.get(name)
+    if most is not None and search.enabled and search.evaluations > most:
+        raise BadInputError(
+            f"{_place('search.evaluations', where, overrides)}: search.evaluations is {search.evaluations:,}, but a "
+            f"proposal of '{name}' takes a time that grows as their cube; give at most {most:,}, or choose nsga2"
         )
 
 

@@ -30,6 +30,13 @@ STRATEGIES: Registry[Callable[..., Any]] = Registry(
     "hasnas.strategies",
 )
 
+MOST_EVALUATIONS = {"bayesian_pareto": 1_000, "predictor": 5_000, "optuna/gp": 1_000}
+"""Strategy, with its sampler behind a slash where it has several -> evaluations beyond which it is no longer usable.
+
+They are those with a Gaussian process on all that was told, whose time grows as the cube of the evaluations and whose
+memory as the square; measured by `experiments/benchmarks/strategy_growth.py`.
+"""
+
 # Scores that run each network, by the class that computes them.
 _RUN = {
     "sahd": "forward_scores:SahdMean",

@@ -57,7 +57,7 @@ class BayesianPareto:
 
     The first candidates are drawn at random: two for each gene and two more, but at most the population. A process is
     fitted again only where its predictions were off, see `Surrogate`. Evaluations that fail are learnt as a limit of
-    their own, so that they are not sought again.
+    their own, so that they are not sought again. Time grows as the cube of the evaluations, see `MOST_EVALUATIONS`.
 
     Args:
         problem: the space, the budget, up to three costs beside the value, limits on what only an evaluation tells,

@@ -44,11 +44,11 @@ class OptunaSampler:
     """Samples genes as the sampler `search.sampler` of Optuna does, once a population was drawn at random.
 
     `tpe` samples where good candidates are dense and bad ones are not, `gp` where a Gaussian process expects the most
-    (seconds for a candidate where there are several objectives and limits), `nsgaii` and `nsgaiii` breed, `qmc` spreads
-    candidates evenly and does not learn. CMA-ES, which knows no categories and one objective only, is not among them.
-    With costs in `problem.objectives` good ones are those of the best
-    fronts; candidates that break a limit which only an evaluation tells count as bad. Samples outside the budget, and
-    such as were proposed before in canonical form, cost nothing.
+    (seconds for a candidate where there are several objectives and limits; its time grows as the cube of the
+    evaluations, see `MOST_EVALUATIONS`), `nsgaii` and `nsgaiii` breed, `qmc` spreads candidates evenly and does not
+    learn. CMA-ES, which knows no categories and one objective only, is not among them. With costs in
+    `problem.objectives` good ones are those of the best fronts; candidates that break a limit which only an evaluation
+    tells count as bad. Samples outside the budget, and such as were proposed before in canonical form, cost nothing.
 
     Args:
         problem: the space, the budget, the settings (`sampler`, `population`: candidates drawn at random at first, and

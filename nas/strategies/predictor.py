@@ -41,7 +41,7 @@ class PredictorSearch:
 
     Small spaces are enumerated. In larger ones every proposal comes from a new pool: mutants and children of the best
     told candidates, and members drawn at random. Candidates that differ only in node numbers or identities are
-    proposed once, as long as there are others.
+    proposed once, as long as there are others. Time grows as the cube of the evaluations, see `MOST_EVALUATIONS`.
 
     Args:
         problem: the space, the budget, the seed, and at most one cost to keep low beside the value.

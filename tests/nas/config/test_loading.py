@@ -91,8 +91,12 @@ def test_hardware_is_a_name_a_path_or_changed_in_single_fields(path: Path):
         ("hardware={preset: a, path: b}", "hardware: give either 'preset' or 'path'"),
         ("hardware.overrides={crossbar: {rows: null}}", "hardware.overrides: override 'rows' needs a plain value"),
         ("hardware=3", "hardware is 3; it is a section with the keys overrides, path, preset"),
+        (
+            "search={strategy: bayesian_pareto, evaluations: 1001}",
+            r"search.evaluations is 1,001, but .* 'bayesian_pareto' takes .* cube; give at most 1,000, or choose nsga2",
+        ),
         ("search.strategy=rand", r"unknown search.strategy 'rand'; did you mean 'random'\?"),
-        ("search=3", "search is 3; it is a section with the keys batch, "),
+        ("search=3", "search is 3; it is a section with the keys asynchronous, batch, "),
         ("search.sample=100", "search: sample is 100, more than the population of 20"),
         ("screen.activity=asumed", r"screen.activity is 'asumed'; did you mean 'assumed'\?"),
         ("screen.activity=assumed", "screen: activity 'assumed' needs 'rate'"),
