@@ -110,21 +110,27 @@ def _answers(module: nn.Module, example: Tensor, graph: LayerGraph) -> Tensor:
     prepare(copy)
     over_time = example.dim() == len(graph.entry.shape) - _is_of_lines(example, graph) + 2
     with at_rest(copy):
-        if over_time or runs_over_time(copy):  # a module in multi-step mode may repeat an image by itself
-            return _mean(_first(copy(example)), graph)
-        steps = [_first(copy(example)) for _ in range(graph.timesteps)]
+        result = copy(example)
+        answer = _first(result)
+        # A module in multi-step mode, or one that loops, may repeat an image by itself.
+        if over_time or runs_over_time(copy) or answer.dim() == len(graph.nodes[-1].shape) + 2:
+            return answer.mean(0) if answer.dim() == len(graph.nodes[-1].shape) + 2 else answer
+        steps = [answer]
+        for _ in range(graph.timesteps - 1):
+            result = copy(example, result[1]) if _gives_states(result) else copy(example)
+            steps.append(_first(result))
     return torch.stack(steps).mean(0)
+
+
+def _gives_states(result: Any) -> bool:
+    """Whether a module hands out what it remembers, to be given back to it at the next timestep."""
+    return isinstance(result, tuple) and len(result) == 2 and not isinstance(result[0], tuple | list)
 
 
 def _is_of_lines(example: Tensor, graph: LayerGraph) -> bool:
     """Whether an example holds lines `[..., C, L]`, which our network takes as maps of one row."""
     entry = graph.entry.shape
     return len(entry) == 3 and entry[1] == 1 and tuple(example.shape[-3:]) != entry
-
-
-def _mean(answer: Tensor, graph: LayerGraph) -> Tensor:
-    last = graph.nodes[-1].shape
-    return answer.mean(0) if answer.dim() == len(last) + 2 else answer
 
 
 def _first(result: Any) -> Tensor:

@@ -17,6 +17,7 @@ from hasnas.cim_estimator import estimate, load_hardware
 from hasnas.errors import BadInputError
 from hasnas.nas.cli import run_command
 from hasnas.nas.tracing.trace import trace_module
+from hasnas.nas.tracing.weights import traced_network
 from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF, Add, Input, Linear, Neuron, Output
 from hasnas.search_spaces.lowering import lower
@@ -213,3 +214,22 @@ def test_neurons_of_sinabs_where_it_is_installed():
         assert type(found) is kind
         assert notes
         assert found.tau == pytest.approx(10.0) or kind is IF
+
+
+@torch.no_grad()
+def test_weights_of_other_libraries_are_taken_and_the_answers_compared():
+    loop = Loop()
+    loop.hidden = snntorch.Leaky(beta=0.75, reset_mechanism="zero")
+    box = norse.SequentialState(nn.Linear(20, 12), norse.LIFBoxCell(), nn.Linear(12, 5))
+    for module in (loop, box):
+        found = traced_network(module, VECTOR, T)
+        assert found.alike == 1.0
+        assert found.difference < 1e-5
+        assert float(found.network(8 * VECTOR).std()) > 0
+        torch.testing.assert_close(found.network.state_dict()[next(iter(found.network.state_dict()))], _first(module))
+    synaptic = norse.SequentialState(nn.Linear(20, 12), norse.LIFCell(), nn.Linear(12, 5))
+    assert traced_network(synaptic, VECTOR.repeat(8, 1), T).alike < 1, "its current arrives a timestep later than ours"
+
+
+def _first(module: nn.Module) -> torch.Tensor:
+    return next(module.parameters())
