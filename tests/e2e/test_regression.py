@@ -102,7 +102,7 @@ def test_people_read_errors_and_no_percentages(run: Path) -> None:
     assert shown in text
     assert "in the units of the targets" in text
     assert f"MAE {shown}" in describe_runs(list_runs(run.parent))
-    page = re.sub(r"<[^>]*>", " ", (run / "report.html").read_text())
+    page = re.sub(r"(?s)<script.*?</script>|<[^>]*>", " ", (run / "report.html").read_text())
     assert "test mean absolute error" in page
     assert shown in page
     for view in (text, page):
