@@ -68,7 +68,7 @@ def hostile(data: ReportData) -> ReportData:
     trial = data.trials[0]
     cells = [{**cell, "edges": [[0, 3, EVIL]]} for cell in trial.architecture["cells"]]
     architecture = {**trial.architecture, "cells": cells}
-    failed = replace(trial, state="failed", key=EVIL, message=EVIL, architecture=architecture)
+    failed = replace(trial, id=99, state="failed", key=EVIL, message=EVIL, architecture=architecture)
     network = RetrainedNetwork((replace(data.returned[0].trial, key=f'"{EVIL}'),))
     returned = replace(data.returned[0], network=network, note=EVIL)
     status = {**data.status, "name": EVIL, "dataset": EVIL, "hardware": EVIL}
