@@ -98,6 +98,7 @@ class RunConfig(Section):
     export: ExportSection = ExportSection()
     tracking: Annotated[tuple[Annotated[str, AfterValidator(_tracker_name)], ...], Field(strict=False)] = (
         "tensorboard",
+        "report",
     )
     versions: dict[str, str] = Field(default_factory=dict)
 

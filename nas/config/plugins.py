@@ -136,6 +136,7 @@ TRACKERS: Registry[Callable[..., Any]] = Registry(
     {
         "tensorboard": "hasnas.nas.tracking.tensorboard_tracker:tensorboard_tracker",
         "optuna": "hasnas.nas.tracking.optuna_journal:OptunaJournal",
+        "report": "hasnas.nas.tracking.report.tracked:ReportTracker",
     },
     "hasnas.trackers",
 )

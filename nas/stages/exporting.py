@@ -1,4 +1,4 @@
-"""Stage 5: the returned networks as files that other tools open, and the report."""
+"""Stage 5: the front as a table, and the returned networks as files that other tools open."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .training import require_a_trained_network
 
 
 def run_export(context: RunContext) -> None:
-    """Write the export and the report of what the ledger holds.
+    """Write the front and the export of what the ledger holds.
 
     Raises:
         HasnasError: if trainings were asked for and all of them failed.
     """
     from hasnas.nas.export.run_export import export_run, sound_export
-    from hasnas.nas.tracking import write_views
+    from hasnas.nas.tracking.tables import write_pareto
 
-    write_views(context.directory)
+    write_pareto(context.directory)
     require_a_trained_network(context)
     if not context.config.export.enabled:
         context.console.say("export: switched off")
@@ -31,7 +31,11 @@ def run_export(context: RunContext) -> None:
         context.console.say(f"export: {folder / former} is of a network that is no longer among the returned ones")
     formats = context.config.export.formats
     files = sound_export(context.directory, formats) or export_run(context.directory)
-    context.console.say(
-        f"export: {len(files)} files in {context.directory / 'export'}; the whole story: "
-        f"{context.directory / 'report.html'}, or tensorboard --logdir {context.directory / 'tensorboard'}"
-    )
+    context.console.say(f"export: {len(files)} files in {folder}{_views(context)}")
+
+
+def _views(context: RunContext) -> str:
+    page, board = context.directory / "report.html", context.directory / "tensorboard"
+    views = {"report": str(page), "tensorboard": f"tensorboard --logdir {board}"}
+    shown = [where for name, where in views.items() if name in context.config.tracking]
+    return f"; the whole story: {', or '.join(shown)}" if shown else ""

@@ -1,4 +1,4 @@
-"""Views of a run: TensorBoard while it goes on; a table of the front and a report at its end.
+"""Views of a run: TensorBoard and Optuna's journal while it goes on; a table of the front and a report at its end.
 
 All of them can be rebuilt from the ledger and the checkpoints. matplotlib and tensorboard are imported when a view is
 made, not before.
@@ -7,4 +7,3 @@ made, not before.
 from .tracker import TrackedRun as TrackedRun
 from .tracker import Tracker as Tracker
 from .tracker import create_tracker as create_tracker
-from .tracker import write_views as write_views

@@ -119,17 +119,3 @@ def _created(name: str, run: TrackedRun) -> Tracker:
         reason = one_line(f"{type(error).__name__}: {error}")
         raise BadInputError(f"tracking: {name} cannot begin: {reason}; mend that, or leave it out") from error
 
-
-def write_views(run_directory: Path) -> list[Path]:
-    """Write `pareto.csv` and `report.html` from what a run directory holds.
-
-    Returns:
-        The files.
-
-    Raises:
-        BadInputError: if the directory holds no run or is not writable.
-    """
-    from .report import write_report
-    from .tables import write_pareto
-
-    return [write_pareto(run_directory), write_report(run_directory)]

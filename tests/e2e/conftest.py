@@ -19,12 +19,21 @@ budget: {parameters: 1900}
 supernet: {epochs: 2, batch_size: 256, learning_rate: 0.02}
 search: {evaluations: 6, batch: 2, population: 3, sample: 2, calibration_batches: 1}
 retrain: {top: 2, epochs: 2, batch_size: 256}
+tracking: []
 """
 
 
 @pytest.fixture(scope="session")
 def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The YAML of a tiny run."""
+    """The YAML of a tiny run that shows nothing: its views take longer than itself."""
     path = tmp_path_factory.mktemp("config") / "tiny.yaml"
     path.write_text(textwrap.dedent(CONFIG))
+    return path
+
+
+@pytest.fixture(scope="session")
+def viewed_config(tiny_config: Path) -> Path:
+    """The same run with its views."""
+    path = tiny_config.with_name("viewed.yaml")
+    path.write_text(tiny_config.read_text().replace("tracking: []\n", ""))
     return path

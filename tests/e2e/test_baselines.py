@@ -24,9 +24,9 @@ def trained(directory: Path) -> dict[str, Trial]:
 
 
 @pytest.fixture(scope="module")
-def run(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(viewed_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose networks are chosen by a score."""
-    return start_run(tiny_config, QUICK, run_directory=tmp_path_factory.mktemp("baselines") / "run")
+    return start_run(viewed_config, QUICK, run_directory=tmp_path_factory.mktemp("baselines") / "run")
 
 
 def test_a_chain_and_a_random_candidate_are_trained_as_the_returned_network_is(run: Path) -> None:

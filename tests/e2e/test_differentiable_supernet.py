@@ -26,10 +26,10 @@ SHORT = ["search.evaluations=4", "retrain.top=1", "retrain.epochs=1"]
 
 
 @pytest.fixture(scope="module")
-def learned(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def learned(viewed_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed run."""
     directory = tmp_path_factory.mktemp("learned") / "run"
-    return start_run(tiny_config, [*PENALISED, *SHORT], run_directory=directory)
+    return start_run(viewed_config, [*PENALISED, *SHORT], run_directory=directory)
 
 
 def test_what_was_learned_is_kept_and_searched_first(learned: Path) -> None:

@@ -28,8 +28,8 @@ SCORED = ["search.score=depth", "search.strategy=nsga2", "retrain.enabled=false"
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return start_run(tiny_config, TRAINED, run_directory=tmp_path_factory.mktemp("objectives") / "run")
+def trained(viewed_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return start_run(viewed_config, TRAINED, run_directory=tmp_path_factory.mktemp("objectives") / "run")
 
 
 def test_the_ledger_holds_every_objective(trained: Path) -> None:

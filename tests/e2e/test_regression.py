@@ -49,11 +49,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def run(tiny_config: Path, own: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(viewed_config: Path, own: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A one-shot search on imperfect chips."""
     directory = tmp_path_factory.mktemp("regression") / "run"
     given = ["nonideal={device: rram-typical, chips: 2}", "retrain.epochs=12", "retrain.learning_rate=0.02"]
-    return start_run(tiny_config, [*own, *SHORT, *given], run_directory=directory)
+    return start_run(viewed_config, [*own, *SHORT, *given], run_directory=directory)
 
 
 def trials(directory: Path, stage: str) -> list[Trial]:

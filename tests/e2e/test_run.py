@@ -41,7 +41,8 @@ def seeds_config(tiny_config: Path) -> Path:
 @pytest.fixture(scope="module")
 def straight(seeds_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed run with one worker."""
-    return start_run(seeds_config, run_directory=tmp_path_factory.mktemp("runs") / "straight")
+    views = ["tracking=[tensorboard, report]"]
+    return start_run(seeds_config, views, run_directory=tmp_path_factory.mktemp("runs") / "straight")
 
 
 def trials(directory: Path, stage: str) -> list[dict]:
@@ -153,7 +154,7 @@ def test_a_ledger_torn_between_seeds_is_mended_from_its_last_good_record(
     ledger.write_bytes(b"".join(lines[:torn]) + lines[torn][:-50])
     shutil.rmtree(copy / "checkpoints" / "retrain" / f"{last['key']}-{last['seed']}")
     assert [trial["seed"] for trial in trials(copy, "retrain")] == [3, 4, 3]
-    resume_run(copy)
+    resume_run(copy, changes=["tracking=[]"])
     assert "records before it are good" in capfd.readouterr().err
     assert equal_ledgers(straight / "ledger.jsonl", ledger)
     assert list(copy.glob("ledger.damaged-*.jsonl"))
@@ -173,7 +174,7 @@ def test_damaged_weights_are_made_again(straight: Path, tmp_path: Path, capfd: p
     damaged += [copy / "checkpoints" / "retrain" / f"{key}-4" / "best.safetensors"]
     for path in damaged:
         damage(path)
-    resume_run(copy)
+    resume_run(copy, changes=["tracking=[]"])
     told = capfd.readouterr().err
     assert "going on from the last checkpoint" in told
     assert f"making the weights of {key}, seed 4 again" in told

@@ -30,10 +30,10 @@ METRIC = "score/trainability"
 
 
 @pytest.fixture(scope="module")
-def scored(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scored(viewed_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed run."""
     directory = tmp_path_factory.mktemp("scored") / "run"
-    return start_run(tiny_config, [*SCORED, *SHORT], run_directory=directory)
+    return start_run(viewed_config, [*SCORED, *SHORT], run_directory=directory)
 
 
 def test_candidates_carry_their_score_and_its_parts(scored: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_run_that_stopped_goes_on_by_replay(scored: Path, tmp_path: Path) -> N
     lines = ledger.read_bytes().splitlines(keepends=True)
     tenth = [number for number, line in enumerate(lines) if b'"kind":"trial"' in line][9]  # amid a batch
     ledger.write_bytes(b"".join(lines[:tenth]))
-    resume_run(copy)
+    resume_run(copy, changes=["tracking=[]"])
     assert equal_ledgers(scored / "ledger.jsonl", ledger)
 
 

@@ -25,13 +25,13 @@ supernet: {enabled: false}
 search: {strategy: nsga2, evaluations: 5, batch: 2, population: 4, sample: 2, score: rate_balance}
 retrain: {top: 1, epochs: 1, batch_size: 64}
 export: {formats: [json]}
+tracking: []
 """
 
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("matplotlib.figure.Figure.draw", lambda *_: None)  # pictures would take most of the time
     Path("small.yaml").write_text(CONFIG)
 
 

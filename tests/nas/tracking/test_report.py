@@ -15,12 +15,14 @@ from hasnas.errors import BadInputError
 from hasnas.nas.commands.report import report
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.returned import RetrainedNetwork
+from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.rung import RungRecord
 from hasnas.nas.history.trial import Trial
-from hasnas.nas.tracking import write_views
+from hasnas.nas.tracking import TrackedRun
 from hasnas.nas.tracking.figures import MOST_SHAPES, progress, to_svg
 from hasnas.nas.tracking.report import ReportData, collect, render_report, write_report
 from hasnas.nas.tracking.report.candidates import candidates
+from hasnas.nas.tracking.report.tracked import ReportTracker
 from hasnas.nas.training.folders import retrain_directory, write_activity
 
 VOID = {"meta", "br", "input"}
@@ -240,7 +242,13 @@ def test_hardware_that_is_gone_is_said_in_the_report(run: Path):
 
 
 @pytest.mark.slow
-def test_views_are_written_together(run: Path, tmp_path: Path):
-    assert [path.name for path in write_views(run)] == ["pareto.csv", "report.html"]
+def test_a_run_that_was_stopped_has_a_report_once_there_is_something_to_tell(run: Path):
+    config = load_run_config(run)
+    ReportTracker(TrackedRun(run, config)).close()
+    assert not (run / "report.html").exists()
     with pytest.raises(BadInputError):
-        write_views(tmp_path / "absent")
+        ReportTracker(TrackedRun(run / "absent", config, collect(run).trials)).close()
+    tracker = ReportTracker(TrackedRun(run, config))
+    tracker.on_trial(collect(run).trials[0])
+    tracker.close()
+    assert "<h1" in (run / "report.html").read_text()
