@@ -54,8 +54,8 @@ def main() -> None:
             seconds, used = (sorted(column) for column in zip(*found, strict=True))
             print(
                 f"{count:>7,} trials: {page.stat().st_size / 1e6:.2f} MB, written in {written:.1f} s, open in "
-                f"{median(seconds):.2f} s ({seconds[0]:.2f} to {seconds[-1]:.2f}, {len(found)} times), of the processor "
-                f"{median(used) - blank:.2f} s; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+                f"{median(seconds):.2f} s ({seconds[0]:.2f} to {seconds[-1]:.2f}, {len(found)} times), of the "
+                f"processor {median(used) - blank:.2f} s; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
                 flush=True,
             )
 

@@ -26,8 +26,8 @@ class FramingSection(Section):
         by: `time` for frames of equal duration, `count` for frames of equally many events.
         denoise_us: if positive, events that no neighbour supports within this time are dropped first.
         unsorted: what to do where time goes back in a recording: `refuse` it or `sort` its events.
-        largest_count: events that a pixel of a frame counts at most; more stay at it. The chip reads a count with as many bits as
-            that needs: 1 makes frames of spikes.
+        largest_count: events that a pixel of a frame counts at most; more stay at it. The chip reads a count with as
+            many bits as that needs: 1 makes frames of spikes.
     """
 
     place = "dataset.framing"

@@ -90,7 +90,8 @@ class SurrogateSection(Section):
 
     Args:
         family: shape of the derivative around the threshold.
-        width: how far it reaches, in units of the membrane potential; null is the family's usual one, `auto` tunes each layer's.
+        width: how far it reaches, in units of the membrane potential; null is the family's usual one, `auto` tunes each
+            layer's.
     """
 
     place = "retrain.surrogate"
