@@ -92,7 +92,7 @@ def _training(path: Path, number: int, line: str, space: SearchSpace) -> tuple[t
         raise BadInputError(f"{path}, line {number}: codes is {codes!r:.60}; give a list of {len(most)} numbers")
     if not all(type(code) is int and 0 <= code < choices for code, choices in zip(codes, most, strict=True)):
         raise BadInputError(f"{path}, line {number}: codes {codes} are not of the space; check the options in line 1")
-    if type(accuracy) not in (int, float) or not 0 <= accuracy <= 1:
+    if isinstance(accuracy, bool) or not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
         raise BadInputError(f"{path}, line {number}: accuracy is {accuracy!r:.30}; give a share from 0 to 1")
     return tuple(codes), float(accuracy)
 

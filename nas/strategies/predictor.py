@@ -295,7 +295,9 @@ class _Pool:
     numbers: NDArray[np.int64]  # among the candidates that predictions are kept for
 
     def rows(self, rows: NDArray[np.int64]) -> _Pool:
-        return _Pool(*(of[rows] for of in (self.codes, self.classes, self.features, self.believed, self.numbers)))
+        return _Pool(
+            self.codes[rows], self.classes[rows], self.features[rows], self.believed[rows], self.numbers[rows]
+        )
 
     def distinct(self, order: list[int], count: int) -> list[int]:
         """The first `count` rows of an order, each of another class."""
