@@ -22,7 +22,7 @@ OTHERS = sorted(path for path in PAGES.rglob("*.md") if path != FIRST)
 LONGEST_TUTORIAL = 30
 # The README searches for a minute; as a test, its search ranks four candidates and trains one briefly.
 SHORT = ("search.score=parameters", "search.strategy=random", "search.evaluations=4", "retrain.top=1",
-         "retrain.epochs=1", "retrain.baselines=[]", "search.objectives=[]")  # fmt: skip
+         "retrain.epochs=1", "retrain.baselines=[]", "search.objectives=[]", "tracking=[]")  # fmt: skip
 sys.path.insert(0, str(DOCS))
 
 import generated  # noqa: E402
@@ -43,7 +43,7 @@ def reader(first_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.chdir(first_run)
     if not (first_run / "runs" / "first").exists():
         Reader(capsys).follow(FIRST)
-    return Reader(capsys, ["retrain.enabled=false"])
+    return Reader(capsys, ["retrain.enabled=false", "tracking=[]"])
 
 
 @pytest.mark.slow
