@@ -46,14 +46,12 @@ def layout(facts: RunFacts) -> Summary.Value:
     goal, quality = facts.goal, facts.goal.quality
     best = best_tag(facts)
     volumes = [volume_tag(facts, cost) for cost in volume_costs(facts)]
-    steps = {
-        **{f"Hypervolume of {tag.partition(', ')[2]}, share of what there can be": tag for tag in volumes},
-        "Networks on the front": "search/networks on the front",
-        "Share of candidates within the budget": "search/feasible share",
-    }
+    fronts = {f"Hypervolume of {tag.partition(', ')[2]}, share of what there can be": tag for tag in volumes}
+    fronts["Networks on the front"] = "search/networks on the front"
     margins = {
-        f"Best {goal.label} so far, down to the median of the last candidates": (best, recent_tag(facts), best),
-        **{title: (tag, tag, tag) for title, tag in steps.items()},
+        "Best": {f"Best {goal.label} so far, down to the median of the last ones": (best, recent_tag(facts), best)},
+        "Front": {title: (tag, tag, tag) for title, tag in fronts.items()},
+        "Budget": {"Share of candidates within the budget": ("search/feasible share",) * 3},
     }
     lines = {
         "Trainings": {
@@ -63,8 +61,8 @@ def layout(facts: RunFacts) -> Summary.Value:
         "Costs of candidates": {cost.name: [f"cost/{re.escape(cost.curve[0])}"] for cost in facts.costs},
     }
     if not all(cost_called(name).priced for name in facts.budget.limits):  # else nothing is proposed that breaks one
-        lines["Budget"] = {"Share of candidates that broke a limit": ["rejected/.*"]}
-    return custom_layout("Search", margins, lines)
+        lines["Limits"] = {"Share of candidates that broke a limit": ["rejected/.*"]}
+    return custom_layout(margins, lines)
 
 
 def network_card(trial: Trial, name: str, facts: RunFacts) -> list[Summary.Value]:

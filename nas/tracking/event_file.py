@@ -117,36 +117,32 @@ def text(tag: str, markdown: str) -> Summary.Value:
 
 
 def custom_layout(
-    first: str, margins: Mapping[str, tuple[str, str, str]], lines: Mapping[str, Mapping[str, Sequence[str]]]
+    margins: Mapping[str, Mapping[str, tuple[str, str, str]]], lines: Mapping[str, Mapping[str, Sequence[str]]]
 ) -> Summary.Value:
-    """What the page of custom scalars shows.
+    """What the page of custom scalars shows; the categories with margin charts come first.
 
     Args:
-        first: title of the category with the margin charts, which comes first.
-        margins: title of a chart -> tags of its curve and of what bounds the shaded area around it.
+        margins: title of a category -> title of a chart -> tags of its curve and of what bounds the shaded area.
         lines: title of a category -> title of a chart -> regular expressions of its tags.
     """
-    shaded = [
-        layout_pb2.Chart(
-            title=title,
-            margin=layout_pb2.MarginChartContent(
-                series=[layout_pb2.MarginChartContent.Series(value=value, lower=lower, upper=upper)]
-            ),
-        )
-        for title, (value, lower, upper) in margins.items()
-    ]
-    categories = [layout_pb2.Category(title=first, chart=shaded)]
-    for category, charts in lines.items():
-        drawn = [
-            layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=list(tags)))
-            for title, tags in charts.items()
-        ]
-        categories.append(layout_pb2.Category(title=category, chart=drawn))
-    content = layout_pb2.Layout(category=categories).SerializeToString()
+    categories = []
+    for category, shaded in margins.items():
+        charts = []
+        for title, (value, lower, upper) in shaded.items():
+            series = layout_pb2.MarginChartContent.Series(value=value, lower=lower, upper=upper)
+            content = layout_pb2.MarginChartContent(series=[series])
+            charts.append(layout_pb2.Chart(title=title, margin=content))
+        categories.append(layout_pb2.Category(title=category, chart=charts))
+    for category, drawn in lines.items():
+        charts = []
+        for title, tags in drawn.items():
+            charts.append(layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=list(tags))))
+        categories.append(layout_pb2.Category(title=category, chart=charts))
+    data = layout_pb2.Layout(category=categories).SerializeToString()
     return Summary.Value(
         tag=layout_metadata.CONFIG_SUMMARY_TAG,
         metadata=layout_metadata.create_summary_metadata(),
-        tensor=TensorProto(dtype=DT_STRING, string_val=[content], tensor_shape=TensorShapeProto()),
+        tensor=TensorProto(dtype=DT_STRING, string_val=[data], tensor_shape=TensorShapeProto()),
     )
 
 

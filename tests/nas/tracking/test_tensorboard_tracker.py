@@ -92,12 +92,12 @@ def test_each_trained_network_has_its_card_and_curves_under_its_rank(view: Path,
 def test_the_layout_draws_the_best_so_far_without_smoothing(view: Path):
     search = accumulate(view / "search")
     content = search.Tensors(layout_metadata.CONFIG_SUMMARY_TAG)[0].tensor_proto.string_val[0]
-    first, *others = layout_pb2.Layout.FromString(content).category
-    margins = [chart.margin.series[0] for chart in first.chart]  # of all charts only these are never smoothed
+    charts = [chart for category in layout_pb2.Layout.FromString(content).category for chart in category.chart]
+    margins = [chart.margin.series[0] for chart in charts if chart.margin.series]  # only these are never smoothed
     assert margins[0].value == "search/best validation accuracy"
     for series in margins:
         assert {series.value, series.lower, series.upper} <= set(search.Tags()["scalars"])
-    shown = [tag for category in others for chart in category.chart for tag in chart.multiline.tag]
+    shown = [tag for chart in charts for tag in chart.multiline.tag]
     unmatched = [tag for tag in shown if not any(re.fullmatch(tag, known) for known in search.Tags()["scalars"])]
     assert unmatched == ["training/validation_accuracy", "training/loss"]  # these are of the trainings
 
