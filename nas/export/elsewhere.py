@@ -1,7 +1,7 @@
 """Which other tools open an exported NIR file, and how: what its card says of it.
 
-Found by opening random exports in each of them (`experiments/benchmarks/export_elsewhere.py`); `tests/nas/export` keeps
-what is said of those that are installed there.
+Found by opening random exports in each of them (`experiments/benchmarks/export_elsewhere.py`; spike by spike in
+`export_spikes.py` beside it); `tests/nas/export` keeps what is said of those that are installed there.
 """
 
 from __future__ import annotations
