@@ -15,9 +15,9 @@ from hasnas.nas.config.overrides import parse_override
 from hasnas.nas.config.plugins import STRATEGIES
 from hasnas.nas.history.formats import written_now
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
-from hasnas.nas.history.ledger import Ledger
+from hasnas.nas.history.ledger import Ledger, ledger_so_far
 from hasnas.nas.history.records import Record
-from hasnas.nas.history.run_config import EXTEND, load_run_config, read_events, told_identity
+from hasnas.nas.history.run_config import EXTEND, load_run_config, told_identity
 from hasnas.nas.history.rung import RUNG
 
 from .preflight import NNI_STRATEGIES
@@ -39,6 +39,8 @@ def extended_config(directory: Path, changes: Sequence[str]) -> RunConfig:
         BadInputError: for a change that makes another run, or asks for less.
     """
     old = load_run_config(directory)
+    if not changes:
+        return old
     keys = [parse_override(change)[0] for change in changes]
     for key, change in zip(keys, changes, strict=True):
         if key not in MAY_CHANGE and key.partition(".")[0] not in ELSEWHERE:
@@ -77,8 +79,9 @@ def extend(directory: Path, changes: Sequence[str]) -> RunConfig:
     Raises:
         BadInputError: see `extended_config`; or if another process works on the run.
     """
-    old, new = load_run_config(directory), extended_config(directory, changes)
-    events = read_events(directory)
+    contents = ledger_so_far(directory / LEDGER_FILE)  # may be long; without changes it is read once
+    old, events = load_run_config(directory, contents=contents), contents.events
+    new = extended_config(directory, changes) if changes else old
     former, identity = told_identity(old, events), told_identity(new, events)
     if former != identity:
         _tell_ledger(directory, old, new, {"former": former, "identity": identity, "changes": list(changes)})
