@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import re
 import shutil
@@ -107,6 +108,12 @@ def test_every_field_of_a_chip_says_what_it_is():
         for key, line in generated.hardware_rows(section):
             assert line.split(" | ")[-1].strip(" |\n"), f"{place}.{key} has no meaning in the docstring"
             assert line in page
+
+
+def test_examples_of_the_generator_hold():
+    tried = doctest.testmod(generated)
+    assert tried.attempted > 1
+    assert tried.failed == 0
 
 
 def test_every_command_and_plug_in_is_listed():
