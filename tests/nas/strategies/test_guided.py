@@ -87,8 +87,14 @@ def test_better_than_random(name: str) -> None:
 
 @pytest.mark.slow
 def test_cells_that_are_the_same_are_proposed_once() -> None:
-    proposed = play(PredictorSearch(problem()), SPACE, 60)
+    strategy = PredictorSearch(problem())
+    assert strategy.learned() == []
+    proposed = play(strategy, SPACE, 60)
     assert len(np.unique(canonical_classes(SPACE, np.array(proposed)))) == 60
+    learned = strategy.learned()
+    assert [one.told for one in learned] == [10, 25, 50, 60]
+    assert learned[-1].predictor > 0.7
+    assert learned[-1].predictor > learned[-1].score, "values follow edges as well, which the score hardly counts"
 
 
 @pytest.mark.slow
