@@ -46,8 +46,7 @@ class PredictorSearch:
     Args:
         problem: the space, the budget, the seed, and at most one cost to keep low beside the value.
         initial: candidates before the process takes over, with a cost only such as are predicted to fit; 20 unless
-            given, 10 with a cost. The default training-free score picks half of them, the others are random ones of
-            the half that it ranks higher, where the process will have to tell candidates apart.
+            given, 10 with a cost. The default training-free score picks half of them, the others are random.
 
     Raises:
         BadInputError: if there is more than one cost, or it is not known before evaluation.
@@ -156,10 +155,8 @@ class PredictorSearch:
             rows = pool.distinct(order.tolist(), by_score)
         if len(rows) < count:
             taken = set(pool.classes[rows].tolist())
-            shuffled = self._generator.permutation(len(pool.codes))
-            better = pool.believed[shuffled] >= np.median(pool.believed)
-            ordered = [*shuffled[better].tolist(), *shuffled[~better].tolist()]
-            rest = [row for row in ordered if pool.classes[row] not in taken]
+            shuffled = self._generator.permutation(len(pool.codes)).tolist()
+            rest = [row for row in shuffled if pool.classes[row] not in taken]
             rows += pool.distinct(rest, count - len(rows))
         return np.array(rows, np.int64)
 
