@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -54,6 +55,28 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise unwritable(target, error) from error
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove what `write_atomic` had not finished in a folder and those below it when its process was killed."""
+    for path in directory.rglob(".*.tmp"):
+        number = path.name.split(".")[-2]
+        if number.isdigit() and not _runs(int(number)):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Whether there is a process with this number; where asking would end it (Windows), there always is."""
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def unwritable(path: Path | str, error: OSError, remedy: str | None = None) -> HasnasError:

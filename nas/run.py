@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from hasnas.errors import BadInputError, MachineFaultError
-from hasnas.files import write_atomic
+from hasnas.files import remove_leftovers, write_atomic
 
 from .config.loading import RunConfig, config_identity, dump_config, load_config
 from .executors import StopAtMachineFaults, create_executor
@@ -130,6 +130,7 @@ def _run(setup: Setup, directory: Path, workers: int | None, found: Preflight, t
         ledger = stack.enter_context(Ledger(directory / LEDGER_FILE))
         if ledger.damage:
             console.say(f"ledger: {ledger.damage}")
+        remove_leftovers(directory)  # nobody else works on the run now
         device = describe(stack.enter_context(on_device(config.device)))
         console.say(f"device: {device}")
         executor = StopAtMachineFaults(create_executor(workers, time_limit_s, config.executor, config.ray))

@@ -8,6 +8,7 @@ with two, and with one that gets SIGTERM half a second after each start until it
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -47,7 +48,9 @@ def interrupted(directory: Path) -> str:
         if process.is_alive():
             os.kill(process.pid, signal.SIGTERM)
         process.join()
-        code = pipe.recv()[0] if pipe.poll() else "killed"
+        code = "killed"  # before the run had begun
+        with contextlib.suppress(EOFError):
+            code = pipe.recv()[0] if pipe.poll() else code
         if code not in ("130", "killed"):
             return str(code)
         pause_s *= 1.3  # or a stage that makes no checkpoint would never end

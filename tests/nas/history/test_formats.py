@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +65,12 @@ def test_runs_of_every_release_are_gone_on_with(
         kept = [record | {"id": number} for number, record in enumerate(map(decode_line, lines[first + 1 :])) if record]
         path.write_bytes(b"".join([*lines[:first], *map(encode_line, kept)]))
     before = read_ledger(path).trials
+    finished = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left = [path.with_name(f".report.html.{process}.tmp") for process in (int(finished.stdout), os.getpid())]
+    for file in left:
+        file.write_text("half")
     resume_run(tmp_path / "run")
+    assert [file.exists() for file in left] == [False, True], "what a killed process left is removed"
     said = capfd.readouterr().err
     assert ("search: trial 3 of the ledger, made on 'golden', is not what this" in said) == elsewhere
     after = read_ledger(path).trials
