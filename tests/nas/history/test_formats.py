@@ -66,7 +66,7 @@ def test_runs_of_every_release_are_gone_on_with(
         path.write_bytes(b"".join([*lines[:first], *map(encode_line, kept)]))
     before = read_ledger(path).trials
     finished = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    left = [path.with_name(f".report.html.{process}.tmp") for process in (int(finished.stdout), os.getpid())]
+    left = [path.with_name(f".half.bin.{process}.tmp") for process in (int(finished.stdout), os.getpid())]
     for file in left:
         file.write_text("half")
     resume_run(tmp_path / "run")
