@@ -111,7 +111,7 @@ def main() -> None:
             there = RayCluster(None, settings=RaySection(address=cluster.address))
             tell("Ray on two nodes, one killed", strategy, there, kill)
         cluster.shutdown()
-        for strategy in STRATEGIES:
+        for strategy in STRATEGIES:  # in a process that has been on a cluster before
             tell("Ray on one node", strategy, RayCluster(2))
 
 

@@ -4,7 +4,7 @@
     python experiments/benchmarks/virtual_cluster.py --ledger RUN/ledger.jsonl strategies --workers 1000 --mean 60
 
 The process that asks and tells is one server: the processor time that it really takes passes in virtual time as well,
-and workers that are free wait for it. An evaluation takes as long as one of the ledger's trainings (`training_seconds`,
+and workers that are free wait for it. An evaluation takes as long as one of the ledger's trainings (`training_time_s`,
 drawn by the seed), scaled to the mean that is asked for. `busy`: share of the workers' time in which they evaluate,
 from the first proposal to the last (`whole`), and from when all workers had begun (`steady`).
 
@@ -17,6 +17,7 @@ what its last 200 proposals took.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -27,13 +28,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hasnas.conformance.strategy import SETTINGS, joint_problem, score
+from hasnas.conformance.strategy import SETTINGS, problem, score
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.strategies import STRATEGIES, SearchProblem, Strategy, create_strategy
 from hasnas.nas.strategies.strategy import CodesOfOne
 
 BUSY, LAST = 0.95, 200
+TIME = "training_time_s"
 SAMPLERS = {"optuna": ("tpe", "nsgaii", "qmc", "gp")}
+
+
+def space_of(seed: int) -> SearchProblem:
+    """Cells of five nodes with feedback, too many to run out of them."""
+    return problem(seed, nodes=5, parameters=None)
 
 
 @dataclass
@@ -119,7 +126,7 @@ def modes(durations: NDArray[np.float64], seeds: int) -> None:
             found = []
             for seed in range(seeds):
                 drawn = np.random.default_rng(seed).choice(durations, 16 * workers)
-                cluster, strategy = Cluster(workers, drawn), create_strategy("random", joint_problem(seed))
+                cluster, strategy = Cluster(workers, drawn), create_strategy("random", space_of(seed))
                 if batch:
                     in_batches(cluster, strategy, 16 * workers, batch)
                     found.append(cluster.busy(0, cluster.clock))
@@ -137,12 +144,11 @@ def strategies(durations: NDArray[np.float64], workers: int, mean: float, limit_
             settings = SETTINGS.with_changes({"population": 100, "evaluations": 3 * workers})
             if sampler:
                 settings = settings.with_changes({"sampler": sampler})
-            base = joint_problem(0)
-            problem = SearchProblem(base.space, base.feasible, settings, 0, targets=base.targets)
+            task = dataclasses.replace(space_of(0), settings=settings)
             drawn = np.random.default_rng(0).choice(durations, 3 * workers) * mean / durations.mean()
             cluster = Cluster(workers, drawn)
             began = time.perf_counter()
-            asynchronous(cluster, create_strategy(name, problem), 3 * workers, limit_s)
+            asynchronous(cluster, create_strategy(name, task), 3 * workers, limit_s)
             last = float(np.mean(cluster.spent[-2 * LAST :])) * 2  # an ask and a tell each
             told = {
                 "strategy": f"{name} {sampler}".strip(),
@@ -169,7 +175,7 @@ def main() -> None:
     parser.add_argument("--strategies", default="")
     arguments = parser.parse_args()
     trials = read_ledger(arguments.ledger).trials
-    durations = np.array([one.metrics["training_seconds"] for one in trials if "training_seconds" in one.metrics])
+    durations = np.array([one.costs[TIME] for one in trials if TIME in one.costs])
     quantiles = np.quantile(durations, [0, 0.1, 0.5, 0.9, 1]).round(2).tolist()
     variation = round(float(durations.std() / durations.mean()), 3)
     print(json.dumps({"durations": len(durations), "quantiles_s": quantiles, "variation": variation}), flush=True)

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -226,7 +227,8 @@ def imported(address: str | None) -> Any:
     wanted = dict(_QUIET)
     if address is None or is_loopback(address.rpartition(":")[0]):
         wanted |= _LOOPBACK
-    if address is None and _TOKEN not in os.environ:  # without one, Ray makes a file of it in the home folder
+    # Without a token Ray makes one in a file of the home folder; where it runs already, it has decided about that.
+    if address is None and _TOKEN not in os.environ and "ray" not in sys.modules:
         wanted |= {_TOKEN_MODE: "token", _TOKEN: secrets.token_hex(32)}
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
