@@ -207,7 +207,9 @@ def _end_state(events: Sequence[Record]) -> str:
 
 
 def _stage(stage: str, config: RunConfig, events: Sequence[Record], running: bool) -> dict[str, Any]:
-    """Name, state and working time of a stage; a resumed stage adds up."""
+    """Name, state and working time of a stage; a resumed stage adds up, and one that is off has none."""
+    if not getattr(config, stage).enabled or (stage == "supernet" and config.search.score is not None):
+        return {"stage": stage, "state": "off", "seconds": 0.0}
     seconds, begun = 0.0, None
     last = ""
     for event in events:
@@ -218,9 +220,7 @@ def _stage(stage: str, config: RunConfig, events: Sequence[Record], running: boo
             elif begun is not None:
                 seconds += event.get("time", begun) - begun
     states = {"": "pending", "stage_end": "done", "stage_begin": "running" if running else "stopped"}
-    skipped = stage == "supernet" and config.search.score is not None
-    state = states[last] if getattr(config, stage).enabled and not skipped else "off"
-    return {"stage": stage, "state": state, "seconds": round(seconds, 3)}
+    return {"stage": stage, "state": states[last], "seconds": round(seconds, 3)}
 
 
 def read_screen(path: Path) -> dict[str, Any] | None:

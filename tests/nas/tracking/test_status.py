@@ -59,6 +59,8 @@ def run(tmp_path: Path) -> Path:
         ledger.append(event("stage_begin", "retrain", 6.0))
         for one in [*RETRAINED, OVER]:
             ledger.append(one.to_record())
+        ledger.append(event("stage_begin", "export", 7.0))  # as a run notes of a stage that is off, too
+        ledger.append(event("stage_end", "export", 7.01))
     np.savez_compressed(
         directory / "screen.npz",
         codes=np.zeros((4, 1), np.int16),
