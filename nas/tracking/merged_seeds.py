@@ -14,11 +14,10 @@ from typing import Any
 from hasnas.errors import BadInputError
 from hasnas.files import csv_text, unwritable, write_atomic
 from hasnas.nas.budget.costs import cost_called
-from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES
 from hasnas.nas.history.trial import Trial
 
 from .side_by_side import RunsSideBySide, runs_side_by_side
-from .status import align
+from .status import align, quality_of_status
 
 # What may differ between the runs: where and by what they were run, and where their files lay.
 ELSEWHERE = ("seed", "versions", "executor", "ray", "device", "dataset.root", "supernet.from")
@@ -80,7 +79,7 @@ class MergedSeeds:
             values = tuple(best(points[:, number].tolist()) for points in fronts.comparison.points)
             found.append(Figure(f"best {axis.name}", values, axis.show))
         returned = [status["returned"][0] if status["returned"] else {} for status in statuses]
-        quality = QUALITIES.get(statuses[0]["task"], CLASSIFICATION)
+        quality = quality_of_status(statuses[0])
         for split in ("validation", "test"):
             values = _column(returned, getattr(quality, split))
             found.append(Figure(f"returned {split}", values, quality.show))

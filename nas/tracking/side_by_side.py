@@ -11,11 +11,10 @@ from hasnas.nas.budget.budget import describe_limits
 from hasnas.nas.budget.costs import cost_called
 from hasnas.nas.config.differing import differing_settings
 from hasnas.nas.history.layout import STAGES
-from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES
 from hasnas.nas.history.run_config import load_run_config
 
 from .compare import ComparedRuns, compare_runs
-from .status import align, run_status
+from .status import align, quality_of_status, run_status
 
 SHARED = ("state", "budget", "trials", "feasible_share", "returned", "damage")
 SHOWN = 60  # characters of a setting in a table
@@ -109,7 +108,7 @@ def _seconds(status: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _figure(status: Mapping[str, Any], network: Mapping[str, Any], split: str) -> str:
-    quality = QUALITIES.get(status["task"], CLASSIFICATION)
+    quality = quality_of_status(status)
     return quality.show(network.get(getattr(quality, split)))
 
 

@@ -247,7 +247,7 @@ def read_screen(path: Path) -> dict[str, Any] | None:
 def describe_status(status: Mapping[str, Any]) -> str:
     """The state of a run as text for people."""
     costs = [cost_called(name) for name in status["costs"]]
-    trials, quality = status["trials"], _quality(status)
+    trials, quality = status["trials"], quality_of_status(status)
     counts = f"{trials['done']} done, {trials['infeasible']} over budget, {trials['failed']} failed"
     lines = [
         f"{status['run']}: {status['state']}",
@@ -283,7 +283,7 @@ def _describe_run(run: Mapping[str, Any]) -> tuple[str, ...]:
     seeds = f" ({_counted(best)} seeds)" if "trainings" in best else ""
     share = "" if run["feasible_share"] is None else f"{run['feasible_share']:.1%}"
     energy = ENERGY.show(best[ENERGY.field]) if best else ""
-    quality = _quality(run)
+    quality = quality_of_status(run)
     test = quality.show_alone(best.get(quality.test), _deviation(best, quality.test))
     return run["run"], run["state"], str(run["trials"]["total"]), share, test + seeds, energy
 
@@ -434,6 +434,6 @@ def _counted(network: Mapping[str, Any]) -> str:
     return counted(network["trainings"]["trained"], network["trainings"]["seeds"])
 
 
-def _quality(status: Mapping[str, Any]) -> Quality:
-    """By what the networks of a run are judged."""
-    return QUALITIES.get(status["task"], CLASSIFICATION)
+def quality_of_status(status: Mapping[str, Any]) -> Quality:
+    """By what the networks of a run are judged; as a classification's while none was trained."""
+    return CLASSIFICATION if status["task"] is None else QUALITIES[status["task"]]

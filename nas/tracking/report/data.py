@@ -16,12 +16,12 @@ from hasnas.nas.config.loading import RunConfig
 from hasnas.nas.history.goal import Goal
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
-from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality
+from hasnas.nas.history.quality import Quality
 from hasnas.nas.history.returned import BASELINE_PREFIX, RetrainedNetwork, retrained_networks, returned_networks
 from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.side_by_side import RunsSideBySide, runs_side_by_side
-from hasnas.nas.tracking.status import run_status
+from hasnas.nas.tracking.status import quality_of_status, run_status
 from hasnas.nas.training.folders import read_activity, retrain_directory
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
@@ -99,7 +99,7 @@ class ReportData:
     @property
     def quality(self) -> Quality:
         """By what the networks of the run are judged."""
-        return QUALITIES.get(self.status["task"], CLASSIFICATION)
+        return quality_of_status(self.status)
 
     @property
     def goal(self) -> Goal:
