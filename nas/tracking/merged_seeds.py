@@ -79,7 +79,8 @@ class MergedSeeds:
             values = tuple(best(points[:, number].tolist()) for points in fronts.comparison.points)
             found.append(Figure(f"best {axis.name}", values, axis.show))
         returned = [status["returned"][0] if status["returned"] else {} for status in statuses]
-        quality = quality_of_status(statuses[0])
+        # One that has trained nothing yet does not know by what its networks will be judged.
+        quality = quality_of_status(next((status for status in statuses if status["task"]), statuses[0]))
         for split in ("validation", "test"):
             values = _column(returned, getattr(quality, split))
             found.append(Figure(f"returned {split}", values, quality.show))

@@ -75,3 +75,17 @@ def test_runs_that_differ_by_more_are_refused(
     again = make(1, (0.5, 3e-7), name="again")
     assert run_command(["merge", str(first), str(again)]) == 2
     assert "have the same seed 1; leave one out" in capsys.readouterr().err
+
+
+def test_a_run_that_has_trained_nothing_yet_hides_no_figure_of_the_others(
+    make: Make, errors: list[Trial], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [make(1, (0.9, 8e-7)), make(2, (0.5, 3e-7))]
+    for run, trials in zip(runs, ([replace(errors[0], metrics={})], errors), strict=True):
+        (run / "ledger.jsonl").unlink()
+        with Ledger(run / "ledger.jsonl") as ledger:
+            for trial in trials:
+                ledger.append(trial.to_record())
+    assert run_command(["merge", *map(str, runs), "--objectives", "area,energy", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)["figures"]
+    assert (figures["returned test"]["median"], figures["returned test"]["runs"]) == (0.94, 1)
