@@ -314,7 +314,8 @@ def report(
     written = report(runs, output, paper)
     for line in written.missing:
         tell(f"not drawn: {line}", err=True)
-    tell(json.dumps(written.to_json(), indent=2) if as_json else "\n".join(map(str, [written.page, *written.figures])))
+    told = "\n".join(map(str, [written.page, *written.figures]))
+    tell_json(written.to_json()) if as_json else tell(told)
 
 
 @app.command()
@@ -328,7 +329,7 @@ def merge(
     from .tracking.merged_seeds import merge_seeds
 
     found = merge_seeds(runs, None if objectives is None else [name.strip() for name in objectives.split(",")])
-    tell(json.dumps(found.to_json(), indent=2) if as_json else found.describe())
+    tell_json(found.to_json()) if as_json else tell(found.describe())
     for path in [] if output is None else found.write(output):
         tell(path, err=True)
 
