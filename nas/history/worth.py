@@ -126,8 +126,16 @@ def warnings_on(metrics: Mapping[str, float], quality: Quality, facts: DataFacts
     >>> warnings_on({"firing_rate/head.lif": 0.0, "firing_rate/stem.lif": 0.2}, CLASSIFICATION, None)
     ['head.lif never fires, so that the answer does not depend on the input']
     """
-    rates = {name.removeprefix(RATE_PREFIX): rate for name, rate in metrics.items() if name.startswith(RATE_PREFIX)}
-    return [*_on_rates(rates), *_on_figure(metrics, quality, facts)]
+    return [*_on_rates(rates_of_layers(metrics)), *_on_figure(metrics, quality, facts)]
+
+
+def rates_of_layers(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Spikes per neuron and timestep of each layer of neurons.
+
+    >>> rates_of_layers({"firing_rate": 0.5, "firing_rate/stem.lif": 0.25})
+    {'stem.lif': 0.25}
+    """
+    return {name.removeprefix(RATE_PREFIX): rate for name, rate in metrics.items() if name.startswith(RATE_PREFIX)}
 
 
 def _on_rates(rates: Mapping[str, float]) -> list[str]:

@@ -7,20 +7,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hasnas.cim_estimator import Activity, estimate, load_hardware
 from hasnas.errors import HasnasError
 from hasnas.nas.budget.costs import cost_called
 from hasnas.nas.history.goal import front
 from hasnas.nas.history.layout import SCREEN_FILE
 from hasnas.nas.history.returned import RetrainedNetwork, returned_front
 from hasnas.nas.history.trial import Trial
-from hasnas.nas.history.worth import RATE_PREFIX, warnings_on
-from hasnas.nas.training.folders import read_activity, retrain_directory
-from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.lowering import lower
+from hasnas.nas.history.worth import warnings_on
 
 from .event_file import Summary, custom_layout, image, text
 from .figures import blank_figure, cell_drawing, energy_by_layer, firing_rates, tidy, to_png
+from .priced import ordered_rates, price_layers
 from .run_facts import RunFacts
 from .search_curves import best_tag, recent_tag, volume_costs, volume_tag
 from .shown_trial import drawn
@@ -72,13 +69,10 @@ def network_card(trial: Trial, name: str, facts: RunFacts) -> list[Summary.Value
     cells = trial.architecture.get("cells", ())
     if cells and all({"nodes", "edges"} <= set(one) for one in cells):
         pictures["network/genotype"] = cell_drawing(cells, width=CARD_WIDTH)
-    rates = {key.removeprefix(RATE_PREFIX): rate for key, rate in trial.metrics.items() if key.startswith(RATE_PREFIX)}
     tree = _cost_tree(trial, facts)
     if tree is not None:
-        order = [layer["name"] for layer in tree["layers"]]
-        rates = {key: rates[key] for key in [*order, *rates] if key in rates}
         pictures["network/energy by component"] = energy_by_layer(tree, width=CARD_WIDTH)
-    if rates:
+    if rates := ordered_rates(trial.metrics, tree):
         pictures["network/firing rates by layer"] = firing_rates(rates, width=CARD_WIDTH)
     return [*values, *(image(tag, to_png(figure)) for tag, figure in pictures.items())]
 
@@ -108,14 +102,9 @@ def _cost_tree(trial: Trial, facts: RunFacts) -> Mapping[str, Any] | None:
     if trial.state == "failed" or facts.directory is None or facts.hardware is None:
         return None
     try:
-        hardware = load_hardware(facts.hardware.reference, facts.hardware.settings_of(trial.hardware))
-        activity = read_activity(retrain_directory(facts.directory, trial.trained_as, trial.seed))
-        workload = lower(Architecture.from_json(trial.architecture).expand(), activity)
-        report = estimate(workload, hardware, Activity.measured() if activity else Activity.dense())
+        return price_layers(facts.directory, facts.hardware, trial).tree
     except HasnasError:  # the network's price is in the ledger; only its parts are missing
         return None
-    tree: Mapping[str, Any] = report.to_dict()
-    return tree
 
 
 def front_page(trials: Sequence[Trial], retrained: Mapping[str, RetrainedNetwork], facts: RunFacts) -> str:

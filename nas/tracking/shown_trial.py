@@ -19,12 +19,12 @@ from hasnas.nas.history.quality import CLASSIFICATION, Quality, find_quality
 from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.rung import RungRecord
 from hasnas.nas.history.trial import Trial, plain_numbers
+from hasnas.nas.history.worth import RATE_PREFIX, rates_of_layers
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Genotype
 
 from .status import align
 
-RATES = "firing_rate/"
 SHORTEST_KEY = 4  # characters by which a key may be named
 
 
@@ -188,10 +188,10 @@ def _scores(metrics: Mapping[str, float], quality: Quality) -> list[str]:
         return ["none"]
     rows = []
     for name, value in metrics.items():
-        if not name.startswith(RATES):
+        if not name.startswith(RATE_PREFIX):
             is_quality = name in (quality.validation, quality.test) or name.startswith(quality.device)
             rows.append((_plain(name), quality.show(value) if is_quality else f"{value:.6g}"))
-    rates = [f"{name.removeprefix(RATES)} {value:.3g}" for name, value in metrics.items() if name.startswith(RATES)]
+    rates = [f"{name} {value:.3g}" for name, value in rates_of_layers(metrics).items()]
     lines = align(rows).splitlines() if rows else []
     return lines + ([f"firing rates: {', '.join(rates)}"] if rates else [])
 

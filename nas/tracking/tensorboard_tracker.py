@@ -15,7 +15,7 @@ from hasnas.files import unwritable
 from hasnas.nas.budget.costs import Cost
 from hasnas.nas.history.returned import BASELINE_PREFIX, RetrainedNetwork, returned_networks, training_names
 from hasnas.nas.history.trial import Trial
-from hasnas.nas.history.worth import RATE_PREFIX, interval_of
+from hasnas.nas.history.worth import interval_of, rates_of_layers
 
 from .board_pages import best_networks, config_page, front_page, layout, network_card, rejections
 from .event_file import (
@@ -156,7 +156,7 @@ class TensorBoardTracker:
         self._trials.append(trial)
         if trial.stage == "search":
             values = scalars(self._curves.add(trial))
-            rates = [rate for name, rate in trial.metrics.items() if name.startswith(RATE_PREFIX)]
+            rates = list(rates_of_layers(trial.metrics).values())
             values += [histogram("search/firing rates of layers", rates)] if rates else []
             self._file(SEARCH).add(step, trial.time, values)
         else:

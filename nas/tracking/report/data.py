@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hasnas.cim_estimator import Activity, estimate, load_hardware
 from hasnas.cim_estimator.report.constants import ConstantRow, constant_rows
 from hasnas.errors import BadInputError, HasnasError
 from hasnas.files import read_text
@@ -20,13 +19,9 @@ from hasnas.nas.history.quality import Quality
 from hasnas.nas.history.returned import BASELINE_PREFIX, RetrainedNetwork, retrained_networks, returned_networks
 from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
+from hasnas.nas.tracking.priced import ordered_rates, price_layers
 from hasnas.nas.tracking.side_by_side import RunsSideBySide, runs_side_by_side
 from hasnas.nas.tracking.status import quality_of_status, run_status
-from hasnas.nas.training.folders import read_activity, retrain_directory
-from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.lowering import lower
-
-RATE_PREFIX = "firing_rate/"
 
 
 @dataclass(frozen=True)
@@ -53,10 +48,7 @@ class ReturnedNetwork:
     @property
     def firing_rates(self) -> dict[str, float]:
         """Spikes per neuron and timestep of each layer of neurons, in the order of the layers where that is known."""
-        found = self.trial.metrics.items()
-        rates = {name.removeprefix(RATE_PREFIX): rate for name, rate in found if name.startswith(RATE_PREFIX)}
-        order = [layer["name"] for layer in self.costs["layers"]] if self.costs else []
-        return {name: rates[name] for name in [*order, *rates] if name in rates}
+        return ordered_rates(self.trial.metrics, self.costs)
 
 
 @dataclass(frozen=True)
@@ -159,13 +151,10 @@ def _returned_network(run_directory: Path, config: RunConfig, network: Retrained
     """A network with its costs; what cannot be priced here (a hardware file that has moved) is said in the report."""
     trial = network.best
     try:
-        hardware = load_hardware(config.hardware.reference, config.hardware.settings_of(trial.hardware))
-        activity = read_activity(retrain_directory(run_directory, trial.trained_as, trial.seed))
-        workload = lower(Architecture.from_json(trial.architecture).expand(), activity)
-        report = estimate(workload, hardware, Activity.measured() if activity else Activity.dense())
+        priced = price_layers(run_directory, config.hardware, trial)
     except HasnasError as error:
         return ReturnedNetwork(network, None, f"The costs of the layers could not be computed: {error}")
-    basis = "the activity measured on validation samples" if activity else "dense activity, as none was measured"
+    basis = "the activity measured on validation samples" if priced.measured else "dense activity, as none was measured"
     which = f" The training of seed {trial.seed}, which is the exported one." if network.seeds > 1 else ""
-    note = f"On {hardware.name}, with {basis}.{which}"
-    return ReturnedNetwork(network, report.to_dict(), note, constant_rows(hardware))
+    note = f"On {priced.hardware.name}, with {basis}.{which}"
+    return ReturnedNetwork(network, priced.tree, note, constant_rows(priced.hardware))
