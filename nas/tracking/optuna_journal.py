@@ -17,6 +17,7 @@ from hasnas.nas.history.returned import training_names
 from hasnas.nas.history.trial import Trial
 from hasnas.search_spaces.space import Gene
 
+from .search_curves import costs_on_curves
 from .tracker import TrackedRun
 
 try:
@@ -181,17 +182,12 @@ class OptunaJournal:
             for name, value in trial.metrics.items()
             if (name in shown or name.startswith((SCORE_PREFIX, PART_PREFIX))) and math.isfinite(value)
         }
-        costs = {
-            cost.curve[0]: trial.costs[cost.field] * cost.curve[1]
-            for cost in self._run.config.shown_costs
-            if math.isfinite(trial.costs.get(cost.field, math.nan))
-        }
+        priced = costs_on_curves(trial, self._run.config.shown_costs)
+        costs = {name: value for name, value in priced.items() if math.isfinite(value)}
         told = {"network": called} if called else {}
         told |= {"message": trial.message} if trial.message else {}
         verdict = Verdict(trial.verdict).describe() if trial.verdict else "fits" if trial.costs else "not priced"
         return {NUMBER: trial.id, "key": trial.key, "seed": trial.seed, **told, "verdict": verdict, **metrics, **costs}
-
-
 
 
 def _distribution(gene: Gene) -> BaseDistribution:

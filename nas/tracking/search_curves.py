@@ -71,7 +71,8 @@ class SearchCurves:
         points["search/networks on the front"] = float(len(self._front)) if self._within else math.nan
         points |= {volume.tag: volume.share for volume in self._volumes}
         points |= {f"rejected/{name}": share for name, share in self.broken.items()}
-        return {**points, **_parts(trial), **_choices(trial), **_costs(trial, self._facts.costs)}
+        priced = {f"cost/{name}": value for name, value in costs_on_curves(trial, self._facts.costs).items()}
+        return {**points, **_parts(trial), **_choices(trial), **priced}
 
     def _validation(self, trial: Trial) -> float:
         return trial.metrics.get(self._facts.goal.quality.validation, math.nan)
@@ -182,8 +183,9 @@ def _staircase(points: Sequence[tuple[float, float]]) -> list[tuple[float, float
     return kept
 
 
-def _costs(trial: Trial, costs: Sequence[Cost]) -> dict[str, float]:
-    return {f"cost/{cost.curve[0]}": trial.costs.get(cost.field, math.nan) * cost.curve[1] for cost in costs}
+def costs_on_curves(trial: Trial, costs: Sequence[Cost]) -> dict[str, float]:
+    """Costs of a trial by the names of their curves, in their units; NaN where one is unknown."""
+    return {cost.curve[0]: trial.costs.get(cost.field, math.nan) * cost.curve[1] for cost in costs}
 
 
 def _parts(trial: Trial) -> dict[str, float]:

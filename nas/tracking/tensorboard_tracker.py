@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from hasnas.files import unwritable
-from hasnas.nas.budget.costs import Cost
 from hasnas.nas.history.returned import BASELINE_PREFIX, RetrainedNetwork, returned_networks, training_names
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.history.worth import interval_of, rates_of_layers
@@ -31,7 +30,7 @@ from .event_file import (
 )
 from .figures import progress, quality_against_cost, to_png
 from .run_facts import DEVIATION, ENDS, RunFacts
-from .search_curves import SearchCurves
+from .search_curves import SearchCurves, costs_on_curves
 from .tracker import TrackedRun
 
 logger = logging.getLogger(__name__)
@@ -184,7 +183,7 @@ class TensorBoardTracker:
             **(self._interval(networks[0]) if networks else {}),
             **self._compared(),
             **self._best_score(),
-            **{f"result/{shown}": value for shown, value in _costs(best, self._facts.costs).items()},
+            **{f"result/{shown}": value for shown, value in costs_on_curves(best, self._facts.costs).items()},
             "result/feasible share": self._curves.feasible_share,
         }
 
@@ -237,8 +236,3 @@ class TensorBoardTracker:
         self._file(SEARCH).add(step, when, [*values, page, *rejections(self._curves.broken, facts)])
         self._drawn_at, self._stale = time.monotonic(), False
         self._pause_s = max(FIGURE_INTERVAL_S, (self._drawn_at - begun) / DRAWING_SHARE)
-
-
-def _costs(trial: Trial, costs: Sequence[Cost]) -> dict[str, float]:
-    """Costs by the names of their curves, in their units."""
-    return {cost.curve[0]: trial.costs.get(cost.field, math.nan) * cost.curve[1] for cost in costs}
