@@ -40,9 +40,9 @@ class OptunaJournal:
 
     The study with the run's name holds the candidates of the search, one with `, retrained` behind it the trainings
     from scratch. Parameters are the genes by their labels, values the objectives that the config names (or else the
-    quality or score alone). What broke the budget is pruned, what failed has failed; attributes hold key, costs,
-    metrics and verdict, and learning curves are intermediate values where there is one objective. A trial begins when
-    the one before it ended, which is not quite so where several are evaluated at a time.
+    score or quality alone, of trainings the quality). What broke the budget is pruned, what failed has failed;
+    attributes hold key, costs, metrics and verdict, and learning curves are intermediate values where there is one
+    objective. A trial begins when the one before it ended, which is not quite so where several are evaluated at a time.
 
     A resumed run goes on in the file as far as it agrees with the ledger, and else writes it anew.
 
@@ -55,7 +55,10 @@ class OptunaJournal:
 
     def __init__(self, run: TrackedRun) -> None:
         self._run, self._path = run, run.directory / JOURNAL_FILE
-        self._goal = Goal(run.config.search.score, run.quality, run.config.search.objectives)
+        name, search = run.config.name, run.config.search
+        # Trainings are judged by their quality, whatever their candidates were ranked by.
+        self._goals = {study: Goal(score, run.quality, search.objectives)
+                       for study, score in ((name, search.score), (name + RETRAINED, None))}  # fmt: skip
         self._epochs: dict[str, dict[int, float]] = {}
         self._retrained: list[Trial] = []
         self._ended = 0.0
@@ -84,12 +87,6 @@ class OptunaJournal:
     def close(self) -> None:
         """See `Tracker.close`; every trial is in the file as soon as it is told."""
 
-    @property
-    def _objectives(self) -> dict[str, bool]:
-        """Name of each objective -> whether more is better."""
-        named = {cost.name: cost.more_is_better for cost in map(cost_called, self._goal.objectives)}
-        return named or {self._goal.label: self._goal.sign > 0}
-
     def _begin(self) -> int:
         """How many of the run's first trials the file holds; one that holds anything else is written anew."""
         if self._path.exists() and not self._path.read_bytes().endswith(b"\n"):
@@ -107,25 +104,25 @@ class OptunaJournal:
     def _open(self) -> None:
         """The studies in the file; made where there are none."""
         storage = JournalStorage(JournalFileBackend(str(self._path)))
-        upward = self._objectives.values()
-        directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in upward]
         there, self._studies = optuna.get_all_study_names(storage), {}
-        for name in (self._run.config.name, self._run.config.name + RETRAINED):
+        for name, goal in self._goals.items():
             if name in there:
                 self._studies[name] = optuna.load_study(study_name=name, storage=storage)
                 continue
+            upward = _objectives(goal).values()
+            directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in upward]
             self._studies[name] = optuna.create_study(storage=storage, study_name=name, directions=directions)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                self._studies[name].set_metric_names(list(self._objectives))
+                self._studies[name].set_metric_names(list(_objectives(goal)))
 
     def _known(self) -> int | None:
         """How many of the run's first trials the file holds; None if it holds others."""
         held = [trial for study in self._studies.values() for trial in study.get_trials(deepcopy=False)]
         numbers = [(trial.user_attrs.get(NUMBER), trial.user_attrs.get("key")) for trial in held]
         expected = [(trial.id, trial.key) for trial in self._run.trials[: len(held)]]
-        names = [study.metric_names for study in self._studies.values()]
-        agrees = numbers == expected and all(name == list(self._objectives) for name in names)
+        names = {name: study.metric_names for name, study in self._studies.items()}
+        agrees = numbers == expected and names == {name: list(_objectives(goal)) for name, goal in self._goals.items()}
         return len(held) if agrees else None
 
     def _add(self, trial: Trial, write: bool = True) -> None:
@@ -137,13 +134,13 @@ class OptunaJournal:
             called = training_names(keys, self._run.config.retrain.seeds)[-1]
             curve = self._epochs.get(called, {})
         if write:
-            made = self._frozen(trial, called, curve)
+            made = self._frozen(trial, self._goals[name], called, curve)
             self._studies[name].add_trial(made)
         self._ended = max(self._ended, trial.time)
 
-    def _frozen(self, trial: Trial, called: str, curve: Mapping[int, float]) -> FrozenTrial:
+    def _frozen(self, trial: Trial, goal: Goal, called: str, curve: Mapping[int, float]) -> FrozenTrial:
         """A trial as Optuna keeps it."""
-        values, state = self._values(trial), TrialState.COMPLETE
+        values, state = _values(trial, goal), TrialState.COMPLETE
         if trial.state != "done":
             state = TrialState.PRUNED if trial.state == "infeasible" else TrialState.FAIL
         elif not all(map(math.isfinite, values)):
@@ -156,17 +153,11 @@ class OptunaJournal:
             distributions={gene.label: self._distributions[gene.label] for gene in genes},
             user_attrs=self._attributes(trial, called),
             system_attrs={"constraints": self._constraints(trial)},
-            intermediate_values=dict(curve) if len(self._objectives) == 1 else {},
+            intermediate_values=dict(curve) if len(values) == 1 else {},
         )
         made.datetime_complete = datetime.fromtimestamp(trial.time)
         made.datetime_start = datetime.fromtimestamp(min(self._ended or trial.time, trial.time))
         return made
-
-    def _values(self, trial: Trial) -> list[float]:
-        named = [cost_called(name).field for name in self._goal.objectives]
-        if named:
-            return [trial.costs.get(field, math.nan) for field in named]
-        return [trial.metrics.get(self._goal.metric, trial.metrics.get(self._run.quality.validation, math.nan))]
 
     def _constraints(self, trial: Trial) -> list[float]:
         """By how much each limit is exceeded, as a share of it: at most 0 where it is kept."""
@@ -188,6 +179,18 @@ class OptunaJournal:
         told |= {"message": trial.message} if trial.message else {}
         verdict = Verdict(trial.verdict).describe() if trial.verdict else "fits" if trial.costs else "not priced"
         return {NUMBER: trial.id, "key": trial.key, "seed": trial.seed, **told, "verdict": verdict, **metrics, **costs}
+
+
+def _objectives(goal: Goal) -> dict[str, bool]:
+    """Name of each objective -> whether more is better."""
+    named = {cost.name: cost.more_is_better for cost in map(cost_called, goal.objectives)}
+    return named or {goal.label: goal.sign > 0}
+
+
+def _values(trial: Trial, goal: Goal) -> list[float]:
+    """What a trial reaches of each."""
+    named = [trial.costs.get(cost_called(name).field, math.nan) for name in goal.objectives]
+    return named or [trial.metrics.get(goal.metric, math.nan)]
 
 
 def _distribution(gene: Gene) -> BaseDistribution:

@@ -11,6 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.history.quality import REGRESSION
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import TrackedRun, create_tracker
 from hasnas.search_spaces.space import Gene
@@ -66,6 +67,23 @@ def test_optuna_opens_a_run(tmp_path: Path, config: RunConfig, history: list[Tri
     (trained,) = load(tmp_path, "small, retrained").trials
     assert trained.user_attrs["network"] == f"retrained 1 {history[4].key[:8]}"
     assert trained.user_attrs["test_accuracy"] == 0.94
+
+
+def test_trainings_are_judged_by_their_quality_whatever_ranked_the_candidates(
+    tmp_path: Path, config: RunConfig, errors: list[Trial]
+):
+    scored = [replace(trial, metrics={"score/trainability": 2.0 + trial.id}) for trial in errors[:3]]
+    search = config.search.model_copy(update={"score": "trainability", "objectives": ()})
+    run = TrackedRun(tmp_path, config.model_copy(update={"search": search}), [*scored, errors[4]], REGRESSION)
+    create_tracker(run).close()
+    ranked, trained = load(tmp_path, "small"), load(tmp_path, "small, retrained")
+    assert (ranked.metric_names, ranked.direction) == (["trainability"], StudyDirection.MAXIMIZE)
+    assert [trial.values for trial in ranked.trials] == [[2.0], [3.0], None]
+    assert (trained.metric_names, trained.direction) == (
+        ["validation mean absolute error"],
+        StudyDirection.MINIMIZE,
+    )
+    assert trained.trials[0].values == [0.95]
 
 
 def test_a_resumed_run_holds_each_trial_once(tmp_path: Path, config: RunConfig, history: list[Trial]):
