@@ -98,21 +98,20 @@ class ShownTrial:
 
     def _costs(self) -> list[str]:
         """A line a cost, with its limit and by how much that is used."""
-        if not self.trial.costs:
+        if self.verdict is None:
             return ["none"]
-        known = costs_of_fields(self.trial.costs)
+        used, known = self.verdict.ratios, costs_of_fields(self.trial.costs)
         limited = [cost_called(name) for name in self.budget.limits]
         rows = [("COST", "VALUE", "LIMIT", "OF LIMIT")]
-        rows += [self._cost_row(cost) for cost in dict.fromkeys([*known, *limited])]
+        rows += [self._cost_row(cost, used.get(cost.name)) for cost in dict.fromkeys([*known, *limited])]
         return align(rows).splitlines()
 
-    def _cost_row(self, cost: Cost) -> tuple[str, str, str, str]:
+    def _cost_row(self, cost: Cost, used: float | None) -> tuple[str, str, str, str]:
         value, limit = self.trial.costs.get(cost.field), self.budget.limits.get(cost.name)
         shown = "unknown" if value is None else cost.show(value)
         if limit is None:
             return cost.name, shown, "", ""
-        share = "" if value is None else f"{value / limit:.1%}"
-        return cost.name, shown, cost.show_limit(limit), share
+        return cost.name, shown, cost.show_limit(limit), "" if used is None else f"{used:.1%}"
 
 
 def shown_trials(run_directory: Path, which: str) -> list[ShownTrial]:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from hasnas import BadInputError, open_run
+from hasnas.nas.budget.budget import Budget
 from hasnas.nas.cli import run_command
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.rung import RungRecord
 from hasnas.nas.history.trial import Trial
+from hasnas.nas.tracking.shown_trial import ShownTrial
 
 
 def test_a_trial_that_breaks_the_budget_is_shown(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +29,13 @@ def test_a_trial_that_breaks_the_budget_is_shown(run: Path, capsys: pytest.Captu
     assert "    cell 1, 4 nodes: 0->3 identity, 1->3 identity, 3->1 identity (a timestep later)" in lines
     assert any(line.split() == ["validation_accuracy", "90.00%"] for line in lines)
     assert any(line.endswith("2.0 s after the run began") for line in lines)
+
+
+def test_what_is_better_than_a_least_value_uses_less_than_the_limit(history: list[Trial]) -> None:
+    trial = replace(history[0], costs={**history[0].costs, "throughput_hz": 100.0})
+    shown = ShownTrial(trial, Budget({"throughput": 50.0})).describe()
+    (throughput,) = [line.split() for line in shown.splitlines() if "throughput" in line]
+    assert throughput == ["throughput", "100", "Hz", "at", "least", "50", "Hz", "50.0%"]
 
 
 def test_json_holds_the_record_and_the_limits(
