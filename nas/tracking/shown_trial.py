@@ -14,7 +14,7 @@ from hasnas.nas.budget.budget import Budget, Verdict
 from hasnas.nas.budget.costs import Cost, cost_called, costs_of_fields
 from hasnas.nas.history.goal import PART_PREFIX, SCORE_PREFIX
 from hasnas.nas.history.layout import LEDGER_FILE
-from hasnas.nas.history.ledger import LedgerContents, ledger_so_far
+from hasnas.nas.history.ledger import ledger_so_far
 from hasnas.nas.history.quality import CLASSIFICATION, Quality, find_quality
 from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.rung import RungRecord
@@ -124,30 +124,30 @@ def shown_trials(run_directory: Path, which: str) -> list[ShownTrial]:
     Raises:
         BadInputError: if the directory holds no run, or the run no such trial.
     """
-    config, ledger = load_run_config(run_directory), run_directory / LEDGER_FILE
-    contents = ledger_so_far(ledger)
-    trials = contents.trials
-    found = [trial for trial in trials if str(trial.id) == which] or _by_key(run_directory, contents, which)
+    contents = ledger_so_far(run_directory / LEDGER_FILE)
+    config = load_run_config(run_directory, contents=contents)
+    trials, rungs = contents.trials, contents.rungs
+    numbered = [trial for trial in trials if str(trial.id) == which]
+    found = numbered or _by_key(run_directory, trials, which, contents.damage)
     begun = next((event["time"] for event in contents.events if "time" in event), None)
     return [
         ShownTrial(
             trial,
             config.budget,
-            tuple(rung for rung in contents.rungs if rung.trial == trial.id and trial.stage == "search"),
+            tuple(rung for rung in rungs if rung.trial == trial.id and trial.stage == "search"),
             trial.time - begun if trial.time and begun is not None else None,
         )
         for trial in found
     ]
 
 
-def _by_key(run_directory: Path, contents: LedgerContents, which: str) -> list[Trial]:
-    trials = contents.trials
+def _by_key(run_directory: Path, trials: Sequence[Trial], which: str, damage: str | None) -> list[Trial]:
     found = [trial for trial in trials if len(which) >= SHORTEST_KEY and trial.key.startswith(which)]
     keys = list(dict.fromkeys(trial.key for trial in found))
     if not found:
         lowest, highest = (end((trial.id for trial in trials), default=0) for end in (min, max))
         there = f"its trials are {lowest} to {highest}, or give its key" if trials else "it has none yet"
-        why = contents.damage or f"hasnas status {run_directory}"
+        why = damage or f"hasnas status {run_directory}"
         raise BadInputError(f"{run_directory} has no trial '{which}'; {there} ({why})")
     if len(keys) > 1:
         raise BadInputError(f"'{which}' begins {len(keys)} keys of {run_directory}: {keys[0]}, {keys[1]}; give more")
