@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Groups of the explorer, later ones above: how their points look.
 GROUPS = {
+    "failed": {"marker": "cross", "color": GREY, "size": 6},
     "over budget": {"marker": "x", "color": GREY, "size": 6},
     "fits": {"marker": "circle", "color": "#2b8cc4", "size": 6},  # a blue that stands out from white and from black
     "front of the search": {"marker": "circle", "color": ORANGE, "size": 9},
@@ -53,7 +54,7 @@ def explorer(count: int) -> Figure:
     for name, style in GROUPS.items():
         empty: dict[str, list[Any]] = {column: [] for column in ("x", "y", "row", *TOLD)}
         source = ColumnDataSource(empty, name=name)
-        drawn = {**style, **(thin if name in ("fits", "over budget") else {})}
+        drawn = {**style, **(thin if name in ("failed", "over budget", "fits") else {})}
         points.append(chart.scatter("x", "y", source=source, legend_label=name, **drawn))
     for name, dimension in (("limit x", "height"), ("limit y", "width")):
         chart.add_layout(

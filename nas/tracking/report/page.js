@@ -115,7 +115,8 @@
     const group = (row) => {
       const stage = stages[trials.stage[row]];
       if (stage.startsWith("baseline")) return "baseline";
-      if (verdicts[trials.verdict[row]][0] !== "fits") return "over budget";
+      const [state] = verdicts[trials.verdict[row]];
+      if (state !== "fits") return state;
       if (stage === "retrain") return "returned";
       return front.has(row) ? "front of the search" : "fits";
     };
@@ -166,7 +167,7 @@
       return line;
     }
 
-    const sources = ["over budget", "fits", "front of the search", "baseline", "returned"];
+    const sources = ["failed", "over budget", "fits", "front of the search", "baseline", "returned"];
 
     function refresh() {
       const across = axis("across"), up = axis("up");

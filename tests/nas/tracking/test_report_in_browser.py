@@ -64,7 +64,7 @@ def test_the_explorer_answers_and_nothing_is_complained_about(browser: Browser):
     browser.evaluate("document.getElementById('controls').scrollIntoView()")
     choose(browser, "verdict", "failed")
     assert EVIL not in browser.evaluate(text("facts"))
-    browser.point_at(*browser.evaluate(PLACE % (model("explorer"), model("over budget"))))
+    browser.point_at(*browser.evaluate(PLACE % (model("explorer"), model("failed"))))
     wait_for(lambda: EVIL in browser.evaluate(text("facts")))
     assert "0.4 uJ of 1 uJ" in browser.evaluate(text("facts"))
     assert browser.evaluate(model("words") + ".data.text") == [EVIL] * 2
