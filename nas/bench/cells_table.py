@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError
+from hasnas.files import read_text
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.space import SPACES, Codes, SearchSpace
 
@@ -64,33 +65,30 @@ def read_cells(path: Path) -> CellsTable:
     Raises:
         BadInputError: naming the file and the line, if something is missing or cannot be.
     """
-    try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"cannot read {path}: {error}; check the path") from error
+    lines = [line for line in read_text(path).splitlines() if line.strip()]
     first = _object(path, 1, lines[0] if lines else "")
     try:
         macro = Macro.from_json(first["macro"])
         space, dataset = SPACES.get(first["space"])(macro, **first["options"]), str(first["dataset"])
+        choices = [len(gene.choices) for gene in space.genes]
     except (KeyError, TypeError, ValueError) as error:
         what = error.args[0] if isinstance(error, BadInputError) else f"{error} is missing or cannot be"
         raise BadInputError(f"{path}, line 1: {what}; give space, options, macro and dataset") from error
     found: dict[tuple[int, ...], list[float]] = {}
     for number, line in enumerate(lines[1:], start=2):
-        codes, accuracy = _training(path, number, line, space)
+        codes, accuracy = _training(path, number, line, choices)
         found.setdefault(codes, []).append(100 * accuracy)
     if len(found) < 3:
         raise BadInputError(f"{path}: {len(found)} trained candidates; give at least 3")
     return CellsTable(space, dataset, np.array(list(found), np.int16), np.array([np.mean(a) for a in found.values()]))
 
 
-def _training(path: Path, number: int, line: str, space: SearchSpace) -> tuple[tuple[int, ...], float]:
+def _training(path: Path, number: int, line: str, choices: Sequence[int]) -> tuple[tuple[int, ...], float]:
     row = _object(path, number, line)
     codes, accuracy = row.get("codes"), row.get("accuracy")
-    most = [len(gene.choices) for gene in space.genes]
-    if not isinstance(codes, list) or len(codes) != len(most):
-        raise BadInputError(f"{path}, line {number}: codes is {codes!r:.60}; give a list of {len(most)} numbers")
-    if not all(type(code) is int and 0 <= code < choices for code, choices in zip(codes, most, strict=True)):
+    if not isinstance(codes, list) or len(codes) != len(choices):
+        raise BadInputError(f"{path}, line {number}: codes is {codes!r:.60}; give a list of {len(choices)} numbers")
+    if not all(type(code) is int and 0 <= code < most for code, most in zip(codes, choices, strict=True)):
         raise BadInputError(f"{path}, line {number}: codes {codes} are not of the space; check the options in line 1")
     if isinstance(accuracy, bool) or not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
         raise BadInputError(f"{path}, line {number}: accuracy is {accuracy!r:.30}; give a share from 0 to 1")
@@ -100,8 +98,9 @@ def _training(path: Path, number: int, line: str, space: SearchSpace) -> tuple[t
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         found = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise BadInputError(f"{path}, line {number} is no JSON ({error}); mend or remove the line") from error
+    except (ValueError, RecursionError) as error:  # no JSON, a number of thousands of digits, nested too deeply
+        what = str(error).partition(";")[0]
+        raise BadInputError(f"{path}, line {number} is no JSON ({what}); mend or remove the line") from error
     if not isinstance(found, dict):
         raise BadInputError(f"{path}, line {number} is no object in braces; mend or remove the line")
     return found
