@@ -25,7 +25,7 @@ from hasnas.nas.bench.bench_proxies import as_ranked, read_trained, spearman
 from hasnas.nas.bench.table import BenchmarkTable
 from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
 from hasnas.nas.scoring.graph_features import graph_features
-from hasnas.nas.scoring.score import reference_codes, share_below
+from hasnas.nas.scoring.score import believed, reference_codes
 from hasnas.nas.strategies.gaussian_process import GaussianProcess, distances, rank_gaussian
 
 STRATEGIES = ("random_raw", "random_repeated_cells", "random", "random_cells", "regularized_evolution", "nsga2",
@@ -60,7 +60,7 @@ def predictor(data: Path, seeds: int) -> Iterator[dict[str, Any]]:
     features = graph_features(table.space, table.codes)
     score = as_ranked(SCORES.get(DEFAULT_SCORE)()(ScoringTask(table.space), table.codes).total)
     reference = SCORES.get(DEFAULT_SCORE)()(ScoringTask(table.space), reference_codes(table.space)).total
-    believed = (share_below(score, reference) - 0.5) * np.sqrt(12)
+    ranks = believed(score, reference)
     spread = features.std(axis=0)
     scaled = ((features - features.mean(axis=0)) / np.where(spread > 1e-9, spread, 1))[:, spread > 1e-9]
     told_values = table.validation if isinstance(table, BenchmarkTable) else table.test
@@ -72,7 +72,7 @@ def predictor(data: Path, seeds: int) -> Iterator[dict[str, Any]]:
             near, targets = scaled[rows], rank_gaussian(told_values[rows])
             among, cross = distances(near, near), distances(scaled[others], near)
             found["score"].append(spearman(score[others], table.test[others]))
-            for name, trend in (("process", None), ("process that begins with the score", believed)):
+            for name, trend in (("process", None), ("process that begins with the score", ranks)):
                 process = GaussianProcess.fit(among, targets, near.shape[1], None if trend is None else trend[rows])
                 guess = process.predict(cross)[0] + (0 if trend is None else process.slope * trend[others])
                 found[name].append(spearman(guess, table.test[others]))

@@ -93,3 +93,12 @@ def share_below(values: FloatArray, reference: FloatArray) -> FloatArray:
         return np.zeros(len(values))
     below, upto = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
     return (below + upto) / (2 * len(ordered))
+
+
+def believed(values: FloatArray, reference: FloatArray) -> FloatArray:
+    """`share_below` as what is believed of candidates: 0 on average and of deviation 1 over the reference set.
+
+    >>> believed(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])).round(3).tolist()
+    [-1.155, 0.0, 1.155]
+    """
+    return (share_below(values, reference) - 0.5) * np.sqrt(12)

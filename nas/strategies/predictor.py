@@ -9,7 +9,7 @@ candidate is what an estimator says, corrected by what told candidates turned ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
@@ -21,11 +21,11 @@ from scipy.stats import norm
 from hasnas.errors import BadInputError
 from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
 from hasnas.nas.scoring.graph_features import canonical_classes, graph_features
-from hasnas.nas.scoring.score import reference_codes, share_below
+from hasnas.nas.scoring.score import believed, reference_codes
 from hasnas.search_spaces.space import Codes, all_codes, crossover, mutate, sample, space_size
 
 from .gaussian_process import GaussianProcess, GrowingPredictions, distances, rank_gaussian
-from .learned import TOLD, Learned, learned_after
+from .learned import Learned, learned_after
 from .strategy import CodesOfOne, CostObjective, SearchProblem
 
 FloatArray = NDArray[np.float64]
@@ -211,7 +211,7 @@ class PredictorSearch:
         """
         if self._reference is None:
             self._reference = self._scores(reference_codes(self.space))
-        return (share_below(self._scores(codes), self._reference) - 0.5) * np.sqrt(12)
+        return believed(self._scores(codes), self._reference)
 
     def _scores(self, codes: Codes) -> FloatArray:
         return SCORES.get(DEFAULT_SCORE)()(ScoringTask(self.space, self._samples), codes).total
@@ -220,13 +220,13 @@ class PredictorSearch:
     def _samples(self) -> Any:
         return self.problem.samples()
 
-    def learned(self, counts: Sequence[int] = TOLD) -> list[Learned]:
-        """What the told have brought, after each of these numbers of them that there are, and after all."""
+    def learned(self) -> list[Learned]:
+        """What the told have brought, see `learned_after`."""
         usable = {codes: value for codes, (value, _) in self._told.items() if np.isfinite(value)}
         if not usable:
             return []
         codes, values = np.array(list(usable), np.int16), np.array(list(usable.values()))
-        return learned_after(self._features(codes), self._believed(codes), values, counts)
+        return learned_after(self._features(codes), self._believed(codes), values)
 
     def _hypervolume(
         self, pool: _Pool, codes: Codes, values: FloatArray, known_of: tuple[FloatArray, FloatArray, GrowingPredictions]
