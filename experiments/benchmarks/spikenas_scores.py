@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from spikenas_split import ARCHITECTURES, read_development_ids
 
-from hasnas.nas.bench.bench_proxies import GRADIENT_SCORES, as_ranked, read_images, spearman, systematic_rows, top_share
+from hasnas.nas.bench.bench_proxies import GRADIENT_SCORES, as_ranked, read_images, systematic_rows, top_share
 from hasnas.nas.bench.table import BenchmarkTable, read_table
 from hasnas.nas.scoring import NETWORK_SCORES, SCORES, ScoringTask
+from hasnas.nas.scoring.correlation import spearman
 
 RESAMPLES = 200
 SMALL = 1000

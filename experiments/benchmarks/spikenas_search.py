@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from hasnas.nas.bench.bench import bench_spikenas
-from hasnas.nas.bench.bench_proxies import as_ranked, read_trained, spearman
+from hasnas.nas.bench.bench_proxies import as_ranked, read_trained
 from hasnas.nas.bench.table import BenchmarkTable
 from hasnas.nas.scoring import DEFAULT_SCORE, SCORES, ScoringTask
+from hasnas.nas.scoring.correlation import spearman
 from hasnas.nas.scoring.graph_features import graph_features
 from hasnas.nas.scoring.score import believed, reference_codes
 from hasnas.nas.strategies.gaussian_process import GaussianProcess, distances, rank_gaussian

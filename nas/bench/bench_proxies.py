@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, rankdata
+from scipy.stats import kendalltau
 
 from hasnas.errors import BadInputError
 from hasnas.nas.scoring import BASELINES, NETWORK_SCORES, SCORES, ScoringTask
+from hasnas.nas.scoring.correlation import spearman
 from hasnas.nas.scoring.counters import Counts
 from hasnas.search_spaces.space import SearchSpace
 
@@ -287,13 +288,6 @@ def bootstrap(
         found.append(spearman(value[draw], truth[draw]) - less)
     low, high = np.quantile(found, (0.025, 0.975))
     return float(low), float(high)
-
-
-def spearman(value: FloatArray, truth: FloatArray) -> float:
-    """Spearman's correlation; 0 where one side does not vary or there are fewer than three."""
-    if len(value) < 3 or not np.ptp(value) or not np.ptp(truth):
-        return 0.0
-    return float(np.corrcoef(rankdata(value), rankdata(truth))[0, 1])
 
 
 def _kendall(value: FloatArray, truth: FloatArray) -> float:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+
+from hasnas.nas.scoring.correlation import spearman
 
 from .gaussian_process import GaussianProcess, distances, rank_gaussian
 
@@ -52,8 +53,8 @@ def learned_after(
     return [
         Learned(
             count,
-            _correlation(believed[:count], values[:count]),
-            _correlation(_told_the_others(features[:count], believed[:count], values[:count]), values[:count]),
+            spearman(believed[:count], values[:count]),
+            spearman(_told_the_others(features[:count], believed[:count], values[:count]), values[:count]),
         )
         for count in known
     ]
@@ -68,8 +69,3 @@ def _told_the_others(features: FloatArray, believed: FloatArray, values: FloatAr
         process = GaussianProcess.fit(apart[np.ix_(told, told)], targets, features.shape[1], believed[told])
         guesses[out] = process.predict(apart[np.ix_(out, told)])[0] + process.slope * believed[out]
     return guesses
-
-
-def _correlation(guesses: FloatArray, values: FloatArray) -> float:
-    """Spearman's, 0 where nothing varies."""
-    return float(spearmanr(guesses, values).statistic) if np.ptp(guesses) and np.ptp(values) else 0.0
