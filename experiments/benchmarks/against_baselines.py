@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+from intervals import interval
 
 from hasnas.files import write_atomic
 from hasnas.nas.history.layout import LEDGER_FILE
@@ -79,12 +79,6 @@ def further(networks: list[Trial], seed: int, directory: Path) -> list[float]:
         found.append(evaluate(result.network(network.architecture), splits.test))
         write_atomic(path, json.dumps(found) + "\n")
     return found
-
-
-def interval(values: np.ndarray) -> str:
-    """Mean with its 95 % interval over seeds (Student's t), in points."""
-    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return f"{values.mean():+.2f} ({values.mean() - half:+.2f} to {values.mean() + half:+.2f})"
 
 
 def main() -> None:

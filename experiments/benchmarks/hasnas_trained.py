@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from hasnas_budgets import BUDGET, CHIPS, MACRO, Search
+from intervals import interval
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from hasnas.cim_estimator import Activity, load_hardware
 from hasnas.files import write_atomic
@@ -156,10 +156,9 @@ def train_picks(root: Path, out: Path, seeds: list[int]) -> None:
             pick, _ = trained(wide.codes[0], WIDTH, splits, seed, out)
             other, _ = trained(narrow.codes[0], NARROW, splits, seed, out)
             tests, seconds = np.array([trained(codes, WIDTH, splits, seed, out) for codes in wide.drawn()]).T
-            half = student.ppf(0.975, DRAWN - 1) * tests.std(ddof=1) / DRAWN**0.5
             depths = (Depth()(ScoringTask(SNASNetSpace(MACRO)), each.codes[:1]).total[0] for each in (wide, narrow))
-            print(f"| {wide.chip} | {seed} | **{pick:.1f}** | {other:.1f} | {tests.mean():.1f} "
-                  f"({tests.mean() - half:.1f} to {tests.mean() + half:.1f}) | {tests.max():.1f} | "
+            print(f"| {wide.chip} | {seed} | **{pick:.1f}** | {other:.1f} | "
+                  f"{interval(tests, '.1f')} | {tests.max():.1f} | "
                   f"{np.sum(tests < pick)} of {DRAWN} | {', '.join(f'{depth:g}' for depth in depths)} | "
                   f"{wide.seconds:.2f}, {seconds.mean():.0f} |", flush=True)  # fmt: skip
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import t as student
+from intervals import interval
 from sklearn.model_selection import StratifiedKFold
 
 from hasnas.cim_estimator import Activity, estimate
@@ -112,12 +112,6 @@ def judge(
     return found
 
 
-def interval(values: np.ndarray) -> str:
-    """Mean with its 95 % interval over folds (Student's t)."""
-    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return f"{100 * values.mean():.2f} ({100 * (values.mean() - half):.2f} to {100 * (values.mean() + half):.2f})"
-
-
 def table(found: dict[str, list[dict[str, Any]]], networks: dict[str, list[Architecture]], folds: Sequence[int]) -> str:
     """Markdown of what was found."""
     lines = [
@@ -130,13 +124,14 @@ def table(found: dict[str, list[dict[str, Any]]], networks: dict[str, list[Archi
         means = {key: np.mean([item[key] for item in rows]) for key in ("dense_j", "measured_j", "cpu_s")}
         parameters = np.mean([networks[name][fold].expand().parameter_count for fold in folds])
         lines.append(
-            f"| {name} | {interval(tests)} | {each} | {parameters:,.0f} | {1e6 * means['dense_j']:.3f} | "
+            f"| {name} | {interval(100 * tests, '.2f')} | {each} | {parameters:,.0f} | {1e6 * means['dense_j']:.3f} | "
             f"{1e6 * means['measured_j']:.3f} | {means['cpu_s']:.0f} |"
         )
     first = np.array([item["test"] for item in found[SEARCHED]])
     for name in (CHAIN, RANDOM):
         other = np.array([item["test"] for item in found[name]])
-        lines += ["", f"paired difference, searched minus {name}, in points: {interval(first - other)}"]
+        difference = interval(100 * (first - other), ".2f")
+        lines += ["", f"paired difference, searched minus {name}, in points: {difference}"]
     return "\n".join(lines) + "\n"
 
 

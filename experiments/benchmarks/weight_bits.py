@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from cim_hasnas import networks
-from scipy.stats import t as student
+from intervals import interval
 
 from hasnas.cim_estimator import Activity, Workload, estimate, load_hardware
 from hasnas.files import write_atomic
@@ -116,8 +116,7 @@ def main() -> None:
                 trials.append(trial)
                 above.append(few - plain)
     if len(above) > 1:
-        half = student.ppf(0.975, len(above) - 1) * np.std(above, ddof=1) / len(above) ** 0.5
-        print(f"\nmean {np.mean(above):+.2f} points ({np.mean(above) - half:+.2f} to {np.mean(above) + half:+.2f})\n")
+        print(f"\nmean in points: {interval(above)}\n")
     savings(trials)
 
 
