@@ -41,7 +41,6 @@ class Task:
         dataset: its registered name.
         training, watched, judging: images; the watched choose the epoch, those that judge are seen once.
         macro: of the networks; each space sets reductions and last pool itself.
-        channels: of the first cell in each space.
         epochs, batch_size, learning_rate: of the training.
     """
 
@@ -50,7 +49,6 @@ class Task:
     watched: int
     judging: int
     macro: dict[str, Any]
-    channels: dict[str, int]
     epochs: int
     batch_size: int
     learning_rate: float
@@ -73,15 +71,13 @@ class Task:
 
 
 # A head without hidden layer that sees one value a channel: what it can tell apart, the cells have made.
-_PLAIN = {"hidden": 0, "votes": 1, "dropout": 0.0, "classes": 10}
+_PLAIN = {"channels": 6, "hidden": 0, "votes": 1, "dropout": 0.0, "classes": 10}
 TASKS = {
     "digits": Task(
-        "digits", 719, 100, 619, {**_PLAIN, "input_shape": (1, 8, 8), "timesteps": 3},
-        {"snasnet_backward": 6, "autosnn": 6, "four_cells": 6}, 10, 64, 0.02,
+        "digits", 719, 100, 619, {**_PLAIN, "input_shape": (1, 8, 8), "timesteps": 3}, 10, 64, 0.02
     ),
     "mnist": Task(
-        "mnist", 1000, 100, 2000, {**_PLAIN, "input_shape": (1, 28, 28), "timesteps": 3, "stem_stride": 4},
-        {"snasnet_backward": 6, "autosnn": 6, "four_cells": 6}, 8, 64, 0.02,
+        "mnist", 1000, 100, 2000, {**_PLAIN, "input_shape": (1, 28, 28), "timesteps": 3, "stem_stride": 4}, 8, 64, 0.02
     ),
 }  # fmt: skip
 
@@ -89,14 +85,13 @@ TASKS = {
 def space_and_header(name: str, task: Task) -> tuple[SearchSpace, str]:
     """One of the three spaces, and the first line of its table; the last pool averages whole maps."""
     entering = 1 + (task.macro["input_shape"][1] - 1) // task.macro.get("stem_stride", 1)
-    shared = {**task.macro, "channels": task.channels[name]}
     if name == "autosnn":
-        kind, options, macro = "autosnn", {}, AutoSNNSpace(Macro(**shared, final_pool=entering // 4)).macro
+        kind, options, macro = "autosnn", {}, AutoSNNSpace(Macro(**task.macro, final_pool=entering // 4)).macro
     else:
         four = name == "four_cells"
         options = {"cells": 4, "shared": False} if four else {"feedback": True}
         kind = "snasnet"
-        macro = Macro(**shared, final_pool=entering // 2, reductions=(2,) if four else None)
+        macro = Macro(**task.macro, final_pool=entering // 2, reductions=(2,) if four else None)
     return SPACES.get(kind)(macro, **options), header(kind, options, macro, task.dataset)
 
 
