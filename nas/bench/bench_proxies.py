@@ -35,7 +35,7 @@ class NetworkSettings:
     """How scores that run networks are judged.
 
     Args:
-        networks: how many architectures, drawn systematically over depth and number of convolutions.
+        networks: how many architectures at most, drawn systematically over depth and number of convolutions.
         channels, timesteps: of the networks.
         batch: images of a forward pass.
         gradient_batch: images where gradients are needed.
@@ -90,8 +90,7 @@ def bench_proxies(
             report(name)
         if name in NETWORK_SCORES and batch is not None:
             count = used.gradient_batch if name in GRADIENT_SCORES else used.batch
-            most = len(table) if isinstance(table, CellsTable) else used.networks
-            rows = systematic_rows(table, min(used.networks, most))
+            rows = systematic_rows(table, min(used.networks, len(table)))
             row = proxy_row(table, name, rows, network_task(table, batch, count, used, seed))
             found.append({**row, "batch": count, "arithmetic": _arithmetic_of(name)})
         else:

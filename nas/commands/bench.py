@@ -42,7 +42,7 @@ def bench_proxies_command(
     data: Path = typer.Option(..., "--data", help="SpikeNAS-Bench as .npz."),
     images: Path | None = typer.Option(None, "--images", help="CIFAR-10 JPEG copies, for scores that run networks."),
     names: list[str] = typer.Option([], "--score", help="A training-free score; by default all that can be run."),
-    networks: int = typer.Option(360, "--networks", help="Architectures for scores that run networks."),
+    networks: int = typer.Option(360, "--networks", help="Architectures at most for scores that run networks."),
     as_json: bool = AS_JSON,
 ) -> None:
     """Rank correlation of training-free scores with trained accuracy, counters beside every score."""

@@ -66,13 +66,17 @@ def test_counters_are_ranked_on_all(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_scores_of_networks_are_ranked_on_a_part(path: Path, images: Path) -> None:
+def test_scores_of_networks_are_ranked_on_a_part(path: Path, images: Path, tmp_path: Path) -> None:
     small = NetworkSettings(networks=6, channels=4, timesteps=2, batch=8, gradient_batch=4)
     sahd, snip = bench_proxies(path, ["sahd_sum", "snip"], images=images, settings=small)
     assert (sahd["n"], sahd["batch"], snip["n"], snip["batch"]) == (6, 8, 6, 4)
     assert sahd["with_live_convs"] > 0.5
     assert (sahd["arithmetic"], snip["arithmetic"]) == (detected(), "float32")
     assert set(sahd) >= COLUMNS
+    with np.load(path) as whole:
+        np.savez(tmp_path / "four.npz", **{name: column[[3, 800, 9_000, 15_000]] for name, column in whole.items()})
+    (few,) = bench_proxies(tmp_path / "four.npz", ["sahd_sum"], images=images, settings=small)
+    assert few["n"] == 4, "all of a table that has no more"
 
 
 def test_a_systematic_part_holds_every_depth(path: Path) -> None:
