@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hasnas.datasets.cifar_jpeg import FILE
+from hasnas.datasets import cifar_jpeg
+from hasnas.datasets.cifar_jpeg import CIFAR10_JPEG, FILE
 from hasnas.errors import BadInputError
 from hasnas.nas.bench.bench_proxies import NetworkSettings, bench_proxies, bootstrap, systematic_rows, top_share
 from hasnas.nas.bench.table import read_table
@@ -35,20 +37,19 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file like that of the JPEG copies, of the official numbers of images, all from 20 different ones."""
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file like that of the JPEG copies, of eighty images."""
+    monkeypatch.setattr(cifar_jpeg, "CIFAR10_JPEG", replace(CIFAR10_JPEG, card=replace(CIFAR10_JPEG.card, splits={})))
     rng = np.random.default_rng(0)
-    encoded = []
-    for _ in range(20):
+    stream = []
+    for _ in range(80):
         buffer = io.BytesIO()
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(buffer, "JPEG")
-        encoded.append(np.frombuffer(buffer.getvalue(), np.uint8))
-    stream = [encoded[index % 20] for index in range(60_000)]
-    file = tmp_path_factory.mktemp("images") / FILE
+        stream.append(np.frombuffer(buffer.getvalue(), np.uint8))
+    file = tmp_path / FILE
     offset = np.concatenate([[0], np.cumsum([len(one) for one in stream])])
-    label = np.arange(60_000) % 10
-    np.savez(file, jpeg=np.concatenate(stream), offset=offset, label=label, is_test=np.arange(60_000) >= 50_000)
+    np.savez(file, jpeg=np.concatenate(stream), offset=offset, label=np.arange(80) % 10, is_test=np.arange(80) >= 70)
     return file
 
 
