@@ -81,4 +81,4 @@ class MLflowTracker:
 
 
 if __name__ == "__main__":
-    hasnas.search(sys.argv[1], {"tracking": ["tensorboard", "mlflow"]}, sys.argv[2])
+    hasnas.search(sys.argv[1], {"tracking": ["tensorboard", "report", "mlflow"]}, sys.argv[2])

@@ -64,4 +64,4 @@ class WandbTracker:
 
 
 if __name__ == "__main__":
-    hasnas.search(sys.argv[1], {"tracking": ["tensorboard", "wandb"]}, sys.argv[2])
+    hasnas.search(sys.argv[1], {"tracking": ["tensorboard", "report", "wandb"]}, sys.argv[2])
