@@ -48,6 +48,12 @@ def view(tmp_path_factory: pytest.TempPathFactory, config: RunConfig, history: l
     return directory / "tensorboard"
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are composed and saved but empty, as drawing takes most of the time; those of `view` are drawn."""
+    monkeypatch.setattr("matplotlib.figure.Figure.draw", lambda *_: None)
+
+
 @pytest.mark.slow
 def test_curves_follow_the_search(view: Path, history: list[Trial]):
     search = view / "search"
@@ -103,6 +109,7 @@ def test_the_layout_draws_the_best_so_far_without_smoothing(view: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, view: Path, config: RunConfig):
     create_tracker(TrackedRun(tmp_path, config)).close()
     found = accumulate(tmp_path / "tensorboard" / "result").SummaryMetadata(hparams_metadata.EXPERIMENT_TAG)
@@ -134,6 +141,7 @@ def test_runs_of_one_folder_show_what_they_differ_in(tmp_path: Path, config: Run
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_resumed_run_shows_each_point_once(tmp_path: Path, view: Path, config: RunConfig, history: list[Trial]):
     name = f"retrained 1 {history[4].key[:8]}"
     tracker = create_tracker(TrackedRun(tmp_path, config))
@@ -162,6 +170,7 @@ def test_a_resumed_run_shows_each_point_once(tmp_path: Path, view: Path, config:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_without_a_config_the_curves_are_still_there(tmp_path: Path, history: list[Trial]):
     tracker = TensorBoardTracker(tmp_path / "view")
     tracker.on_trial(history[0])
@@ -172,6 +181,7 @@ def test_without_a_config_the_curves_are_still_there(tmp_path: Path, history: li
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_regression_shows_errors(tmp_path: Path, config: RunConfig, errors: list[Trial]):
     tracker = create_tracker(TrackedRun(tmp_path, config, errors, REGRESSION))
     tracker.close()
@@ -186,6 +196,7 @@ def test_a_regression_shows_errors(tmp_path: Path, config: RunConfig, errors: li
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_the_row_of_a_run_has_mean_and_deviation_over_seeds(tmp_path: Path, config: RunConfig, seeds: list[Trial]):
     several = config.model_copy(update={"retrain": config.retrain.model_copy(update={"seeds": 3})})
     tracker = create_tracker(TrackedRun(tmp_path, several, seeds))
