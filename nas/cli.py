@@ -339,7 +339,8 @@ def list_runs_command(
     directory: Path = typer.Argument(Path("runs"), metavar="[DIR]", help="Where the runs are."), as_json: bool = AS_JSON
 ) -> None:
     """List the runs in a directory."""
-    from .tracking.status import describe_runs, list_runs
+    from .tracking.status import list_runs
+    from .tracking.status_text import describe_runs
 
     runs = list_runs(directory)
     tell_json(runs) if as_json else tell(describe_runs(runs) or f"no run in {directory}")
@@ -361,7 +362,7 @@ def doctor(as_json: bool = AS_JSON) -> None:
 def list_configs_command(as_json: bool = AS_JSON) -> None:
     """List the example configs."""
     from .commands.configs import list_configs
-    from .tracking.status import align
+    from .tracking.aligned import align
 
     found = list_configs()
     tell_json(records([("NAME", "TITLE"), *found])) if as_json else tell(align(found))
@@ -381,7 +382,8 @@ def copy_config_command(
 
 
 def _print_status(run: Path, as_json: bool) -> None:
-    from .tracking.status import describe_status, run_status
+    from .tracking.status import run_status
+    from .tracking.status_text import describe_status
 
     found = run_status(run)
     tell_json(found) if as_json else tell(describe_status(found))

@@ -15,7 +15,8 @@ from .history.ledger import read_ledger
 from .history.run_config import load_run_config
 from .tracking.html import Markup, element, table
 from .tracking.shown_trial import ShownTrial, shown_trials
-from .tracking.status import describe_status, run_status
+from .tracking.status import run_status
+from .tracking.status_text import describe_status
 from .tracking.tables import pareto_rows
 
 if TYPE_CHECKING:

@@ -71,7 +71,8 @@ TASKS = {
     "open": OPEN,
     "open, all trials": f"{OPEN}; from hasnas.nas.history.trial import Trial; "
     "trials = list(map(Trial.from_record, ledger.records.of_kind('trial')))",
-    "status": "from pathlib import Path; from hasnas.nas.tracking.status import describe_status, run_status; "
+    "status": "from pathlib import Path; from hasnas.nas.tracking.status import run_status; "
+    "from hasnas.nas.tracking.status_text import describe_status; "
     "text = describe_status(run_status(Path(path).parent)); assert 'trials:' in text",
 }
 SCRIPT = """

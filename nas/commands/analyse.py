@@ -11,7 +11,7 @@ from hasnas.nas.budget.costs import AREA, ENERGY, MEMORY
 from hasnas.nas.budget.region import admission
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.scoring.score import DEFAULT_SCORE
-from hasnas.nas.tracking.status import align
+from hasnas.nas.tracking.aligned import align
 from hasnas.search_spaces.space import Codes
 
 

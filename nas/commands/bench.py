@@ -32,7 +32,7 @@ def bench_spikenas_command(
         tell_json(found)
         return
     from hasnas.nas.bench.bench import over_time_table
-    from hasnas.nas.tracking.status import align
+    from hasnas.nas.tracking.aligned import align
 
     tell(align(over_time_table(found)))
 
@@ -47,7 +47,7 @@ def bench_proxies_command(
 ) -> None:
     """Rank correlation of training-free scores with trained accuracy, counters beside every score."""
     from hasnas.nas.bench.bench_proxies import NetworkSettings, bench_proxies, proxies_table
-    from hasnas.nas.tracking.status import align
+    from hasnas.nas.tracking.aligned import align
 
     settings = NetworkSettings(networks=networks)
     say = None if as_json else lambda name: tell(f"scoring by {name}", err=True)

@@ -260,7 +260,7 @@ def list_hardware(
     as_json: bool = AS_JSON,
 ) -> None:
     """List chips with node, bits and source, and the parts they are made of; or one chip in full, beside the others."""
-    from hasnas.nas.tracking.status import align
+    from hasnas.nas.tracking.aligned import align
 
     from .hardware import beside_others, chips, in_full, one, parts, why
 

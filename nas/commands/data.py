@@ -20,7 +20,7 @@ data_app = typer.Typer(help="The datasets.", context_settings=HELP)
 def list_data_command(root: Path | None = ROOT, as_json: bool = AS_JSON) -> None:
     """List the datasets and whether their files are there."""
     from hasnas.datasets.commands import list_datasets
-    from hasnas.nas.tracking.status import align
+    from hasnas.nas.tracking.aligned import align
 
     found = list_datasets(root)
     if as_json:
@@ -54,7 +54,7 @@ def check_data_command(name: str = NAME, root: Path | None = ROOT, as_json: bool
     """Compare a dataset's files with their published checksums, and read both splits."""
     from hasnas.datasets.commands import check
     from hasnas.nas.stages.progress import waiting
-    from hasnas.nas.tracking.status import align
+    from hasnas.nas.tracking.aligned import align
 
     with waiting(f"reading {name}"):
         findings = check(name, root)

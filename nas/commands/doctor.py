@@ -13,7 +13,7 @@ from typing import Any
 from hasnas import __version__
 from hasnas.extras import EXTRAS
 from hasnas.nas.environment.torchvision_repair import Repair, repair_imports
-from hasnas.nas.tracking.status import align
+from hasnas.nas.tracking.aligned import align
 
 CORE = ("numpy", "PyYAML", "typer", "pydantic", "nir")
 

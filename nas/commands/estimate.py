@@ -21,7 +21,7 @@ from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import returned_networks
 from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
-from hasnas.nas.tracking.status import align
+from hasnas.nas.tracking.aligned import align
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.graph import GRAPH_FILE, LayerGraph
 from hasnas.search_spaces.layers import Input

@@ -22,7 +22,7 @@ from hasnas.nas.history.returned import returned_networks
 from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
 
-from .status import align
+from .aligned import align
 
 QUALITY, DEVICE, TEST = ACCURACY.name, DEVICE_ACCURACY.name, "test_accuracy"
 

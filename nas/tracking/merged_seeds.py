@@ -16,8 +16,9 @@ from hasnas.files import csv_text, unwritable, write_atomic
 from hasnas.nas.budget.costs import cost_called
 from hasnas.nas.history.trial import Trial
 
+from .aligned import align
 from .side_by_side import RunsSideBySide, runs_side_by_side
-from .status import align, quality_of_status
+from .status import quality_of_status
 
 # What may differ between the runs: where and by what they were run, and where their files lay.
 ELSEWHERE = ("seed", "versions", "executor", "ray", "device", "dataset.root", "supernet.from")

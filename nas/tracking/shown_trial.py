@@ -23,7 +23,7 @@ from hasnas.nas.history.worth import RATE_PREFIX, rates_of_layers
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Genotype
 
-from .status import align
+from .aligned import align
 
 SHORTEST_KEY = 4  # characters by which a key may be named
 

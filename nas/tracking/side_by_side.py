@@ -13,8 +13,9 @@ from hasnas.nas.config.differing import differing_settings
 from hasnas.nas.history.layout import STAGES
 from hasnas.nas.history.run_config import load_run_config
 
+from .aligned import align
 from .compare import ComparedRuns, compare_runs
-from .status import align, quality_of_status, run_status
+from .status import quality_of_status, run_status
 
 SHARED = ("state", "budget", "trials", "feasible_share", "returned", "damage")
 SHOWN = 60  # characters of a setting in a table

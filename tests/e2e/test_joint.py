@@ -18,7 +18,8 @@ from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.run import resume_run, start_run
 from hasnas.nas.tracking.event_file import read_scalars
-from hasnas.nas.tracking.status import describe_status, run_status
+from hasnas.nas.tracking.status import run_status
+from hasnas.nas.tracking.status_text import describe_status
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower

@@ -25,7 +25,8 @@ from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.run import start_run
 from hasnas.nas.tracking.event_file import read_scalars
-from hasnas.nas.tracking.status import describe_runs, describe_status, list_runs, run_status
+from hasnas.nas.tracking.status import list_runs, run_status
+from hasnas.nas.tracking.status_text import describe_runs, describe_status
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,8 @@ from hasnas.nas.cli import run_command
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import resume_run, start_run
-from hasnas.nas.tracking.status import describe_runs, describe_status, list_runs, run_status
+from hasnas.nas.tracking.status import list_runs, run_status
+from hasnas.nas.tracking.status_text import describe_runs, describe_status
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.lowering import lower
 

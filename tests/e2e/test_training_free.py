@@ -20,7 +20,8 @@ from hasnas.nas.history.goal import front
 from hasnas.nas.history.ledger import equal_ledgers, read_ledger
 from hasnas.nas.run import resume_run, start_run
 from hasnas.nas.tracking.event_file import read_scalars
-from hasnas.nas.tracking.status import describe_status, run_status
+from hasnas.nas.tracking.status import run_status
+from hasnas.nas.tracking.status_text import describe_status
 
 pytestmark = pytest.mark.slow
 

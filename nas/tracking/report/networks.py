@@ -11,7 +11,7 @@ from hasnas.nas.history.quality import Quality
 from hasnas.nas.history.returned import RetrainedNetwork
 from hasnas.nas.history.worth import DataFacts
 from hasnas.nas.tracking.html import Markup, Text, card, element, link, table
-from hasnas.nas.tracking.status import baseline_line
+from hasnas.nas.tracking.status_text import baseline_line
 
 from .data import ReportData
 from .drawings import Drawings

@@ -11,7 +11,7 @@ from hasnas.nas.history.quality import Quality
 from hasnas.nas.history.returned import RetrainedNetwork
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.html import Markup, Text, details, element, table
-from hasnas.nas.tracking.status import choice_rows
+from hasnas.nas.tracking.status_text import choice_rows
 
 MOST_ROWS = 200  # of a table that could be as long as a run
 

@@ -16,7 +16,8 @@ from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.run import start_run
 from hasnas.nas.tracking.event_file import read_scalars
-from hasnas.nas.tracking.status import describe_status, run_status
+from hasnas.nas.tracking.status import run_status
+from hasnas.nas.tracking.status_text import describe_status
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,8 @@ from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.rung import RungRecord
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.history.worth import DataFacts
-from hasnas.nas.tracking.status import describe_runs, describe_status, list_runs, run_status
+from hasnas.nas.tracking.status import list_runs, run_status
+from hasnas.nas.tracking.status_text import describe_runs, describe_status
 
 CONFIG = """
 name: small
