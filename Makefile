@@ -29,9 +29,9 @@ test-old-processor: $(VENV)/installed-test
 		tests/nas/training/methods hasnas/search_spaces hasnas/nas/scoring hasnas/nas/imperfect_chips \
 		hasnas/nas/training hasnas/nas/export
 
-# The documentation: build/site/index.html, which opens from a disk. A warning is an error.
+# The documentation: build/site/index.html, which opens from a disk. A warning is an error (not behind --quiet).
 docs: $(VENV)/installed-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --config-file docs/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --config-file docs/mkdocs.yml
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check hasnas $(FOLDERS) tests experiments docs
