@@ -3,7 +3,8 @@
 - A block with `title="my.yaml"` is a file, written before what follows.
 - `python` without a title is run; all such blocks of a page share their names.
 - `sh`: `hasnas` lines are run, the exit code being 0 or what a comment `# exit code 2` says. What a test cannot run is
-  checked: `make` for its target, `pip install` for its extras, `tensorboard` for its folder.
+  checked: `make` for its target, `pip install` for its extras, `tensorboard` for the folder of curves of a run that was
+  begun (their own tests look into it).
 - `text` behind either is part of what they print, `...` standing for anything.
 - `yaml` without a title is a part of a config, and read as one.
 Any other language is an error, so that nothing is left out unseen.
@@ -16,19 +17,24 @@ import doctest
 import importlib.util
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import yaml
 
+import hasnas
 from hasnas.nas.budget.costs import COSTS
 from hasnas.nas.cli import run_command
-from hasnas.nas.config.loading import config_from_tree
+from hasnas.nas.config.loading import RunConfig, config_from_tree
 from hasnas.nas.config.plugins import STRATEGIES
+from hasnas.nas.history.layout import CONFIG_FILE
+from hasnas.nas.opened_run import search
+from hasnas.nas.tracking.tensorboard_tracker import FOLDER
 from hasnas.search_spaces.neurons import NEURONS
 from hasnas.search_spaces.operations import OPERATIONS
 
@@ -62,7 +68,7 @@ class Reader:
 
     Args:
         capsys: of the test.
-        short: keys that make every search that a page begins a short one.
+        short: keys that make every search that a page begins a short one; those begun in Python draw no view.
     """
 
     def __init__(self, capsys: pytest.CaptureFixture[str], short: Sequence[str] = ()) -> None:
@@ -71,7 +77,7 @@ class Reader:
 
     def follow(self, page: Path) -> None:
         """Everything on a page; what it registers is forgotten afterwards."""
-        with registered_for_now():
+        with registered_for_now(), mock.patch.object(hasnas, "search", search_without_views):
             for snippet in snippets(page):
                 self.do(snippet)
 
@@ -114,7 +120,10 @@ class Reader:
         elif words[0] == "make":
             assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), where
         elif words[0] == "tensorboard":
-            assert list(Path(words[words.index("--logdir") + 1]).rglob("events.out.tfevents.*")), where
+            folder = Path(words[words.index("--logdir") + 1])
+            assert (folder.parent / CONFIG_FILE).exists(), f"{where}: no run"
+            assert folder.name == FOLDER, where
+            assert "tensorboard" in RunConfig.model_fields["tracking"].default, where
         else:
             raise AssertionError(f"{where}: nothing is known of '{words[0]}'")
 
@@ -129,6 +138,11 @@ class Reader:
         config: dict[str, Any] = {"name": "part", "dataset": {"name": "digits"}, "hardware": "rram-32nm"}
         config |= yaml.safe_load(snippet.code)
         config_from_tree(config, snippet.where)
+
+
+def search_without_views(config: str, changes: Mapping[str, Any], run_directory: str) -> hasnas.Run:
+    """`hasnas.search`, whose page and curves nobody looks at."""
+    return search(config, {"tracking": []} | dict(changes), run_directory)
 
 
 @contextmanager
