@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import quote
 
 WITHOUT_CONTENT = ("input",)  # elements that have no end
 
@@ -42,8 +43,12 @@ def element(tag: str, *content: Text, css: str = "", attributes: Mapping[str, st
 
 
 def link(text: Text, target: str) -> Markup:
-    """A link to a file beside the page."""
-    return element("a", text, attributes={"href": target})
+    """A link to a file beside the page.
+
+    >>> link("card", "run#2/card.json").html
+    '<a href="run%232/card.json">card</a>'
+    """
+    return element("a", text, attributes={"href": quote(target)})
 
 
 def table(
