@@ -1,6 +1,7 @@
 """The command line. Nothing heavy is imported before a command needs it: `hasnas --help` stays fast.
 
-Commands of the cost model, of data and of benchmarks stand in `commands/`; here they get their names.
+Commands of the cost model, of data, of benchmarks and those that look at runs stand in `commands/`; here they get their
+names.
 
 Exit codes: 0 done, 1 the machine failed, 2 bad input, 3 nothing fits the budget, 130 interrupted (Ctrl-C or SIGTERM).
 """
@@ -28,6 +29,7 @@ from .commands.bench import bench_app
 from .commands.cost_model import estimate, list_hardware, map_command, schedule_command, simulate_command
 from .commands.data import data_app
 from .commands.options import AS_JSON, HELP, records, tell, tell_json
+from .commands.views import RUN, compare, list_runs, merge, print_status, report, show, status
 
 INTERRUPTED = 130
 MOST_CHARACTERS = 2000  # of an error line
@@ -52,7 +54,6 @@ app.add_typer(bench_app, name="bench")
 
 CONFIG = typer.Argument(..., metavar="CONFIG", help="The run as YAML; examples: hasnas configs ls.")
 OVERRIDES = typer.Argument(None, metavar="[KEY=VALUE]...", help="Changes, e.g. budget.energy='2 uJ' seed=1.")
-RUN = typer.Argument(..., metavar="RUN", help="A run directory.", autocompletion=completion.runs)
 
 
 def _print_version(wanted: bool) -> None:
@@ -99,7 +100,7 @@ def search(
         from . import run
 
         with _told_how_to_go_on(resume):
-            _print_status(run.resume_run(resume, workers, checked, changes, time_limit), as_json)
+            print_status(run.resume_run(resume, workers, checked, changes, time_limit), as_json)
         return
     if config is None:
         raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
@@ -114,7 +115,7 @@ def search(
     from . import run
 
     with _told_how_to_go_on(checked.directory):
-        _print_status(run.start_run(config, changes, run_dir, workers, checked, time_limit), as_json)
+        print_status(run.start_run(config, changes, run_dir, workers, checked, time_limit), as_json)
 
 
 class _StoppedError(Exception):
@@ -252,100 +253,12 @@ def tune(
     tell_json(found.to_json()) if as_json else tell(found.describe())
 
 
-@app.command()
-def status(run: Path = RUN, as_json: bool = AS_JSON) -> None:
-    """Show stages, trials, front and returned networks."""
-    _print_status(run, as_json)
-
-
-@app.command()
-def show(
-    run: Path = RUN,
-    trial: str = typer.Argument(..., metavar="TRIAL", help="Its number, or the key of a network or its beginning."),
-    as_json: bool = AS_JSON,
-) -> None:
-    """Show a trial: what was drawn, costs beside the limits, verdict, scores, seed, time."""
-    from .opened_run import open_run
-
-    found = open_run(run).show(trial)
-    told = "\n\n".join(one.describe() for one in found)
-    tell_json([one.to_json() for one in found]) if as_json else tell(told)
-
-
-@app.command()
-def compare(
-    runs: list[Path] = typer.Argument(
-        ..., metavar="RUN...", help="Run directories, on the same data.", autocompletion=completion.runs
-    ),
-    objectives: str | None = typer.Option(None, "--objectives", metavar="A,B", help="E.g. accuracy,energy,area."),
-    reference: str | None = typer.Option(
-        None, "--reference", metavar="A=X,B=Y", help="The worst values of interest, e.g. accuracy=0.5,energy='2 uJ'."
-    ),
-    as_json: bool = AS_JSON,
-    plot: Path | None = typer.Option(None, "--plot", metavar="FILE.png", help="Draw the fronts."),
-) -> None:
-    """Put runs side by side: differing settings, budgets, times, returned networks, fronts, who is ahead where."""
-    from hasnas.files import write_atomic
-
-    from .tracking.compare import read_reference
-    from .tracking.side_by_side import runs_side_by_side
-
-    names = None if objectives is None else [name.strip() for name in objectives.split(",")]
-    found = runs_side_by_side(runs, names, read_reference(reference))
-    if plot is not None:
-        from .tracking.figures import fronts, to_png
-
-        write_atomic(plot, to_png(fronts(found.fronts)))
-    tell_json(found.to_json()) if as_json else tell(found.describe())
-
-
-@app.command()
-def report(
-    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="A run, and others on the same data beside it."),
-    output: Path | None = typer.Option(
-        None, "-o", "--output", metavar="FILE.html", help="By default report.html in the first run."
-    ),
-    paper: Path | None = typer.Option(None, "--figures", metavar="DIR", help="Also draw figures as PDF and SVG."),
-    as_json: bool = AS_JSON,
-) -> None:
-    """Write a run as one page that opens offline: budgets, explorer, costs, sources, times, beside other runs."""
-    from .commands.report import report
-
-    written = report(runs, output, paper)
-    for line in written.missing:
-        tell(f"not drawn: {line}", err=True)
-    told = "\n".join(map(str, [written.page, *written.figures]))
-    tell_json(written.to_json()) if as_json else tell(told)
-
-
-@app.command()
-def merge(
-    runs: list[Path] = typer.Argument(..., metavar="RUN...", help="Run directories of one config and several seeds."),
-    output: Path | None = typer.Option(None, "-o", "--output", metavar="DIR", help="Write tables and a picture there."),
-    objectives: str | None = typer.Option(None, "--objectives", metavar="A,B", help="E.g. accuracy,energy,area."),
-    as_json: bool = AS_JSON,
-) -> None:
-    """Merge runs that differ by their seeds: medians and spread over seeds, and the front of all."""
-    from .tracking.merged_seeds import merge_seeds
-
-    found = merge_seeds(runs, None if objectives is None else [name.strip() for name in objectives.split(",")])
-    tell_json(found.to_json()) if as_json else tell(found.describe())
-    for path in [] if output is None else found.write(output):
-        tell(path, err=True)
-
-
-@app.command("ls")
-def list_runs_command(
-    directory: Path = typer.Argument(Path("runs"), metavar="[DIR]", help="Where the runs are."), as_json: bool = AS_JSON
-) -> None:
-    """List the runs in a directory."""
-    from .tracking.status import list_runs
-    from .tracking.status_text import describe_runs
-
-    runs = list_runs(directory)
-    tell_json(runs) if as_json else tell(describe_runs(runs) or f"no run in {directory}")
-
-
+app.command()(status)
+app.command()(show)
+app.command()(compare)
+app.command()(report)
+app.command()(merge)
+app.command("ls")(list_runs)
 app.command("hardware")(list_hardware)
 
 
@@ -379,14 +292,6 @@ def copy_config_command(
 
     written = copy_config(name, target)
     tell_json({"path": written}) if as_json else tell(written)
-
-
-def _print_status(run: Path, as_json: bool) -> None:
-    from .tracking.status import run_status
-    from .tracking.status_text import describe_status
-
-    found = run_status(run)
-    tell_json(found) if as_json else tell(describe_status(found))
 
 
 def run_command(arguments: Sequence[str]) -> int:

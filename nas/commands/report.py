@@ -31,7 +31,7 @@ class Written:
         return {"report": str(self.page), "figures": [*map(str, self.figures)], "missing": [*self.missing]}
 
 
-def report(runs: Sequence[Path], output: Path | None = None, paper: Path | None = None) -> Written:
+def write_page(runs: Sequence[Path], output: Path | None = None, paper: Path | None = None) -> Written:
     """Write the report of a run, beside others on the same data.
 
     Args:

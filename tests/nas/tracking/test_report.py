@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from hasnas.errors import BadInputError
-from hasnas.nas.commands.report import report
+from hasnas.nas.commands.report import write_page
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.returned import RetrainedNetwork
 from hasnas.nas.history.run_config import load_run_config
@@ -213,7 +213,7 @@ def test_the_command_sets_runs_beside_each_other_and_draws_for_papers(run: Path,
     other = tmp_path / "other"
     shutil.copytree(run, other)
     page, folder = tmp_path / "page.html", tmp_path / "paper" / "figures"
-    written = report([run, other], page, folder)
+    written = write_page([run, other], page, folder)
     assert [path.name for path in written.figures] == [
         f"{name}.{form}" for name in ("front", "progress", "costs", "chips", "fronts") for form in ("pdf", "svg")
     ]
