@@ -215,8 +215,8 @@ def proxy_row(table: Trained, name: str, rows: Rows, task: ScoringTask) -> dict[
     test, counts = table.test[rows], Counts(table.space, table.codes[rows])
     depth = _counted(DEPTH, table, rows)
     alive, value = counts.connected, as_ranked(total)
-    low, high = bootstrap(value, test)
-    minus_low, minus_high = bootstrap(value, test, beside=depth)
+    drawn, of_depth = bootstrap(test, value, depth).T
+    (low, high), (minus_low, minus_high) = interval(drawn), interval(drawn - of_depth)
     levels = {level: alive & (counts.depth == level) for level in (1, 2, 3)}
     within = {f"spearman_at_depth_{level}": spearman(value[rows], test[rows]) for level, rows in levels.items()}
     baselines = {f"baseline_{one}": _baseline(one, table, rows) for one in BASELINES}
@@ -269,23 +269,25 @@ def top_share(value: FloatArray, truth: FloatArray, best: float = 0.01, kept: fl
     return float(chance[top].mean())
 
 
-def bootstrap(
-    value: FloatArray, truth: FloatArray, seed: int = 0, beside: FloatArray | None = None
-) -> tuple[float, float]:
-    """95 % interval of Spearman's correlation when architectures are drawn again, with repeats.
+def bootstrap(truth: FloatArray, *values: FloatArray, resamples: int = RESAMPLES) -> FloatArray:
+    """Spearman's correlation of scores with the truth when architectures are drawn again, with repeats.
 
     Args:
-        value, truth: `[n]`.
-        seed: of the draws.
-        beside: another score; the interval is then that of the difference to it, on the same draws.
+        truth: `[n]`.
+        values: scores, each `[n]`, all judged on the same draws.
+        resamples: how often.
+
+    Returns:
+        `[resamples, scores]`.
     """
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(RESAMPLES):
-        draw = rng.integers(len(value), size=len(value))
-        less = 0.0 if beside is None else spearman(beside[draw], truth[draw])
-        found.append(spearman(value[draw], truth[draw]) - less)
-    low, high = np.quantile(found, (0.025, 0.975))
+    rng = np.random.default_rng(0)
+    draws = (rng.integers(len(truth), size=len(truth)) for _ in range(resamples))
+    return np.array([[spearman(value[draw], truth[draw]) for value in values] for draw in draws])
+
+
+def interval(drawn: FloatArray) -> tuple[float, float]:
+    """What lies around 95 % of the draws."""
+    low, high = np.quantile(drawn, (0.025, 0.975))
     return float(low), float(high)
 
 
