@@ -21,12 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 from spikenas_split import ARCHITECTURES, read_development_ids
 
-from hasnas.nas.bench.bench_proxies import GRADIENT_SCORES, as_ranked, read_images, systematic_rows, top_share
+from hasnas.nas.bench.bench_proxies import (
+    GRADIENT_SCORES,
+    as_ranked,
+    bootstrap,
+    interval,
+    read_images,
+    systematic_rows,
+    top_share,
+)
 from hasnas.nas.bench.table import BenchmarkTable, read_table
 from hasnas.nas.scoring import NETWORK_SCORES, SCORES, ScoringTask
 from hasnas.nas.scoring.correlation import spearman
 
-RESAMPLES = 200
+RESAMPLES = 500
 SMALL = 1000
 CHANNELS, TIMESTEPS, BATCH, GRADIENT_BATCH = 32, 3, 32, 16
 
@@ -62,15 +70,13 @@ def print_part(
 ) -> None:
     """The rows of one table."""
     truth = table.test[rows]
-    rng = np.random.default_rng(0)
-    draws = [rng.integers(len(rows), size=len(rows)) for _ in range(RESAMPLES)]
     depth, _ = scored(table, "depth", rows, None)
-    resampled = np.array([spearman(depth[draw], truth[draw]) for draw in draws])
     shares = (0.05, 0.2) if len(rows) < SMALL else (0.01, 0.1)
     for name in names:
         value, seconds = scored(table, name, rows, images)
         found = spearman(value, truth)
-        low, high = np.quantile([spearman(value[d], truth[d]) for d in draws] - resampled, (0.025, 0.975))
+        drawn, of_depth = bootstrap(truth, value, depth, resamples=RESAMPLES).T
+        low, high = interval(drawn - of_depth)
         print(f"| {name} | {label} | {len(rows)} | {found:.3f} | {found - spearman(depth, truth):+.3f} "
               f"| {low:+.3f} to {high:+.3f} | {top_share(value, truth, *shares):.2f} "
               f"| {1e6 * seconds / len(rows):.3g} |", flush=True)  # fmt: skip
