@@ -72,7 +72,7 @@ def value(outcome: Any) -> Any:
 
 
 def memory_mb() -> float:
-    """Of all descendants of this process, and of Ray's own, which it lets go of."""
+    """Of all descendants of this process, a Ray's servers among them."""
     return sum(process.memory_full_info().pss for process in psutil.Process().children(recursive=True)) / 1e6
 
 
