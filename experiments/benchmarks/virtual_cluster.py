@@ -11,7 +11,7 @@ from the first proposal to the last (`whole`), and from when all workers had beg
 `modes`: random search in batches of as many candidates as workers and of four times as many, and asynchronously.
 `strategies`: each asynchronously, for three evaluations a worker; those that take longer than --limit of processor
 time are stopped there. `sustains_s`: the mean evaluation from which on the strategy keeps these workers 95 % busy, by
-what its last 200 proposals took.
+what its last 200 proposals took; where a model guides only some of those, see `last_ms`, the last five by themselves.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import heappop, heappush
 from pathlib import Path
 
@@ -96,13 +97,17 @@ class Cluster:
 def asynchronous(cluster: Cluster, strategy: Strategy, evaluations: int, limit_s: float) -> None:
     """One proposal for each worker that comes free, until so many or so much processor time are used."""
     while len(cluster.spans) < evaluations and sum(cluster.spent) < limit_s:
-        if len(cluster.running) == cluster.workers:
-            codes = cluster.end()
-            cluster.serve(lambda codes=codes: strategy.tell(codes, score(codes), {"parameters": 1.0}) or [])  # type: ignore[misc, func-returns-value]
-        asked = cluster.serve(lambda: strategy.ask(1))
+        done = cluster.end() if len(cluster.running) == cluster.workers else None
+        asked = cluster.serve(partial(_told_and_asked, strategy, done))
         if not asked:
             return
         cluster.begin(asked[0], cluster.clock)
+
+
+def _told_and_asked(strategy: Strategy, done: CodesOfOne | None) -> list[CodesOfOne]:
+    if done is not None:
+        strategy.tell(done, score(done), {"parameters": 1.0})
+    return strategy.ask(1)
 
 
 def in_batches(cluster: Cluster, strategy: Strategy, evaluations: int, batch: int) -> None:
@@ -149,7 +154,7 @@ def strategies(durations: NDArray[np.float64], workers: int, mean: float, limit_
             cluster = Cluster(workers, drawn)
             began = time.perf_counter()
             asynchronous(cluster, create_strategy(name, task), 3 * workers, limit_s)
-            last = float(np.mean(cluster.spent[-2 * LAST :])) * 2  # an ask and a tell each
+            last = float(np.mean(cluster.spent[-LAST:]))
             told = {
                 "strategy": f"{name} {sampler}".strip(),
                 "workers": workers,
@@ -157,6 +162,7 @@ def strategies(durations: NDArray[np.float64], workers: int, mean: float, limit_
                 "evaluations": len(cluster.spans),
                 "busy": cluster.shares() if len(cluster.spans) > workers else None,
                 "proposal_ms": round(last * 1e3, 3),
+                "last_ms": [round(one * 1e3, 3) for one in cluster.spent[-5:]],
                 "sustains_s": round(BUSY * workers * last, 2),
                 "wall_s": round(time.perf_counter() - began, 1),
             }

@@ -34,7 +34,7 @@ MOST_EVALUATIONS = {"bayesian_pareto": 1_000, "predictor": 5_000, "optuna/gp": 1
 """Strategy, with its sampler behind a slash where it has several -> evaluations beyond which it is no longer usable.
 
 They are those with a Gaussian process on all that was told, whose time grows as the cube of the evaluations and whose
-memory as the square; measured by `experiments/benchmarks/strategy_growth.py`.
+memory as the square; `experiments/benchmarks/strategy_growth.py` measures it, see "Growth of a proposal" in RESULTS.
 """
 
 # Scores that run each network, by the class that computes them.
