@@ -28,6 +28,10 @@ class MachineFaultError(HasnasError):
     exit_code = 1
 
 
+OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "bad_alloc", "failed to map segment")
+"""How torch, C++ and the loader tell of the processor's memory where they raise no MemoryError, in small letters."""
+
+
 def one_line(text: str) -> str:
     """The text with line breaks and other control characters written out, for messages that quote a user.
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from hasnas.errors import BadInputError, MachineFaultError
+from hasnas.errors import OF_MEMORY, BadInputError, MachineFaultError
 from hasnas.nas.config.executor import AUTO, RaySection
 from hasnas.nas.config.plugins import EXECUTORS as EXECUTORS
 
@@ -227,16 +227,12 @@ def failure(error: BaseException) -> Outcome[Any]:
     return Outcome(error=reason, details="".join(traceback.format_exception(error)), machine=_is_machine_fault(error))
 
 
-# How torch, C++ and the loader tell of memory where they raise no MemoryError.
-_OF_MEMORY = ("can't allocate memory", "cannot allocate memory", "bad_alloc", "failed to map segment")
-
-
 def _is_machine_fault(error: BaseException) -> bool:
     """Whether the error, or what it was raised from, is the operating system's, of memory, or of what is installed."""
     cause: BaseException | None = error
     while cause is not None:
         told = str(cause).lower()
-        if isinstance(cause, OSError | MemoryError | ImportError) or any(text in told for text in _OF_MEMORY):
+        if isinstance(cause, OSError | MemoryError | ImportError) or any(text in told for text in OF_MEMORY):
             return True
         cause = cause.__cause__
     return False

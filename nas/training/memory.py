@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from hasnas.errors import OF_MEMORY
 from hasnas.nas.data.samples import Split, batches
 
 Value = TypeVar("Value")
@@ -44,4 +45,4 @@ def tells_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return any(text in str(error).lower() for text in ("can't allocate memory", "bad_alloc", "out of memory"))
+    return any(text in str(error).lower() for text in (*OF_MEMORY, "out of memory"))
