@@ -106,11 +106,12 @@ class Packer:
     def _file(self, path: str) -> StoredFile | None:
         """The stored file; None for what is no file, which the task will say, or the name of a preset."""
         try:
-            status, content = os.stat(path), Path(path).read_bytes()
+            status = os.stat(path)
+            found = (path, status.st_size, status.st_mtime_ns)
+            content = None if found in self._files else Path(path).read_bytes()
         except OSError:
             return None
-        found = (path, status.st_size, status.st_mtime_ns)
-        if found not in self._files:
+        if content is not None:
             self._files[found] = self._store(content)
         return StoredFile(*found, self._files[found])
 
