@@ -64,7 +64,7 @@ class RayCluster(Executor):
         self.settings = settings or RaySection()
         self.limit_s = limit_s
         local = self.settings.address is None
-        self.workers = workers or (len(os.sched_getaffinity(0)) if local else None)
+        self.workers = workers or (_processors() if local else None)
         self._ray: Any = None
         self._packer: Packer | None = None
         self._counted = (-math.inf, 0)
@@ -205,6 +205,11 @@ class RayCluster(Executor):
             self._ray, self._packer = ray, Packer(ray.put)
             self._work = ray.remote(max_retries=0)(_work)
         return self._ray, self._packer
+
+
+def _processors() -> int:
+    """How many this process may use, where the system says so, or how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
