@@ -51,7 +51,7 @@ class Proposals:
 
 def run_asynchronously(
     context: RunContext, strategy: Strategy, hear: Callable[[Trial], None], tasks_of: Tasks, record: Recorder
-) -> int:
+) -> None:
     """Replay what the ledger holds of the search, then evaluate what was proposed and not told, then go on.
 
     Args:
@@ -60,18 +60,13 @@ def run_asynchronously(
         hear: tells the strategy of a trial.
         tasks_of: what evaluates candidates.
         record: makes a trial and writes it.
-
-    Returns:
-        How many candidates were told.
     """
     proposals = Proposals(strategy, context.config.search.evaluations)
-    told = 0
     for trial in [trial for trial in context.trials if trial.stage == "search"]:
         while proposals.asked < (trial.asked or 0) and proposals.ask() is not None:
             pass
         proposals.waiting.pop(-1 if trial.proposal is None else trial.proposal, None)
         hear(trial)
-        told += 1
     left, numbers = list(proposals.waiting), list[int]()
 
     def tasks() -> Iterator[Any]:
@@ -83,5 +78,3 @@ def run_asynchronously(
     for place, outcome in context.executor.as_completed(function, tasks()):
         number = numbers[place]
         hear(record(proposals.waiting.pop(number), outcome, number, proposals.asked))
-        told += 1
-    return told
