@@ -143,7 +143,8 @@ def _run(setup: Setup, directory: Path, workers: int | None, found: Preflight, t
         tracker = create_tracker(tracked)
         stack.callback(tracker.close)
         context = RunContext(config, console, directory, ledger, executor, tracker, trials)
-        where = {"workers": workers or 1, "executor": config.executor, "device": device}
+        at_a_time = workers if config.executor == "ray" else workers or 1  # None: as many as a cluster has room for
+        where = {"workers": at_a_time, "executor": config.executor, "device": device}
         found_now = {"identity": identity, "contents": found.contents, "data": found.facts.to_json()}
         details = {**written_now(), **where, **found_now}
         context.event("resume" if ledger.records else "start", "run", details)
