@@ -114,7 +114,8 @@ def create_executor(
         ray: for the executor `ray`.
 
     Raises:
-        BadInputError: if the number is not from 1 to 1024, or the limit not positive or not to be kept.
+        BadInputError: if the number is not from 1 to 1024 or more than the executor runs, or the limit not positive or
+            not to be kept.
 
     >>> list(create_executor(workers=1).map(len, ["ab", "c"]))[0].value
     2
@@ -127,6 +128,8 @@ def create_executor(
         return EXECUTORS.get(name)(workers, limit_s, ray)
     if name == AUTO:
         name = "in_process" if workers in (None, 1) and limit_s is None else "process_pool"
+    if name == "in_process" and workers not in (None, 1):
+        raise BadInputError(f"executor in_process runs one at a time, but --workers is {workers}; choose process_pool")
     if limit_s is None:
         return EXECUTORS.get(name)(workers or 1)
     if name == "in_process":

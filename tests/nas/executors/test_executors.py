@@ -168,6 +168,8 @@ def test_one_worker_is_this_process_and_more_are_a_pool():
     for workers in (0, -1, 5000):
         with pytest.raises(BadInputError, match=f"--workers is {workers}"):
             create_executor(workers)
+    with pytest.raises(BadInputError, match="in_process runs one at a time, but --workers is 4; choose process_pool"):
+        create_executor(4, name="in_process")
 
 
 # A shell starts its background jobs with interrupts ignored, and with them these tests and their children.
