@@ -69,6 +69,7 @@ class PredictorSearch:
         self._proposed: dict[CodesOfOne, None] = {}
         self._classes: set[int] = set()
         self._told: dict[CodesOfOne, tuple[float, float]] = {}
+        self._score_of: dict[CodesOfOne, float] = {}  # of those that were proposed or told
         self._scaling: tuple[FloatArray, FloatArray] | None = None
         self._reference: FloatArray | None = None
 
@@ -80,10 +81,12 @@ class PredictorSearch:
             if not len(pool.codes):
                 break
             chosen = self._choose(pool, count - len(proposed))
-            for codes, number in zip(pool.codes[chosen].tolist(), pool.classes[chosen].tolist(), strict=True):
-                self._proposed[tuple(codes)] = None
-                self._classes.add(number)
-                proposed.append(tuple(codes))
+            for row in chosen:
+                codes = tuple(pool.codes[row].tolist())
+                self._proposed[codes] = None
+                self._classes.add(int(pool.classes[row]))
+                self._score_of[codes] = float(pool.scores[row])
+                proposed.append(codes)
         return proposed
 
     def tell(self, codes: CodesOfOne, value: float | None, costs: Mapping[str, float]) -> None:
@@ -119,8 +122,8 @@ class PredictorSearch:
         distinct = np.unique(canonical[admitted], axis=0)
         if not len(distinct):
             return _Pool(distinct, np.zeros(0, np.uint64), np.zeros((0, 1)), np.zeros(0), np.zeros(0, np.int64))
-        classes, believed = canonical_classes(self.space, distinct), self._believed(distinct)
-        return _Pool(distinct, classes, self._features(distinct), believed, np.arange(len(distinct)))
+        classes, scores = canonical_classes(self.space, distinct), self._scores(distinct)
+        return _Pool(distinct, classes, self._features(distinct), scores, np.arange(len(distinct)))
 
     def _unseen(self, pool: _Pool) -> _Pool:
         """Without candidates that were proposed; those of proposed classes only while there are others."""
@@ -151,7 +154,7 @@ class PredictorSearch:
         by_score = max(0, min(count, self.warm - len(self._proposed)))
         rows: list[int] = []
         if by_score:
-            order = np.argsort(-self._scores(pool.codes), kind="stable")
+            order = np.argsort(-pool.scores, kind="stable")
             rows = pool.distinct(order.tolist(), by_score)
         if len(rows) < count:
             taken = set(pool.classes[rows].tolist())
@@ -166,9 +169,8 @@ class PredictorSearch:
         Few told candidates leave open how quickly values change and how far the score is right. Each batch believes
         another of the probable answers, so that no single one leads all batches to the same corner of the space.
         """
-        codes = np.array([codes for codes, (value, _) in self._told.items() if np.isfinite(value)], np.int16)
-        values = np.array([value for value, _ in self._told.values() if np.isfinite(value)])
-        told, before = self._features(codes), self._believed(codes)
+        codes, values = self._usable()
+        told, before = self._features(codes), self._believed(self._scores_of(codes))
         among, growing = distances(told, told), self._growing_predictions(pool)
         if self.cost is None:
             process = GaussianProcess.fit(among, rank_gaussian(values), told.shape[1], before, self._generator)
@@ -178,7 +180,7 @@ class PredictorSearch:
             process = GaussianProcess.fit(among, scale.target(values), told.shape[1], before, self._generator)
             gain = self._hypervolume(pool, codes, values, (told, among, growing[1]))
         mean, deviation = (array[pool.numbers] for array in growing[0].predict(process, told))
-        mean = mean + process.slope * pool.believed
+        mean = mean + process.slope * self._believed(pool.scores)
         merit = gain(mean, deviation, np.arange(len(mean)))
         shortlist = np.array(pool.distinct(np.argsort(-merit, kind="stable").tolist(), max(SHORTLIST, count)), np.int64)
         covariance = growing[0].covariance(process, pool.numbers[shortlist])
@@ -204,16 +206,30 @@ class PredictorSearch:
         kept = np.isfinite(spread)
         return ((graph_features(self.space, codes) - centre) / spread)[:, kept]
 
-    def _believed(self, codes: Codes) -> FloatArray:
-        """The rank that the default training-free score gives candidates, 0 on average and with deviation 1.
+    def _usable(self) -> tuple[Codes, FloatArray]:
+        """The told with a value, and those values, in the order of the telling."""
+        usable = {codes: value for codes, (value, _) in self._told.items() if np.isfinite(value)}
+        return np.array(list(usable), np.int16), np.array(list(usable.values()))
+
+    def _believed(self, scores: FloatArray) -> FloatArray:
+        """The rank that candidates have by their scores, 0 on average and with deviation 1.
 
         The rank counts those of a fixed random set of the space that lie below.
         """
         if self._reference is None:
             self._reference = self._scores(reference_codes(self.space))
-        return believed(self._scores(codes), self._reference)
+        return believed(scores, self._reference)
+
+    def _scores_of(self, codes: Codes) -> FloatArray:
+        """Scores of told candidates, each computed once."""
+        rows = [tuple(row) for row in codes.tolist()]
+        new = [row for row in rows if row not in self._score_of]
+        if new:
+            self._score_of |= dict(zip(new, self._scores(np.array(new, np.int16)).tolist(), strict=True))
+        return np.array([self._score_of[row] for row in rows])
 
     def _scores(self, codes: Codes) -> FloatArray:
+        """What the default training-free score says of candidates."""
         return SCORES.get(DEFAULT_SCORE)()(ScoringTask(self.space, self._samples), codes).total
 
     @cached_property
@@ -222,11 +238,10 @@ class PredictorSearch:
 
     def learned(self) -> list[Learned]:
         """What the told have brought, see `learned_after`."""
-        usable = {codes: value for codes, (value, _) in self._told.items() if np.isfinite(value)}
-        if not usable:
+        codes, values = self._usable()
+        if not len(values):
             return []
-        codes, values = np.array(list(usable), np.int16), np.array(list(usable.values()))
-        return learned_after(self._features(codes), self._believed(codes), values)
+        return learned_after(self._features(codes), self._believed(self._scores_of(codes)), values)
 
     def _hypervolume(
         self, pool: _Pool, codes: Codes, values: FloatArray, known_of: tuple[FloatArray, FloatArray, GrowingPredictions]
@@ -288,13 +303,11 @@ class _Pool:
     codes: Codes
     classes: NDArray[np.uint64]
     features: FloatArray
-    believed: FloatArray
+    scores: FloatArray
     numbers: NDArray[np.int64]  # among the candidates that predictions are kept for
 
     def rows(self, rows: NDArray[np.int64]) -> _Pool:
-        return _Pool(
-            self.codes[rows], self.classes[rows], self.features[rows], self.believed[rows], self.numbers[rows]
-        )
+        return _Pool(self.codes[rows], self.classes[rows], self.features[rows], self.scores[rows], self.numbers[rows])
 
     def distinct(self, order: list[int], count: int) -> list[int]:
         """The first `count` rows of an order, each of another class."""
