@@ -11,7 +11,7 @@ from hasnas.errors import BadInputError
 from hasnas.nas.config.loading import load_config
 from hasnas.nas.data.samples import Normalisation, load_splits, renormalised
 from hasnas.nas.export.nir_reader import read_nir
-from hasnas.nas.export.saved_network import load_bare_network, load_network, save_network
+from hasnas.nas.export.saved_network import check_no_searched, load_network, save_network
 from hasnas.nas.history.quality import Quality
 from hasnas.nas.stages.evaluation import quality_of_splits
 from hasnas.nas.stages.progress import Console
@@ -192,10 +192,11 @@ def tune_network(
     from hasnas.nas.training.tune import tune
 
     settings = load_config(config, overrides)
-    bare, section = load_bare_network(network), settings.dataset
+    check_no_searched(directory)
+    saved, section = load_network(network), settings.dataset
     root = None if section.root is None else Path(section.root)
     splits = load_splits(section.name, root, section.validation_share, settings.seed, section.chosen_framing)
-    splits = renormalised(splits, normalisation_of(network))
+    splits = renormalised(splits, saved.normalisation)
     quality, epochs = quality_of_splits(splits), settings.retrain.epochs
     with on_device(settings.device), Console().bar("tune", epochs, "epoch") as bar:
 
@@ -203,7 +204,7 @@ def tune_network(
             bar.update(1)
             bar.show({"validation": quality.show(quality.figure(record.merit))})
 
-        tuned = tune(bare, splits, settings.retrain, settings.seed, Path(directory) / TRAINING, report)
+        tuned = tune(saved.network, splits, settings.retrain, settings.seed, Path(directory) / TRAINING, report)
     figures = {
         quality.validation: quality.figure(tuned.merit),
         quality.test: quality.figure(tuned.test),
@@ -222,12 +223,3 @@ def tune_network(
     return TunedNetwork(
         Path(directory), found.graph.key, quality, before, after, test, len(tuned.history), tuned.best_epoch
     )
-
-
-def normalisation_of(network: Path | str) -> Normalisation:
-    """How the samples of a saved network are normalised.
-
-    Raises:
-        BadInputError: if its card does not say.
-    """
-    return load_network(network).normalisation

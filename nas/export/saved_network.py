@@ -125,8 +125,7 @@ def save_network(network: SpikingNetwork, directory: Path | str, facts: Mapping[
         BadInputError: if the directory cannot be written or holds a searched network.
     """
     folder = Path(directory)
-    if (folder / ARCHITECTURE_FILE).exists():
-        raise BadInputError(f"{folder} holds a searched network already; give another folder")
+    check_no_searched(folder)
     content = {
         GRAPH_FILE: network.graph.to_text().encode(),
         WEIGHTS_FILE: weights_bytes(network.state_dict(), network.graph),
@@ -152,6 +151,16 @@ def save_network(network: SpikingNetwork, directory: Path | str, facts: Mapping[
     )
     write_atomic(folder / CARD_FILE, json.dumps(card, indent=1) + "\n")
     return [folder / name for name in (*content, CARD_FILE)]
+
+
+def check_no_searched(folder: Path | str) -> None:
+    """Refuse a folder in which `save_network` would write beside a searched network.
+
+    Raises:
+        BadInputError: naming the folder.
+    """
+    if (Path(folder) / ARCHITECTURE_FILE).exists():
+        raise BadInputError(f"{folder} holds a searched network already; give another folder")
 
 
 def _read_weights(path: Path, described: Architecture | LayerGraph) -> dict[str, Tensor]:

@@ -183,6 +183,12 @@ def test_what_does_not_fit_is_not_trained(
         command = ["tune", str(folder / "taken"), str(folder / "small.yaml"), *changes, "-o", str(tmp_path / "t")]
         assert run_command(command) == 2
         assert message in capsys.readouterr().err
+    (tmp_path / "searched").mkdir()
+    (tmp_path / "searched" / "architecture.json").touch()
+    command = ["tune", str(folder / "taken"), str(folder / "small.yaml"), "-o", str(tmp_path / "searched")]
+    assert run_command(command) == 2
+    assert "holds a searched network already" in capsys.readouterr().err
+    assert not (tmp_path / "searched" / "training").exists(), "told before anything is trained"
     damaged = folder / "damaged"
     damaged.mkdir()
     for name in ("graph.json", "weights.safetensors"):
