@@ -6,9 +6,10 @@ edge for each operation, and cells that pass on what they get for each value of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from itertools import islice, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -120,9 +121,13 @@ def _nothing_left(why: str) -> BadInputError:
 
 
 def _macros(space: SearchedMacroSpace) -> Iterator[Macro]:
-    names = [name for name, _ in space.searched]
-    chosen = islice(product(*(values for _, values in space.searched)), MOST_MACROS)
-    changes: Iterator[dict[str, Any]] = (dict(zip(names, values, strict=True)) for values in chosen)
+    """All macros of a space; of more than `MOST_MACROS` as many that are drawn at random, the same ones every time."""
+    searched = dict(space.searched)
+    chosen: Iterable[Sequence[Any]] = product(*searched.values())
+    if math.prod(map(len, searched.values())) > MOST_MACROS:
+        rng = np.random.default_rng(0)
+        chosen = ([values[rng.integers(len(values))] for values in searched.values()] for _ in range(MOST_MACROS))
+    changes: Iterator[dict[str, Any]] = (dict(zip(searched, values, strict=True)) for values in chosen)
     return (replace(space.macro, **each) for each in changes)
 
 

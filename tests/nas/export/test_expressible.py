@@ -56,6 +56,13 @@ def test_what_is_left_can_be_exported() -> None:
     assert refused_by_nir(kept.space, 8) == 0
 
 
+def test_values_that_come_late_among_many_are_found() -> None:
+    many = tuple(1 + number / 16 for number in range(17))
+    searched = {"neuron": ("alif", "lif"), "threshold": many, "tau": many[1:]}
+    kept = kept_to_targets(with_searched_macro(CellSpace(MACRO, operations=OPERATIONS[:3]), searched), ["nir"])
+    assert list(kept.left_out) == ["neuron=alif"]
+
+
 def test_every_one_of_several_forms_must_hold_the_networks() -> None:
     space = CellSpace(MACRO, operations=OPERATIONS)
     assert kept_to_targets(space, ["standalone", "onnx", "neurosim"]).space is space
