@@ -86,12 +86,12 @@ def main() -> int:
         reference = made(base, RUN)
         code, line = conversation(reference)
         assert code == "0", line
-        expected, stopped, good = traces(reference), 0, 0
+        expected, stopped, marked, good = traces(reference), 0, 0, 0
         rooms = ROOM_MB[1:2] if options.quick else ROOM_MB
         for room_mb in rooms:
             directory = made(base, RUN)
             one = forked(within, directory, room_mb) or {"code": "died", "bad": 0, "line": ""}
-            stopped += one["code"] != "0"
+            stopped, marked = stopped + (one["code"] != "0"), marked + one["bad"]
             again = forked(conversation, directory)
             told_so = one["code"] in ("0", "1") and not one["bad"]
             good += told_so and again[0] == "0" and not differences(directory, expected)
@@ -100,7 +100,7 @@ def main() -> int:
     print(parts, flush=True)
     right = [one is not None and one["equal"] for one in parts]
     figure = {"runs": len(rooms), "stopped for want of memory": stopped, "ended well after it": good / len(rooms)}
-    figure |= {"halved evaluations equal": sum(right) / len(right), "candidates marked failed": 0}
+    figure |= {"halved evaluations equal": sum(right) / len(right), "candidates marked failed": marked}
     bar = "100 % ended well, others unaffected, halved evaluations equal (marked failed on a GPU only: a difference)"
     return told("E8", figure, bar, good == len(rooms) and all(right))
 
