@@ -83,4 +83,4 @@ install that package)
 @cache
 def _announced(group: str, path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
     """What the packages on `path` (that is `sys.path`) announce: reading it of every package takes milliseconds."""
-    return {point.name: point for point in entry_points(group=group)}
+    return {point.name: point for point in reversed([*entry_points(group=group)])}  # the first on the path is meant
