@@ -60,6 +60,7 @@ def test_no_kernel_is_compiled_for_this_processor_alone() -> None:
     assert logei._C is None
 
 
+@pytest.mark.slow
 def test_it_covers_more_than_chance() -> None:
     problem = dtlz2(variables=3)
     strategies = [make(problem.problem(SETTINGS, 1)) for make in (BayesianPareto, RandomSearch)]
