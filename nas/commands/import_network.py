@@ -36,7 +36,7 @@ class Imported:
         parameters: trainable ones.
         alike: share of random samples that both networks answer alike; `None` of a file, which answers nothing itself.
         difference: largest one between their answers.
-        notes: what the layers found elsewhere do beyond what ours can.
+        notes: what the layers found elsewhere do beyond what ours can, and whether the answers were worth comparing.
     """
 
     directory: Path

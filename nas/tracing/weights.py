@@ -33,7 +33,7 @@ class TracedNetwork:
 
     Args:
         network: with the module's weights, in evaluation mode.
-        notes: what the module's layers do beyond what ours can.
+        notes: what the module's layers do beyond what ours can, and whether its answers were worth comparing.
         alike: share of the tried samples that both answer alike, within a thousandth of the largest answer.
         difference: largest one between their answers.
     """
@@ -82,6 +82,8 @@ def traced_network(
             f"the module answers with shape {list(expected.shape)}, its layers with {list(found.shape)}; return the "
             "result of the last layer"
         )
+    if bool((expected == expected[0]).all()):
+        notes.append("it answers every random sample alike, so that comparing its answers says nothing")
     return TracedNetwork(network, tuple(notes), *_compared(found, expected, timesteps))
 
 

@@ -44,6 +44,11 @@ def subtracting():  # neurons without leak that subtract the threshold, which no
     net[2] = neuron.IFNode(0.25, v_reset=None, step_mode="m")
     return net
 
+def silent():
+    net = make()
+    net[2].v_threshold = net[6].v_threshold = 1e6
+    return net
+
 class Unknown(nn.Module):
     def forward(self, x):
         return torch.fft.fft(x).real
@@ -171,6 +176,10 @@ def test_what_only_resembles_is_taken_when_asked_for(
     command = ["import", f"{folder}/net.py:subtracting", *SHAPE, "-o", str(tmp_path / "taken"), "--approximately"]
     assert run_command(command) == 0
     assert "warning: layer '2' subtracts at reset" in capsys.readouterr().out
+    assert run_command(["import", f"{folder}/net.py:silent", *SHAPE, "-o", str(tmp_path / "silent")]) == 0
+    assert "warning: it answers every random sample alike" in capsys.readouterr().out
+    assert run_command(["import", f"{folder}/net.py:make", *SHAPE, "-o", str(tmp_path / "lively")]) == 0
+    assert "warning" not in capsys.readouterr().out
 
 
 def test_what_does_not_fit_is_not_trained(
