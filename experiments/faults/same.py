@@ -33,14 +33,14 @@ SEARCHES = {
     "inherited weights": "supernet: {epochs: 2, batch_size: 32}\n"
     "search: {strategy: regularized_evolution, evaluations: 8, batch: 4, population: 4, sample: 2}\n",
     "brief trainings": "supernet: {enabled: false}\n"
-    "search: {strategy: nsga2, evaluations: 6, batch: 3, population: 3}\n",
+    "search: {strategy: nsga2, evaluations: 6, batch: 3, population: 3, sample: 2}\n",
     "a score": "search: {strategy: random, score: sahd, evaluations: 12, batch: 4}\n",
 }
 STARTS = 40
 
 
 def interrupted(directory: Path) -> str:
-    """The command, stopped and given again until it ends: its last exit code."""
+    """The command, stopped and given again until it ends: its last exit code; where it ended badly, what it said."""
     pause_s = 0.5
     for _ in range(STARTS):
         process, pipe = begin_fork(command, directory)
@@ -50,9 +50,9 @@ def interrupted(directory: Path) -> str:
         process.join()
         code = "killed"  # before the run had begun
         with contextlib.suppress(EOFError):
-            code = pipe.recv()[0] if pipe.poll() else code
+            code, line = pipe.recv() if pipe.poll() else (code, "")
         if code not in ("130", "killed"):
-            return str(code)
+            return "0" if code == "0" else f"{code}: {line}"
         pause_s *= 1.3  # or a stage that makes no checkpoint would never end
     return "never"
 

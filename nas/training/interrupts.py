@@ -1,4 +1,4 @@
-"""Ctrl-C while Lightning trains."""
+"""Ctrl-C and SIGTERM while Lightning trains."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from contextlib import contextmanager
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C stays Ctrl-C: Lightning would exit the process and leave the signal ignored."""
+    """Ctrl-C and SIGTERM stay a KeyboardInterrupt: Lightning would exit the process and leave Ctrl-C ignored."""
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
     in_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
+        # Lightning notes a SIGTERM as well, and ends at its next batch where our handler's exception was swallowed.
+        if isinstance(error, SIGTERMException) or isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from error
         raise
     finally:
