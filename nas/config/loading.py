@@ -183,7 +183,7 @@ def config_from_tree(tree: Any, where: str, overrides: dict[str, str] | None = N
     Traceback (most recent call last):
         ...
     hasnas.errors.BadInputError: a.yaml: unknown key 'sead'; did you mean 'seed'? Known: budget, dataset, device, \
-export, hardware, name, nonideal, retrain, screen, search, seed, space, supernet, versions
+executor, export, hardware, name, nonideal, ray, retrain, screen, search, seed, space, supernet, tracking, versions
     """
     try:
         config = RunConfig.model_validate(tree)

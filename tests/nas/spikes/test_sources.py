@@ -23,7 +23,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def exported(trained: Callable[..., tuple[Architecture, SpikingNetwork]], tmp_path: Path) -> Path:
     architecture, network = trained(1, False)
-    export_network(TrainedNetwork(architecture, network, {}), tmp_path / "net")
+    facts = {"normalisation": {"mean": [0.0, 0.0], "deviation": [1.0, 1.0]}}
+    export_network(TrainedNetwork(architecture, network, facts), tmp_path / "net")
     np.save(tmp_path / "samples.npy", np.random.default_rng(0).random((4, 2, 8, 8)).round(1))
     return tmp_path / "net"
 
@@ -53,7 +54,7 @@ def test_nir_and_exported_networks_are_one_graph(exported: Path, capsys: pytest.
     "options, message",
     [
         ([], "give --dataset NAME, or --samples FILE.npy"),
-        (["--dataset", "digits"], "samples have shape [1, 8, 8]; the network takes [2, 8, 8]"),
+        (["--dataset", "digits"], "made for samples of 2 channels, normalised for classes; these have 1"),
         (["--samples", "absent.npy"], "cannot read absent.npy"),
         (["--samples", "0"], "give at least 1, or an .npy file"),
     ],
