@@ -37,7 +37,7 @@ def page(directory: Path, tag: str) -> str:
 @pytest.fixture(scope="module")
 def view(tmp_path_factory: pytest.TempPathFactory, config: RunConfig, history: list[Trial]) -> Path:
     """What TensorBoard reads of a run that was told of live."""
-    directory = tmp_path_factory.mktemp("run")
+    directory = tmp_path_factory.mktemp("runs") / "run"  # alone: what runs of one folder differ in is shown
     tracker: Tracker = create_tracker(TrackedRun(directory, config))
     for trial in history[:4]:
         tracker.on_trial(trial)
@@ -111,8 +111,8 @@ def test_the_layout_draws_the_best_so_far_without_smoothing(view: Path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_the_row_of_a_run_is_declared_before_its_first_trial(tmp_path: Path, view: Path, config: RunConfig):
-    create_tracker(TrackedRun(tmp_path, config)).close()
-    found = accumulate(tmp_path / "tensorboard" / "result").SummaryMetadata(hparams_metadata.EXPERIMENT_TAG)
+    create_tracker(TrackedRun(tmp_path / "run", config)).close()
+    found = accumulate(tmp_path / "run" / "tensorboard" / "result").SummaryMetadata(hparams_metadata.EXPERIMENT_TAG)
     experiment = hparams_metadata.parse_experiment_plugin_data(found.plugin_data.content)
     assert [info.name.tag for info in experiment.metric_infos] == list(RunFacts("small").results)
     declared = {info.name: info.differs for info in experiment.hparam_infos}
@@ -144,26 +144,26 @@ def test_runs_of_one_folder_show_what_they_differ_in(tmp_path: Path, config: Run
 @pytest.mark.usefixtures("undrawn")
 def test_a_resumed_run_shows_each_point_once(tmp_path: Path, view: Path, config: RunConfig, history: list[Trial]):
     name = f"retrained 1 {history[4].key[:8]}"
-    tracker = create_tracker(TrackedRun(tmp_path, config))
+    tracker = create_tracker(TrackedRun(tmp_path / "run", config))
     for trial in history[:2]:
         tracker.on_trial(trial)
     for epoch in (1, 2):
         tracker.on_epoch(name, epoch, {"loss": 1 / epoch})
     # Killed here: nothing is closed, and a record is torn.
-    (events,) = (tmp_path / "tensorboard" / name).iterdir()
+    (events,) = (tmp_path / "run" / "tensorboard" / name).iterdir()
     events.write_bytes(events.read_bytes()[:-2])
-    resumed = create_tracker(TrackedRun(tmp_path, config, history))
+    resumed = create_tracker(TrackedRun(tmp_path / "run", config, history))
     resumed.on_epoch(name, 1, {"loss": 99.0})
     for epoch in (2, 3):
         resumed.on_epoch(name, epoch, {"loss": 1 / epoch})
     resumed.close()
     tracker.close()
-    (later,) = (tmp_path / "tensorboard" / name).iterdir()
+    (later,) = (tmp_path / "run" / "tensorboard" / name).iterdir()
     assert later.name > events.name  # or else a TensorBoard that is open would not look into it
     for run in ("search", "result", name):
         points, live = (
             [(tag, step, value) for tag, step, value, _ in read_scalars(directory / run)]
-            for directory in (tmp_path / "tensorboard", view)
+            for directory in (tmp_path / "run" / "tensorboard", view)
         )
         assert sorted(points) == sorted(live)
         assert len({(tag, step) for tag, step, _ in points}) == len(points) > 2
@@ -183,9 +183,9 @@ def test_without_a_config_the_curves_are_still_there(tmp_path: Path, history: li
 @pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_a_regression_shows_errors(tmp_path: Path, config: RunConfig, errors: list[Trial]):
-    tracker = create_tracker(TrackedRun(tmp_path, config, errors, REGRESSION))
+    tracker = create_tracker(TrackedRun(tmp_path / "run", config, errors, REGRESSION))
     tracker.close()
-    view = tmp_path / "tensorboard"
+    view = tmp_path / "run" / "tensorboard"
     # The third breaks the budget, and of the others the first is the best all along.
     best = curve(view / "search", "search/best validation mean absolute error")
     assert [value for _, value in best] == [0.5] * 4
@@ -199,9 +199,9 @@ def test_a_regression_shows_errors(tmp_path: Path, config: RunConfig, errors: li
 @pytest.mark.usefixtures("undrawn")
 def test_the_row_of_a_run_has_mean_and_deviation_over_seeds(tmp_path: Path, config: RunConfig, seeds: list[Trial]):
     several = config.model_copy(update={"retrain": config.retrain.model_copy(update={"seeds": 3})})
-    tracker = create_tracker(TrackedRun(tmp_path, several, seeds))
+    tracker = create_tracker(TrackedRun(tmp_path / "run", several, seeds))
     tracker.close()
-    view = tmp_path / "tensorboard"
+    view = tmp_path / "run" / "tensorboard"
     names = [f"retrained 1 {seeds[4].key[:8]}, seed {seed}" for seed in (3, 4, 5)]
     assert {path.name for path in view.iterdir()} == {"search", "result", *names}
     assert "Its training failed: MemoryError" in page(view / names[2], "network/card")
