@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
 
 import hasnas
 from tests.snippets import ROOT, Reader, missing_for, snippets
@@ -139,6 +138,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path):
     for name in ("material", "mkdocstrings"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed: pip install -c constraints.txt '.[docs]'; make docs does the same")
+    from click.testing import CliRunner  # which mkdocs brings
     from mkdocs.__main__ import cli
 
     # Not with `--quiet`, which hears no warnings, so that none is an error.

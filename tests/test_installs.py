@@ -5,6 +5,7 @@ import configparser
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -113,18 +114,34 @@ def test_a_command_names_the_extra_that_it_needs(tmp_path: Path, arguments: list
     assert done.stderr == f"hasnas: error: {command} needs {package}: pip install 'hasnas[{extra}]'\n"
 
 
+def packages_of(statements: Iterable[ast.AST]) -> set[str]:
+    """Packages, other than ours and Python's own, that import statements name."""
+    names = [alias.name for node in statements if isinstance(node, ast.Import) for alias in node.names]
+    names += [str(node.module) for node in statements if isinstance(node, ast.ImportFrom) and not node.level]
+    return {name.split(".")[0] for name in names} - {"hasnas", "tests", *sys.stdlib_module_names}
+
+
+def bringers(package: str) -> set[str]:
+    """What an install lists in order to bring a package."""
+    names = {name.lower().replace("_", "-") for name in packages_distributions().get(package, [package])}
+    return INSIDE.get(min(names), names)
+
+
 def test_every_imported_package_belongs_to_an_install():
-    installs, distributions = install_lists(), packages_distributions()
+    installs = install_lists()
     for path in [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and not node.level:
-                names = [str(node.module)]
-            for top in {name.split(".")[0] for name in names} - {"hasnas", *sys.stdlib_module_names}:
-                brought_by = installs[EXTRAS[top][1] if top in EXTRAS else ""]
-                bringers = {name.lower().replace("_", "-") for name in distributions.get(top, [top])}
-                needed = INSIDE.get(min(bringers), bringers)
-                assert needed & brought_by, f"{path.relative_to(ROOT)} imports {top}, which no install brings"
+        for top in packages_of(list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))):
+            brought_by = installs[EXTRAS[top][1] if top in EXTRAS else ""]
+            assert bringers(top) & brought_by, f"{path.relative_to(ROOT)} imports {top}, which no install brings"
+
+
+def test_tests_import_at_their_top_only_what_the_tests_install_brings():
+    installs = install_lists()
+    brought = installs[""] | installs["search"] | installs["test"]
+    for path in (ROOT / "tests").rglob("*.py"):
+        for top in packages_of(ast.parse(path.read_text(encoding="utf-8")).body):
+            local = (path.parent / f"{top}.py").exists() or (ROOT / "docs" / f"{top}.py").exists()
+            assert local or bringers(top) & brought, f"{path.relative_to(ROOT)} imports {top}"
 
 
 def test_plots_can_be_drawn_where_a_search_can_run():
