@@ -3,8 +3,8 @@
     python experiments/benchmarks/two_workers.py --rounds 3 --out two_workers.jsonl
 
 Random search on digits, each candidate trained for seconds of processor time: by a pool of one worker and by a
-pool of two, both started and warm before the clock. `seconds` is the wall time of the search, proposals and ledger
-included; batches are as large as the search, so that no worker waits for a batch's slowest but at the end. `calibration`
+pool of two, both started and warm before the clock. `seconds` is the search's wall time, proposals and ledger
+included; batches are as large as the search, so that no worker waits for the slowest of a batch. `calibration`
 is how much faster two processes that only count are than one after the other: what the machine's cores give at best.
 """
 
