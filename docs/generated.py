@@ -25,7 +25,7 @@ from pydantic_core import PydanticUndefined
 from hasnas.cim_estimator.hardware.spec import GeneralHardware, SpikeSimHardware, unit_of
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import COSTS, cost_called
-from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.config.searched import Searched
 from hasnas.registry import Registry
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from hasnas.errors import BadInputError, MachineFaultError
 from hasnas.files import remove_leftovers, write_atomic
 
-from .config.loading import RunConfig, config_identity, dump_config, load_config
+from .config.loading import config_identity, dump_config, load_config
+from .config.run import RunConfig
 from .executors import StopAtMachineFaults, create_executor
 from .history.formats import written_now
 from .history.layout import CONFIG_FILE, LEDGER_FILE, RUNS, STAGES

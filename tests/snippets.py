@@ -30,8 +30,9 @@ import yaml
 import hasnas
 from hasnas.nas.budget.costs import COSTS
 from hasnas.nas.cli import run_command
-from hasnas.nas.config.loading import RunConfig, config_from_tree
+from hasnas.nas.config.loading import config_from_tree
 from hasnas.nas.config.plugins import STRATEGIES
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.layout import CONFIG_FILE
 from hasnas.nas.opened_run import search
 from hasnas.nas.tracking.tensorboard_tracker import FOLDER

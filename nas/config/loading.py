@@ -5,115 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import re
 from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import ValidationError
 
-from hasnas.errors import BadInputError, nearest, one_line
+from hasnas.errors import BadInputError, one_line
 from hasnas.files import expanded, sha256_of
-from hasnas.nas.budget.budget import Budget
-from hasnas.nas.budget.costs import Cost, cost_called, cost_of, standard_and
-from hasnas.nas.budget.measured import JUDGED, MAPPED, SIMULATED
 from hasnas.yaml_files import read_yaml, to_yaml
 
-from .dataset import DatasetSection
-from .executor import AUTO, RaySection
+from .checks import check_together
 from .overrides import apply_override, parse_override
-from .plugins import DIFFERENTIABLE, EXECUTORS, MOST_EVALUATIONS, SCORES, STRATEGIES, SUPERNET_TRAINERS, TRACKERS
-from .problems import first_problem, told
+from .problems import first_problem, place_of, told
+from .run import RunConfig
 from .saved import CONFIG_FILE, SUPERNET_FILE
-from .sections import (
-    BudgetSection,
-    ExportSection,
-    HardwareSection,
-    NonidealSection,
-    ScreenSection,
-    SearchSection,
-    Section,
-    SpaceSection,
-    SupernetSection,
-    expand_hardware,
-)
-from .training import RetrainSection
+from .sections import expand_hardware
 
-OF_MAPPED = tuple(cost.name for cost in MAPPED)
-OF_SIMULATED = tuple(cost.name for cost in SIMULATED)
-OF_TRAINED = ("accuracy", "error", "device_accuracy", "device_error", "training_time", *OF_MAPPED, *OF_SIMULATED)
 PACKAGES = ("hasnas", "torch", "spikingjelly", "nni", "numpy", "pytorch-lightning")
-
-
-def _directory_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise ValueError("a name is letters, digits, '.', '_' and '-', at most 100 of them")
-    return name
-
-
-def _device_name(name: str) -> str:
-    """Refuse what names no device; whether the machine has it is asked when a run starts."""
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise ValueError("no such device; give auto, cpu, cuda or cuda:N")
-    return name
-
-
-def _tracker_name(name: str) -> str:
-    """Refuse a tracker that nobody registered."""
-    if name not in TRACKERS.names():
-        raise ValueError(f"no such tracker{nearest(name, TRACKERS.names())}{_BESIDE}")
-    return name
-
-
-class RunConfig(Section):
-    """Everything that decides the result of a run.
-
-    Args:
-        name: name of the run and of its directory.
-        seed: source of all randomness.
-        device: where networks run: `cpu`, `cuda` (worker i of a run takes GPU i modulo their number), `cuda:N`, or
-            `auto`, the GPUs where there are any.
-        executor: where evaluations run, `auto`, `in_process`, `process_pool` or `ray`; not part of the run's identity.
-        ray: for the executor of this name; not part of the run's identity.
-        dataset, space, hardware, budget, screen, supernet, search, retrain, nonideal, export: see `sections`.
-        tracking: what shows the run while it goes on, see `TRACKERS`; not part of the run's identity.
-        versions: packages that a saved config was made with; for the reader, not part of the run's identity.
-    """
-
-    name: Annotated[str, AfterValidator(_directory_name)]
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
-    device: Annotated[str, AfterValidator(_device_name)] = "auto"
-    executor: str = AUTO
-    ray: RaySection = RaySection()
-    dataset: DatasetSection
-    space: SpaceSection = SpaceSection()
-    hardware: Annotated[HardwareSection, BeforeValidator(expand_hardware)]
-    budget: BudgetSection = Budget()
-    screen: ScreenSection = ScreenSection()
-    supernet: SupernetSection = SupernetSection()
-    search: SearchSection = SearchSection()
-    retrain: RetrainSection = RetrainSection()
-    nonideal: NonidealSection = NonidealSection()
-    export: ExportSection = ExportSection()
-    tracking: Annotated[tuple[Annotated[str, AfterValidator(_tracker_name)], ...], Field(strict=False)] = (
-        "tensorboard",
-        "report",
-    )
-    versions: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def costs(self) -> tuple[Cost, ...]:
-        """The costs that the run knows of: the standard ones and whatever the config names."""
-        penalty = self.supernet.penalty
-        penalised = [] if penalty is None else [cost_of(penalty.cost).name]
-        rewarded = self.search.q_learning.reward if self.search.strategy == "q_learning" else ()
-        return standard_and([*self.budget.limits, *self.search.objectives, *penalised, *rewarded])
-
-    @property
-    def shown_costs(self) -> tuple[Cost, ...]:
-        """Those that views show beside the accuracy or the score."""
-        return tuple(cost for cost in self.costs if cost not in JUDGED)
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
@@ -188,16 +98,9 @@ executor, export, hardware, name, nonideal, ray, retrain, screen, search, seed, 
     try:
         config = RunConfig.model_validate(tree)
     except ValidationError as error:
-        place = _place(".".join(first_problem(error)), where, overrides or {})
+        place = place_of(".".join(first_problem(error)), where, overrides or {})
         raise BadInputError(f"{one_line(place)}: {told(error, RunConfig)}") from error
-    _check_names(config, where, overrides or {})
-    _check_one_shot(config, where, overrides or {})
-    _check_multi_fidelity(config, where, overrides or {})
-    _check_q_learning(config, where, overrides or {})
-    _check_evaluations(config, where, overrides or {})
-    _check_told(config, where, overrides or {})
-    _check_mapping(config, where, overrides or {})
-    _check_executor(config, where, overrides or {})
+    check_together(config, where, overrides or {})
     return config
 
 
@@ -311,148 +214,3 @@ def package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _check_names(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
-    """Refuse names that nothing is registered under, without importing what they stand for."""
-    from hasnas.cim_estimator.hardware.presets_reader import hardware_names
-    from hasnas.datasets.encoding import ENCODINGS
-    from hasnas.datasets.source import DATASETS
-    from hasnas.datasets.tonic_adapter import PREFIX
-    from hasnas.search_spaces.operations import listed_operations
-    from hasnas.search_spaces.space import SPACES
-
-    coding = config.dataset.encoding
-    chosen: list[tuple[str, str | None, Sequence[str]]] = [
-        ("dataset.name", None if config.dataset.name.startswith(PREFIX) else config.dataset.name, DATASETS.names()),
-        ("dataset.encoding.name", None if coding is None else coding.name, ENCODINGS.names()),
-        ("space.name", None if config.space.file else config.space.name, SPACES.names()),
-        ("hardware.preset", config.hardware.preset, hardware_names()),
-        ("supernet.strategy", config.supernet.strategy, SUPERNET_TRAINERS.names()),
-        ("search.strategy", config.search.strategy, STRATEGIES.names()),
-        ("executor", None if config.executor == AUTO else config.executor, [AUTO, *EXECUTORS.names()]),
-        ("search.score", config.search.score, SCORES.names()),
-        *(("space.operations", name, [*listed_operations(), *_named(name)]) for name in config.space.operations or ()),
-    ]
-    for key, name, known in chosen:
-        if name is not None and name not in known:
-            place = _place(key, where, overrides)
-            raise BadInputError(one_line(f"{place}: unknown {key} '{name}'{nearest(name, known)}{_BESIDE}"))
-
-
-_BESIDE = " (one of another package: install that package)"
-
-
-def _named(operation: str) -> list[str]:
-    """The operation's name, if it says what an operation does."""
-    from hasnas.search_spaces.operations import operation_named
-
-    try:
-        return [operation_named(operation).name]
-    except BadInputError:
-        return []
-
-
-def _check_one_shot(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
-    """Refuse a differentiable supernet over choices that it cannot mix."""
-    section, trained = config.supernet, config.supernet.enabled and config.search.score is None
-    if trained and section.strategy in DIFFERENTIABLE and config.space.feedback:
-        place = _place("space.feedback", where, overrides)
-        raise BadInputError(
-            f"{place}: supernet.strategy '{section.strategy}' mixes forward edges only, and a pair with feedback is "
-            "one choice over both directions; set space.feedback to false or supernet.strategy to random_one_shot"
-        )
-
-
-def _check_multi_fidelity(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
-    """Refuse rungs of trainings where candidates inherit their weights."""
-    if config.search.multi_fidelity is not None and config.supernet.enabled:
-        place = _place("search.multi_fidelity", where, overrides)
-        raise BadInputError(
-            f"{place}: search.multi_fidelity trains candidates by themselves, and a supernet is there to spare that; "
-            "set supernet.enabled to false or remove search.multi_fidelity"
-        )
-
-
-def _check_mapping(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
-    """Refuse a recipe that does not exist, and chips that nothing can be mapped onto."""
-    if not config.retrain.mapping:
-        if config.retrain.simulate:
-            place = _place("retrain.simulate", where, overrides)
-            raise BadInputError(f"{place}: retrain.simulate: networks are not mapped; set retrain.mapping to a recipe")
-        return
-    from hasnas.cim_estimator import load_hardware
-    from hasnas.cim_estimator.mapping import chip_of, load_recipe
-
-    try:
-        load_recipe(config.retrain.mapping)
-        chip_of(load_hardware(config.hardware.reference, config.hardware.overrides))
-    except BadInputError as error:
-        raise BadInputError(f"{_place('retrain.mapping', where, overrides)}: retrain.mapping: {error}") from error
-
-
-def _check_told(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
-    """Refuse objectives and limits that the evaluations of this run cannot tell."""
-    scored, named = config.search.score is not None, dict.fromkeys([*config.search.objectives, *config.budget.limits])
-    for name in named:
-        cost = cost_called(name)
-        for part in [one.name for one in (cost.parts or (cost,)) if not one.priced]:
-            reason = ""
-            if part in ("score", "training_time") and not config.search.enabled:
-                reason = "nothing is searched; switch the search on"
-            elif part == "score" and not scored:
-                reason = "candidates are trained, not scored; set search.score, or name the accuracy"
-            elif part in OF_TRAINED and scored:
-                reason = f"a search by {config.search.score} trains no candidate; name the score"
-            elif part in OF_MAPPED and not config.retrain.mapping:
-                reason = "networks are not mapped; set retrain.mapping, e.g. to spinemap"
-            elif part in OF_SIMULATED and not config.retrain.simulate:
-                reason = "networks are not simulated; set retrain.simulate to barrier or free"
-            elif part.startswith("device_") and config.nonideal.device is None:
-                reason = "chips are perfect; set nonideal.device"
-            elif part == "training_time" and config.supernet.enabled:
-                reason = "candidates inherit their weights and are not trained; switch the supernet off"
-            elif part == "training_time" and config.search.multi_fidelity is not None:
-                reason = "successive halving trains some for longer than others; remove search.multi_fidelity"
-            if reason:
-                key = "search.objectives" if name in config.search.objectives else "budget"
-                raise BadInputError(f"{_place(key, where, overrides)}: {key} names '{part}', but {reason}")
-
-
-def _check_q_learning(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
-    """Refuse an agent that walks over chips where there is one chip."""
-    if config.search.strategy == "q_learning" and not config.hardware.searched:
-        place = _place("search.strategy", where, overrides)
-        raise BadInputError(
-            f"{place}: search.strategy q_learning sizes the chip of each network, but hardware.searched names no field "
-            "of it; name some, or choose regularized_evolution"
-        )
-
-
-def _check_evaluations(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
-    """Refuse more evaluations than a strategy can look back on."""
-    search = config.search
-    name = f"optuna/{search.sampler}" if search.strategy == "optuna" else search.strategy
-    most = MOST_EVALUATIONS.get(name)
-    if most is not None and search.enabled and search.evaluations > most:
-        raise BadInputError(
-            f"{_place('search.evaluations', where, overrides)}: search.evaluations is {search.evaluations:,}, but a "
-            f"proposal of '{name}' takes a time that grows as their cube; give at most {most:,}, or choose nsga2"
-        )
-
-
-def _check_executor(config: RunConfig, where: str, overrides: dict[str, str]) -> None:
-    """Refuse what is said of Ray where another executor is named, and a GPU by its number where Ray gives it one."""
-    if config.executor != "ray" and config.ray != RaySection():
-        raise BadInputError(f"{_place('ray', where, overrides)}: ray is for executor: ray; set that, or remove it")
-    if config.executor == "ray" and config.device.startswith("cuda:"):
-        place = _place("device", where, overrides)
-        raise BadInputError(f"{place}: device is {config.device}, but Ray says which GPU; set device to cuda")
-
-
-def _place(key: str, where: str, overrides: dict[str, str]) -> str:
-    """The override that set a key, or the file."""
-    for changed, text in reversed(overrides.items()):
-        if key == changed or key.startswith(changed + ".") or changed.startswith(key + "."):
-            return f"override '{text}'"
-    return where

@@ -19,6 +19,9 @@ _WORDS = {
     "a valid tuple": "a list",
 }
 
+BESIDE = " (one of another package: install that package)"
+"""Said of a name that nobody registered."""
+
 
 def first_problem(error: ValidationError) -> tuple[str, ...]:
     """The keys that lead to the first thing that is wrong."""
@@ -36,6 +39,14 @@ def told(error: ValidationError, section: type[BaseModel], key: str = "") -> str
     problems = error.errors(include_url=False)
     others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return one_line(_describe(problems[0], section, key) + others)
+
+
+def place_of(key: str, where: str, overrides: Mapping[str, str]) -> str:
+    """The override that set a key, or the file."""
+    for changed, text in reversed(overrides.items()):
+        if key == changed or key.startswith(changed + ".") or changed.startswith(key + "."):
+            return f"override '{text}'"
+    return where
 
 
 def _describe(problem: Any, section: type[BaseModel], root: str) -> str:

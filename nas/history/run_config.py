@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hasnas.errors import BadInputError
-from hasnas.nas.config.loading import RunConfig, config_identity, load_config
+from hasnas.nas.config.loading import config_identity, load_config
+from hasnas.nas.config.run import RunConfig
 
 from .layout import CONFIG_FILE, LEDGER_FILE
 from .ledger import LedgerContents, ledger_so_far

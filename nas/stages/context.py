@@ -19,8 +19,8 @@ from hasnas.nas.budget.costs import Costs, cost_called
 from hasnas.nas.budget.measured import OF_REGRESSION
 from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.budget.region import FeasibleRegion
-from hasnas.nas.config.loading import RunConfig
 from hasnas.nas.config.plugins import DIFFERENTIABLE, RANDOM_ONE_SHOT
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.config.training import MIXES_CLASSES, UNREAD, WITHOUT_EFFECT, RetrainSection
 from hasnas.nas.data.sources import check_timesteps, open_source
 from hasnas.nas.executors import Executor

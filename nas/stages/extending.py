@@ -10,9 +10,10 @@ from typing import Any
 
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
-from hasnas.nas.config.loading import RunConfig, dump_config, load_config
+from hasnas.nas.config.loading import dump_config, load_config
 from hasnas.nas.config.overrides import parse_override
 from hasnas.nas.config.plugins import STRATEGIES
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.formats import written_now
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.history.ledger import Ledger, ledger_so_far

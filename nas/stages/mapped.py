@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hasnas.cim_estimator import HardwareSpec
 from hasnas.nas.budget.measured import MAPPED, SIMULATED
-from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.data.samples import Splits
 from hasnas.search_spaces.network import SpikingNetwork
 

@@ -20,8 +20,9 @@ from hasnas.datasets.splits import compare_splits, load_stored, notes_on, places
 from hasnas.errors import BadInputError
 from hasnas.extras import missing_extra
 from hasnas.nas.budget.costs import cost_called
-from hasnas.nas.config.loading import RunConfig, file_contents
+from hasnas.nas.config.loading import file_contents
 from hasnas.nas.config.plugins import NETWORK_SCORES
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.data.facts import facts_of
 from hasnas.nas.data.sources import open_source
 from hasnas.nas.history.worth import FEW, DataFacts

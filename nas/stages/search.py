@@ -17,7 +17,7 @@ from hasnas.errors import BadInputError, HasnasError
 from hasnas.nas.budget.costs import Cost, Costs, cost_called, with_measured
 from hasnas.nas.budget.measured import QUALITIES, TRAINING_TIME
 from hasnas.nas.budget.pricer import Pricer
-from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.goal import Goal, merit
 from hasnas.nas.history.learned import LEARNED, learned_line

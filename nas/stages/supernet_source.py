@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from hasnas.errors import BadInputError
-from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.layout import SUPERNET_FILE
 from hasnas.nas.history.run_config import load_run_config, read_events

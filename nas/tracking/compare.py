@@ -13,7 +13,7 @@ import numpy as np
 from hasnas.errors import BadInputError, nearest
 from hasnas.nas.budget.costs import COSTS, ENERGY, cost_called
 from hasnas.nas.budget.measured import ACCURACY, DEVICE_ACCURACY, SCORE
-from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.comparison import FrontComparison, segments
 from hasnas.nas.history.goal import goal_of
 from hasnas.nas.history.layout import LEDGER_FILE

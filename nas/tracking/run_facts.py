@@ -10,7 +10,7 @@ from typing import Any
 from hasnas.errors import BadInputError
 from hasnas.nas.budget.budget import Budget
 from hasnas.nas.budget.costs import STANDARD, Cost
-from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.config.sections import HardwareSection
 from hasnas.nas.history.goal import Goal
 from hasnas.nas.history.layout import CONFIG_FILE

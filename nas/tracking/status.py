@@ -11,7 +11,7 @@ import numpy as np
 
 from hasnas.errors import BadInputError
 from hasnas.files import DAMAGED_ARRAYS
-from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.goal import Candidates, Goal, distinct
 from hasnas.nas.history.layout import LEDGER_FILE, SCREEN_FILE, STAGES
 from hasnas.nas.history.learned import learned_rows

@@ -18,7 +18,7 @@ from hasnas.nas.history.worth import DataFacts
 from hasnas.search_spaces.space import Gene
 
 if TYPE_CHECKING:
-    from hasnas.nas.config.loading import RunConfig
+    from hasnas.nas.config.run import RunConfig
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from hasnas.cim_estimator.report.constants import ConstantRow, constant_rows
 from hasnas.errors import BadInputError, HasnasError
 from hasnas.files import read_text
 from hasnas.nas.budget.costs import Cost, cost_called
-from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.goal import Goal
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hasnas.nas.config.loading import RunConfig, config_from_tree, dump_config
+from hasnas.nas.config.loading import config_from_tree, dump_config
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.quality import REGRESSION
 from hasnas.nas.history.trial import Trial

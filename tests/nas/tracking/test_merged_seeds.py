@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hasnas.nas.cli import run_command
-from hasnas.nas.config.loading import RunConfig, dump_config
+from hasnas.nas.config.loading import dump_config
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.trial import Trial
 

@@ -10,7 +10,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from hasnas.nas.config.loading import RunConfig
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.quality import REGRESSION
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import TrackedRun, create_tracker

@@ -11,7 +11,8 @@ from tensorboard.plugins.custom_scalar import metadata as layout_metadata
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 
 from hasnas.errors import BadInputError
-from hasnas.nas.config.loading import RunConfig, dump_config
+from hasnas.nas.config.loading import dump_config
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.quality import REGRESSION
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import TrackedRun, Tracker, create_tracker

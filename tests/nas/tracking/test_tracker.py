@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from hasnas.errors import BadInputError
-from hasnas.nas.config.loading import RunConfig, config_from_tree, config_identity
+from hasnas.nas.config.loading import config_from_tree, config_identity
 from hasnas.nas.config.plugins import TRACKERS
+from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking import TrackedRun, create_tracker
 
