@@ -43,7 +43,7 @@ def told(error: ValidationError, section: type[BaseModel], key: str = "") -> str
 
 def place_of(key: str, where: str, overrides: Mapping[str, str]) -> str:
     """The override that set a key, or the file."""
-    for changed, text in reversed(overrides.items()):
+    for changed, text in reversed(tuple(overrides.items())):
         if key == changed or key.startswith(changed + ".") or changed.startswith(key + "."):
             return f"override '{text}'"
     return where
