@@ -13,11 +13,12 @@ from hasnas.errors import BadInputError
 from hasnas.files import check_listed, read_json, write_atomic
 
 from .cells import Genotype
-from .graph import LayerGraph
+from .graph import GRAPH_FILE, LayerGraph
 from .macro import Macro, expand
 from .operations import operation_named
 
 ARCHITECTURE_VERSION = 1
+ARCHITECTURE_FILE = "architecture.json"
 MOST_CELLS = 1000
 REMEMBERED = 64  # architectures that were read
 
@@ -133,3 +134,8 @@ def _read(text: str) -> Architecture:
         raise BadInputError(f"'cells' must be a list of 1 to {MOST_CELLS} cells")
     cells = tuple(Genotype.from_json(item) for item in drawn)
     return Architecture(cells, macro)
+
+
+def description_in(folder: Path) -> Path | None:
+    """The file of a folder that describes its network, as layers or as an architecture; None if there is none."""
+    return next((folder / name for name in (GRAPH_FILE, ARCHITECTURE_FILE) if (folder / name).is_file()), None)

@@ -17,12 +17,13 @@ from torch.utils._python_dispatch import _disable_current_modes
 from hasnas.errors import BadInputError
 from hasnas.nas.config.loading import config_from_tree
 from hasnas.nas.config.training import RegularisationSection, RetrainSection, TrainingNoiseSection
+from hasnas.nas.data.needs import DataReference
 from hasnas.nas.data.samples import Splits, load_splits
 from hasnas.nas.executors.process_pool import ProcessPool
 from hasnas.nas.history.checkpoint import save_checkpoint
 from hasnas.nas.scoring import SCORES, ScoringTask, network_scores
 from hasnas.nas.scoring.forward_scores import ForwardScore
-from hasnas.nas.stages.evaluation import DataReference, DeviceReference, InheritedTask, evaluate_inherited
+from hasnas.nas.stages.evaluation import DeviceReference, InheritedTask, evaluate_inherited
 from hasnas.nas.training import devices
 from hasnas.nas.training.loop import TrainingLoop
 from hasnas.nas.training.losses import task_loss

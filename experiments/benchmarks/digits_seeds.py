@@ -49,11 +49,8 @@ def empty_cell(config: Path, seed: int, directory: Path) -> float:
     if not path.exists():
         setup = Setup(load_config(config, [f"seed={seed}"]), Console())
         architecture = Architecture((chain_cell(0, 4),) * setup.space.cells, setup.space.macro)
-        data, folder = data_reference(setup), retrain_directory(directory, architecture.key, seed)
-        task = RetrainTask(
-            architecture.to_json(), data.dataset, data.root, data.validation_share, data.seed, setup.config.retrain,
-            seed, str(folder), data.framing,
-        )  # fmt: skip
+        folder = retrain_directory(directory, architecture.key, seed)
+        task = RetrainTask(architecture.to_json(), data_reference(setup), setup.config.retrain, seed, str(folder))
         write_atomic(path, json.dumps(run_retrain_task(task).test_accuracy))
     return float(json.loads(path.read_text()))
 

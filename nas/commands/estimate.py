@@ -22,8 +22,8 @@ from hasnas.nas.history.returned import returned_networks
 from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.aligned import align
-from hasnas.search_spaces.architecture import Architecture
-from hasnas.search_spaces.graph import GRAPH_FILE, LayerGraph
+from hasnas.search_spaces.architecture import Architecture, description_in
+from hasnas.search_spaces.graph import LayerGraph
 from hasnas.search_spaces.layers import Input
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.nir import read_nir
@@ -31,7 +31,6 @@ from hasnas.search_spaces.nir import read_nir
 from .options import reject_repeated
 
 MEASURED = "measured"
-SAVED = (GRAPH_FILE, "architecture.json")
 MOST_VALUES = 10**8  # of an input
 PYTHON_SOURCE = re.compile(r".+\.py:\w+")
 
@@ -176,8 +175,8 @@ def read_workload(source: Path, measured: bool = False, timesteps: int | None = 
     Raises:
         BadInputError: if the file is missing, of no known kind, or not what its name says.
     """
-    if is_saved(source):
-        return lower(_saved_graph(source), _rates_of_card(source) if measured else None)
+    if described := description_in(source):
+        return lower(_graph_of_json(described), _rates_of_card(source) if measured else None)
     if source.is_dir():
         winner = returned_network(source)
         graph = Architecture.from_json(winner.architecture).expand()
@@ -197,11 +196,7 @@ def read_workload(source: Path, measured: bool = False, timesteps: int | None = 
 
 def is_saved(source: Path) -> bool:
     """Whether a folder holds one network: of `hasnas import`, `hasnas tune`, or of a run's `export/`."""
-    return any((source / name).is_file() for name in SAVED)
-
-
-def _saved_graph(folder: Path) -> LayerGraph:
-    return _graph_of_json(next(folder / name for name in SAVED if (folder / name).is_file()))
+    return description_in(source) is not None
 
 
 def _graph_of_json(path: Path) -> LayerGraph:

@@ -13,6 +13,31 @@ SplitsKey = tuple[str, Path | None, float, int, View]
 
 
 @dataclass(frozen=True)
+class DataReference:
+    """Which samples to use; small enough to send to a worker.
+
+    Args:
+        dataset: name of the dataset.
+        root: folder that holds the datasets' files, `None` for the default one.
+        validation_share: part of the train split held out.
+        seed: seed of that draw.
+        framing: how event recordings become frames, or static samples spikes; None takes the dataset's own way.
+    """
+
+    dataset: str
+    root: str | None
+    validation_share: float
+    seed: int
+    framing: View = None
+
+    @property
+    def key(self) -> SplitsKey:
+        """As `load_splits` is asked for them."""
+        root = None if self.root is None else Path(self.root)
+        return self.dataset, root, self.validation_share, self.seed, self.framing
+
+
+@dataclass(frozen=True)
 class Needs:
     """What a task reads beside itself, and where it leaves what it makes.
 

@@ -20,11 +20,11 @@ from hasnas.errors import BadInputError
 from hasnas.files import CARD_FILE, check_listed, read_json, sealed, sha256_of, unwritable, write_atomic
 from hasnas.nas.data.samples import Normalisation
 from hasnas.nas.training.state import first_non_finite, load_tensors
-from hasnas.search_spaces.architecture import Architecture
+from hasnas.search_spaces.architecture import ARCHITECTURE_FILE, Architecture
 from hasnas.search_spaces.graph import GRAPH_FILE, LayerGraph
 from hasnas.search_spaces.network import SpikingNetwork
 
-ARCHITECTURE_FILE, WEIGHTS_FILE, NIR_FILE = "architecture.json", "weights.safetensors", "network.nir"
+WEIGHTS_FILE, NIR_FILE = "weights.safetensors", "network.nir"
 # One key only: safetensors writes several in an order that changes from call to call.
 CONTENT = "architecture and content"
 

@@ -9,6 +9,7 @@ import torch
 
 from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.errors import BadInputError
+from hasnas.search_spaces.architecture import ARCHITECTURE_FILE
 from hasnas.search_spaces.lowering import lower
 
 from .conductances import conductance_files, device_of
@@ -16,7 +17,7 @@ from .elsewhere import tools_that_open
 from .layer_tables import neurosim_table, spikesim_lists
 from .nir_reader import read_deployed, read_nir
 from .nir_writer import FLOAT_MEMBRANES, nir_bytes, to_nir
-from .saved_network import ARCHITECTURE_FILE, NIR_FILE, WEIGHTS_FILE, load_bare_network, weights_bytes
+from .saved_network import NIR_FILE, WEIGHTS_FILE, load_bare_network, weights_bytes
 from .standalone import plain_torch, standalone_files
 from .target import Check, Target, TrainedNetwork, load_double
 

@@ -46,16 +46,8 @@ def encode_line(record: Mapping[str, Any]) -> bytes:
     return _BEFORE + text + _BETWEEN + _checksum(text) + _AFTER
 
 
-def decode_line(line: bytes) -> Record | None:
-    """The record of a stored line, or `None` if even one bit of the line is not as it was written."""
-    text = checked(line)
-    if text is None:
-        return None
-    return _decoded(text)
-
-
 def checked(line: bytes) -> bytes | None:
-    """The canonical JSON in a stored line whose checksum agrees; its bytes are then those that were written.
+    """The canonical JSON in a stored line, or `None` if even one bit of the line is not as it was written.
 
     >>> checked(encode_line({"kind": "event"})), checked(b"{}")
     (b'{"kind":"event"}', None)

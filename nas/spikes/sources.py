@@ -17,9 +17,9 @@ from hasnas.nas.data.samples import Split, load_splits, renormalised
 from hasnas.nas.export.deploy import Deployed, deploy
 from hasnas.nas.export.nir_reader import read_deployed
 from hasnas.nas.export.run_export import load_trained, returned_trials
-from hasnas.nas.export.saved_network import ARCHITECTURE_FILE, load_bare_network, load_network
+from hasnas.nas.export.saved_network import load_bare_network, load_network
 from hasnas.nas.history.layout import CONFIG_FILE
-from hasnas.search_spaces.graph import GRAPH_FILE
+from hasnas.search_spaces.architecture import description_in
 
 from .trace import trace
 
@@ -105,7 +105,7 @@ def _network(source: Path, is_run: bool, timesteps: int | None) -> Deployed:
     if is_run:
         trials = returned_trials(source)
         network = load_trained(source, trials[0]).network
-    elif any((source / name).is_file() for name in (ARCHITECTURE_FILE, GRAPH_FILE)):
+    elif description_in(source):
         network = load_bare_network(source)
     elif source.suffix == ".nir":
         found = read_deployed(source, timesteps)

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from hasnas.cim_estimator.nonideal import load_nonideal
-from hasnas.datasets.choices import View
 from hasnas.files import read_json, write_atomic
 from hasnas.nas.budget.measured import TRAINING_SECONDS
 from hasnas.nas.config.multi_fidelity import Rung
 from hasnas.nas.config.training import RetrainSection
-from hasnas.nas.data.needs import Needs, SplitsKey
+from hasnas.nas.data.needs import DataReference, Needs
 from hasnas.nas.data.samples import Splits, batches, load_splits
 from hasnas.nas.history.checkpoint import load_checkpoint
 from hasnas.nas.history.quality import Quality, quality_of_task
+from hasnas.nas.history.worth import RATE_PREFIX
 from hasnas.nas.imperfect_chips import evaluate_on_chips
 from hasnas.nas.supernet.sharing import inherit
 from hasnas.nas.training.devices import placed
@@ -37,32 +37,7 @@ from hasnas.search_spaces.network import SpikingNetwork
 from .mapped import MappingReference, mapping_metrics
 
 SECONDS_FILE = "seconds.json"
-RATE_PREFIX, INPUT_RATE_PREFIX = "firing_rate/", "input_rate/"
-
-
-@dataclass(frozen=True)
-class DataReference:
-    """Which samples to use; small enough to send to a worker.
-
-    Args:
-        dataset: name of the dataset.
-        root: folder that holds the datasets' files, `None` for the default one.
-        validation_share: part of the train split held out.
-        seed: seed of that draw.
-        framing: how event recordings become frames, or static samples spikes; None takes the dataset's own way.
-    """
-
-    dataset: str
-    root: str | None
-    validation_share: float
-    seed: int
-    framing: View = None
-
-    @property
-    def key(self) -> SplitsKey:
-        """As `load_splits` is asked for them."""
-        root = None if self.root is None else Path(self.root)
-        return self.dataset, root, self.validation_share, self.seed, self.framing
+INPUT_RATE_PREFIX = "input_rate/"
 
 
 @dataclass(frozen=True)

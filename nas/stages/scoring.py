@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hasnas.datasets.choices import View
 from hasnas.errors import BadInputError
 from hasnas.nas.config.plugins import COUNTERS
-from hasnas.nas.data.needs import Needs
+from hasnas.nas.data.needs import DataReference, Needs
 from hasnas.nas.data.sources import open_source
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.goal import score_metrics
@@ -25,8 +25,6 @@ from .context import RunContext, Setup
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from .evaluation import DataReference
 
 CodesOfOne = tuple[int, ...]
 LOOKED_AT = 64

@@ -11,6 +11,7 @@ import numpy as np
 from hasnas.errors import BadInputError
 from hasnas.nas.budget.region import of_networks
 from hasnas.nas.config.plugins import DIFFERENTIABLE, RANDOM_ONE_SHOT, SUPERNET_TRAINERS
+from hasnas.nas.data.needs import DataReference
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.nas.history.layout import SUPERNET_FILE
 from hasnas.nas.supernet.cost_table import CostTable, fit_cost_table
@@ -19,7 +20,7 @@ from hasnas.nas.supernet.settings import Choosing, TrainedSupernet, TrainingProg
 from hasnas.nas.supernet.sharing import live_options, supernet_report
 
 from .context import RunContext, Setup
-from .evaluation import DataReference, DeviceReference, splits_of
+from .evaluation import DeviceReference, splits_of
 from .supernet_source import source_weights
 
 PRICED_FOR_PENALTY = 4096

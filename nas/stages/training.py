@@ -154,19 +154,15 @@ def _mend_weights(context: RunContext) -> None:
 def _task(
     context: RunContext, architecture: Mapping[str, Any], training: Mapping[str, Choice], seed: int
 ) -> RetrainTask:
-    data, section = data_reference(context), context.config.retrain
+    section = context.config.retrain
     trained_as = key_of(Architecture.from_json(architecture).key, training)
     directory = retrain_directory(context.directory, trained_as, seed)
     return RetrainTask(
         architecture,
-        data.dataset,
-        data.root,
-        data.validation_share,
-        data.seed,
+        data_reference(context),
         section.chosen(training) if training else section,
         seed,
         str(directory),
-        data.framing,
     )
 
 

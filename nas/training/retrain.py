@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hasnas.datasets.choices import View
 from hasnas.nas.config.plugins import TRAINING_METHODS
 from hasnas.nas.config.training import RetrainSection, SurrogateSection
-from hasnas.nas.data.needs import Needs, SplitsKey
+from hasnas.nas.data.needs import DataReference, Needs
 from hasnas.nas.data.samples import Splits, batches, load_splits
 from hasnas.nas.history.checkpoint import save_checkpoint
 from hasnas.search_spaces.architecture import Architecture
@@ -159,36 +158,22 @@ class RetrainTask:
 
     Args:
         architecture: its JSON form.
-        dataset: name of the dataset.
-        root: folder that holds the datasets' files, `None` for the default one.
-        validation_share: part of the train split held out.
-        split_seed: seed of that draw.
+        data: the samples.
         settings: how to train.
         seed: decides weights, order and dropout.
         checkpoint_directory: see `retrain`.
-        framing: how event recordings become frames, or static samples spikes; None takes the dataset's own way.
     """
 
     architecture: Mapping[str, Any]
-    dataset: str
-    root: str | None
-    validation_share: float
-    split_seed: int
+    data: DataReference
     settings: RetrainSection
     seed: int
     checkpoint_directory: str
-    framing: View = None
-
-    @property
-    def samples(self) -> SplitsKey:
-        """As `load_splits` is asked for them."""
-        root = None if self.root is None else Path(self.root)
-        return self.dataset, root, self.validation_share, self.split_seed, self.framing
 
     @property
     def needs(self) -> Needs:
         """See `Travels`."""
-        return Needs(self.samples, self.settings.files, self.checkpoint_directory, self.settings.devices)
+        return Needs(self.data.key, self.settings.files, self.checkpoint_directory, self.settings.devices)
 
 
 @dataclass(frozen=True)
@@ -232,7 +217,7 @@ def run_retrain_task(task: RetrainTask, progress: Progress | None = None) -> Ret
     Raises:
         BadInputError, TrainingDivergedError: as `load_splits` and `retrain`.
     """
-    splits = load_splits(*task.samples)
+    splits = load_splits(*task.data.key)
     directory = Path(task.checkpoint_directory)
     train = TRAINING_METHODS.get(task.settings.method)
     noted = progress or note_epochs(directory)

@@ -10,6 +10,7 @@ from hasnas.nas.cli import run_command
 from hasnas.nas.commands.estimate import Question, answer, read_activity, read_workload
 from hasnas.nas.config.loading import dump_config, load_config
 from hasnas.nas.config.training import RetrainSection
+from hasnas.nas.data.needs import DataReference
 from hasnas.nas.export.run_export import export_run
 from hasnas.nas.history.ledger import Ledger
 from hasnas.nas.history.trial import Trial
@@ -36,7 +37,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "config.yaml").write_text(CONFIG)
     (directory / "config.yaml").write_text(dump_config(load_config(directory / "config.yaml")))
     settings = RetrainSection(epochs=1, batch_size=256)
-    outcome = run_retrain_task(RetrainTask(ARCHITECTURE.to_json(), "digits", None, 0.3, 0, settings, 0, str(folder)))
+    data = DataReference("digits", None, 0.3, 0)
+    outcome = run_retrain_task(RetrainTask(ARCHITECTURE.to_json(), data, settings, 0, str(folder)))
     metrics = {"validation_accuracy": outcome.merit, "test_accuracy": outcome.test_accuracy}
     best = Trial(1, "retrain", ARCHITECTURE.key, (0,), ARCHITECTURE.to_json(), 0, "done", metrics)
     over = Trial(0, "retrain", "other", (1,), {}, 0, "infeasible", {"validation_accuracy": 1.0}, verdict={"area": 2.0})

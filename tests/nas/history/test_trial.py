@@ -3,12 +3,13 @@
 import math
 from dataclasses import replace
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hasnas.errors import BadInputError
-from hasnas.nas.history.records import decode_line, encode_line
+from hasnas.nas.history.records import checked, encode_line
 from hasnas.nas.history.trial import Trial, key_of
 
 METRICS, COSTS = {"validation_accuracy": 0.5}, {"energy_j": 1e-6}
@@ -16,11 +17,17 @@ TRIAL = Trial(3, "search", "ab12", (0, 1, 2), {"version": 1}, 7, "done", METRICS
 NUMBERS = st.dictionaries(st.sampled_from(["a", "b"]), st.floats())
 
 
+def stored(trial: Trial) -> dict:
+    """The record of a trial as the ledger gives it back."""
+    text = checked(encode_line(trial.to_record()))
+    assert text is not None
+    return orjson.loads(text)
+
+
 @given(NUMBERS, NUMBERS, st.lists(st.integers(0, 8)))
 def test_any_trial_reads_back_equal(metrics: dict, costs: dict, codes: list):
     trial = replace(TRIAL, metrics=metrics, costs=costs, codes=tuple(codes))
-    record = decode_line(encode_line(trial.to_record()))
-    assert record is not None
+    record = stored(trial)
     again = Trial.from_record(record)
     assert again == trial
     for name, value in metrics.items():
@@ -37,9 +44,7 @@ def test_time_and_host_are_not_compared():
 def test_a_trial_carries_its_chip_and_its_training():
     chip, training = {"adc.bits": 4, "device": "neurosim-rram"}, {"learning_rate": 1e-3}
     chosen = replace(TRIAL, key=key_of("ab12", chip, training), hardware=chip, training=training)
-    record = decode_line(encode_line(chosen.to_record()))
-    assert record is not None
-    assert Trial.from_record(record) == chosen != replace(chosen, hardware={**chip, "adc.bits": 5})
+    assert Trial.from_record(stored(chosen)) == chosen != replace(chosen, hardware={**chip, "adc.bits": 5})
     fields = {"hardware/adc.bits": 4, "hardware/device": "neurosim-rram", "training/learning_rate": 1e-3}
     assert chosen.choices == fields
     assert not {"hardware", "training"} & TRIAL.to_record().keys()

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from hasnas.errors import BadInputError
+from hasnas.nas.data.needs import DataReference
 from hasnas.nas.history.checkpoint import load_checkpoint, save_checkpoint
-from hasnas.nas.stages.evaluation import RATE_PREFIX, DataReference, InheritedTask, evaluate_inherited, splits_of
+from hasnas.nas.history.worth import RATE_PREFIX
+from hasnas.nas.stages.evaluation import InheritedTask, evaluate_inherited, splits_of
 from hasnas.search_spaces import Macro
 from hasnas.search_spaces.network import build_network
 from hasnas.search_spaces.snasnet import SNASNetSpace

@@ -10,6 +10,7 @@ import torch
 from hasnas.cim_estimator.nonideal import NonidealSpec
 from hasnas.errors import BadInputError
 from hasnas.nas.config.training import RetrainSection
+from hasnas.nas.data.needs import DataReference
 from hasnas.nas.data.samples import Splits
 from hasnas.nas.history.checkpoint import load_checkpoint, save_checkpoint
 from hasnas.nas.imperfect_chips import evaluate_on_chips
@@ -168,7 +169,7 @@ def test_directories_differ_by_key_and_seed():
 
 def test_killed_in_another_process_it_ends_the_same(architecture, tmp_path: Path):
     settings = SETTINGS.with_changes({"epochs": 4})
-    task = RetrainTask(architecture, "digits", None, 0.2, 0, settings, 0, str(tmp_path / "killed"))
+    task = RetrainTask(architecture, DataReference("digits", None, 0.2, 0), settings, 0, str(tmp_path / "killed"))
     process = get_context("spawn").Process(target=run_retrain_task, args=(task,))
     process.start()
     while not (tmp_path / "killed" / "last.safetensors").exists() and process.is_alive():
