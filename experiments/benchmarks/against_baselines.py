@@ -25,12 +25,12 @@ from hasnas.files import write_atomic
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import BASELINE_PREFIX, STAGE
+from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.stages.context import Setup
 from hasnas.nas.stages.evaluation import splits_of
 from hasnas.nas.stages.progress import Console
 from hasnas.nas.stages.supernet import data_reference
-from hasnas.nas.tracking.status import load_run_config
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain
 

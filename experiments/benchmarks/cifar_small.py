@@ -24,7 +24,7 @@ from hasnas.nas.data.samples import load_splits
 from hasnas.nas.history.goal import front
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
-from hasnas.nas.tracking.status import load_run_config
+from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.retrain import retrain
 from hasnas.search_spaces import Architecture

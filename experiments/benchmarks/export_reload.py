@@ -14,7 +14,7 @@ from hasnas.nas.data.samples import load_splits
 from hasnas.nas.export.nir_reader import read_nir
 from hasnas.nas.export.run_export import load_trained, returned_trials
 from hasnas.nas.export.saved_network import load_bare_network
-from hasnas.nas.tracking.status import load_run_config
+from hasnas.nas.history.run_config import load_run_config
 
 TOLERANCE = 1e-5
 

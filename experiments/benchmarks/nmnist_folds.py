@@ -33,10 +33,10 @@ from hasnas.nas.data.samples import Split, Splits, load_splits
 from hasnas.nas.history.goal import front
 from hasnas.nas.history.layout import LEDGER_FILE
 from hasnas.nas.history.ledger import read_ledger
+from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.stages.chosen import plain_chains
 from hasnas.nas.stages.context import Setup
 from hasnas.nas.stages.progress import Console
-from hasnas.nas.tracking.status import load_run_config
 from hasnas.nas.training.evaluation import evaluate, measure_activity
 from hasnas.nas.training.retrain import retrain
 from hasnas.search_spaces import Architecture

@@ -43,11 +43,12 @@ def compare(
 ) -> None:
     """Put runs side by side: differing settings, budgets, times, returned networks, fronts, who is ahead where."""
     from hasnas.files import write_atomic
+    from hasnas.nas.history.stored_run import read_run
     from hasnas.nas.tracking.compare import read_reference
     from hasnas.nas.tracking.side_by_side import runs_side_by_side
 
     names = None if objectives is None else [name.strip() for name in objectives.split(",")]
-    found = runs_side_by_side(runs, names, read_reference(reference))
+    found = runs_side_by_side([*map(read_run, runs)], names, read_reference(reference))
     if plot is not None:
         from hasnas.nas.tracking.figures import fronts, to_png
 

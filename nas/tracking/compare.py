@@ -16,10 +16,8 @@ from hasnas.nas.budget.measured import ACCURACY, DEVICE_ACCURACY, SCORE
 from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.comparison import FrontComparison, segments
 from hasnas.nas.history.goal import goal_of
-from hasnas.nas.history.layout import LEDGER_FILE
-from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.returned import returned_networks
-from hasnas.nas.history.run_config import load_run_config
+from hasnas.nas.history.stored_run import StoredRun
 from hasnas.nas.history.trial import Trial
 
 from .aligned import align
@@ -174,35 +172,29 @@ class ComparedRuns:
 
 
 def compare_runs(
-    runs: Sequence[Path], objectives: Sequence[str] | None = None, reference: Mapping[str, str] | None = None
+    runs: Sequence[StoredRun], objectives: Sequence[str] | None = None, reference: Mapping[str, str] | None = None
 ) -> ComparedRuns:
     """Compare the fronts of runs on the same data.
 
     Args:
-        runs: run directories.
+        runs: as they were read.
         objectives: at least two names of costs or of what is measured: `accuracy` (the mean absolute error of a
             regression), `score`, `device_accuracy`, and `test_accuracy`, for which retrained networks are compared; by
             default what the first run looks for.
         reference: name of an objective -> the worst value of interest; for all of them, or none.
 
     Raises:
-        BadInputError: if a directory holds no run, a name is unknown, or a run has no candidate with these objectives.
+        BadInputError: if a run is given twice, a name is unknown, or a run has no candidate with these objectives.
     """
-    directories = [Path(run) for run in runs]
-    if len({path.resolve() for path in directories}) < len(directories):
+    if len({run.directory.resolve() for run in runs}) < len(runs):
         raise BadInputError("a run is given twice; name each run once")
-    configs = [load_run_config(path) for path in directories]
-    _check_alike(directories, configs)
-    ledgers = [_trials(path) for path in directories]
-    names = tuple(objectives) if objectives else _objectives_of(configs[0])
-    axes = _axes(names, [trial for trials in ledgers for trial in trials])
-    chosen = tuple(
-        _comparable(path, config, trials, axes)
-        for path, config, trials in zip(directories, configs, ledgers, strict=True)
-    )
+    _check_alike(runs)
+    names = tuple(objectives) if objectives else _objectives_of(runs[0].config)
+    axes = _axes(names, [trial for run in runs for trial in run.trials])
+    chosen = tuple(_comparable(run, axes) for run in runs)
     points = tuple(np.array([[axis.of(trial) for axis in axes] for trial in trials]) for trials in chosen)
     comparison = FrontComparison(points, tuple(axis.more_is_better for axis in axes), _reference(reference, axes))
-    return ComparedRuns(_labels(directories), axes, chosen, comparison)
+    return ComparedRuns(_labels([run.directory for run in runs]), axes, chosen, comparison)
 
 
 def read_reference(text: str | None) -> dict[str, str] | None:
@@ -231,18 +223,13 @@ def _labels(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True))
 
 
-def _check_alike(paths: Sequence[Path], configs: Sequence[RunConfig]) -> None:
-    for path, config in zip(paths, configs, strict=True):
-        if config.dataset.name != configs[0].dataset.name:
+def _check_alike(runs: Sequence[StoredRun]) -> None:
+    first, name = runs[0].directory, runs[0].config.dataset.name
+    for run in runs:
+        if run.config.dataset.name != name:
             raise BadInputError(
-                f"{path} is on {config.dataset.name}, {paths[0]} on {configs[0].dataset.name}; "
-                "compare runs on the same data"
+                f"{run.directory} is on {run.config.dataset.name}, {first} on {name}; compare runs on the same data"
             )
-
-
-def _trials(path: Path) -> list[Trial]:
-    ledger = path / LEDGER_FILE
-    return read_ledger(ledger).trials if ledger.exists() else []
 
 
 def _objectives_of(config: RunConfig) -> tuple[str, ...]:
@@ -285,11 +272,12 @@ def _number(name: str) -> Callable[[str], float]:
     return read
 
 
-def _comparable(path: Path, config: RunConfig, trials: Sequence[Trial], axes: Sequence[Axis]) -> tuple[Trial, ...]:
+def _comparable(run: StoredRun, axes: Sequence[Axis]) -> tuple[Trial, ...]:
+    path = run.directory
     if any(axis.name == TEST for axis in axes):
-        candidates = [network.summary for network in returned_networks(trials, config.retrain.seeds)]
+        candidates = [network.summary for network in returned_networks(run.trials, run.config.retrain.seeds)]
     else:
-        candidates = [trial for trial in trials if trial.stage == "search" and trial.state == "done"]
+        candidates = [trial for trial in run.trials if trial.stage == "search" and trial.state == "done"]
     found = tuple(
         trial
         for trial in candidates

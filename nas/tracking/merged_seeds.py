@@ -14,6 +14,7 @@ from typing import Any
 from hasnas.errors import BadInputError
 from hasnas.files import csv_text, unwritable, write_atomic
 from hasnas.nas.budget.costs import cost_called
+from hasnas.nas.history.stored_run import read_run
 from hasnas.nas.history.trial import Trial
 
 from .aligned import align
@@ -186,7 +187,8 @@ def merge_seeds(runs: Sequence[Path], objectives: Sequence[str] | None = None) -
     Raises:
         BadInputError: if they differ in what decides a result, or two have one seed.
     """
-    found = runs_side_by_side(runs, objectives)
+    read = [read_run(run) for run in runs]
+    found = runs_side_by_side(read, objectives)
     for key, values in found.settings.items():
         if not any(key == one or key.startswith(f"{one}.") for one in ELSEWHERE):
             other = next(row for row, value in enumerate(values) if value != values[0])
@@ -200,7 +202,7 @@ def merge_seeds(runs: Sequence[Path], objectives: Sequence[str] | None = None) -
             raise BadInputError(f"{runs[row]} and {runs[seeds.index(seed)]} have the same seed {seed}; leave one out")
     if seeds != sorted(seeds):
         order = sorted(range(len(runs)), key=lambda row: seeds[row])
-        return MergedSeeds(runs_side_by_side([runs[row] for row in order], objectives))
+        return MergedSeeds(runs_side_by_side([read[row] for row in order], objectives))
     return MergedSeeds(found)
 
 

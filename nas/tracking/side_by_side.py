@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hasnas.nas.budget.budget import describe_limits
 from hasnas.nas.budget.costs import cost_called
 from hasnas.nas.config.differing import differing_settings
 from hasnas.nas.history.layout import STAGES
-from hasnas.nas.history.run_config import load_run_config
+from hasnas.nas.history.stored_run import StoredRun
 
 from .aligned import align
 from .compare import ComparedRuns, compare_runs
-from .status import quality_of_status, run_status
+from .status import quality_of_status, status_of
 
 SHARED = ("state", "budget", "trials", "feasible_share", "returned", "damage")
 SHOWN = 60  # characters of a setting in a table
@@ -86,21 +85,21 @@ class RunsSideBySide:
 
 
 def runs_side_by_side(
-    runs: Sequence[Path], objectives: Sequence[str] | None = None, reference: Mapping[str, str] | None = None
+    runs: Sequence[StoredRun], objectives: Sequence[str] | None = None, reference: Mapping[str, str] | None = None
 ) -> RunsSideBySide:
     """Compare runs on the same data.
 
     Args:
-        runs: run directories.
+        runs: as they were read.
         objectives: of the fronts, see `compare_runs`.
         reference: name of an objective -> the worst value of interest.
 
     Raises:
-        BadInputError: if a directory holds no run, or the fronts cannot be compared.
+        BadInputError: if the fronts cannot be compared.
     """
     fronts = compare_runs(runs, objectives, reference)
-    settings = differing_settings([load_run_config(Path(run)) for run in runs])
-    return RunsSideBySide(fronts, tuple(run_status(Path(run)) for run in runs), settings)
+    settings = differing_settings([run.config for run in runs])
+    return RunsSideBySide(fronts, tuple(map(status_of, runs)), settings)
 
 
 def _seconds(status: Mapping[str, Any]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.goal import Candidates, Goal, distinct
 from hasnas.nas.history.layout import LEDGER_FILE, SCREEN_FILE, STAGES
 from hasnas.nas.history.learned import learned_rows
-from hasnas.nas.history.ledger import LedgerContents, is_being_written, ledger_so_far
+from hasnas.nas.history.ledger import LedgerContents, is_being_written
 from hasnas.nas.history.quality import CLASSIFICATION, QUALITIES, Quality, find_quality
 from hasnas.nas.history.records import Record
 from hasnas.nas.history.returned import (
@@ -25,7 +25,7 @@ from hasnas.nas.history.returned import (
     retrained_networks,
     returned_networks,
 )
-from hasnas.nas.history.run_config import load_run_config
+from hasnas.nas.history.stored_run import StoredRun, read_run
 from hasnas.nas.history.trial import Trial, read_numbers
 from hasnas.nas.history.worth import DataFacts, data_facts, worth_of
 
@@ -56,10 +56,13 @@ def run_status(run_directory: Path) -> dict[str, Any]:
     Raises:
         BadInputError: if the directory holds no run.
     """
-    ledger = run_directory / LEDGER_FILE
-    contents = ledger_so_far(ledger)
-    config = load_run_config(run_directory, contents=contents)
-    running = is_being_written(ledger)
+    return status_of(read_run(run_directory))
+
+
+def status_of(run: StoredRun) -> dict[str, Any]:
+    """The same of a run that was read already."""
+    run_directory, config, contents = run.directory, run.config, run.contents
+    running = is_being_written(run_directory / LEDGER_FILE)
     history, screen = _History(contents), read_screen(run_directory / SCREEN_FILE)
     trials, quality = history.others, history.quality
     best, facts = history.front(config.search.objectives), data_facts(contents.events)

@@ -14,14 +14,13 @@ from hasnas.nas.budget.costs import Cost, cost_called
 from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.goal import Goal
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
-from hasnas.nas.history.ledger import read_ledger
 from hasnas.nas.history.quality import Quality
 from hasnas.nas.history.returned import BASELINE_PREFIX, RetrainedNetwork, retrained_networks, returned_networks
-from hasnas.nas.history.run_config import load_run_config
+from hasnas.nas.history.stored_run import read_run
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.priced import ordered_rates, price_layers
 from hasnas.nas.tracking.side_by_side import RunsSideBySide, runs_side_by_side
-from hasnas.nas.tracking.status import quality_of_status, run_status
+from hasnas.nas.tracking.status import quality_of_status, status_of
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class ReportData:
     """
 
     status: Mapping[str, Any]
-    trials: list[Trial] = field(default_factory=list)
+    trials: Sequence[Trial] = ()
     returned: list[ReturnedNetwork] = field(default_factory=list)
     config: str = ""
     device: tuple[str, int] | None = None
@@ -130,20 +129,21 @@ def collect(run_directory: Path, others: Sequence[Path] = ()) -> ReportData:
         BadInputError: if one of them holds no run or no ledger, the ledger is damaged, or their fronts cannot be
             compared.
     """
-    config = load_run_config(run_directory)
-    trials = list(read_ledger(run_directory / LEDGER_FILE).trials)
-    status = run_status(run_directory)
+    run = read_run(run_directory)
+    if not (run_directory / LEDGER_FILE).exists():
+        raise BadInputError(f"{run_directory} has not begun (no {LEDGER_FILE}); hasnas search --resume {run_directory}")
+    config, status = run.config, status_of(run)
     if status["damage"] is not None:
         raise BadInputError(f"{status['damage']}; mend it, then again: hasnas search --resume {run_directory}")
-    networks = returned_networks(trials, config.retrain.seeds)
+    networks = returned_networks(run.trials, config.retrain.seeds)
     nonideal = config.nonideal
     return ReportData(
         status,
-        trials,
+        run.trials,
         [_returned_network(run_directory, config, network) for network in networks],
         read_text(run_directory / CONFIG_FILE),
         None if nonideal.device is None else (nonideal.device, nonideal.chips),
-        runs_side_by_side([run_directory, *others]) if others else None,
+        runs_side_by_side([run, *map(read_run, others)]) if others else None,
     )
 
 

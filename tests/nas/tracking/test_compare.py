@@ -13,6 +13,7 @@ import pytest
 from hasnas.errors import BadInputError
 from hasnas.nas.cli import run_command
 from hasnas.nas.history.ledger import Ledger
+from hasnas.nas.history.stored_run import read_run
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.compare import compare_runs
 
@@ -104,13 +105,13 @@ def test_the_fronts_are_drawn(make: Callable[..., Path], tmp_path: Path, capsys:
 
 
 def test_retrained_networks_are_compared_by_what_they_reach_on_test_samples(run: Path) -> None:
-    found = compare_runs([run], ["test_accuracy", "energy"])
+    found = compare_runs([read_run(run)], ["test_accuracy", "energy"])
     assert [trial.stage for trial in found.trials[0]] == ["retrain"]
     assert found.comparison.points[0].tolist() == [[0.94, 5e-7]]
 
 
 def test_candidates_over_the_budget_are_left_out(run: Path) -> None:
-    found = compare_runs([run], ["accuracy", "energy"])
+    found = compare_runs([read_run(run)], ["accuracy", "energy"])
     assert [trial.id for trial in found.trials[0]] == [0, 1, 3]
 
 
@@ -149,4 +150,4 @@ def test_runs_that_cannot_be_compared_are_refused(make: Callable[..., Path], tmp
         ([one, other], "other is on mnist"),
     ):
         with pytest.raises(BadInputError, match=message):
-            compare_runs(runs)
+            compare_runs([*map(read_run, runs)])
