@@ -40,7 +40,9 @@ def bench_spikenas_command(
 @bench_app.command("proxies")
 def bench_proxies_command(
     data: Path = typer.Option(..., "--data", help="SpikeNAS-Bench as .npz."),
-    images: Path | None = typer.Option(None, "--images", help="CIFAR-10 JPEG copies, for scores that run networks."),
+    images: Path | None = typer.Option(
+        None, "--images", help="CIFAR-10 JPEG copies, or the folder of the table's own dataset, for scores of networks."
+    ),
     names: list[str] = typer.Option([], "--score", help="A training-free score; by default all that can be run."),
     networks: int = typer.Option(360, "--networks", help="Architectures at most for scores that run networks."),
     as_json: bool = AS_JSON,
