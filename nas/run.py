@@ -16,7 +16,7 @@ from .history.formats import written_now
 from .history.layout import CONFIG_FILE, LEDGER_FILE, RUNS, STAGES
 from .history.ledger import Ledger
 from .history.records import Record
-from .history.run_config import last_identity, read_events
+from .history.run_config import has_ended, last_identity, read_events
 from .history.trial import Trial
 from .stages.context import RunContext, Setup
 from .stages.exporting import run_export
@@ -143,7 +143,8 @@ def _run(setup: Setup, directory: Path, workers: int | None, found: Preflight, t
         tracked = TrackedRun(directory, config, trials, setup.quality, found.facts, setup.space.genes)
         tracker = create_tracker(tracked)
         stack.callback(tracker.close)
-        context = RunContext(config, console, directory, ledger, executor, tracker, trials)
+        ended = len(ledger.records) if has_ended(ledger.records[-1:]) else None
+        context = RunContext(config, console, directory, ledger, executor, tracker, trials, ended=ended)
         at_a_time = workers if config.executor == "ray" else workers or 1  # None: as many as a cluster has room for
         where = {"workers": at_a_time, "executor": config.executor, "device": device}
         found_now = {"identity": identity, "contents": found.contents, "data": found.facts.to_json()}

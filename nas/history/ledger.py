@@ -109,6 +109,7 @@ class Ledger:
         self.path = Path(path)
         self._file = _open_locked(self.path)
         self._broken = False
+        self._held: list[Mapping[str, Any]] = []
         try:
             contents = read_ledger(self.path)
             self.records = contents.records
@@ -118,12 +119,21 @@ class Ledger:
             raise
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Write a record and wait until it is on disk.
+        """Write what was held back and a record, and wait until they are on disk.
 
         Raises:
             BadInputError: if the record is not plain JSON data.
             MachineFaultError: if the disk refuses; the records before it stay, and nothing more can be appended.
         """
+        held, self._held = self._held, []
+        for earlier in [*held, record]:
+            self._append(earlier)
+
+    def hold(self, record: Mapping[str, Any]) -> None:
+        """Hold a record back until another is appended, and forget it if none is."""
+        self._held.append(record)
+
+    def _append(self, record: Mapping[str, Any]) -> None:
         if self._broken:
             raise HasnasError(f"the ledger {self.path} could not be written before; resume the run to go on")
         line = encode_line(record)

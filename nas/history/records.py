@@ -105,6 +105,15 @@ class StoredRecords(Sequence[Record]):
         del self._ends[count:], self._kinds[count:]
         self._formats = [one for one in self._formats if one[0] < max(count, 1)]
 
+    @property
+    def mark(self) -> str:
+        """Their number and the checksum of the last one: as long as it is the same, nothing was added."""
+        if not self.size:
+            return "0"
+        with self._path.open("rb") as file:
+            file.seek(self.size - _SHA_LENGTH - len(_AFTER))
+            return f"{len(self)} {file.read(_SHA_LENGTH).decode()}"
+
     def end(self, count: int) -> int:
         """Length of the lines of the first `count`."""
         return self._ends[count - 1] if count else 0

@@ -56,6 +56,11 @@ def read_events(run_directory: Path) -> Sequence[Record]:
     return ledger_so_far(run_directory / LEDGER_FILE).events
 
 
+def has_ended(events: Sequence[Record]) -> bool:
+    """Whether a run was finished when the last of its events was written."""
+    return bool(events) and events[-1].get("event") == "end"
+
+
 def last_identity(events: Sequence[Record]) -> str | None:
     """The identity of the config that a run has now; None before it has begun."""
     found = [event["details"]["identity"] for event in events if "identity" in event.get("details", {})]

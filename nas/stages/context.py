@@ -159,6 +159,7 @@ class RunContext(Setup):
         tracker: TensorBoard and other views.
         trials: the history.
         region: what the screen left of the space.
+        ended: number of the ledger's records if they end a finished run; as long as it adds none, nor do events.
     """
 
     directory: Path
@@ -167,6 +168,7 @@ class RunContext(Setup):
     tracker: Tracker
     trials: list[Trial] = field(default_factory=list)
     region: FeasibleRegion | None = None
+    ended: int | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -188,7 +190,8 @@ class RunContext(Setup):
     def event(self, name: str, stage: str, details: Mapping[str, Any] | None = None) -> None:
         """Note in the ledger that something happened."""
         record = {"kind": "event", "event": name, "stage": stage, "details": dict(details or {})}
-        self.ledger.append({**record, "time": time.time(), "host": socket.gethostname()})
+        write = self.ledger.hold if len(self.ledger.records) == self.ended else self.ledger.append
+        write({**record, "time": time.time(), "host": socket.gethostname()})
 
     def known(self, trial_id: int) -> Trial | None:
         """The trial that the ledger already holds under this number."""

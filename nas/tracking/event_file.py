@@ -6,7 +6,7 @@ Each record is on its way to the disk when `add` returns, so TensorBoard shows i
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import time_ns
 from typing import Any
@@ -73,21 +73,36 @@ class EventFile:
 
 def read_scalars(directory: Path) -> list[tuple[str, int, float, float]]:
     """Tag, step, value and time of every scalar in a run's event files, up to the first damage."""
+    return [
+        (value.tag, event.step, value.simple_value, event.wall_time)
+        for event in _events(directory)
+        for value in event.summary.value
+        if value.HasField("simple_value")
+    ]
+
+
+def read_pages(directory: Path) -> dict[str, tuple[int, float, str]]:
+    """Tag of each page of Markdown -> step, time and text of its last writing."""
+    return {
+        value.tag: (event.step, event.wall_time, value.tensor.string_val[0].decode())
+        for event in _events(directory)
+        for value in event.summary.value
+        if value.metadata.plugin_data.plugin_name == text_metadata.PLUGIN_NAME
+    }
+
+
+def _events(directory: Path) -> Iterator[Event]:
     from tensorboard.compat.tensorflow_stub.errors import DataLossError, OpError
     from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
-    found = []
     for path in sorted(directory.glob(f"{PREFIX}*")):
         reader = PyRecordReader_New(str(path))
         try:
             while True:
                 reader.GetNext()
-                event = Event.FromString(reader.record())
-                values = [value for value in event.summary.value if value.HasField("simple_value")]
-                found += [(value.tag, event.step, value.simple_value, event.wall_time) for value in values]
+                yield Event.FromString(reader.record())
         except (DataLossError, OpError, ValueError):  # the end, a record that was not finished, or a flipped bit
             continue
-    return found
 
 
 def scalar(tag: str, value: float) -> Summary.Value:

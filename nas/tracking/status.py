@@ -25,6 +25,7 @@ from hasnas.nas.history.returned import (
     retrained_networks,
     returned_networks,
 )
+from hasnas.nas.history.run_config import has_ended
 from hasnas.nas.history.stored_run import StoredRun, read_run
 from hasnas.nas.history.trial import Trial, read_numbers
 from hasnas.nas.history.worth import DataFacts, data_facts, worth_of
@@ -202,7 +203,7 @@ def _why_none(
 
 def _end_state(events: Sequence[Record]) -> str:
     ends = [event for event in events if event.get("stage") == "run"]
-    return "finished" if ends and ends[-1].get("event") == "end" else "stopped"
+    return "finished" if has_ended(ends) else "stopped"
 
 
 def _stage(stage: str, config: RunConfig, events: Sequence[Record], running: bool) -> dict[str, Any]:

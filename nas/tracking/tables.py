@@ -26,7 +26,9 @@ def write_pareto(run_directory: Path) -> Path:
     """
     trials = read_ledger(run_directory / LEDGER_FILE).trials
     path = run_directory / PARETO_FILE
-    write_atomic(path, pareto_csv(trials, load_run_config(run_directory).search.objectives))
+    text = pareto_csv(trials, load_run_config(run_directory).search.objectives)
+    if not path.exists() or path.read_bytes() != text.encode():
+        write_atomic(path, text)
     return path
 
 

@@ -23,6 +23,7 @@ from .event_file import (
     hparams_experiment,
     hparams_row,
     image,
+    read_pages,
     read_scalars,
     scalar,
     scalars,
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "tensorboard"
 SEARCH, RESULT = "search", "result"  # what TensorBoard calls two of its runs; each training is one more
+CONFIG_PAGE, FRONT_PAGE = "run/config", "search/Pareto front"
 TRAINING = "training/"  # begins the tags of a training's curves
 FIGURE_INTERVAL_S = 15.0
 DRAWING_SHARE = 0.05  # of the time may be spent on drawing
@@ -52,8 +54,9 @@ class TensorBoardTracker:
 
     In TensorBoard the search is one run, each training from scratch another, named by rank and short key, so that
     their curves share a chart; a last one holds the row of the hparams page. The directory is deleted and written anew
-    from the trials so far; only the epochs of trainings, which the ledger does not hold, are read from it before. A
-    disk that refuses is reported once in the log and ends the view, not the run.
+    from the trials so far, as soon as it is to show something that it does not show already; only the epochs of
+    trainings, which the ledger does not hold, are read from it before. A disk that refuses is reported once in the log
+    and ends the view, not the run.
 
     Args:
         directory: the log directory.
@@ -74,19 +77,34 @@ class TensorBoardTracker:
         self._drawn_at, self._pause_s = time.monotonic(), FIGURE_INTERVAL_S
         self._stale, self._working = False, True
         self._files: dict[str, EventFile] = {}
-        epochs = self._known_epochs()
+        self._began = trials[0].time if trials else time.time()
+        self._former: Sequence[Trial] | None = trials  # shown before, until the directory is written anew
+        if trials and self._is_shown(trials):
+            return
         try:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            self._began = trials[0].time if trials else time.time()
-            self._write_declarations(self._began)
-            for stage, points in epochs.items():
-                self._write_epochs(stage, points)
-            for trial in trials:
-                self._write_trial(trial)
+            self._begin(trials)
         except OSError as error:
             raise unwritable(self._directory, error) from error
+
+    def _is_shown(self, trials: Sequence[Trial]) -> bool:
+        """Whether the directory shows exactly these trials of this config already."""
+        pages = read_pages(self._directory / SEARCH)
+        config, front = pages.get(CONFIG_PAGE), pages.get(FRONT_PAGE)
+        if config is None or front is None or config[2] != config_page(self._facts):
+            return False
+        return front[:2] == (len(trials) - 1, trials[-1].time)
+
+    def _begin(self, trials: Sequence[Trial]) -> None:
+        """Write the directory anew."""
+        self._former, epochs = None, self._known_epochs()
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._write_declarations(self._began)
+        for stage, points in epochs.items():
+            self._write_epochs(stage, points)
+        for trial in trials:
+            self._write_trial(trial)
         if trials:
-            self._draw(trials[-1].time)
+            self._draw()
 
     def on_trial(self, trial: Trial) -> None:
         """See `Tracker.on_trial`."""
@@ -101,7 +119,7 @@ class TensorBoardTracker:
     def close(self) -> None:
         """See `Tracker.close`."""
         if self._stale:
-            self._guarded(lambda: self._draw(time.time()))
+            self._guarded(self._draw)
         for file in self._files.values():
             with suppress(OSError):  # what it still held cannot be written; that was said before
                 file.close()
@@ -111,6 +129,8 @@ class TensorBoardTracker:
         if not self._working:
             return
         try:
+            if self._former is not None:
+                self._begin(self._former)
             action()
         except OSError as error:
             self._working = False
@@ -132,12 +152,12 @@ class TensorBoardTracker:
         self._write_trial(trial)
         self._stale = True
         if time.monotonic() - self._drawn_at > self._pause_s:
-            self._draw(trial.time)
+            self._draw()
 
     def _write_declarations(self, now: float) -> None:
         """The pages that are known from the start; columns of the row that are declared later would be lost."""
         facts, search = self._facts, self._file(SEARCH)
-        search.add(0, now, [text("run/config", config_page(facts)), layout(facts), *rejections({}, facts)])
+        search.add(0, now, [text(CONFIG_PAGE, config_page(facts)), layout(facts), *rejections({}, facts)])
         if facts.settings:
             columns = {key: facts.settings[key] for key in facts.columns}
             apart = {key for key, differs in facts.columns.items() if differs}
@@ -218,10 +238,10 @@ class TensorBoardTracker:
             return {}
         return {f"result/{goal.label}": best.metrics.get(goal.metric, math.nan)}
 
-    def _draw(self, when: float) -> None:
+    def _draw(self) -> None:
         """The figures and the text of the front, as of the last trial."""
-        begun, facts, goal = time.monotonic(), self._facts, self._facts.goal
-        step, limits = max(len(self._trials) - 1, 0), self._facts.budget.limits
+        begun, facts, goal, when = time.monotonic(), self._facts, self._facts.goal, self._trials[-1].time
+        step, limits = len(self._trials) - 1, self._facts.budget.limits
         against = f"{goal.quality.name if goal.score is None else goal.label} against"
         pictures = {
             "search/progress": progress(self._trials, width=4.6),
@@ -232,7 +252,7 @@ class TensorBoardTracker:
         }
         values = [image(tag, to_png(figure)) for tag, figure in pictures.items()]
         retrained = best_networks(self._retrained, self._names(), self._best_of_baselines(), facts)
-        page = text("search/Pareto front", front_page(self._trials, retrained, facts))
+        page = text(FRONT_PAGE, front_page(self._trials, retrained, facts))
         self._file(SEARCH).add(step, when, [*values, page, *rejections(self._curves.broken, facts)])
         self._drawn_at, self._stale = time.monotonic(), False
         self._pause_s = max(FIGURE_INTERVAL_S, (self._drawn_at - begun) / DRAWING_SHARE)

@@ -193,10 +193,21 @@ def test_a_run_whose_config_was_changed_is_refused(straight: Path, tmp_path: Pat
         resume_run(copy)
 
 
-def test_a_finished_run_stays_as_it_is(straight: Path) -> None:
-    before = trials(straight, "search") + trials(straight, "retrain")
+def test_a_finished_run_that_is_started_again_writes_nothing(straight: Path) -> None:
+    def files() -> dict[Path, tuple[int, int]]:
+        found = [(path, path.stat()) for path in straight.rglob("*") if path.is_file()]
+        return {path: (stat.st_ino, stat.st_mtime_ns) for path, stat in found}
+
+    before = files()
     resume_run(straight)
-    assert trials(straight, "search") + trials(straight, "retrain") == before
+    assert files() == before
+    page = straight / "report.html"
+    page.unlink()
+    resume_run(straight)
+    assert page.exists()
+    assert {path: found for path, found in files().items() if path != page} == {
+        path: found for path, found in before.items() if path != page
+    }
 
 
 def test_nothing_fits(tiny_config: Path, tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 
 from hasnas.cim_estimator.report.constants import ConstantRow, constant_rows
 from hasnas.errors import BadInputError, HasnasError
-from hasnas.files import read_text
+from hasnas.files import read_text, sha256_of
 from hasnas.nas.budget.costs import Cost, cost_called
 from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.goal import Goal
 from hasnas.nas.history.layout import CONFIG_FILE, LEDGER_FILE
 from hasnas.nas.history.quality import Quality
 from hasnas.nas.history.returned import BASELINE_PREFIX, RetrainedNetwork, retrained_networks, returned_networks
-from hasnas.nas.history.stored_run import read_run
+from hasnas.nas.history.stored_run import StoredRun, read_run
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.priced import ordered_rates, price_layers
 from hasnas.nas.tracking.side_by_side import RunsSideBySide, runs_side_by_side
@@ -78,6 +78,7 @@ class ReportData:
         config: the resolved config as YAML.
         device: the non-ideality of the imperfect chips that accuracy was measured on, and how many; None if it was not.
         others: the run beside others, if there are any.
+        mark: of the history that is shown, see `mark_of`.
     """
 
     status: Mapping[str, Any]
@@ -86,6 +87,7 @@ class ReportData:
     config: str = ""
     device: tuple[str, int] | None = None
     others: RunsSideBySide | None = None
+    mark: str = ""
 
     @property
     def quality(self) -> Quality:
@@ -144,7 +146,13 @@ def collect(run_directory: Path, others: Sequence[Path] = ()) -> ReportData:
         read_text(run_directory / CONFIG_FILE),
         None if nonideal.device is None else (nonideal.device, nonideal.chips),
         runs_side_by_side([run, *map(read_run, others)]) if others else None,
+        mark_of(run),
     )
+
+
+def mark_of(run: StoredRun) -> str:
+    """What a run's ledger and its config are told from others by: a page that carries it need not be written again."""
+    return f"{run.contents.records.mark}, {sha256_of(run.directory / CONFIG_FILE)[:16]}"
 
 
 def _returned_network(run_directory: Path, config: RunConfig, network: RetrainedNetwork) -> ReturnedNetwork:

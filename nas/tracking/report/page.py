@@ -13,13 +13,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from hasnas.errors import BadInputError
 from hasnas.extras import how_to_install
-from hasnas.files import write_atomic
+from hasnas.files import read_text, write_atomic
+from hasnas.nas.history.stored_run import read_run
 from hasnas.nas.tracking.html import Text, details, element, render
 
 from .compared import compared
 from .costs import network
-from .data import ReportData, collect
+from .data import ReportData, collect, mark_of
 from .drawings import BokehDrawings, Drawings, StillDrawings, bokeh_is_installed
 from .networks import baselines, imperfect_chips, returned, winner
 from .search import budget, search, times
@@ -37,6 +39,19 @@ def write_report(run_directory: Path) -> Path:
     path = run_directory / REPORT_FILE
     write_atomic(path, render_report(collect(run_directory)))
     return path
+
+
+def is_up_to_date(run_directory: Path) -> bool:
+    """Whether the report of a run tells all that its ledger and its config do."""
+    try:
+        page, run = read_text(run_directory / REPORT_FILE), read_run(run_directory)
+    except BadInputError:
+        return False
+    return _history(mark_of(run)) in page.partition("</head>")[0]
+
+
+def _history(mark: str) -> str:
+    return f'<meta name="history" content="{escape(mark)}">'
 
 
 def render_report(data: ReportData, folder: Path | None = None, interactive: bool | None = None) -> str:
@@ -59,7 +74,7 @@ def render_report(data: ReportData, folder: Path | None = None, interactive: boo
     for found in data.returned:
         content += network(found, drawings)
     content += _again(data)
-    return _page(f"{data.status['name']}: hasnas report", content, bokeh)
+    return _page(f"{data.status['name']}: hasnas report", data.mark, content, bokeh)
 
 
 def _heading(data: ReportData, interactive: bool) -> list[Text]:
@@ -88,7 +103,7 @@ def _again(data: ReportData) -> list[Text]:
     ]
 
 
-def _page(title: str, content: Sequence[Text], bokeh: BokehDrawings | None) -> str:
+def _page(title: str, mark: str, content: Sequence[Text], bokeh: BokehDrawings | None) -> str:
     """A page that needs no other file, loads nothing, and runs only the scripts that are named in its head."""
     body = "\n".join(render(item) for item in content)
     scripts, packed = [], ""
@@ -99,6 +114,7 @@ def _page(title: str, content: Sequence[Text], bokeh: BokehDrawings | None) -> s
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src {allowed}"
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
+        f"{_history(mark)}\n"
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f"<style>\n{(HERE / 'page.css').read_text(encoding='utf-8')}</style>\n</head>\n<body>\n{body}\n{packed}"

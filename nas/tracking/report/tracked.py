@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.tracker import TrackedRun
 
-from .page import write_report
+from .page import is_up_to_date, write_report
 
 
 class ReportTracker:
@@ -19,7 +19,7 @@ class ReportTracker:
 
     def __init__(self, run: TrackedRun) -> None:
         self._directory = run.directory
-        self._anything = bool(run.trials)
+        self._anything = bool(run.trials) and not is_up_to_date(run.directory)
 
     def on_trial(self, trial: Trial) -> None:
         """See `hasnas.nas.tracking.Tracker.on_trial`."""

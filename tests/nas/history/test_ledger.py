@@ -217,6 +217,21 @@ def test_equal_histories_are_equal_whatever_the_order_time_and_host(path: Path, 
     assert not equal_ledgers(path, other)
 
 
+def test_what_is_held_back_comes_with_the_next_record_or_not_at_all(tmp_path: Path):
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path) as ledger:
+        ledger.append(RECORDS[0])
+        mark = ledger.records.mark
+        ledger.hold({"kind": "event", "event": "resume"})
+    assert path.read_bytes() == encode_line(RECORDS[0])
+    with Ledger(path) as ledger:
+        assert ledger.records.mark == mark
+        ledger.hold({"kind": "event", "event": "resume"})
+        ledger.append(RECORDS[1])
+        assert ledger.records.mark != mark
+    assert list(read_ledger(path).records) == [RECORDS[0], {"kind": "event", "event": "resume"}, RECORDS[1]]
+
+
 def test_lines_that_say_the_same_in_other_words_are_damage():
     line = encode_line({"kind": "event", "event": "start"})
     assert checked(line) == b'{"event":"start","kind":"event"}'

@@ -2,6 +2,8 @@ import errno
 import io
 import logging
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +170,25 @@ def test_a_resumed_run_shows_each_point_once(tmp_path: Path, view: Path, config:
         )
         assert sorted(points) == sorted(live)
         assert len({(tag, step) for tag, step, _ in points}) == len(points) > 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
+def test_what_is_shown_already_is_left_until_there_is_more(
+    tmp_path: Path, view: Path, config: RunConfig, history: list[Trial]
+):
+    shown = shutil.copytree(view, tmp_path / "run" / "tensorboard")
+    before = {path.name for path in shown.rglob("events*")}
+    create_tracker(TrackedRun(tmp_path / "run", config, history)).close()
+    assert {path.name for path in shown.rglob("events*")} == before
+    tracker = create_tracker(TrackedRun(tmp_path / "run", config, history))
+    tracker.on_trial(replace(history[3], id=5, metrics={"validation_accuracy": 0.25}))
+    tracker.close()
+    assert not {path.name for path in shown.rglob("events*")} & before
+    assert curve(shown / "search", "search/validation accuracy") == [(0, 0.5), (1, 0.7), (2, 0.9), (3, 0.8), (5, 0.25)]
+    other = config.model_copy(update={"seed": 8})
+    create_tracker(TrackedRun(tmp_path / "run", other, [*history, history[3]])).close()
+    assert "| seed | 8 |" in page(shown / "search", "run/config")
 
 
 @pytest.mark.slow
