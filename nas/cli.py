@@ -106,7 +106,7 @@ def search(
         raise BadInputError("give a CONFIG, or --resume RUN; example configs: hasnas configs ls")
     checked = check_config(config, changes, run_dir, writes=not dry_run)
     if dry_run:
-        tell(f"data: {checked.facts.describe()}", err=True)  # at once: what follows imports torch first
+        tell(f"data: {checked.facts.describe()}", err=True)  # at once: what follows may take seconds
         from .stages import forecast
 
         found = forecast.dry_run(config, changes, checked=True)

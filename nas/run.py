@@ -19,19 +19,13 @@ from .history.records import Record
 from .history.run_config import has_ended, last_identity, read_events
 from .history.trial import Trial
 from .stages.context import RunContext, Setup
-from .stages.exporting import run_export
 from .stages.extending import extend, extended_config
 from .stages.preflight import Preflight, preflight
 from .stages.progress import Console
 from .stages.screen import run_screen
-from .stages.search import run_search
-from .stages.supernet import run_supernet
-from .stages.training import run_retrain
 from .tracking import TrackedRun, create_tracker
 
-RUNNERS: dict[str, Callable[[RunContext], None]] = dict(
-    zip(STAGES, (run_screen, run_supernet, run_search, run_retrain, run_export), strict=True)
-)
+SCREEN, *RUNNING_NETWORKS = STAGES
 
 
 def start_run(
@@ -120,8 +114,6 @@ def _claim(directory: Path, config: RunConfig, found: Preflight) -> None:
 
 
 def _run(setup: Setup, directory: Path, workers: int | None, found: Preflight, time_limit_s: float | None) -> Path:
-    from .training.devices import describe, on_device  # torch, which a dry run does without
-
     config, console = setup.config, setup.console
     _check_contents(directory, read_events(directory), found)
     console.say(f"data: {found.facts.describe()}")
@@ -132,8 +124,6 @@ def _run(setup: Setup, directory: Path, workers: int | None, found: Preflight, t
         if ledger.damage:
             console.say(f"ledger: {ledger.damage}")
         remove_leftovers(directory)  # nobody else works on the run now
-        device = describe(stack.enter_context(on_device(config.device)))
-        console.say(f"device: {device}")
         executor = StopAtMachineFaults(create_executor(workers, time_limit_s, config.executor, config.ray))
         stack.callback(executor.close)
         if described := executor.describe():
@@ -146,20 +136,41 @@ def _run(setup: Setup, directory: Path, workers: int | None, found: Preflight, t
         ended = len(ledger.records) if has_ended(ledger.records[-1:]) else None
         context = RunContext(config, console, directory, ledger, executor, tracker, trials, ended=ended)
         at_a_time = workers if config.executor == "ray" else workers or 1  # None: as many as a cluster has room for
-        where = {"workers": at_a_time, "executor": config.executor, "device": device}
+        where = {"workers": at_a_time, "executor": config.executor}
         found_now = {"identity": identity, "contents": found.contents, "data": found.facts.to_json()}
         details = {**written_now(), **where, **found_now}
         context.event("resume" if ledger.records else "start", "run", details)
-        for stage in STAGES:
-            context.event("stage_begin", stage)
-            try:
-                RUNNERS[stage](context)
-            except MachineFaultError as error:
-                remedy = f"mend that, then go on with: hasnas search --resume {directory}"
-                raise MachineFaultError(f"{stage} stopped: {error}; {remedy}") from error
-            context.event("stage_end", stage)
+        _do(context, SCREEN, run_screen)
+        from .training.devices import describe, on_device  # torch; a budget that nothing fits is told before it
+
+        device = describe(stack.enter_context(on_device(config.device)))
+        console.say(f"device: {device}")
+        context.event("device", "run", {"device": device})
+        for stage, run in _stages_that_run_networks().items():
+            _do(context, stage, run)
         context.event("end", "run")
     return directory
+
+
+def _stages_that_run_networks() -> dict[str, Callable[[RunContext], None]]:
+    """Name -> stage, in their order; they take seconds to import."""
+    from .stages.exporting import run_export
+    from .stages.search import run_search
+    from .stages.supernet import run_supernet
+    from .stages.training import run_retrain
+
+    return dict(zip(RUNNING_NETWORKS, (run_supernet, run_search, run_retrain, run_export), strict=True))
+
+
+def _do(context: RunContext, stage: str, run: Callable[[RunContext], None]) -> None:
+    """One stage, with its begin and end in the ledger."""
+    context.event("stage_begin", stage)
+    try:
+        run(context)
+    except MachineFaultError as error:
+        remedy = f"mend that, then go on with: hasnas search --resume {context.directory}"
+        raise MachineFaultError(f"{stage} stopped: {error}; {remedy}") from error
+    context.event("stage_end", stage)
 
 
 def _check_contents(directory: Path, events: Sequence[Record], found: Preflight) -> None:

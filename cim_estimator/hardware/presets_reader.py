@@ -31,7 +31,9 @@ def hardware_names() -> list[str]:
     >>> "spikesim-65nm-rram" in hardware_names()
     True
     """
-    return sorted(path.stem for path in PRESETS.glob("*.yaml") if "model" in _read(path))
+    sections = {field.name for field in fields(GeneralHardware)}
+    stems = [path.stem for path in PRESETS.glob("*.yaml")]
+    return sorted(stem for stem in stems if stem.partition("-")[0] not in sections)  # a part begins with its section
 
 
 def part_names(section: str) -> list[str]:

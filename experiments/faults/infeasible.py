@@ -3,13 +3,15 @@
     python experiments/faults/infeasible.py
 
 For each limit that a price is known for before anything runs, the command with a limit a thousand times below what the
-cheapest network of the space costs. Also the whole command in a process of its own, whose start imports torch.
+cheapest network of the space costs. Also the whole command in a process of its own, as its user types it: median of
+five, in processor seconds, as other work may share the machine; a first start, which may compile, is not counted.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,7 @@ from common import CONFIG, arguments, conversation, forked, told, without_pictur
 
 LIMITS = {"energy": "1 fJ", "area": "1 um^2", "latency": "1 ps", "memory": "1 bit", "parameters": "1"}
 SECONDS = 1.0
+STARTS = 5
 
 
 def tried(base: Path, limit: str) -> dict[str, Any]:
@@ -40,6 +43,18 @@ def tried(base: Path, limit: str) -> dict[str, Any]:
     return {"limit": limit, "forwards": len(forwards), "seconds": seconds, "code": code, "line": line}
 
 
+def whole_command(base: Path, starts: int) -> tuple[list[float], subprocess.CompletedProcess[str]]:
+    """Processor seconds of some starts of the search with the limit of energy, and the last of them."""
+    found: list[float] = []
+    for number in range(starts + 1):
+        options = [str(base / "energy" / "tiny.yaml"), "--run-dir", str(base / f"cold{number}")]
+        before = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+        command = [sys.executable, "-m", "hasnas", "search", *options]
+        last = subprocess.run(command, capture_output=True, text=True, check=False)
+        found.append(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before)
+    return found[1:], last
+
+
 def main() -> int:
     """Try every limit; the exit code says whether the bar is met."""
     options = arguments(__doc__).parse_args()
@@ -51,19 +66,17 @@ def main() -> int:
         (base / "warm" / "tiny.yaml").write_text(CONFIG)
         conversation(base / "warm" / "run")
         found = [forked(tried, base, limit) for limit in (list(LIMITS)[:2] if options.quick else LIMITS)]
-        config = base / "energy" / "tiny.yaml"
-        before = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
-        command = [sys.executable, "-m", "hasnas", "search", str(config), "--run-dir", str(base / "cold")]
-        cold = subprocess.run(command, capture_output=True, text=True, check=False)
-        cold_s = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before
+        whole, last = whole_command(base, 2 if options.quick else STARTS)
     for one in found:
         print(one, flush=True)
-    print({"whole command": cold.returncode, "processor_s": round(cold_s, 2), "line": cold.stderr.splitlines()[-1]})
+    print({"whole command": last.returncode, "processor_s": [round(one, 2) for one in whole], "said": last.stderr})
     right = all(one["code"] == "3" and f"{one['limit']}: least" in one["line"] for one in found)
     forwards, longest = sum(one["forwards"] for one in found), max(one["seconds"] for one in found)
     figure = {"forwards": forwards, "longest_s": round(longest, 3), "nearest miss told": right}
-    figure |= {"whole command with imports, processor_s": round(cold_s, 2)}
-    return told("E7", figure, "0 forwards; at most 1 s", right and forwards == 0 and longest <= SECONDS)
+    processor_s = statistics.median(whole)
+    figure |= {"whole command, processor_s": round(processor_s, 2)}
+    met = right and forwards == 0 and max(longest, processor_s) <= SECONDS
+    return told("E7", figure, "0 forwards; at most 1 s", met)
 
 
 if __name__ == "__main__":

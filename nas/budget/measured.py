@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from .costs import Cost
+from .costs import Cost, cost_called
 
 TRAINING_SECONDS = "training_s"
 SCORE_PREFIX = "score/"
@@ -83,3 +83,15 @@ JUDGED = (ACCURACY, ERROR, SCORE)
 OF_REGRESSION = {ACCURACY.name: ERROR.name, DEVICE_ACCURACY.name: DEVICE_ERROR.name}
 # What the value of a candidate is, if a config names one of them; the others are kept low beside it.
 QUALITIES = (*JUDGED, DEVICE_ACCURACY, DEVICE_ERROR)
+
+
+def value_cost(objectives: Sequence[str]) -> Cost | None:
+    """What the value of a candidate is: the quality or score among the objectives, or else the first of them.
+
+    None where nothing is named; the value is then the merit.
+
+    >>> value_cost(["energy", "accuracy"]).name, value_cost(["energy", "area"]).name, value_cost([])
+    ('accuracy', 'energy', None)
+    """
+    named = [cost_called(name) for name in objectives]
+    return next((cost for cost in named if cost in QUALITIES), named[0] if named else None)

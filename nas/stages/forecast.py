@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hasnas.nas.config.loading import load_config
-from hasnas.nas.supernet.settings import STEP_COST
+from hasnas.nas.config.plugins import STEP_COST
 from hasnas.search_spaces.space import size_text, space_size
 
 from .context import Setup

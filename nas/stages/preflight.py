@@ -20,6 +20,7 @@ from hasnas.datasets.splits import compare_splits, load_stored, notes_on, places
 from hasnas.errors import BadInputError
 from hasnas.extras import missing_extra
 from hasnas.nas.budget.costs import cost_called
+from hasnas.nas.budget.measured import value_cost
 from hasnas.nas.config.loading import file_contents
 from hasnas.nas.config.plugins import NETWORK_SCORES
 from hasnas.nas.config.run import RunConfig
@@ -204,9 +205,7 @@ def _make_strategy(setup: Setup) -> None:
 
     objectives: list[CostObjective] = []
     if settings.objectives:
-        from .search import value_cost
-
-        value = value_cost(setup.config)
+        value = value_cost(settings.objectives)
         costs = [cost for cost in map(cost_called, settings.objectives) if cost is not value]
         objectives = [CostObjective(cost.field, _nothing if cost.priced else None) for cost in costs]
     create_strategy(

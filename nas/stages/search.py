@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hasnas.errors import BadInputError, HasnasError
 from hasnas.nas.budget.costs import Cost, Costs, cost_called, with_measured
-from hasnas.nas.budget.measured import QUALITIES, TRAINING_TIME
+from hasnas.nas.budget.measured import QUALITIES, TRAINING_TIME, value_cost
 from hasnas.nas.budget.pricer import Pricer
 from hasnas.nas.config.run import RunConfig
 from hasnas.nas.executors import Outcome
@@ -108,18 +108,9 @@ def _say_what_was_learned(context: RunContext, strategy: PredictorSearch) -> Non
         context.event(LEARNED, "search", details)
 
 
-def value_cost(config: RunConfig) -> Cost | None:
-    """What the value of a candidate is: the quality or score among the objectives, or else the first of them.
-
-    None where nothing is named; the value is then the merit.
-    """
-    named = [cost_called(name) for name in config.search.objectives]
-    return next((cost for cost in named if cost in QUALITIES), named[0] if named else None)
-
-
 def told_value(config: RunConfig, trial: Trial) -> float:
     """The value that strategies are told, more being better; NaN if it is unknown."""
-    cost = value_cost(config)
+    cost = value_cost(config.search.objectives)
     if cost is None:
         return merit(trial.metrics)
     value = trial.costs.get(cost.field, math.nan) if trial.state == "done" else math.nan
@@ -128,7 +119,7 @@ def told_value(config: RunConfig, trial: Trial) -> float:
 
 def search_problem(context: RunContext) -> SearchProblem:
     """What this run's strategy searches: the value, and beside it what else is to be kept low or within limits."""
-    settings, limits, value = context.config.search, context.budget.limits, value_cost(context.config)
+    settings, limits, value = context.config.search, context.budget.limits, value_cost(context.config.search.objectives)
     priced = _LastPriced(context.pricer)
 
     def objective(cost: Cost) -> CostObjective:

@@ -20,9 +20,6 @@ from hasnas.search_spaces.space import Codes, SearchSpace
 from .cost_table import CostTable
 from .sharing import Options, PathSampler
 
-STEP_COST = {"darts": 4.5, "gumbel_darts": 4.5, "proxyless": 3.0}
-"""Time of a step over that of a single path, as measured on SNASNet's forward space; for forecasts."""
-
 Probabilities = Mapping[str, Mapping[str, float]]
 """Label of a gene -> choice -> probability."""
 

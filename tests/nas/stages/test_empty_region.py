@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +37,23 @@ def test_no_forward_pass_where_nothing_fits(space: str, tmp_path: Path) -> None:
     finally:
         hook.remove()
     assert not calls
+
+
+@pytest.mark.slow
+def test_nothing_that_runs_networks_is_imported_where_nothing_fits(tmp_path: Path) -> None:
+    """Nor for the checks of strategies, here of one with objectives beside the accuracy."""
+    config = tmp_path / "run.yaml"
+    config.write_text(CONFIG.replace("SPACE", "snasnet").replace("sample: 20000", "sample: 64"))
+    code = (
+        "import json, sys\n"
+        "from hasnas.nas.cli import run_command\n"
+        "codes = [run_command([*sys.argv[1:], *more]) for more in ([], ['--dry-run'])]\n"
+        "print(json.dumps([codes, sorted(sys.modules)]))"
+    )
+    options = ["search.strategy=random", "search.objectives=[accuracy, energy]", "--run-dir", str(tmp_path / "run")]
+    command = [sys.executable, "-c", code, "search", str(config), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    codes, modules = json.loads(done.stdout)
+    assert codes == [3, 3]
+    assert done.stderr.count("no architecture fits the budget. energy: least") == 2
+    assert not {"torch", "nni", "pytorch_lightning", "spikingjelly", "sklearn", "scipy", "numba"} & set(modules)
