@@ -32,7 +32,8 @@ OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMF
 def write_atomic(path: Path | str, data: bytes | str) -> None:
     """Write a file so that a crash leaves the old content or the new one, never a part.
 
-    The data go to a temporary file in the same directory, are synced, and replace the target in one step.
+    The data go to a temporary file in the same directory, are synced, and replace the target in one step. A link stays
+    one, what it leads to is written; a device or a pipe (`/dev/stdout`) is written to, never replaced.
 
     Args:
         path: the file to write; its directory must exist.
@@ -42,19 +43,45 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
         BadInputError: if the directory cannot be written to.
         MachineFaultError: if the disk is full or fails.
     """
-    target = Path(path)
+    content = data.encode() if isinstance(data, str) else data
+    try:
+        if Path(path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if Path(path).exists() and not Path(path).is_file():
+            Path(path).write_bytes(content)
+        else:
+            _replace(Path(path).resolve(), content)
+    except (OSError, RuntimeError) as error:  # links that lead to each other are a RuntimeError
+        raise unwritable(path, error) from error
+
+
+def _replace(target: Path, content: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
         sync_directory(target.parent)
-    except OSError as error:
+    except OSError:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise unwritable(target, error) from error
+        raise
+
+
+def make_directory(path: Path | str) -> Path:
+    """Make a directory and those above it, where they are not there.
+
+    Raises:
+        BadInputError: if it cannot be made.
+        MachineFaultError: if the disk is full or fails.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return Path(path)
 
 
 def remove_leftovers(directory: Path) -> None:
@@ -79,10 +106,11 @@ def _runs(process: int) -> bool:
     return True
 
 
-def unwritable(path: Path | str, error: OSError, remedy: str | None = None) -> HasnasError:
+def unwritable(path: Path | str, error: OSError | RuntimeError, remedy: str | None = None) -> HasnasError:
     """What to raise where a path could not be written: the machine's fault, or the path's; `remedy` for both."""
-    told = f"cannot write {path}: {error.strerror or error}"
-    if error.errno in OF_THE_MACHINE:
+    number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
+    told = f"cannot write {path}: {reason or error}"
+    if number in OF_THE_MACHINE:
         return MachineFaultError(f"{told}; {remedy or 'make room or mend the disk'}")
     return BadInputError(f"{told}; {remedy or 'check that the directory exists and may be written'}")
 
@@ -157,6 +185,18 @@ def read_json(path: Path | str) -> Any:
         ) from error
     except ValueError as error:  # a number of thousands of digits
         raise BadInputError(f"{path} is not valid JSON ({str(error).partition(';')[0]}); make it anew") from error
+
+
+def is_there(path: Path | str) -> bool:
+    """Whether there is a file of this name.
+
+    Raises:
+        BadInputError: if that cannot be found out: a folder that may not be entered, a name that is too long.
+    """
+    try:
+        return Path(path).is_file()
+    except OSError as error:
+        raise BadInputError(f"cannot read {path}: {error.strerror or error}; check the path") from error
 
 
 def sha256_of(path: Path | str) -> str:

@@ -319,7 +319,9 @@ def run_command(arguments: Sequence[str]) -> int:
         return 0
     except OSError as error:
         if error.errno not in OF_THE_MACHINE:
-            raise
+            if error.filename is None:
+                raise
+            return _complain(f"cannot use {error.filename}: {error.strerror}; check the path and its permissions", 2)
         _drop_output()
         return _complain(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room, then again", 1)
     except Exception as error:

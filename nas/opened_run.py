@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hasnas.errors import BadInputError
-
 from .history.layout import LEDGER_FILE
-from .history.ledger import read_ledger
-from .history.run_config import load_run_config
+from .history.ledger import ledger_so_far
+from .history.run_config import load_run_config, nothing_returned
 from .tracking.html import Markup, element, table
 from .tracking.shown_trial import ShownTrial, shown_trials
 from .tracking.status import run_status
@@ -93,10 +91,7 @@ class Run:
         """
         status = self.status
         if not status["returned"]:
-            why = f" ({status['damage']})" if status["damage"] else ""
-            raise BadInputError(
-                f"{self.directory} has returned no network yet{why}; go on: hasnas search --resume {self.directory}"
-            )
+            raise nothing_returned(self.directory)
         return FoundNetwork(self.directory, status["returned"][0])
 
     def show(self, trial: int | str) -> list[ShownTrial]:
@@ -119,7 +114,7 @@ class Run:
 
     def _front_rows(self) -> tuple[list[str], list[list[Any]]]:
         config = load_run_config(self.directory)
-        names, *rows = pareto_rows(read_ledger(self.directory / LEDGER_FILE).trials, config.search.objectives)
+        names, *rows = pareto_rows(ledger_so_far(self.directory / LEDGER_FILE).trials, config.search.objectives)
         return names, rows
 
     def __str__(self) -> str:

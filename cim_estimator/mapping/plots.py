@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hasnas.files import make_directory
+
 from .cell_array import cell_executions, crossbars, temperature_k
 from .clusters import traffic
 from .mapping import Chip, Mapped, warming_k
@@ -29,7 +31,7 @@ def draw_maps(mapped: Mapped, chip: Chip, directory: Path, name: str) -> list[Pa
         directory: made if absent.
         name: of the recipe.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     heat, lifetime = chip_maps(mapped, chip)
     pictures = {
         "heat": _picture(heat, f"{name}: mean temperature (K)", "inferno"),

@@ -14,12 +14,12 @@ from typing import Any
 from hasnas.cim_estimator import Activity, SweepPoint, Workload, read_layers, sweep
 from hasnas.cim_estimator.report.formats import to_csv as report_csv
 from hasnas.errors import BadInputError, one_line
-from hasnas.files import CARD_FILE, expanded, read_json, sealed, write_atomic
+from hasnas.files import CARD_FILE, expanded, make_directory, read_json, sealed, write_atomic
 from hasnas.nas.budget.costs import STANDARD, Costs, known_costs
 from hasnas.nas.history.layout import LEDGER_FILE
-from hasnas.nas.history.ledger import read_ledger
+from hasnas.nas.history.ledger import ledger_so_far
 from hasnas.nas.history.returned import returned_networks
-from hasnas.nas.history.run_config import load_run_config
+from hasnas.nas.history.run_config import load_run_config, nothing_returned
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.aligned import align
 from hasnas.search_spaces.architecture import Architecture, description_in
@@ -221,11 +221,9 @@ def returned_network(run_directory: Path) -> Trial:
         BadInputError: if the directory holds no run, or the run has returned nothing yet.
     """
     load_run_config(run_directory)
-    networks = returned_networks(read_ledger(run_directory / LEDGER_FILE).trials)
+    networks = returned_networks(ledger_so_far(run_directory / LEDGER_FILE).trials)
     if not networks:
-        raise BadInputError(
-            f"{run_directory} has returned no network yet; go on with: hasnas search --resume {run_directory}"
-        )
+        raise nothing_returned(run_directory)
     return networks[0].best
 
 
@@ -285,10 +283,7 @@ def write_plots(files: Mapping[str, bytes], directory: Path) -> None:
     Raises:
         BadInputError: if it cannot be.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInputError(f"cannot make {directory}: {error.strerror or error}; give another --plot") from error
+    make_directory(directory)
     for name, content in files.items():
         write_atomic(directory / name, content)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hasnas.files import write_atomic
+from hasnas.files import make_directory, write_atomic
 from hasnas.nas.tracking.report.data import collect
 from hasnas.nas.tracking.report.page import REPORT_FILE, render_report
 
@@ -44,6 +44,8 @@ def write_page(runs: Sequence[Path], output: Path | None = None, paper: Path | N
             be written.
     """
     data = collect(runs[0], runs[1:])
+    if paper is not None:
+        make_directory(paper)  # before anything is written
     page = output or runs[0] / REPORT_FILE
     write_atomic(page, render_report(data, page.parent))
     if paper is None:

@@ -25,7 +25,8 @@ def differing_settings(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
     flat = [flat_settings(config) for config in configs]
     keys = dict.fromkeys(key for settings in flat for key in settings)
     values = {key: [settings.get(key) for settings in flat] for key in keys}
-    return {key: found for key, found in values.items() if any(value != found[0] for value in found)}
+    differing = {key: found for key, found in values.items() if any(value != found[0] for value in found)}
+    return {key: found for key, found in differing.items() if any(value not in ({}, None) for value in found)}
 
 
 def _flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

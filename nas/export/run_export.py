@@ -19,10 +19,10 @@ from hasnas.files import CARD_FILE, read_json, sealed, sha256_of, unwritable, wr
 from hasnas.nas.config.plugins import EXPORT_TARGETS
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint
 from hasnas.nas.history.layout import LEDGER_FILE
-from hasnas.nas.history.ledger import read_ledger
+from hasnas.nas.history.ledger import ledger_so_far
 from hasnas.nas.history.quality import CLASSIFICATION, find_quality
 from hasnas.nas.history.returned import RetrainedNetwork, returned_networks
-from hasnas.nas.history.run_config import load_run_config
+from hasnas.nas.history.run_config import load_run_config, nothing_returned
 from hasnas.nas.history.trial import CHOICES, Trial
 from hasnas.nas.history.worth import data_facts, worth_of
 from hasnas.nas.training.folders import BEST_FILE, read_activity, retrain_directory
@@ -57,7 +57,7 @@ def export_run(run_directory: Path | str, formats: Sequence[str] | None = None) 
     """
     directory = Path(run_directory)
     returned = _returned(directory)
-    data = data_facts(read_ledger(directory / LEDGER_FILE).events)
+    data = data_facts(ledger_so_far(directory / LEDGER_FILE).events)
     chosen = load_run_config(directory).export.formats if formats is None else formats
     files: list[Path] = []
     for network in returned:
@@ -124,9 +124,9 @@ def returned_trials(run_directory: Path | str) -> list[Trial]:
 
 
 def _returned(run_directory: Path) -> list[RetrainedNetwork]:
-    networks = returned_networks(read_ledger(run_directory / LEDGER_FILE).trials)
+    networks = returned_networks(ledger_so_far(run_directory / LEDGER_FILE).trials)
     if not networks:
-        raise BadInputError(f"no network of {run_directory} was retrained; finish it with 'hasnas search --resume'")
+        raise nothing_returned(run_directory)
     return networks
 
 

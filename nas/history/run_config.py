@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hasnas.errors import BadInputError
+from hasnas.files import is_there
 from hasnas.nas.config.loading import config_identity, load_config
 from hasnas.nas.config.run import RunConfig
 
@@ -30,7 +31,7 @@ def load_run_config(
         BadInputError: if the directory holds no run, or its config is not the one that the ledger tells of.
     """
     path = run_directory / CONFIG_FILE
-    if not path.is_file():
+    if not is_there(path):
         raise BadInputError(f"{run_directory} holds no run (no {CONFIG_FILE}); list runs with: hasnas ls")
     contents = contents or ledger_so_far(run_directory / LEDGER_FILE)
     config, events, missed = load_config(path, changes), contents.events, list[str]()
@@ -49,6 +50,19 @@ def load_run_config(
             "or start a new run with: hasnas search CONFIG --run-dir DIR"
         )
     return load_config(path, [*missed, *changes]) if changes else config
+
+
+def nothing_returned(run_directory: Path) -> BadInputError:
+    """What to raise where a network is wanted of a run that has returned none: why, and what brings one."""
+    contents = ledger_so_far(run_directory / LEDGER_FILE)
+    config, told = load_run_config(run_directory, contents=contents), f"{run_directory} has returned no network"
+    if contents.damage:
+        return BadInputError(f"{told} yet ({contents.damage}); go on: hasnas search --resume {run_directory}")
+    if not config.retrain.enabled:
+        return BadInputError(f"{told}: its config has retrain.enabled = false; start a run that retrains")
+    if contents.events and contents.events[-1].get("event") == "end":
+        return BadInputError(f"{told}: none that was retrained fits the budget; see hasnas status {run_directory}")
+    return BadInputError(f"{told} yet; go on: hasnas search --resume {run_directory}")
 
 
 def read_events(run_directory: Path) -> Sequence[Record]:

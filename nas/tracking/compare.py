@@ -189,6 +189,7 @@ def compare_runs(
     if len({run.directory.resolve() for run in runs}) < len(runs):
         raise BadInputError("a run is given twice; name each run once")
     _check_alike(runs)
+    _check_evaluated(runs)
     names = tuple(objectives) if objectives else _objectives_of(runs[0].config)
     axes = _axes(names, [trial for run in runs for trial in run.trials])
     chosen = tuple(_comparable(run, axes) for run in runs)
@@ -229,6 +230,17 @@ def _check_alike(runs: Sequence[StoredRun]) -> None:
         if run.config.dataset.name != name:
             raise BadInputError(
                 f"{run.directory} is on {run.config.dataset.name}, {first} on {name}; compare runs on the same data"
+            )
+
+
+def _check_evaluated(runs: Sequence[StoredRun]) -> None:
+    """Refuse a run without a candidate to compare, before objectives are asked of it."""
+    for run in runs:
+        if not any(trial.stage == "search" and trial.state == "done" for trial in run.trials):
+            failed = sum(trial.state == "failed" for trial in run.trials)
+            why = run.contents.damage or (f"{failed} failed" if failed else f"hasnas status {run.directory}")
+            raise BadInputError(
+                f"{run.directory} holds no candidate that was evaluated ({why}); leave it out, or go on with it"
             )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hasnas.errors import BadInputError
-from hasnas.files import csv_text, unwritable, write_atomic
+from hasnas.files import csv_text, make_directory, write_atomic
 from hasnas.nas.budget.costs import cost_called
 from hasnas.nas.history.stored_run import read_run
 from hasnas.nas.history.trial import Trial
@@ -168,10 +168,7 @@ class MergedSeeds:
             "front.csv": csv_text([of_front, *([one[name] for name in of_front] for one in tree["front"])]),
             "fronts.png": to_png(fronts(self.runs.fronts)),
         }
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(directory, error) from error
+        make_directory(directory)
         for name, content in files.items():
             write_atomic(directory / name, content)
         return [directory / name for name in files]

@@ -146,7 +146,8 @@ def _by_key(run_directory: Path, trials: Sequence[Trial], which: str, damage: st
     keys = list(dict.fromkeys(trial.key for trial in found))
     if not found:
         lowest, highest = (end((trial.id for trial in trials), default=0) for end in (min, max))
-        there = f"its trials are {lowest} to {highest}, or give its key" if trials else "it has none yet"
+        key = f"or give at least {SHORTEST_KEY} characters of its key"
+        there = f"its trials are {lowest} to {highest}, {key}" if trials else "it has none yet"
         why = damage or f"hasnas status {run_directory}"
         raise BadInputError(f"{run_directory} has no trial '{which}'; {there} ({why})")
     if len(keys) > 1:

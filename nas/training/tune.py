@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hasnas.errors import BadInputError
+from hasnas.files import make_directory
 from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, Splits
 from hasnas.search_spaces.network import SpikingNetwork
@@ -72,7 +73,7 @@ def tune(
     """
     _check(network, splits, settings)
     trained = copy.deepcopy(network)
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     identity = {"network": network_digest(network), "settings": settings.to_json(), "seed": seed}
     training = StoredTraining(trained, settings, identity, directory / LAST_FILE)
     before = evaluate(placed(network), splits.validation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hasnas.files import unwritable, write_atomic
+from hasnas.files import make_directory, write_atomic
 from hasnas.nas.tracking import figures
 
 from .data import ReportData
@@ -31,10 +31,7 @@ def write_figures(data: ReportData, folder: Path) -> tuple[list[Path], list[str]
     """
     drawn, missing = _drawn(data)
     paths = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
+    make_directory(folder)
     for name, figure in drawn.items():
         for form in FORMS:
             path = folder / f"{name}.{form}"

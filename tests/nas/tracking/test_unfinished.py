@@ -39,6 +39,25 @@ def test_a_damaged_ledger_is_told_and_what_is_before_it_is_shown(
     assert "DAMAGE" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["status", "show", "compare", "export", "merge", "report", "estimate"])
+@pytest.mark.parametrize("ledger", [None, b""])
+def test_a_run_that_was_stopped_before_its_first_record_is_no_riddle(
+    run: Path, ledger: bytes | None, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "ledger.jsonl").unlink()
+    if ledger is not None:
+        (run / "ledger.jsonl").write_bytes(ledger)
+    code = run_command([command, str(run), *(["0"] if command == "show" else [])])
+    told = capsys.readouterr()
+    if command in ("status", "report"):
+        assert code == 0
+    else:
+        assert code == 2
+        (line,) = told.err.splitlines()
+        assert str(run) in line
+        assert "objectives" not in line
+
+
 @pytest.mark.parametrize("command", ["status", "show", "compare", "export"])
 def test_a_ledger_that_holds_nothing_sound_is_no_traceback(
     run: Path, command: str, capsys: pytest.CaptureFixture[str]

@@ -1,0 +1,53 @@
+"""Files are whole or absent, whatever stands where one shall be written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from hasnas.errors import BadInputError
+from hasnas.files import is_there, make_directory, write_atomic
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    link, target = tmp_path / "report.html", tmp_path / "site" / "index.html"
+    link.symlink_to(target)
+    write_atomic(link, "new")
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8") == "new"
+    assert [path.name for path in target.parent.iterdir()] == ["index.html"]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomic(pipe, "page")
+    assert os.read(reader, 10) == b"page"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    os.close(reader)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "folder/", "no/such/file", "file/below", "loop", "x" * 300])
+def test_a_path_that_holds_no_file_is_one_line_and_nothing_is_left(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("file").write_text("old", encoding="utf-8")
+    Path("loop").symlink_to("loop")
+    with pytest.raises(BadInputError, match="cannot write"):
+        write_atomic(name, "new")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder", "loop"]
+
+
+def test_what_stands_in_the_way_of_a_directory_or_of_looking_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(BadInputError, match="cannot write .*file"):
+        make_directory(tmp_path / "file")
+    with pytest.raises(BadInputError, match="File name too long"):
+        is_there(tmp_path / ("x" * 300))
