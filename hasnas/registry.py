@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from pathlib import Path
 from typing import Generic, TypeVar
 
-from hasnas.errors import BadInputError, HasnasError, nearest
+from hasnas.errors import BadInputError, HasnasError, nearest, one_line
+from hasnas.extras import missing_extra
 
 T = TypeVar("T")
 
@@ -74,10 +76,38 @@ install that package)
             return getattr(import_module(module), attribute)
         announced = _announced(self._group, tuple(sys.path))
         if name in announced:
-            return announced[name].load()
+            return self._load_foreign(announced[name])
         raise BadInputError(
             f"unknown {self.kind} '{name}'{nearest(name, self.names())} (one of another package: install that package)"
         )
+
+    def _load_foreign(self, point: EntryPoint) -> T:
+        _FOREIGN[point.module.partition(".")[0]] = point.dist.name if point.dist else point.module
+        try:
+            return point.load()
+        except (HasnasError, MemoryError):
+            raise
+        except Exception as error:  # whatever importing somebody's module raises
+            if isinstance(error, ModuleNotFoundError) and missing_extra(error, self.kind):
+                raise
+            reason = one_line(f"{type(error).__name__}: {error}")
+            told = f"{self.kind} '{point.name}' cannot be loaded from {point.value}: {reason}"
+            raise BadInputError(f"{told}; mend or reinstall its package") from error
+
+
+_FOREIGN: dict[str, str] = {}  # top module of a plug-in that was loaded -> its package
+
+
+def raised_by_plugin(error: BaseException) -> str | None:
+    """Which package's plug-in an error comes from, with file and line; None where no plug-in of another had a part."""
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if module in _FOREIGN:
+            where = f"{Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}"
+            found = f"a plug-in of the package {_FOREIGN[module]} ({where})"
+        trace = trace.tb_next
+    return found
 
 
 @cache

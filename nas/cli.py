@@ -23,6 +23,7 @@ from hasnas import __version__
 from hasnas.errors import BadInputError, HasnasError, one_line
 from hasnas.extras import missing_extra
 from hasnas.files import OF_THE_MACHINE
+from hasnas.registry import raised_by_plugin
 
 from .commands import completion
 from .commands.bench import bench_app
@@ -319,21 +320,32 @@ def run_command(arguments: Sequence[str]) -> int:
         return 0
     except OSError as error:
         if error.errno not in OF_THE_MACHINE:
-            if error.filename is None:
-                raise
+            if error.filename is None or raised_by_plugin(error):
+                return _complain_of_plugin(error)
             return _complain(f"cannot use {error.filename}: {error.strerror}; check the path and its permissions", 2)
         _drop_output()
         return _complain(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room, then again", 1)
+    except SystemExit as error:  # typer and hasnas raise none
+        return _complain_of_plugin(error)
     except Exception as error:
         # typer's own errors (an unknown option, a missing argument); their classes moved between its versions.
         format_message = getattr(error, "format_message", None)
         if format_message is None:
-            raise
+            return _complain_of_plugin(error)
         message = str(format_message()).rstrip(".")
         return _complain(f"{message}; see: hasnas --help", 2)
     if result == INTERRUPTED:  # newer versions of typer turn the interrupt into this number
         return _complain("interrupted; a search goes on with: hasnas search --resume RUN", INTERRUPTED)
     return result if isinstance(result, int) else 0
+
+
+def _complain_of_plugin(error: BaseException) -> int:
+    """One line about what a plug-in of another package raised; whatever else arrives here is a bug of ours."""
+    plugin = raised_by_plugin(error)
+    if plugin is None:
+        raise error
+    told = f"{plugin} raised {type(error).__name__}: {error}"
+    return _complain(f"{told}; mend it; a search goes on with: hasnas search --resume RUN", 2)
 
 
 def _drop_output() -> None:

@@ -47,7 +47,7 @@ def test_a_path_that_holds_no_file_is_one_line_and_nothing_is_left(
 
 def test_what_stands_in_the_way_of_a_directory_or_of_looking_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(BadInputError, match="cannot write .*file"):
+    with pytest.raises(BadInputError, match=r"cannot write .*file"):
         make_directory(tmp_path / "file")
     with pytest.raises(BadInputError, match="File name too long"):
         is_there(tmp_path / ("x" * 300))

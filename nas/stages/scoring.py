@@ -18,7 +18,7 @@ from hasnas.nas.data.needs import DataReference, Needs
 from hasnas.nas.data.sources import open_source
 from hasnas.nas.executors import Outcome
 from hasnas.nas.history.goal import score_metrics
-from hasnas.nas.scoring.score import NETWORK_SCORES, SCORES, ScoringTask
+from hasnas.nas.scoring.score import NETWORK_SCORES, SCORES, ScoreResult, ScoringTask
 from hasnas.search_spaces.space import SearchSpace
 
 from .context import RunContext, Setup
@@ -88,6 +88,12 @@ def score_candidates(task: ScoreTask) -> list[dict[str, float]]:
     inputs, targets = (task.samples, None) if task.images is None else _batch(task.images)
     scoring = ScoringTask(task.space, inputs, targets, task.seed)
     found = SCORES.get(task.score)()(scoring, np.array(task.codes, np.int16))
+    if not isinstance(found, ScoreResult) or len(found.total) != len(task.codes):
+        answered = f"{len(found.total)} totals" if isinstance(found, ScoreResult) else f"a {type(found).__name__}"
+        raise BadInputError(
+            f"score '{task.score}' answered {answered} for {len(task.codes)} candidates; a score returns a ScoreResult "
+            "with one total for each"
+        )
     parts = {name: np.asarray(values, float) for name, values in found.components.items()}
     return [
         score_metrics(task.score, float(total), {name: float(values[row]) for name, values in parts.items()})

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from hasnas.errors import BadInputError
+
 from .strategy import CodesOfOne, Strategy
+
+MOST_REPEATED = 1000
 
 
 class Recorded:
@@ -43,11 +47,12 @@ class Recorded:
         self._number = 0
         self._own: list[CodesOfOne] = []
         self._taken = set(recorded.values())
+        self._repeated = 0
 
     def ask(self, count: int) -> list[CodesOfOne]:
         """See `Strategy.ask`."""
         if len(self._own) < count:
-            self._own += self.strategy.ask(count - len(self._own))
+            self._own += self._asked(count - len(self._own))
         proposed: list[CodesOfOne] = []
         while len(proposed) < count:
             codes = self.recorded.get(self._number)
@@ -76,6 +81,21 @@ class Recorded:
                 codes = self._own.pop(0)
                 if codes not in self._taken:
                     return codes
-            self._own = self.strategy.ask(1)
+            self._own = self._asked(1)
             if not self._own:
                 return None
+            self._repeated += self._own[0] in self._taken
+            if self._repeated > MOST_REPEATED:
+                raise BadInputError(
+                    f"strategy {type(self.strategy).__name__} proposed what had been proposed {MOST_REPEATED} times; "
+                    "it has to propose each candidate once, and nothing at its end"
+                )
+
+    def _asked(self, count: int) -> list[CodesOfOne]:
+        found = self.strategy.ask(count)
+        if not isinstance(found, list):
+            raise BadInputError(
+                f"strategy {type(self.strategy).__name__} answered {type(found).__name__} when asked for {count} "
+                "candidates; it has to answer with a list of codes, empty at its end"
+            )
+        return list(found)

@@ -271,15 +271,19 @@ def _axis(name: str, trials: Sequence[Trial]) -> Axis:
     if cost is SCORE and goal.score is None:
         raise BadInputError("--objectives: these runs rank candidates by accuracy, not by a score; take accuracy")
     key = goal.metric if cost is SCORE else cost.field
-    return Axis(name, key, cost.value, cost.more_is_better, cost.show, cost.parse, cost.unit)
+    read = _number(name) if cost is SCORE else cost.parse  # a score may be zero and less
+    return Axis(name, key, cost.value, cost.more_is_better, cost.show, read, cost.unit)
 
 
 def _number(name: str) -> Callable[[str], float]:
     def read(text: str) -> float:
         try:
-            return float(text)
-        except ValueError as error:
-            raise BadInputError(f"'{text}' is no number; for {name} give one, e.g. 0.5") from error
+            found = float(text)
+        except ValueError:
+            found = math.nan
+        if not math.isfinite(found):
+            raise BadInputError(f"'{text}' is no number; for {name} give one, e.g. 0.5")
+        return found
 
     return read
 

@@ -92,10 +92,11 @@ class AllTrackers:
         for name, tracker in list(self._trackers.items()):
             try:
                 tell(tracker)
-            except Exception as error:  # whatever somebody's tracker raises: it must not cost the run
+            except (Exception, SystemExit) as error:  # whatever somebody's tracker raises: it must not cost the run
                 del self._trackers[name]
-                logger.warning("tracker %s is no longer updated: %s: %s", name, type(error).__name__, error)
-                with suppress(Exception):
+                reason = one_line(f"{type(error).__name__}: {error}")
+                logger.warning("tracker %s is no longer updated: %s", name, reason)
+                with suppress(Exception, SystemExit):
                     tracker.close()
 
 
@@ -115,7 +116,7 @@ def _created(name: str, run: TrackedRun) -> Tracker:
         raise
     except ModuleNotFoundError as error:
         raise missing_extra(error, f"tracking: {name}") or error from error
-    except Exception as error:  # whatever somebody's tracker raises
+    except (Exception, SystemExit) as error:  # whatever somebody's tracker raises
         reason = one_line(f"{type(error).__name__}: {error}")
         raise BadInputError(f"tracking: {name} cannot begin: {reason}; mend that, or leave it out") from error
 

@@ -257,6 +257,41 @@ def test_a_bug_keeps_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch):
         run_command(["ls"])
 
 
+@pytest.mark.parametrize(
+    ("score", "told"),
+    [
+        ("raises", "a plug-in of the package foreign (foreign_scores.py, line 3) raised ValueError: two lines"),
+        ("leaves", "a plug-in of the package foreign (foreign_scores.py, line 6) raised SystemExit: 7; mend it"),
+        ("answers", "score 'answers' answered a NoneType for 1 candidates"),
+        ("absent", "score 'absent' cannot be loaded from foreign_scores:absent: AttributeError"),
+        ("nowhere", "score 'nowhere' cannot be loaded from foreign_nowhere:x: ModuleNotFoundError: No module named"),
+    ],
+)
+def test_what_a_plug_in_of_another_package_does_wrong_is_one_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], score: str, told: str
+):
+    (here / "foreign-1.0.dist-info").mkdir()
+    (here / "foreign-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign\nVersion: 1.0\n")
+    points = [f"{name} = foreign_scores:{name}" for name in ("raises", "leaves", "answers", "absent")]
+    lines = "\n".join(["[hasnas.scores]", *points, "nowhere = foreign_nowhere:x"])
+    (here / "foreign-1.0.dist-info" / "entry_points.txt").write_text(lines)
+    code = """class raises:
+    def __call__(self, task, codes):
+        raise ValueError("two\\nlines")
+class leaves:
+    def __call__(self, task, codes):
+        raise SystemExit(7)
+class answers:
+    def __call__(self, task, codes):
+        return None
+"""
+    (here / "foreign_scores.py").write_text(code)
+    monkeypatch.syspath_prepend(str(here))
+    assert run_command(["validate", "small.yaml", f"search.score={score}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
 def test_an_interrupt_is_told_how_to_go_on(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -126,6 +126,7 @@ def test_candidates_over_the_budget_are_left_out(run: Path) -> None:
         (["--reference", "energy=1 uJ"], "--reference lacks accuracy"),
         (["--reference", "accuracy=0,energy=1"], "--reference energy: give a number with a unit"),
         (["--reference", "accuracy=x,energy=1 uJ"], "'x' is no number"),
+        (["--reference", "accuracy=nan,energy=1 uJ"], "'nan' is no number"),
         (["--reference", "accuracy"], "write NAME=VALUE"),
         (["--reference", "accuracy=0,enery=1 uJ"], "'enery' is not compared; did you mean 'energy'"),
     ],

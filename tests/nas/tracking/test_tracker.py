@@ -40,6 +40,16 @@ class Breaks(Notes):
         raise ConnectionError("no such server")
 
 
+class Leaves(Notes):
+    """Would end the process, as some clients do where nobody is logged in."""
+
+    def on_trial(self, trial: Trial) -> None:
+        raise SystemExit("log in\nfirst")
+
+    def close(self) -> None:
+        raise SystemExit(1)
+
+
 class NeverBegins(Notes):
     def __init__(self, run: TrackedRun) -> None:
         raise PermissionError("log in\nfirst")
@@ -47,7 +57,7 @@ class NeverBegins(Notes):
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, kind in {"notes": Notes, "breaks": Breaks, "never_begins": NeverBegins}.items():
+    for name, kind in {"notes": Notes, "breaks": Breaks, "leaves": Leaves, "never_begins": NeverBegins}.items():
         monkeypatch.setitem(TRACKERS._loaded, name, kind)
 
 
@@ -58,7 +68,7 @@ def tracked(config: RunConfig, directory: Path, *names: str) -> TrackedRun:
 def test_a_tracker_that_fails_is_left_out_and_the_others_go_on(
     tmp_path: Path, config: RunConfig, history: list[Trial], caplog: pytest.LogCaptureFixture
 ):
-    tracker = create_tracker(tracked(config, tmp_path, "breaks", "notes"))
+    tracker = create_tracker(tracked(config, tmp_path, "breaks", "leaves", "notes"))
     with caplog.at_level(logging.WARNING):
         for trial in history[:2]:
             tracker.on_trial(trial)
@@ -66,7 +76,8 @@ def test_a_tracker_that_fails_is_left_out_and_the_others_go_on(
         tracker.close()
     assert ["small", "closed", *history[:2], ("supernet", 1, {"loss": 0.5}), "closed"] == TOLD
     assert [record.message for record in caplog.records] == [
-        "tracker breaks is no longer updated: ConnectionError: no such server"
+        "tracker breaks is no longer updated: ConnectionError: no such server",
+        "tracker leaves is no longer updated: SystemExit: log in\\nfirst",
     ]
 
 
