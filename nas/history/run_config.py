@@ -60,7 +60,7 @@ def nothing_returned(run_directory: Path) -> BadInputError:
         return BadInputError(f"{told} yet ({contents.damage}); go on: hasnas search --resume {run_directory}")
     if not config.retrain.enabled:
         return BadInputError(f"{told}: its config has retrain.enabled = false; start a run that retrains")
-    if contents.events and contents.events[-1].get("event") == "end":
+    if has_ended(contents.events):
         return BadInputError(f"{told}: none that was retrained fits the budget; see hasnas status {run_directory}")
     return BadInputError(f"{told} yet; go on: hasnas search --resume {run_directory}")
 

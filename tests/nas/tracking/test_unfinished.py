@@ -49,7 +49,7 @@ def test_a_run_that_was_stopped_before_its_first_record_is_no_riddle(
         (run / "ledger.jsonl").write_bytes(ledger)
     code = run_command([command, str(run), *(["0"] if command == "show" else [])])
     told = capsys.readouterr()
-    if command in ("status", "report"):
+    if command == "status" or (command == "report" and ledger is not None):
         assert code == 0
     else:
         assert code == 2
