@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,16 +27,23 @@ FACE = [*sorted((ROOT / "hasnas").glob("*.py")), *sorted((ROOT / "hasnas" / "con
 SOURCES = [path for folder in ALLOWED for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """What a file says; each is read once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported(path: Path) -> set[str]:
     """Absolute module names that a file imports; relative ones resolved."""
     return {name for name, _ in imports(path)}
 
 
+@cache
 def imports(path: Path) -> set[tuple[str, str]]:
     """Absolute modules that a file imports, at its top or inside functions, each with a name taken from it."""
     package = ["hasnas", *path.relative_to(ROOT).parts[:-1]]
     names: set[tuple[str, str]] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             names |= {(alias.name, "") for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -101,7 +109,7 @@ def test_loose_in_nas_are_only_the_composition_of_a_run_and_its_two_faces() -> N
 
 @pytest.mark.parametrize("path", SOURCES + FACE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_public_names_are_documented_and_typed(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     assert ast.get_docstring(tree), "the file does not say what it is"
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
@@ -114,7 +122,7 @@ def test_public_names_are_documented_and_typed(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nothing_reads_a_pickle(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)

@@ -46,6 +46,7 @@ def test_what_was_written_is_read(values: np.ndarray):
     np.testing.assert_array_equal(read_idx(idx(values), "file"), values)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=40))
 def test_any_other_bytes_are_refused(content: bytes):
     with contextlib.suppress(BadInputError):

@@ -194,6 +194,7 @@ def test_stuck_cells_take_their_share_and_nest() -> None:
     assert (more[cells == 1e-4] == 1e-4).all(), "a worse process breaks the same cells and more"
 
 
+@pytest.mark.slow
 @given(st.floats(0, 3), st.floats(0, 1), st.floats(0, 1e-4), st.integers(0, 2**31))
 @settings(max_examples=40)
 def test_no_conductance_is_negative_or_undefined(variation: float, drift: float, relaxation: float, seed: int) -> None:

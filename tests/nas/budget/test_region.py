@@ -58,8 +58,9 @@ def test_draws_stay_inside_and_depend_on_the_generator_alone() -> None:
     assert region.draw(np.random.default_rng(1)) in {tuple(row) for row in codes.tolist()}
 
 
-def test_drawing_ends_where_nothing_is_inside() -> None:
+def test_drawing_ends_where_nothing_is_inside(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
+    monkeypatch.setattr("hasnas.nas.budget.region.DRAWS", 64)
 
     def nothing(codes: np.ndarray) -> np.ndarray:
         asked.append(len(codes))
@@ -108,7 +109,7 @@ def test_the_networks_of_a_joint_region_are_those_that_fit_on_some_chip() -> Non
 
 
 def test_a_sample_of_a_joint_space_shares_chips() -> None:
-    fields = [SearchedField("clock_hz", tuple(1e8 + 1e6 * number for number in range(500)))]
+    fields = [SearchedField("clock_hz", tuple(1e8 + 1e6 * number for number in range(100)))]
     space = with_searched_chip(SPACE, "rram-32nm", hardware=fields)
     codes = sample_on_few_chips(space, np.random.default_rng(0), 300, 20)
     assert 10 < len(np.unique(codes[:, -1])) <= 20

@@ -56,6 +56,7 @@ def test_what_is_left_can_be_exported() -> None:
     assert refused_by_nir(kept.space, 8) == 0
 
 
+@pytest.mark.slow
 def test_values_that_come_late_among_many_are_found() -> None:
     many = tuple(1 + number / 16 for number in range(17))
     searched = {"neuron": ("alif", "lif"), "threshold": many, "tau": many[1:]}

@@ -55,6 +55,7 @@ def test_count_without_leak(values: list[float], timesteps: int, threshold: floa
     assert torch.equal(spikes.sum(0), spike_count(x, timesteps, math.inf, threshold))
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(values=inputs, timesteps=times, tau=taus, threshold=thresholds)
 def test_corrected_count_is_within_one_spike_of_the_rate(
