@@ -72,14 +72,20 @@ def test_every_view_names_the_score(scored: Path) -> None:
     json.dumps(status)
 
 
-def test_a_run_that_stopped_goes_on_by_replay(scored: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "torn"
-    shutil.copytree(scored, copy)
-    ledger = copy / "ledger.jsonl"
+def test_a_stopped_run_goes_on_by_replay_and_a_fault_of_the_disk_is_no_result(scored: Path, tmp_path: Path) -> None:
+    """The folder where trainings are kept is a link to nowhere until somebody mends it."""
+    directory = tmp_path / "torn"
+    shutil.copytree(scored, directory, ignore=shutil.ignore_patterns("checkpoints", "export"))
+    ledger = directory / "ledger.jsonl"
     lines = ledger.read_bytes().splitlines(keepends=True)
     tenth = [number for number, line in enumerate(lines) if b'"kind":"trial"' in line][9]  # amid a batch
     ledger.write_bytes(b"".join(lines[:tenth]))
-    resume_run(copy, changes=["tracking=[]"])
+    (directory / "checkpoints").symlink_to(tmp_path / "absent" / "disk")
+    with pytest.raises(MachineFaultError, match=r"retrain stopped: the machine failed, not a network: .*--resume"):
+        resume_run(directory, changes=["tracking=[]"])
+    assert [trial.stage for trial in read_ledger(ledger).trials] == ["search"] * 12
+    (tmp_path / "absent" / "disk").mkdir(parents=True)
+    resume_run(directory)
     assert equal_ledgers(scored / "ledger.jsonl", ledger)
 
 
@@ -112,18 +118,3 @@ def test_an_unknown_score_is_refused_in_one_line(tiny_config: Path, tmp_path: Pa
     result = subprocess.run([*command, "--run-dir", str(tmp_path / "no")], capture_output=True, text=True)
     assert result.returncode == 2
     assert "unknown search.score 'trainabilty'; did you mean 'trainability'" in result.stderr
-
-
-def test_a_fault_of_the_disk_stops_the_run_and_is_no_result(scored: Path, tmp_path: Path) -> None:
-    """The folder where trainings are kept is a link to nowhere until somebody mends it."""
-    directory = tmp_path / "run"
-    shutil.copytree(scored, directory, ignore=shutil.ignore_patterns("checkpoints", "export"))
-    lines = (scored / "ledger.jsonl").read_text().splitlines(keepends=True)
-    end = next(number for number, line in enumerate(lines) if '"stage":"retrain"' in line)
-    (directory / "ledger.jsonl").write_text("".join(lines[:end]))
-    (directory / "checkpoints").symlink_to(tmp_path / "absent" / "disk")
-    with pytest.raises(MachineFaultError, match=r"retrain stopped: the machine failed, not a network: .*--resume"):
-        resume_run(directory)
-    (tmp_path / "absent" / "disk").mkdir(parents=True)
-    resume_run(directory)
-    assert equal_ledgers(directory / "ledger.jsonl", scored / "ledger.jsonl")
