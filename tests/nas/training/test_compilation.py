@@ -21,7 +21,13 @@ pytestmark = pytest.mark.slow
 
 CELL = Genotype(3, (Edge(0, 1, "conv3x3"), Edge(1, 2, "conv3x3"), Edge(0, 2, "identity")))
 MACRO = Macro((1, 8, 8), 10, timesteps=3, channels=4, hidden=0, votes=1, dropout=0.1)
-needs_compiler = pytest.mark.skipif(not compiler_works("cpu"), reason="this machine has no compiler")
+
+
+@pytest.fixture
+def compiler() -> None:
+    """Asked for when a test needs it: to ask compiles a loop."""
+    if not compiler_works("cpu"):
+        pytest.skip("this machine has no compiler")
 
 
 def network() -> SpikingNetwork:
@@ -46,21 +52,21 @@ def test_without_a_compiler_the_loop_stays(monkeypatch: pytest.MonkeyPatch):
     compiler_works.cache_clear()
 
 
-@needs_compiler
+@pytest.mark.usefixtures("compiler")
 def test_long_trainings_are_compiled():
     trained = network()
     layers = compile_if_worthwhile(trained, samples=10**9)
     assert layers == scans(trained) > 0
 
 
-@needs_compiler
+@pytest.mark.usefixtures("compiler")
 def test_membranes_of_few_bits_are_not_compiled():
     trained = build_network(Architecture((CELL, CELL), replace(MACRO, membrane_bits=4)).expand(), seed=0)
     assert compile_if_worthwhile(trained, samples=10**9) == 0
     assert scans(trained) == 0
 
 
-@needs_compiler
+@pytest.mark.usefixtures("compiler")
 def test_a_machine_where_bits_differ_keeps_the_loop(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     def others(node: torch.nn.Module) -> torch.nn.Module:
         return neuron_module(MACRO.neurons(threshold=0.9))
@@ -73,7 +79,7 @@ def test_a_machine_where_bits_differ_keeps_the_loop(monkeypatch: pytest.MonkeyPa
     assert "other bits" in caplog.text
 
 
-@needs_compiler
+@pytest.mark.usefixtures("compiler")
 def test_a_training_gives_the_same_bits(digits, tmp_path, monkeypatch: pytest.MonkeyPatch):
     architecture = Architecture((CELL, CELL), MACRO).to_json()
     settings = RetrainSection(epochs=2, batch_size=64)
