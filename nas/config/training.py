@@ -185,6 +185,9 @@ class RetrainSection(Section):
         gradient_clip: largest norm of all gradients together; null leaves them as they are.
         loss: what a regression minimises, here and in the supernet; classes are trained with cross entropy.
         patience: epochs without a better validation result after which training ends; null never ends it early.
+        kept_epoch: whose weights are returned: `best` on validation samples, the later of equals; `within_error`, the
+            latest that is at most a standard error behind it, as the luckiest of many epochs on few validation samples
+            may be an early one (regressions take the best); `last`.
         ema_decay: share that a running average of the weights keeps at each step; the average is returned. Null is off.
         precision: of convolutions and matrix products in training; `auto` is what suits the device.
         devices: processes on a machine that share every batch, each with a device of its own.
@@ -226,6 +229,7 @@ class RetrainSection(Section):
     gradient_clip: Annotated[float, Field(gt=0, le=1e9)] | None = 5.0
     loss: RegressionLoss = "smooth_l1"
     patience: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    kept_epoch: Literal["best", "within_error", "last"] = "best"
     ema_decay: Annotated[float, Field(ge=0, lt=1)] | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     devices: Annotated[int, Field(ge=1, le=1024)] = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from hasnas.errors import BadInputError
 from hasnas.nas.config.training import RetrainSection
-from hasnas.nas.data.samples import Splits
+from hasnas.nas.data.samples import Split, Splits
 from hasnas.nas.history.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from hasnas.search_spaces.network import SpikingNetwork
 
@@ -26,6 +27,19 @@ def identity_of(architecture: Mapping[str, Any], settings: RetrainSection, seed:
     return _plain({"architecture": dict(architecture), "settings": settings.to_json(), "seed": seed})
 
 
+def standard_error(share: float, samples: int) -> float:
+    """Of a share of right answers among so many; two right and two wrong ones are added, so that 1 has one as well.
+
+    Source: Agresti and Coull, The American Statistician 52, 1998.
+
+    >>> round(standard_error(1.0, 96), 3)
+    0.014
+    """
+    counted = samples + 4
+    likely = (share * samples + 2) / counted
+    return math.sqrt(likely * (1 - likely) / counted)
+
+
 @dataclass(eq=False)
 class StoredTraining:
     """A training that is stored after every epoch.
@@ -36,8 +50,9 @@ class StoredTraining:
         identity: what a stored state must agree with; plain data, kept in the file.
         path: the file, which holds everything: weights, the best ones, the optimizer's memory and the history.
         history: one record for each epoch that was finished.
-        best: parameters and buffers after the epoch with the largest merit on validation samples.
-        best_epoch: number of that epoch, from 1, the later of equals; 0 before the first.
+        best: parameters and buffers after the epoch that `retrain.kept_epoch` chooses.
+        best_epoch: number of that epoch, from 1; 0 before the first.
+        judged_from: epochs at the beginning whose merits do not count, as they are of other data.
     """
 
     network: SpikingNetwork
@@ -47,6 +62,7 @@ class StoredTraining:
     history: list[EpochRecord] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_epoch: int = 0
+    judged_from: int = 0
     _restored: dict[str, Tensor] = field(default_factory=dict)
 
     def restore(self) -> None:
@@ -69,12 +85,13 @@ class StoredTraining:
         except TypeError as error:
             raise BadInputError(f"{self.path} is of another version of hasnas ({error}); delete it") from error
         self.best, self.best_epoch = without_prefix(BEST, tensors), meta["best_epoch"]
+        self.judged_from = meta.get("judged_from", 0)
         self._restored = tensors
 
     def goes_on(self) -> bool:
         """Whether there are epochs left, and hope for them."""
         done, patience = len(self.history), self.settings.patience
-        return done < self.settings.epochs and (patience is None or done - self.best_epoch < patience)
+        return done < self.settings.epochs and (patience is None or done - self._highest() < patience)
 
     def best_record(self) -> EpochRecord:
         """The record of the best epoch."""
@@ -104,7 +121,7 @@ class StoredTraining:
         last = self.settings.epochs if until is None else until
 
         def after_epoch(record: EpochRecord) -> bool:
-            self._add(record, loop)
+            self._add(record, loop, splits.validation)
             report(record)
             return len(self.history) < last and self.goes_on() and hopeful()
 
@@ -123,10 +140,23 @@ class StoredTraining:
             if loop.average is not None:
                 loop.average.restore(tensors)
 
-    def _add(self, record: EpochRecord, loop: TrainingLoop) -> None:
+    def _highest(self) -> int:
+        """Number of the epoch of the largest merit, the later of equals; 0 before the first."""
+        counted = range(self.judged_from, len(self.history))
+        return max(counted, key=lambda index: (self.history[index].merit, index), default=-1) + 1
+
+    def _keeps(self, record: EpochRecord, validation: Split) -> bool:
+        """Whether the newest epoch is the one to return, by what is known so far."""
+        if self.settings.kept_epoch == "last":
+            return True
+        highest = self.history[self._highest() - 1].merit
+        within = self.settings.kept_epoch == "within_error" and not validation.is_regression
+        return record.merit >= highest - (standard_error(highest, len(validation)) if within else 0.0)
+
+    def _add(self, record: EpochRecord, loop: TrainingLoop, validation: Split) -> None:
         """Note an epoch and store everything; the best state travels along, so that one file is the whole truth."""
         self.history.append(record)
-        if not self.best_epoch or record.merit >= self.best_record().merit:
+        if self._keeps(record, validation):
             self.best, self.best_epoch = _copied(loop.judged_state()), len(self.history)
         if process_number(self.settings):
             return
@@ -137,7 +167,8 @@ class StoredTraining:
             **({} if loop.average is None else loop.average.tensors()),
         }
         history = [asdict(item) for item in self.history]
-        save_checkpoint(self.path, tensors, {**self.identity, "history": history, "best_epoch": self.best_epoch})
+        judged = {"best_epoch": self.best_epoch, "judged_from": self.judged_from}
+        save_checkpoint(self.path, tensors, {**self.identity, "history": history, **judged})
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class RetrainResult:
     Args:
         state_dict: parameters and buffers after the best epoch.
         history: one record for each epoch.
-        best_epoch: the epoch with the largest merit on validation samples, from 1; the later of equals.
+        best_epoch: the epoch that `retrain.kept_epoch` chose by its merit on validation samples, from 1.
         merit: that merit, see `EpochRecord`.
         checkpoint: the file that holds `state_dict`.
     """

@@ -122,7 +122,8 @@ def _restored(
     before = stored(last - 1)
     before.restore()
     before.identity, before.path = training.identity, training.path
-    before.best, before.best_epoch = {}, 0  # the merits of the rung before are of other data
+    before.best, before.best_epoch = {}, 0
+    before.judged_from = len(before.history)  # the merits of the rung before are of other data
     return before
 
 

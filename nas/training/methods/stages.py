@@ -61,9 +61,9 @@ class Stage:
     """A finished stage.
 
     Args:
-        state: parameters and buffers after the epoch with the largest merit on validation samples.
+        state: parameters and buffers after the epoch that `retrain.kept_epoch` chose.
         history: its epochs, numbered on from those of the stages before.
-        best: the record of that epoch, the later of equals.
+        best: the record of that epoch.
     """
 
     state: dict[str, Tensor]

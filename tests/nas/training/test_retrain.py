@@ -14,6 +14,7 @@ from hasnas.nas.data.needs import DataReference
 from hasnas.nas.data.samples import Splits
 from hasnas.nas.history.checkpoint import load_checkpoint, save_checkpoint
 from hasnas.nas.imperfect_chips import evaluate_on_chips
+from hasnas.nas.training import loop
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.folders import read_activity, retrain_directory
 from hasnas.nas.training.loop import TrainingDivergedError, steps_per_epoch
@@ -97,6 +98,21 @@ def test_the_best_epoch_is_returned(architecture, few: Splits, tmp_path: Path):
     assert all(torch.equal(tensors[name], value) for name, value in network.state_dict().items())
 
 
+@pytest.mark.parametrize("kept, merits, expected", [
+    ("best", (0.50, 0.96, 0.96, 0.94), 3), ("last", (0.50, 0.96, 0.96, 0.40), 4),
+    ("within_error", (0.50, 1.00, 0.90, 0.975), 4),  # of 40 samples: (40 + 2) / 44 right, an error of 0.031
+    ("within_error", (0.50, 1.00, 0.90, 0.96), 2), ("within_error", (0.98, 0.97, 1.00, 0.90), 3),
+])  # fmt: skip
+def test_the_epoch_that_is_kept_is_chosen(kept, merits, expected, architecture, few: Splits, tmp_path, monkeypatch):
+    judged = iter(merits)
+    monkeypatch.setattr(loop, "evaluate", lambda network, split: next(judged))
+    result = retrain(architecture, few, SETTINGS.with_changes({"kept_epoch": kept}), 0, tmp_path)
+    assert (result.best_epoch, result.merit) == (expected, merits[expected - 1])
+    tensors, _ = load_checkpoint(tmp_path / "last.safetensors")
+    last = [torch.equal(tensors[f"model.{name}"], value) for name, value in result.state_dict.items()]
+    assert all(last) == (expected == len(merits))
+
+
 def test_small_cells_learn_digits(digits: Splits, tmp_path: Path):
     cell = Genotype(2, (Edge(0, 1, "conv3x3"),))
     macro = Macro((1, 8, 8), classes=10, timesteps=2, channels=8, hidden=0, votes=5, dropout=0.0)
@@ -116,7 +132,7 @@ def test_a_directory_of_another_training_is_refused(epochs, seed, named, archite
 def test_a_state_of_another_version_is_refused(architecture, few: Splits, tmp_path: Path):
     with pytest.raises(StoppedError):
         retrain(architecture, few, SETTINGS, 0, tmp_path, stop_after(1))
-    tensors, meta = load_checkpoint(tmp_path / "last.safetensors")
+    tensors, _ = load_checkpoint(tmp_path / "last.safetensors")
     meta["history"][0]["validation_accuracy"] = meta["history"][0].pop("merit")
     save_checkpoint(tmp_path / "last.safetensors", tensors, meta)
     with pytest.raises(BadInputError, match=r"last.safetensors is of another version of hasnas .*; delete it"):
@@ -130,7 +146,7 @@ def test_nan_in_the_data_is_named_and_the_last_good_state_is_kept(architecture, 
 
     with pytest.raises(TrainingDivergedError, match=r"epoch 3, step 1, first in 'input'.*after epoch 2 is in"):
         retrain(architecture, few, SETTINGS, 0, tmp_path, spoil)
-    tensors, meta = load_checkpoint(tmp_path / "last.safetensors")
+    tensors, _ = load_checkpoint(tmp_path / "last.safetensors")
     assert len(meta["history"]) == 2
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
