@@ -132,7 +132,7 @@ def test_a_directory_of_another_training_is_refused(epochs, seed, named, archite
 def test_a_state_of_another_version_is_refused(architecture, few: Splits, tmp_path: Path):
     with pytest.raises(StoppedError):
         retrain(architecture, few, SETTINGS, 0, tmp_path, stop_after(1))
-    tensors, _ = load_checkpoint(tmp_path / "last.safetensors")
+    tensors, meta = load_checkpoint(tmp_path / "last.safetensors")
     meta["history"][0]["validation_accuracy"] = meta["history"][0].pop("merit")
     save_checkpoint(tmp_path / "last.safetensors", tensors, meta)
     with pytest.raises(BadInputError, match=r"last.safetensors is of another version of hasnas .*; delete it"):
@@ -146,7 +146,7 @@ def test_nan_in_the_data_is_named_and_the_last_good_state_is_kept(architecture, 
 
     with pytest.raises(TrainingDivergedError, match=r"epoch 3, step 1, first in 'input'.*after epoch 2 is in"):
         retrain(architecture, few, SETTINGS, 0, tmp_path, spoil)
-    tensors, _ = load_checkpoint(tmp_path / "last.safetensors")
+    tensors, meta = load_checkpoint(tmp_path / "last.safetensors")
     assert len(meta["history"]) == 2
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
