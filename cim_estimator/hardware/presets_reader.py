@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import MISSING, fields
 from functools import lru_cache
 from pathlib import Path
@@ -82,15 +83,26 @@ def read_variant(name_or_path: str | Path, overrides: Mapping[str, Any]) -> Hard
 
 def read_values(name_or_path: str | Path, overrides: Mapping[str, Any]) -> HardwareSpec:
     """The same as `read_variant`, but fields may contradict each other; each is within its own bounds."""
+    return next(_each(name_or_path, [overrides]))
+
+
+def read_variants(name_or_path: str | Path, overrides: Iterable[Mapping[str, Any]]) -> Iterator[HardwareSpec]:
+    """The same as `read_variant` for one after another of many variants; the description itself is read once."""
+    return map(check_consistent, _each(name_or_path, overrides))
+
+
+def _each(name_or_path: str | Path, variants: Iterable[Mapping[str, Any]]) -> Iterator[HardwareSpec]:
     path = _find(name_or_path)
-    tree = _read(path)
-    model = _model(tree, path, overrides)
-    hardware_class = HARDWARE_CLASSES[model]
-    values = _Values(hardware_class, path)
-    values.take_file(tree)
-    for key, value in overrides.items():
-        values.override(key, value)
-    return values.build(path.stem)
+    tree, described = _read(path), dict[str, _Values]()
+    for overrides in variants:
+        model = _model(tree, path, overrides)
+        if model not in described:
+            described[model] = _Values(HARDWARE_CLASSES[model], path)
+            described[model].take_file(tree)
+        values = described[model].copy()
+        for key, value in overrides.items():
+            values.override(key, value)
+        yield values.build(path.stem)
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -146,6 +158,11 @@ class _Values:
         self.sections = {name: kind for name, kind in self.top.items() if hasattr(kind, "__dataclass_fields__")}
         self.values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
+
+    def copy(self) -> _Values:
+        copied = copy(self)
+        copied.values, copied.sources = dict(self.values), dict(self.sources)
+        return copied
 
     def take_file(self, tree: Tree) -> None:
         where = str(self.path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any
 
 from hasnas.errors import BadInputError, nearest
@@ -28,6 +29,7 @@ MOST, MOST_CELLS, MOST_BITS = 10**9, 2**20, 64
 """The largest value of a field that has no other bound, of a side of an array, and of the width of a number."""
 
 
+@cache
 def unit_of(name: str) -> str:
     """Unit of a field by its suffix; `"1"` for counts, ratios and words.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from hasnas.cim_estimator.hardware.presets_reader import read_variant
+from hasnas.cim_estimator.hardware.presets_reader import read_variants
 from hasnas.cim_estimator.hardware.spec import HardwareSpec
 from hasnas.cim_estimator.hardware.unused import refuse_unused
 from hasnas.cim_estimator.model.estimator import estimate
@@ -19,6 +19,10 @@ from hasnas.errors import BadInputError
 from .report import CostReport
 
 _DENSE = Activity.dense()
+
+
+def _silent(steps: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ def sweep(
     fields: Mapping[str, Sequence[Any]],
     activity: Activity = _DENSE,
     settings: Mapping[str, Any] | None = None,
+    progress: Callable[[int], None] = _silent,
 ) -> list[SweepPoint]:
     """Price a network for every combination of some fields of the hardware.
 
@@ -45,6 +50,7 @@ def sweep(
         fields: dotted path -> the values it takes, e.g. `{"adc.bits": [4, 5, 6]}`.
         activity: how many inputs spike.
         settings: dotted path -> value, the same in all variants.
+        progress: called after each step with the number of all: one describes a variant, another prices it.
 
     Returns:
         One point for each combination, a single one without fields; the last field varies fastest.
@@ -62,9 +68,12 @@ def sweep(
     if empty:
         raise BadInputError(f"sweep: '{empty[0]}' has no values; give at least one")
     chosen = [dict(zip(fields, values, strict=True)) for values in product(*fields.values())]
-    variants = [read_variant(hardware, {**(settings or {}), **values}) for values in chosen]
+    variants, points, steps = list[HardwareSpec](), list[SweepPoint](), 2 * len(chosen)
+    for variant in read_variants(hardware, ({**(settings or {}), **values} for values in chosen)):
+        variants.append(variant)
+        progress(steps)
     refuse_unused(variants, {**(settings or {}), **fields})
-    return [
-        SweepPoint(values, estimate(workload, variant, activity), variant)
-        for values, variant in zip(chosen, variants, strict=True)
-    ]
+    for values, variant in zip(chosen, variants, strict=True):
+        points.append(SweepPoint(values, estimate(workload, variant, activity), variant))
+        progress(steps)
+    return points

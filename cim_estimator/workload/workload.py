@@ -250,7 +250,7 @@ class Workload:
         slots = np.nonzero(wrong.reshape(-1, wrong.shape[-1]).any(axis=0))[0]
         return f"layer '{self.names[int(slots[0])]}'"
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """Shape `[..., L]` that every array broadcasts to."""
         return np.broadcast_shapes(*(getattr(self, name).shape for name in ARRAY_FIELDS), (len(self.names),))

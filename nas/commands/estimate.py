@@ -28,7 +28,7 @@ from hasnas.search_spaces.layers import Input
 from hasnas.search_spaces.lowering import lower
 from hasnas.search_spaces.nir import read_nir
 
-from .options import reject_repeated
+from .options import reject_repeated, steps_shown
 
 MEASURED = "measured"
 MOST_VALUES = 10**8  # of an input
@@ -90,7 +90,9 @@ def answer(question: Question) -> list[SweepPoint]:
     points = []
     for reference in dict.fromkeys(references):
         compared = {"hardware": reference} if len(set(references)) > 1 else {}
-        for point in sweep(workload, reference, fields, activity, settings):
+        with steps_shown(reference) as progress:
+            found = sweep(workload, reference, fields, activity, settings, progress)
+        for point in found:
             report = replace(point.report, warnings=(*ignored, *point.report.warnings))
             points.append(replace(point, values={**compared, **point.values}, report=report))
     return points

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import typer
@@ -53,6 +55,28 @@ def read_numbers(text: str, option: str) -> tuple[float, ...]:
     if not all(map(math.isfinite, found)):
         raise BadInputError(f"{option} is '{text}'; give finite numbers")
     return found
+
+
+@contextmanager
+def steps_shown(label: str, quick: int = 5_000) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, drawn where that is a terminal; to be called after each step with the number of all.
+
+    Args:
+        label: what stands before it.
+        quick: fewer steps are over within seconds, and no bar is drawn.
+    """
+    with ExitStack() as stack:
+        bars, live = list[Any](), sys.stderr.isatty()
+
+        def progress(steps: int) -> None:
+            if steps < quick or not live:
+                return
+            if not bars:
+                bar = typer.progressbar(length=steps, label=label, file=sys.stderr, update_min_steps=steps // 200)
+                bars.append(stack.enter_context(bar))
+            bars[0].update(1)
+
+        yield progress
 
 
 def reject_repeated(fields: Sequence[str], options: str) -> None:

@@ -1,6 +1,8 @@
 """The returned network of a run is priced on its own chip, with the activity that was measured on it."""
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from hasnas.errors import BadInputError
 from hasnas.nas.cli import run_command
 from hasnas.nas.commands.estimate import Question, answer, read_activity, read_workload
+from hasnas.nas.commands.options import steps_shown
 from hasnas.nas.config.loading import dump_config, load_config
 from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.needs import DataReference
@@ -101,3 +104,21 @@ def test_a_run_that_returned_nothing_is_told_how_to_go_on(run: Path, tmp_path: P
 def test_impossible_activities_are_refused(text: str):
     with pytest.raises(BadInputError, match="activity"):
         read_activity(text)
+
+
+def test_a_long_sweep_shows_on_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stderr", Terminal())
+    with steps_shown("rram-22nm", quick=4) as progress:
+        for _ in range(4):
+            progress(4)
+    assert "rram-22nm" in sys.stderr.getvalue()
+    assert "100%" in sys.stderr.getvalue()
+    monkeypatch.setattr("sys.stderr", Terminal())
+    with steps_shown("rram-22nm", quick=5) as progress:
+        for _ in range(4):
+            progress(4)
+    assert not sys.stderr.getvalue()
