@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import multiprocessing
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ retrain: {top: 1, epochs: 1, batch_size: 32}
 
 
 def arguments(description: str | None, seed: bool = False) -> argparse.ArgumentParser:
-    """The options that all of them have."""
+    """The options that all of them have; what the script and its forks compute, they compute in one thread."""
+    os.environ["OMP_NUM_THREADS"] = "1"
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="a short version, of seconds")
     if seed:
@@ -62,7 +64,10 @@ def conversation(directory: Path, *options: str) -> tuple[str, str]:
 
 
 def without_pictures() -> None:
-    """The pictures of TensorBoard and the report take most of the time of a small run."""
+    """Write the views, but draw nothing in them, which takes most of the time of a small run.
+
+    For scripts that stop a run amid any of its writes; the others have no views (`tracking: []`).
+    """
     import matplotlib.figure
 
     matplotlib.figure.Figure.draw = lambda *_: None  # type: ignore[method-assign]
@@ -77,7 +82,8 @@ def traces(directory: Path) -> dict[str, Any]:
     found = {"ledger": json.dumps([{k: v for k, v in one.items() if k not in VOLATILE_FIELDS} for one in trials])}
     for path in [directory / "pareto.csv", *sorted((directory / "export").rglob("*.*"))]:
         found[str(path.relative_to(directory))] = path.read_bytes()
-    found["report"] = str((directory / "report.html").stat().st_size > 1000)
+    report = directory / "report.html"
+    found["report"] = str(report.exists() and report.stat().st_size > 1000)
     return found
 
 

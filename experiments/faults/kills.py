@@ -10,7 +10,6 @@ more than one candidate twice (there is one worker).
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import sys
@@ -159,7 +158,6 @@ def main() -> int:
     options = parser.parse_args()
     each = 1 if options.quick else options.each
     disk = preloaded()
-    os.environ["OMP_NUM_THREADS"] = "1"
     without_pictures()
     lines = options.out.read_text().splitlines() if options.out and options.out.exists() else []
     found = [json.loads(line) for line in lines]

@@ -10,14 +10,13 @@ batch is too large halves it, which changes no result.
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import arguments, conversation, differences, forked, told, traces, without_pictures
+from common import arguments, conversation, differences, forked, told, traces
 from kills import made
 
 RUN = """
@@ -25,6 +24,7 @@ name: tiny
 dataset: {name: digits, subset: {train: 600, test: 60}}
 space: {name: snasnet, macro: {channels: 32, timesteps: 8, hidden: 0, votes: 1, final_pool: 2, dropout: 0.0}}
 hardware: rram-32nm
+tracking: []
 screen: {sample: 64}
 supernet: {enabled: false}
 search: {strategy: random, evaluations: 4, batch: 4, brief_epochs: 1}
@@ -79,8 +79,6 @@ def halved(room_mb: int) -> dict[str, Any]:
 def main() -> int:
     """Starve, go on, compare; the exit code says whether the bar is met."""
     options = arguments(__doc__).parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    without_pictures()
     with tempfile.TemporaryDirectory() as place:
         base = Path(place).resolve()
         reference = made(base, RUN)

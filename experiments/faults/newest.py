@@ -8,7 +8,6 @@ newest is damaged (a bit, an end that is cut off, nothing left, gone, another fi
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import sys
@@ -17,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common import arguments, begin_fork, command, conversation, differences, forked, told, traces, without_pictures
+from common import arguments, begin_fork, command, conversation, differences, forked, told, traces
 from kills import made
 from preempted import CASES
 
@@ -64,8 +63,6 @@ def main() -> int:
     parser = arguments(__doc__, seed=True)
     parser.add_argument("--each", type=int, default=5)
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    without_pictures()
     good = cases = 0
     with tempfile.TemporaryDirectory() as place:
         base = Path(place).resolve()

@@ -10,7 +10,6 @@ singular); then every strategy, told patterns of what is no number.
 from __future__ import annotations
 
 import math
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import arguments, command, forked, told, without_pictures
+from common import arguments, command, forked, told
 
 RUN = """
 name: tiny
 dataset: {name: arrays, root: DATA.npz, validation_share: 0.3}
 space: {name: snasnet, macro: {channels: 4, timesteps: 2, hidden: 0, votes: 1, final_pool: 4, dropout: 0.0}}
 hardware: rram-32nm
+tracking: []
 screen: {sample: 64}
 supernet: {enabled: false}
 search: {strategy: regularized_evolution, evaluations: 10, batch: 5, population: 4, sample: 2, OF}
@@ -99,8 +99,6 @@ def played(name: str, pattern: Sequence[float | None]) -> int:
 def main() -> int:
     """Search and play; the exit code says whether the bar is met."""
     options = arguments(__doc__).parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    without_pictures()
     from hasnas.nas.strategies import STRATEGIES
 
     with tempfile.TemporaryDirectory() as place:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import CONFIG, arguments, command, told, without_pictures
+from common import CONFIG, arguments, command, told
 from flips import mapped_graph, readers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,8 +145,6 @@ def unguarded() -> list[str]:
 def main() -> int:
     """Hand them over and look for the file; the exit code says whether the bar is met."""
     arguments(__doc__).parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    without_pictures()
     answers: list[tuple[str, str, str]] = []
     executed = 0
     with tempfile.TemporaryDirectory() as place:
@@ -156,7 +154,7 @@ def main() -> int:
         assert mark.exists()
         mark.unlink()
         os.environ["HASNAS_CACHE"] = str(folder / "cache")
-        (folder / "tiny.yaml").write_text(CONFIG)
+        (folder / "tiny.yaml").write_text(CONFIG + "tracking: []\n")
         code, line = command(folder / "run")
         assert code == "0", line
         from hasnas.nas.cli import run_command

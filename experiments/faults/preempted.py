@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import arguments, begin_fork, command, differences, told, traces, without_pictures
+from common import arguments, begin_fork, command, differences, told, traces
 from kills import EVALUATIONS, begun, counted, ended, made, seconds_of
 
 RUN = """
@@ -26,6 +26,7 @@ name: tiny
 dataset: {name: digits, subset: {train: 400, test: 10}}
 space: {name: snasnet, macro: {channels: 4, timesteps: 2, hidden: 0, votes: 1, final_pool: 4, dropout: 0.0}}
 hardware: rram-32nm
+tracking: []
 screen: {sample: 64}
 export: {enabled: false}
 """
@@ -68,8 +69,6 @@ def main() -> int:
     parser = arguments(__doc__, seed=True)
     parser.add_argument("--each", type=int, default=10)
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    without_pictures()
     found = []
     with tempfile.TemporaryDirectory() as place:
         base = Path(place).resolve()

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import arguments, begin_fork, command, differences, forked, told, traces, without_pictures
+from common import arguments, begin_fork, command, differences, forked, told, traces
 from kills import made
 
 RUN = """
@@ -25,6 +25,7 @@ seed: SEED
 dataset: {name: digits, subset: {train: 120, test: 10}}
 space: {name: snasnet, macro: {channels: 2, timesteps: 2, hidden: 0, votes: 1, final_pool: 4, dropout: 0.1}}
 hardware: rram-32nm
+tracking: []
 screen: {sample: 64}
 retrain: {top: 1, epochs: 2, batch_size: 32}
 export: {enabled: false}
@@ -62,8 +63,6 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
-    without_pictures()
     equal = tried = 0
     with tempfile.TemporaryDirectory() as place:
         base = Path(place).resolve()

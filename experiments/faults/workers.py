@@ -9,7 +9,6 @@ undisturbed run with one worker, either at once or after the same command again;
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -104,7 +103,6 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
     wrong = cases = 0
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
