@@ -100,7 +100,8 @@ def leakage_a_per_m(hardware: GeneralHardware) -> float:
     """Off-current of a metre of transistor width at the chip's temperature T, `I exp(Ea/k (1/300 K - 1/T))`.
 
     Subthreshold currents are thermally activated; the nodes' Ea/k joins what DNN+NeuroSim V1.3 tabulates for 300 and
-    400 K, and is within 4 % of its table between them.
+    400 K, and is within 4 % of its table between them. The chip has one temperature here. `cim_estimator.mapping`,
+    whose crossbars differ in theirs, takes another rule for the same currents: see `CellConstants.leakage_per_k`.
     """
     node = hardware.node
     warmer = np.exp(node.leakage_activation_k * (1.0 / REFERENCE_K - 1.0 / hardware.temperature_k))

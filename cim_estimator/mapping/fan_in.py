@@ -19,7 +19,13 @@ from hasnas.errors import BadInputError, nearest
 from .spike_graph import Ids, Ints, Layers, SpikeGraph, SpikeTimes
 
 Splitting = Literal["partial-sums", "chain"]
-_ALIKE = 2.0  # inputs of one piece, ordered by how many neurons they reach, differ from the next by at most this factor
+_ALIKE = 2.0
+"""Inputs of one piece, ordered by how many neurons they reach, differ from the next by at most this factor.
+
+It is the largest step within one kind of input: at the borders of a 3 x 3 kernel 9, 6 and 4 places are reached, with a
+stride of 2 inside 4, 2 and 1. Steps between kinds are larger: an input that whole positions share, and one of a neuron
+alone.
+"""
 
 
 def split_wide(graph: SpikeGraph, rows: int, how: Splitting = "partial-sums") -> SpikeGraph:

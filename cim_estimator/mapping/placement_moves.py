@@ -10,8 +10,14 @@ from .placement_state import WORST, Flows, Places, Weights, cost, hops_saved, lo
 from .spike_graph import Ids, Ints
 from .topology import Topology
 
-MOST_ENTRIES = 2**24  # of the table of hops
-RARE = 4  # the table pays where fewer than this many swaps of a round were kept for each swap of one tile with all
+MOST_ENTRIES = 2**24  # of the table of hops: 128 MiB
+RARE = 4
+"""The table of hops pays where fewer than this many times n / 2 swaps of a round over n tiles were kept.
+
+With d neighbours of a cluster a round looks up 2 d of them for each of n (n - 1) / 2 swaps, and a swap that is kept
+changes 2 d rows of n entries: at equal costs the table would pay below n / 2 kept swaps. But the entries of a row lie
+one after another, so that processors change four or more at a time, and the neighbours lie anywhere.
+"""
 
 
 @njit(cache=True, nogil=True)

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
-FEWEST_DAYS, MOST_DAYS = 32, 1 << 13
-LONGEST_DAY = 43  # log2 of ticks
+FEWEST_DAYS, MOST_DAYS = 32, 1 << 13  # the latter 128 KiB: looking for a day stays within a processor's cache
 PRIORITY_BITS = 3
 PRIORITIES = 1 << PRIORITY_BITS  # a moment is time * PRIORITIES + priority
-TRIED = 256  # events after which it is asked how far they had to be walked
+LONGEST_DAY = 40 + PRIORITY_BITS  # log2 of moments: a second of ticks of 1 ps, longer than chips are simulated
+FIRST_DAY = 7 + PRIORITY_BITS  # the same, before anything was dealt: 128 ticks, the period of a fast clock
+TRIED = 256  # events after which it is asked how far they had to be walked: dealing them anew takes about as long
 NOTHING = -1
 MOMENT, _SEQUENCE_OF, ARGUMENT, _NEXT, _DEALT = range(5)
 _FIRST, _LAST = range(2)
@@ -74,9 +75,9 @@ class Calendar(NamedTuple):
 
 def calendar(room: int) -> Calendar:
     """An empty calendar with room for so many events."""
-    event, numbers = np.zeros((room, 5), np.int64), np.zeros(8, np.int64)
+    event, numbers = np.zeros((room, _DEALT + 1), np.int64), np.zeros(_PUSHED + 1, np.int64)
     event[:, _NEXT] = np.append(np.arange(1, room), NOTHING)
-    numbers[_MASK], numbers[_SHIFT] = FEWEST_DAYS - 1, 10
+    numbers[_MASK], numbers[_SHIFT] = FEWEST_DAYS - 1, FIRST_DAY
     days = min(MOST_DAYS, max(FEWEST_DAYS, 1 << (room - 1).bit_length()))
     return Calendar(np.full((days, 2), NOTHING, np.int64), event, numbers)
 

@@ -23,7 +23,7 @@ from hasnas.cim_estimator.workload.workload import LayerSpec, Workload
 from hasnas.errors import BadInputError
 
 TICK_S = 1e-12
-UNLIMITED = 1 << 40
+UNLIMITED = 1 << 40  # packets that a queue holds: more than a simulation has room for
 NOT_ON_CORES = ("interconnect", "reload", "leakage")
 
 

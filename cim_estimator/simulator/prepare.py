@@ -13,7 +13,8 @@ from scipy.sparse.csgraph import connected_components
 from hasnas.cim_estimator.mapping.topology import Topology
 from hasnas.errors import BadInputError, nearest
 
-from . import kernel
+from . import kernel, network
+from .calendar import PRIORITY_BITS
 from .kernel import Chip, Units
 from .machine import UNLIMITED, Machine, ticks
 from .program import Kind, Program
@@ -21,7 +22,7 @@ from .routes import Routes, routes_of
 
 Ints = NDArray[np.int64]
 Mode = Literal["barrier", "free"]
-NEVER = 1 << 59
+NEVER = 1 << (62 - PRIORITY_BITS)  # ticks: the last moment that a calendar can hold, see `calendar.push`
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +147,7 @@ def _refuse_sums_in_circles(program: Program) -> None:
 def _chip(program: Program, placement: Placement, machine: Machine, settings: Settings) -> Chip:
     links, clusters = placement.topology.links, len(placement.tiles)
     read = np.array([ticks(seconds) for seconds in machine.read_s], np.int64)
-    numbers = np.zeros(11, np.int64)
+    numbers = np.zeros(kernel.LIMIT + 1, np.int64)
     numbers[kernel.LINKS], numbers[kernel.CLUSTERS] = links, clusters
     numbers[kernel.BARRIER], numbers[kernel.COMPUTES] = settings.mode == "barrier", program.computes
     numbers[kernel.STEPS], numbers[kernel.PERIOD] = program.steps, ticks(settings.period_s)
@@ -161,10 +162,10 @@ def _chip(program: Program, placement: Placement, machine: Machine, settings: Se
 def _channels(placement: Placement, machine: Machine) -> Ints:
     """Times and rooms of `Network.channels`."""
     links, clusters = placement.topology.links, len(placement.tiles)
-    channels = np.zeros((links + 2 * clusters, 3), np.int64)
+    channels = np.zeros((links + 2 * clusters, network.ROOM + 1), np.int64)
     channels[:links] = machine.link_ticks, machine.hop_ticks, min(machine.router_room, UNLIMITED)
-    channels[links : links + clusters, 2] = min(machine.inbox_room, UNLIMITED)
-    channels[links + clusters :, 2] = UNLIMITED
+    channels[links : links + clusters, network.ROOM] = min(machine.inbox_room, UNLIMITED)
+    channels[links + clusters :, network.ROOM] = UNLIMITED
     return channels
 
 

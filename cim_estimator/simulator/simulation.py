@@ -18,7 +18,8 @@ from .program import Emissions, Program
 from .results import SampleRun, Simulated
 
 ENGINES = ("compiled", "plain")
-MOST_ROOM = 1 << 27  # packets or entries of the log
+MOST_ROOM = 1 << 27  # packets, or entries of the log: 16 GiB of queues, and as much of a log where there is one
+LOGGED = 4  # entries of the log for each packet that is under way at once: it is sent, takes hops, arrives, is read
 
 
 def simulate(
@@ -91,12 +92,14 @@ class Compiled:
 
 def new_network(prepared: Prepared, room: int) -> Network:
     """A network in which nothing is under way."""
-    channels = np.zeros((len(prepared.channels), 14), np.int64)
+    channels = np.zeros((len(prepared.channels), network.LONGEST + 1), np.int64)
     channels[:, : network.ROOM + 1] = prepared.channels
     channels[:, [network.HEAD, network.TAIL, network.WAITER, network.LAST_WAITER]] = NOTHING
-    packets, waiters = np.zeros((room, 6), np.int64), np.zeros((room, 4), np.int64)
+    packets = np.zeros((room, network.QUEUE + 1), np.int64)
+    waiters = np.zeros((room, network.FOLLOWING + 1), np.int64)
     packets[:, network.AFTER] = waiters[:, network.FOLLOWING] = np.append(np.arange(1, room), NOTHING)
-    log, numbers = np.zeros((room * 4 if prepared.log else 1, 4), np.int64), np.zeros(17, np.int64)
+    log = np.zeros((room * LOGGED if prepared.log else 1, 4), np.int64)  # time, kind, component, number
+    numbers = np.zeros(network.LOGS + 1, np.int64)
     numbers[network.LOGS] = prepared.log
     return Network(calendar(room), channels, prepared.routes.nodes, packets, np.zeros(room), waiters, log, numbers)
 
@@ -104,10 +107,11 @@ def new_network(prepared: Prepared, room: int) -> Network:
 def new_state(prepared: Prepared) -> State:
     """Cores at rest."""
     settings, units = prepared.chip.settings, len(prepared.units.numbers)
-    sums = np.zeros((8, units))
+    sums = np.zeros((kernel.CURRENT + 1, units))
     sums[kernel.MEMBRANE] = prepared.units.floats[kernel.RESET]
     steps = settings[kernel.STEPS] if settings[kernel.COMPUTES] else 1
-    cores, raster = np.zeros((settings[kernel.CLUSTERS], 8), np.int64), np.zeros((steps, units), np.int64)
+    cores = np.zeros((settings[kernel.CLUSTERS], kernel.FIRED + 1), np.int64)
+    raster = np.zeros((steps, units), np.int64)
     return State(cores, sums, np.zeros((2, units), np.int64), raster)
 
 
