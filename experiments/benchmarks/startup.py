@@ -54,7 +54,6 @@ def main() -> None:
             "validate": ["validate", config],
             "search, nothing fits": ["search", config, NOTHING_FITS, "--run-dir", f"{place}/run"],
             "search --dry-run, nothing fits": ["search", config, NOTHING_FITS, "--dry-run"],
-            "doctor": ["doctor"],
         }
         for name, arguments in commands.items():
             seconds = processor_s([sys.executable, "-m", "hasnas", *arguments], options.starts)
