@@ -23,7 +23,7 @@ from .stages.extending import extend, extended_config
 from .stages.preflight import Preflight, preflight
 from .stages.progress import Console
 from .stages.screen import run_screen
-from .tracking import TrackedRun, create_tracker
+from .tracking import AllTrackers, TrackedRun, create_tracker
 
 SCREEN, *RUNNING_NETWORKS = STAGES
 
@@ -130,19 +130,20 @@ def _run(setup: Setup, directory: Path, workers: int | None, found: Preflight, t
             console.say(f"executor: {described}")
         trials = list(map(Trial.from_record, ledger.records.of_kind("trial")))
         identity = config_identity(config)
-        tracked = TrackedRun(directory, config, trials, setup.quality, found.facts, setup.space.genes)
-        tracker = create_tracker(tracked)
-        stack.callback(tracker.close)
         ended = len(ledger.records) if has_ended(ledger.records[-1:]) else None
-        context = RunContext(config, console, directory, ledger, executor, tracker, trials, ended=ended)
+        context = RunContext(config, console, directory, ledger, executor, AllTrackers({}), trials, ended=ended)
         at_a_time = workers if config.executor == "ray" else workers or 1  # None: as many as a cluster has room for
         where = {"workers": at_a_time, "executor": config.executor}
         found_now = {"identity": identity, "contents": found.contents, "data": found.facts.to_json()}
         details = {**written_now(), **where, **found_now}
         context.event("resume" if ledger.records else "start", "run", details)
         _do(context, SCREEN, run_screen)
-        from .training.devices import describe, on_device  # torch; a budget that nothing fits is told before it
+        # A budget that nothing fits is told before torch is imported and views are opened.
+        from .training.devices import describe, on_device
 
+        tracked = TrackedRun(directory, config, trials, setup.quality, found.facts, setup.space.genes)
+        context.tracker = create_tracker(tracked)
+        stack.callback(context.tracker.close)
         device = describe(stack.enter_context(on_device(config.device)))
         console.say(f"device: {device}")
         context.event("device", "run", {"device": device})

@@ -4,6 +4,7 @@ All of them can be rebuilt from the ledger and the checkpoints. matplotlib and t
 made, not before.
 """
 
+from .tracker import AllTrackers as AllTrackers
 from .tracker import TrackedRun as TrackedRun
 from .tracker import Tracker as Tracker
 from .tracker import create_tracker as create_tracker
