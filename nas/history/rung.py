@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from hasnas.errors import BadInputError
-
-from .trial import State, plain_numbers, read_numbers
+from .trial import State, plain_numbers, read_record
 
 RUNG = "rung"
 
@@ -64,10 +62,4 @@ class RungRecord:
         Raises:
             BadInputError: if a field is missing or unknown.
         """
-        values = {name: value for name, value in record.items() if name != "kind"}
-        try:
-            for name in ("metrics", "costs", "verdict"):
-                values[name] = read_numbers(values[name])
-            return RungRecord(**values)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise BadInputError(f"a rung record is of another version ({error}); start a new run directory") from error
+        return read_record(record, lambda values: RungRecord(**values))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from hasnas.errors import BadInputError
 
+T = TypeVar("T")
 Choice = int | float | str | bool | None
 CHOICES = ("hardware", "training")
 OF_TELLING = ("proposal", "asked")
@@ -105,14 +106,12 @@ class Trial:
         Raises:
             BadInputError: if a field is missing or unknown.
         """
-        values = {name: value for name, value in record.items() if name != "kind"}
-        try:
+
+        def made(values: dict[str, Any]) -> Trial:
             values["codes"] = tuple(values["codes"])
-            for name in ("metrics", "costs", "verdict"):
-                values[name] = read_numbers(values[name])
             return Trial(**values)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise BadInputError(f"a trial record is of another version ({error}); start a new run directory") from error
+
+        return read_record(record, made)
 
     def comparable(self) -> dict[str, Any]:
         """The record without what differs between equal runs."""
@@ -147,6 +146,22 @@ def read_numbers(values: Mapping[str, float | str]) -> Mapping[str, float]:
     if {float}.issuperset(map(type, values.values())):  # as almost all are; a history may be long
         return cast(Mapping[str, float], values)
     return {key: float(value) for key, value in values.items()}
+
+
+def read_record(record: Mapping[str, Any], make: Callable[[dict[str, Any]], T]) -> T:
+    """What `make` makes of the fields of a record with metrics, costs and verdict.
+
+    Raises:
+        BadInputError: if a field is missing or unknown.
+    """
+    values = {name: value for name, value in record.items() if name != "kind"}
+    try:
+        for name in ("metrics", "costs", "verdict"):
+            values[name] = read_numbers(values[name])
+        return make(values)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        kind = record.get("kind", "trial")
+        raise BadInputError(f"a {kind} record is of another version ({error}); start a new run directory") from error
 
 
 def _encode(value: float) -> float | str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from hasnas.conformance.score import SPACES, codes_of
 from hasnas.errors import BadInputError
 from hasnas.nas.scoring import BASELINES, DEFAULT_SCORE, SCORES, ScoreResult, ScoringTask
 from hasnas.nas.scoring.cell_arrays import cell_arrays
@@ -16,32 +17,11 @@ from hasnas.nas.scoring.isometry import gradient_gains
 from hasnas.nas.scoring.mean_field import InputStatistics, propagate
 from hasnas.nas.scoring.score import share_below
 from hasnas.search_spaces import Architecture, Edge, Genotype, Macro
-from hasnas.search_spaces.autosnn import AutoSNNSpace
 from hasnas.search_spaces.network import build_network
-from hasnas.search_spaces.snasnet import CellSpace, SNASNetSpace
+from hasnas.search_spaces.snasnet import CellSpace
 from hasnas.search_spaces.space import sample
-from hasnas.search_spaces.spikenas_bench import SpikeNASBenchSpace
 
 pytestmark = pytest.mark.slow
-
-MACRO = Macro((3, 8, 8), classes=3, timesteps=3, channels=4, hidden=8, votes=1)
-SPACES = {
-    "thresholds": SpikeNASBenchSpace(MACRO),
-    "feedback": SNASNetSpace(MACRO, feedback=True),
-    "blocks": AutoSNNSpace(MACRO, cells=3),
-    "own cells": CellSpace(MACRO, shared=False, cells=3, operations=("none", "identity", "conv5x5", "maxpool3x3")),
-}
-INPUTS = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-TARGETS = torch.arange(4) % 3
-
-
-def task(space: str) -> ScoringTask:
-    return ScoringTask(SPACES[space], INPUTS, TARGETS, seed=1)
-
-
-def codes_of(space: str, count: int = 6) -> np.ndarray:
-    return sample(SPACES[space], np.random.default_rng(4), count)
-
 
 def test_baselines_and_default_are_registered() -> None:
     assert {*BASELINES, DEFAULT_SCORE} <= set(SCORES.names())

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from hasnas.nas.data.samples import Split, Splits, load_splits
+from hasnas.nas.training.processes import Progress
+from hasnas.nas.training.retrain import RetrainResult
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
@@ -45,3 +47,26 @@ def few(digits: Splits) -> Splits:
 
     parts = cut(digits.train, 97), cut(digits.validation, 40), cut(digits.test, 40)
     return Splits(*parts, digits.normalisation, digits.classes)
+
+
+class StoppedError(Exception):
+    """Stands for a crash between two epochs."""
+
+
+def stop_after(epoch: int) -> Progress:
+    """What is told of epochs, and stops after one."""
+
+    def progress(number: int, metrics: object) -> None:
+        if number == epoch:
+            raise StoppedError
+
+    return progress
+
+
+def assert_equal(first: RetrainResult, second: RetrainResult) -> None:
+    """Two trainings that went the same way, to the same weights."""
+    assert first.history == second.history
+    assert first.best_epoch == second.best_epoch
+    assert first.state_dict.keys() == second.state_dict.keys()
+    for name, value in first.state_dict.items():
+        assert torch.equal(value, second.state_dict[name]), name

@@ -21,13 +21,14 @@ from hasnas.nas.training import devices as devices_module
 from hasnas.nas.training.devices import check_device, has_bfloat16
 from hasnas.nas.training.evaluation import evaluate, firing_rates, measure_activity
 from hasnas.nas.training.loop import TrainingDivergedError
-from hasnas.nas.training.retrain import RetrainResult, build_for_training, retrain
+from hasnas.nas.training.retrain import build_for_training, retrain
 from hasnas.nas.training.schedule import learning_rate_at
 from hasnas.nas.training.state import build_optimizer, derived_seed
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
 from hasnas.search_spaces.network import build_network
+from tests.nas.training.conftest import StoppedError, assert_equal, stop_after
 
 pytestmark = pytest.mark.slow
 
@@ -44,25 +45,6 @@ EVERYTHING = RetrainSection(
     regularisation=RegularisationSection(rate_weight=0.1, rate_target=0.05, count="operations"),
     noise=TrainingNoiseSection(device="rram-typical"),
 )
-
-
-class StoppedError(Exception):
-    """Stands for a crash between two epochs."""
-
-
-def stop_after(epoch: int):
-    def progress(number: int, metrics: object) -> None:
-        if number == epoch:
-            raise StoppedError
-
-    return progress
-
-
-def assert_equal(first: RetrainResult, second: RetrainResult) -> None:
-    assert first.history == second.history
-    assert first.best_epoch == second.best_epoch
-    for name, value in first.state_dict.items():
-        assert torch.equal(value, second.state_dict[name]), name
 
 
 def test_the_default_recipe_is_the_plain_loop(architecture, few: Splits, tmp_path: Path):

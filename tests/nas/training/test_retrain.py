@@ -18,34 +18,15 @@ from hasnas.nas.training import loop
 from hasnas.nas.training.evaluation import evaluate
 from hasnas.nas.training.folders import read_activity, retrain_directory
 from hasnas.nas.training.loop import TrainingDivergedError, steps_per_epoch
-from hasnas.nas.training.retrain import RetrainResult, RetrainTask, retrain, run_retrain_task
+from hasnas.nas.training.retrain import RetrainTask, retrain, run_retrain_task
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
+from tests.nas.training.conftest import StoppedError, assert_equal, stop_after
 
 pytestmark = pytest.mark.slow
 
 SETTINGS = RetrainSection(epochs=4, batch_size=32)
-
-
-class StoppedError(Exception):
-    """Stands for a crash between two epochs."""
-
-
-def stop_after(epoch: int):
-    def progress(number: int, metrics: object) -> None:
-        if number == epoch:
-            raise StoppedError
-
-    return progress
-
-
-def assert_equal(first: RetrainResult, second: RetrainResult) -> None:
-    assert first.history == second.history
-    assert first.best_epoch == second.best_epoch
-    assert first.state_dict.keys() == second.state_dict.keys()
-    for name, value in first.state_dict.items():
-        assert torch.equal(value, second.state_dict[name]), name
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
