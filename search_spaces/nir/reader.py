@@ -8,7 +8,6 @@ what their neurons do beyond the layers of this project is told, changes no pric
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 from collections.abc import Mapping
@@ -25,19 +24,16 @@ from hasnas.search_spaces.graph import Connection, LayerGraph, Node
 from hasnas.search_spaces.layers import (
     PLIF,
     Add,
-    AvgPool2d,
     BatchNorm,
     Conv2d,
     Flatten,
     Linear,
     Operation,
-    SumPool2d,
-    Vote,
-    layer_from_json,
     pair,
 )
 
-from .primitives import TIMESTEP_S, Context, Shape, layer_of, mean_kernel
+from .metadata import bits_of, layers_as_trained, listed, middle, single, whole
+from .primitives import TIMESTEP_S, Context, Shape, layer_of
 from .stored import check_stored
 from .wiring import Pass, Wiring, wire
 
@@ -96,10 +92,10 @@ def read_nir(path: Path | str, timesteps: int | None = None, timestep_s: float |
 def nir_network(found: Any, timesteps: int | None = None, timestep_s: float | None = None) -> NirNetwork:
     """The layers and weights of a NIR graph; see `read_nir`."""
     metadata = dict(found.metadata) if isinstance(found.metadata, Mapping) else {}
-    steps = timesteps or _whole(metadata, "timesteps")
+    steps = timesteps or whole(metadata, "timesteps")
     if steps < 1:
         raise BadInputError("the file does not say how many timesteps a sample has; pass timesteps=...")
-    recurrent = [tuple(pair) if isinstance(pair, list) else () for pair in _listed(metadata, "recurrent_edges", list)]
+    recurrent = [tuple(pair) if isinstance(pair, list) else () for pair in listed(metadata, "recurrent_edges", list)]
     if not all(len(pair) == 2 and all(isinstance(end, str) for end in pair) for pair in recurrent):
         raise BadInputError('metadata recurrent_edges holds no pairs; write it like [["from", "to"]]')
     if timestep_s is not None:
@@ -127,7 +123,7 @@ class _Reader:
     handed: dict[str, tuple[str, int]] = field(default_factory=dict)  # a node that hands on -> from where, how late
 
     def __post_init__(self) -> None:
-        self.listed = _listed(self.metadata, "layers", dict)
+        self.listed = listed(self.metadata, "layers", dict)
         for name, items in self.listed.items():
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise BadInputError(f"metadata layers: '{name}' is {items!r:.60}; export the file anew")
@@ -254,11 +250,11 @@ class _Reader:
             )
 
     def _timestep_s(self) -> float:
-        return float(_plain(self.metadata, "timestep_s", TIMESTEP_S))
+        return float(single(self.metadata, "timestep_s", TIMESTEP_S))
 
     def _take(self, name: str, node: Any, before: Shape) -> str:
         """Add the layers that a node stands for; returns the name of the first."""
-        static = bool(_plain(self.metadata, "static_input", False))
+        static = bool(single(self.metadata, "static_input", False))
         bits = [self.bits[quantity].get(name, 0) for quantity in ("weight_bits", "membrane_bits")]
         context = Context(self._timestep_s(), static, bits[0], bits[1], self.has_lines, self.ignored.append)
         operation, shape = layer_of(name, node, before, context)
@@ -268,7 +264,7 @@ class _Reader:
         else:
             flat = name
         items = self.listed.get(name)
-        layers = [(name, operation)] if items is None else _layers_as_trained(name, items, operation, node)
+        layers = [(name, operation)] if items is None else layers_as_trained(name, items, operation, node)
         for number, (own, layer) in enumerate(layers):
             self._add(own, layer, shape)
             if number:
@@ -297,7 +293,7 @@ class _Reader:
         if weight.ndim == 3:
             weight = weight[:, :, None]  # along a line, as of one row
         if isinstance(operation, Conv2d):
-            weight = _middle(weight, pair(operation.kernel_size))
+            weight = middle(weight, pair(operation.kernel_size))
         groups = operation.groups if isinstance(operation, Conv2d) else 1
         self.tensors[f"{name}.weight"] = grouped_kernel(weight, groups) if weight.shape[1] > _fan(operation) else weight
         norms = [own for own, layer in layers[1:] if isinstance(layer, BatchNorm)]
@@ -312,63 +308,6 @@ class _Reader:
         values = {"weight": weight, "bias": np.array(bias, np.float64), "running_mean": np.zeros(channels)}
         values |= {"running_var": np.full(channels, 1 - EPSILON), "num_batches_tracked": np.array(0)}
         self.tensors |= {f"{name}.{quantity}": value for quantity, value in values.items()}
-
-
-def _layers_as_trained(name: str, items: Any, found: Operation, node: Any) -> list[tuple[str, Operation]]:
-    """The layers that the metadata name for a node, which must fit it."""
-    try:
-        layers = [(str(item["name"]), layer_from_json(item)) for item in items]
-    except (KeyError, TypeError) as error:
-        raise BadInputError(f"metadata layers: '{name}' is {items!r:.60}; export the file anew") from error
-    first = layers[0][1] if layers else None
-    if not _fits(first, found, node):
-        kinds = ", ".join(type(layer).__name__ for _, layer in layers) or "nothing"
-        raise BadInputError(
-            f"metadata layers say that '{name}' is {kinds}, which its {type(node).__name__} is not; export it anew"
-        )
-    return layers
-
-
-def _fits(told: Operation | None, found: Operation, node: Any) -> bool:
-    """Whether a layer as trained can be what stands in the file."""
-    match told, found:
-        case Conv2d(), Conv2d():
-            geometry = ("in_channels", "out_channels", "stride")
-            return all(getattr(told, name) == getattr(found, name) for name in geometry) and _holds(found, told, node)
-        case Linear(), Linear():
-            return (told.in_features, told.out_features) == (found.in_features, found.out_features)
-        case BatchNorm(channels), Conv2d():
-            return np.asarray(node.weight).shape == (channels, channels, 1, 1) or (
-                found.groups == channels == found.out_channels and found.kernel_size == 1
-            )
-        case AvgPool2d(window, stride, padding), Conv2d(channels) if not isinstance(told, SumPool2d):
-            same = Conv2d(channels, found.out_channels, window, stride, padding)
-            kernel = _middle(np.asarray(node.weight), pair(window))
-            averages = kernel.shape == (channels, channels, *pair(window)) and np.array_equal(
-                kernel, mean_kernel(channels, pair(window))
-            )
-            return averages and found.stride == same.stride and not found.bias and _holds(found, same, node)
-        case Vote(size), Linear():
-            return found.in_features == size * found.out_features
-        case None, _:
-            return False
-    return type(told) is type(found) or isinstance(told, PLIF)
-
-
-def _holds(found: Conv2d, told: Conv2d, node: Any) -> bool:
-    """Whether a kernel is that of another layer with zeros around, so that both compute the same."""
-    outside = pair(found.kernel_size), pair(found.padding)
-    inside = pair(told.kernel_size), pair(told.padding)
-    more = [outer - inner for outer, inner in zip(outside[0], inside[0], strict=True)]
-    wider = [2 * (outer - inner) for outer, inner in zip(outside[1], inside[1], strict=True)]
-    weight = np.asarray(node.weight)
-    return more == wider and min(more) >= 0 and np.count_nonzero(weight) == np.count_nonzero(_middle(weight, inside[0]))
-
-
-def _middle(weight: NDArray[Any], window: tuple[int, int]) -> NDArray[Any]:
-    """The middle of a kernel `[C_out, C_in, height, width]`."""
-    down, across = ((own - side) // 2 for own, side in zip(weight.shape[2:], window, strict=True))
-    return weight[:, :, down : down + window[0], across : across + window[1]]
 
 
 def _is_without_bias(node: Any) -> bool:
@@ -419,51 +358,3 @@ def _shape_told(name: str, node: Any) -> Shape:
     if len(weight) == 2:
         return (int(weight[1]),)
     raise BadInputError(f"node '{name}' is reached by feedback only; its input's shape is unknown")
-
-
-def bits_of(metadata: Mapping[str, Any], quantity: str) -> dict[str, int]:
-    """Bits of weights or membranes by layer, as this project's files say in their metadata; empty if a file does not.
-
-    Args:
-        metadata: of the graph.
-        quantity: `"weight_bits"` or `"membrane_bits"`.
-
-    Raises:
-        BadInputError: if the entry is not a mapping of names to whole numbers.
-
-    >>> bits_of({"weight_bits": '{"conv": 4}'}, "weight_bits")
-    {'conv': 4}
-    """
-    listed = _listed(metadata, quantity, dict)
-    try:
-        return {str(name): int(bits) for name, bits in listed.items()}
-    except (TypeError, ValueError) as error:
-        raise BadInputError(f'metadata {quantity} is {listed!r:.60}; write it like {{"conv": 4}}') from error
-
-
-def _listed(metadata: Mapping[str, Any], quantity: str, kind: type) -> Any:
-    """A list or a mapping that stands in the metadata as JSON."""
-    text = str(_plain(metadata, quantity, "[]" if kind is list else "{}"))
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise BadInputError(f"metadata {quantity} is {text!r:.60}; write it as JSON") from error
-    if not isinstance(found, kind):
-        raise BadInputError(f"metadata {quantity} is {text!r:.60}; write a JSON {kind.__name__}")
-    return found
-
-
-def _whole(metadata: Mapping[str, Any], quantity: str) -> int:
-    """A whole number of the metadata, 0 without it."""
-    told = _plain(metadata, quantity, 0)
-    try:
-        return int(told)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise BadInputError(f"metadata {quantity} is {str(told)[:60]!r}; write a whole number") from error
-
-
-def _plain(metadata: Mapping[str, Any], quantity: str, default: Any) -> Any:
-    told = np.asarray(metadata.get(quantity, default))
-    if told.size != 1:
-        raise BadInputError(f"metadata {quantity} holds {told.size} values; write one")
-    return told.reshape(()).item()
