@@ -25,15 +25,6 @@ def small(
     return Architecture((cell, cell), macro)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Bit-equality is promised for equal numbers of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def build() -> Any:
     """Makes small architectures."""
