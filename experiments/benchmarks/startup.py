@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,12 +25,13 @@ TOLD = (
 NOTHING_FITS = "budget={energy: 1 fJ}"
 
 
-def processor_s(command: list[str], starts: int) -> list[float]:
-    """Seconds of a command in user and system mode, of each start but the first."""
+def processor_s(command: list[str], starts: int, run: Path) -> list[float]:
+    """Seconds of a command in user and system mode, of each start but the first; what it made of a run is removed."""
     found: list[float] = []
     for _ in range(starts + 1):
         before = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         subprocess.run(command, capture_output=True, check=False)
+        shutil.rmtree(run, ignore_errors=True)
         found.append(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before)
     return found[1:]
 
@@ -56,7 +58,7 @@ def main() -> None:
             "search --dry-run, nothing fits": ["search", config, NOTHING_FITS, "--dry-run"],
         }
         for name, arguments in commands.items():
-            seconds = processor_s([sys.executable, "-m", "hasnas", *arguments], options.starts)
+            seconds = processor_s([sys.executable, "-m", "hasnas", *arguments], options.starts, Path(place) / "run")
             command = [sys.executable, "-c", TOLD, ",".join(PACKAGES), *arguments]
             told = subprocess.run(command, capture_output=True, text=True, check=False).stderr.splitlines()[-1]
             imported = ", ".join(told.split()[1:]) or "none"
