@@ -92,7 +92,7 @@ def _edges_on_cycles(nodes: int, source: Integers, target: Integers) -> Integers
     return np.flatnonzero(component[source] == component[target])
 
 
-@numba.njit(cache=False)
+@numba.njit(cache=True)
 def _howard(first: Integers, end: Integers, weight: Floats, delay: Integers) -> Integers:
     """Places of the edges of a critical cycle.
 
@@ -121,7 +121,7 @@ def _howard(first: Integers, end: Integers, weight: Floats, delay: Integers) -> 
     return cycle
 
 
-@numba.njit(cache=False)
+@numba.njit(cache=True)
 def _evaluate(policy: Integers, end: Integers, weight: Floats, delay: Integers, rate: Floats, value: Floats) -> int:
     """Fill rates and values of a policy; returns a node on its cycle of largest ratio."""
     nodes = len(policy)
@@ -158,7 +158,7 @@ def _evaluate(policy: Integers, end: Integers, weight: Floats, delay: Integers, 
     return best
 
 
-@numba.njit(cache=False)
+@numba.njit(cache=True)
 def _improve(
     first: Integers, end: Integers, weight: Floats, delay: Integers, rate: Floats, value: Floats, policy: Integers
 ) -> bool:
