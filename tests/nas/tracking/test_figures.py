@@ -1,5 +1,6 @@
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ def test_every_cost_has_a_panel(history: list[Trial]):
     assert "limit" in text
 
 
+@pytest.mark.slow
 def test_equal_figures_are_equal_text(history: list[Trial]):
     first, second = (figures.to_svg(quality_against_costs(history, {})) for _ in range(2))
     assert first == second
