@@ -139,10 +139,7 @@ def file_contents(config: RunConfig) -> dict[str, str]:
         BadInputError: if a file cannot be read.
     """
     found = {}
-    for key in PATHS:
-        path = _value(config, key)
-        if key == "dataset.root" or path is None or not _is_path(key, path):
-            continue
+    for key, path in _named_files(config).items():
         if key == "supernet.from":
             path = str(Path(path) / SUPERNET_FILE)
         try:
@@ -153,6 +150,12 @@ def file_contents(config: RunConfig) -> dict[str, str]:
         except OSError as error:
             raise BadInputError(f"{key}: cannot read {path}: {error.strerror or error}") from error
     return found
+
+
+def _named_files(config: RunConfig) -> dict[str, str]:
+    """Key -> the file that a config names there, but for the dataset's."""
+    named = {key: _value(config, key) for key in PATHS if key != "dataset.root"}
+    return {key: path for key, path in named.items() if path is not None and _is_path(key, path)}
 
 
 def _is_path(key: str, value: str) -> bool:
@@ -188,7 +191,9 @@ def config_identity(config: RunConfig, contents: Mapping[str, str] | None = None
     excluded: dict[str, Any] = dict.fromkeys(("versions", "executor", "ray", "tracking"), True)
     excluded |= {"dataset": {"root"}, "hardware": {"path"}, "space": {"file"}, "supernet": {"source"}}
     tree = config.model_dump(mode="json", by_alias=True, exclude=excluded, exclude_defaults=True)
-    for key, digest in (file_contents(config) if contents is None else contents).items():
+    known = file_contents(config) if contents is None else contents
+    unknown = dict.fromkeys(_named_files(config).keys() - known.keys(), "")  # named since the contents were told
+    for key, digest in {**known, **unknown}.items():
         *sections, name = key.split(".")
         part = tree
         for section in sections:

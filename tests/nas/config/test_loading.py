@@ -167,6 +167,8 @@ def test_a_saved_config_is_the_same_run(path: Path):
 def test_the_identity_is_of_what_decides_the_result(path: Path):
     config = load_config(path)
     assert config_identity(load_config(path, ["dataset.root=/data"])) == config_identity(config)
+    named = config.model_copy(update={"supernet": config.supernet.model_copy(update={"source": "/elsewhere"})})
+    assert config_identity(named, {}) != config_identity(config, {})  # of which the ledger told no contents
     overrides = ("seed=8", "budget.energy=3 uJ", "retrain.epochs=3", "retrain.seeds=2")
     for override in (*overrides, "hardware.overrides.crossbar.rows=32"):
         assert config_identity(load_config(path, [override])) != config_identity(config)
