@@ -228,6 +228,18 @@ def share_active(values: list[Tensor]) -> float:
     return sum(float((value != 0).double().mean()) for value in values) / len(values)
 
 
+class Norm(nn.BatchNorm2d):
+    """A batch norm of maps `[B, C, H, W]` or vectors `[B, C]`.
+
+    >>> Norm(3)(torch.zeros(2, 3)).shape, Norm(3)(torch.zeros(2, 3, 4, 4)).shape
+    (torch.Size([2, 3]), torch.Size([2, 3, 4, 4]))
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() not in (2, 4):
+            raise ValueError(f"expected vectors or maps, got {input.dim()} axes")
+
+
 def module_for(operation: Operation) -> nn.Module | None:
     """The torch module of an operation; None for those that need none."""
     match operation:
@@ -240,7 +252,7 @@ def module_for(operation: Operation) -> nn.Module | None:
         case Linear(inputs, outputs, bias):
             return nn.Linear(inputs, outputs, bias)
         case BatchNorm(channels):
-            return nn.BatchNorm2d(channels)
+            return Norm(channels)
         case SumPool2d(kernel, stride, padding):
             return nn.AvgPool2d(kernel, stride, padding, divisor_override=1)
         case AvgPool2d(kernel, stride, padding):

@@ -57,9 +57,7 @@ def read_graph(
     return _tried(source, input_shape, timesteps, BATCH, read)
 
 
-def read_network(
-    source: Path, input_shape: tuple[int, ...], timesteps: int, largest_count: int = 0
-) -> TracedNetwork:
+def read_network(source: Path, input_shape: tuple[int, ...], timesteps: int, largest_count: int = 0) -> TracedNetwork:
     """The module that a function in a user's file returns, as a network of ours with its weights.
 
     Args:
@@ -93,6 +91,7 @@ def _tried(
         raise BadInputError(
             f"--input begins with {input_shape[0]} timesteps, --timesteps is {timesteps}; let them agree"
         )
+    samples += samples == timesteps  # else nobody could tell the axes of time and batch apart
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(samples, *frame, generator=generator)
     over_time = image.expand(timesteps, *image.shape)
@@ -102,7 +101,8 @@ def _tried(
     failures: list[BadInputError] = []
     for example in [over_time, image] if steps else [image, over_time]:
         try:
-            return read(module, example, static)
+            with contextlib.redirect_stdout(sys.stderr):  # what the module prints stays out of our output
+                return read(module, example, static)
         except BadInputError as error:
             failures.append(error)
     failures = failures if steps else failures[:1]
@@ -134,7 +134,25 @@ def load_module(source: Path) -> nn.Module:
             made = _call(path, factory, made)
     if not isinstance(made, nn.Module):
         raise BadInputError(f"{source} gives a {type(made).__name__}; it must return a torch.nn.Module")
-    return made
+    return _plain(source, made)
+
+
+def _plain(source: Path, module: nn.Module) -> nn.Module:
+    """The module itself without what compiles or spreads it, on the processor and in 32-bit floats."""
+    while isinstance(module, nn.DataParallel) or hasattr(module, "_orig_mod"):
+        module = module.module if isinstance(module, nn.DataParallel) else module._orig_mod
+    held = [*module.named_parameters(), *module.named_buffers()]
+    for name, tensor in held:
+        if nn.parameter.is_lazy(tensor):
+            continue
+        if tensor.is_meta or tensor.is_complex():
+            what = "has no values (device meta)" if tensor.is_meta else "holds complex numbers"
+            raise BadInputError(f"{source}: '{name}' {what}; make the module of real numbers, on the processor")
+        if bool(tensor.isnan().any()) or (isinstance(tensor, nn.Parameter) and bool(tensor.isinf().any())):
+            raise BadInputError(f"{source}: '{name}' holds values that are NaN or infinite; train it anew")
+    if any(tensor.is_floating_point() and tensor.dtype != torch.float32 for _, tensor in held):
+        module = module.float()
+    return module.cpu() if any(tensor.device.type != "cpu" for _, tensor in held) else module
 
 
 @contextlib.contextmanager

@@ -100,6 +100,11 @@ class _Builder:
         match node.operation:
             case BatchNorm() if self._follows_a_layer_of_its_own(node):
                 self._fold_into_source(node)
+            case BatchNorm() if len(node.shape) == 1:
+                raise BadInputError(
+                    f"layer '{node.name}' is a batch norm of vectors that follows no Linear of its own, and no crossbar "
+                    "holds it; put it behind one"
+                )
             case BatchNorm(channels):
                 scale, shift = self._affine(node.name)
                 kernel = Conv2d(channels, channels, 1, groups=channels, bias=True)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.layers import ALIF, IF, LIF, PLIF, Linear, Neuron
@@ -91,13 +92,16 @@ def _key(module: nn.Module) -> tuple[str, str]:
 def number(name: str, quantity: str, value: Any, note: Note) -> float:
     """One value for all neurons; the first, with a note, where they differ.
 
+    Raises:
+        BadInputError: for values that are no numbers.
+
     >>> number("lif", "thresholds", Tensor([1.0, 2.0]), print)
     layer 'lif' has different thresholds among its neurons; the price is the same
     1.0
     """
-    if not isinstance(value, Tensor):
-        return float(value)
-    flat = value.detach().flatten().double()
+    flat = torch.as_tensor(value, dtype=torch.float64).detach().flatten()
+    if bool(flat.isnan().any()):
+        raise BadInputError(f"layer '{name}' has {quantity} that are no numbers (NaN); set them anew")
     if bool((flat != flat[0]).any()):
         note(f"layer '{name}' has different {quantity} among its neurons; the price is the same")
     return float(flat[0])
@@ -110,8 +114,11 @@ def _tau(decay: float) -> float:
 
 def _leaky(name: str, module: Any, note: Note, beta: Any) -> Neuron:
     """Neurons v <- beta v + x: in our form, whose input is divided by tau, the threshold is, too."""
-    tau = _tau(number(name, "beta", beta, note))
+    keeps = number(name, "beta", beta, note)
+    tau = _tau(keeps)
     threshold = number(name, "thresholds", module.threshold, note)
+    if not 0 <= keeps <= 1:
+        note(f"layer '{name}' has beta = {keeps:g}, which is no leak; it is priced without one")
     if tau == math.inf:
         return IF(threshold)
     if module.reset_mechanism == "none":
@@ -133,11 +140,34 @@ def _snntorch(name: str, module: Any, note: Note) -> Elsewhere:
                 "holds; use all_to_all=True"
             )
         recurrent = module.recurrent
+    _tell_more_of_snntorch(name, module, note)
     if not hasattr(module, "alpha"):
-        return Elsewhere(_leaky(name, module, note, module.beta), recurrent=recurrent)
+        neuron = _leaky(name, module, note, module.beta)
+        _tell_uncounted(name, module, neuron.trained_parameters, note)
+        return Elsewhere(neuron, recurrent=recurrent)
+    _tell_uncounted(name, module, 0, note)
     tau, tau_synapse = (_tau(number(name, key, getattr(module, key), note)) for key in ("beta", "alpha"))
     threshold = number(name, "thresholds", module.threshold, note)
     return Elsewhere(SynapticLIF(tau, threshold / (tau * tau_synapse), 0.0, tau_synapse), recurrent=recurrent)
+
+
+def _tell_more_of_snntorch(name: str, module: Any, note: Note) -> None:
+    """What such neurons may do beyond spiking by themselves, with one bit."""
+    if getattr(module, "inhibition", False):
+        note(f"layer '{name}' lets only its strongest neuron spike; the comparison is not priced")
+    if getattr(module, "state_quant", False):
+        note(f"layer '{name}' rounds its membranes; they are priced with the bits of the hardware")
+    factor = number(name, "factors of spikes", getattr(module, "graded_spikes_factor", 1.0), note)
+    if factor != 1:
+        note(f"layer '{name}' multiplies its spikes by {factor:g}; they are priced as spikes, of one bit")
+
+
+def _tell_uncounted(name: str, module: nn.Module, counted: int, note: Note) -> None:
+    """Which values of its own a layer learns that nothing counts."""
+    learned = {key: values.numel() for key, values in module.named_parameters(recurse=False)}
+    missing = sum(learned.values()) - counted
+    if missing:
+        note(f"layer '{name}' learns {', '.join(learned)}, {missing} more values than are counted as parameters")
 
 
 def _norse(name: str, module: Any, note: Note) -> Elsewhere:

@@ -79,6 +79,9 @@ def operation_of(
         case nn.Dropout() | nn.Dropout2d() | layer.Dropout():
             return Dropout(module.p)
         case layer.VotingLayer():
+            if len(before) != 1 or before[0] % module.voting_size:
+                size = module.voting_size
+                raise BadInputError(f"layer '{name}': values of shape {before} are no groups of {size}; make them so")
             return Vote(module.voting_size)
         case nn.Conv1d() | nn.Conv2d():
             return _convolution(name, module)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from hasnas.search_spaces.network import SpikingNetwork, share_active
 from hasnas.search_spaces.pooling import OverlappingAvgPool2d
 
 from . import elsewhere
+from .hazards import as_before, check_writes, kept_by, reads_of_others
 from .layers import Shape, has_state
 from .sums import merge_sums
 
@@ -49,7 +51,14 @@ class Holder(nn.Module):
         return self.net(x)
 
 
-class _Sample(fx.Proxy):
+class _Symbol(fx.Proxy):
+    """A value whose `a += b` is told from `a = a + b`: the first changes what other names of a hold."""
+
+    def __iadd__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+
+class _Sample(_Symbol):
     """The input, whose sizes are those of the example, so that a module may loop over its timesteps."""
 
     def __init__(self, node: fx.Node, tracer: fx.Tracer, example: Tensor) -> None:
@@ -62,6 +71,13 @@ class _Sample(fx.Proxy):
     @property
     def shape(self) -> torch.Size:
         return self.example.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.example.ndim
+
+    def dim(self) -> int:
+        return self.example.ndim
 
     def size(self, dim: int | None = None) -> Any:
         return self.example.shape if dim is None else self.example.size(dim)
@@ -77,7 +93,7 @@ class _Tracer(fx.Tracer):
         self.example = example
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
-        return _Sample(node, self, self.example) if node.op == "placeholder" else super().proxy(node)
+        return _Sample(node, self, self.example) if node.op == "placeholder" else _Symbol(node, self)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         plain = isinstance(m, nn.Sequential) and not isinstance(m, base.StepModule)
@@ -147,6 +163,9 @@ class ShapeInterpreter(fx.Interpreter):
         if isinstance(result, tuple) and result and n.op.startswith("call"):
             self.several.add(n)
             first = result[0]  # of neurons that return their states, too
+        if isinstance(first, Tensor) and n.op.startswith("call") and not first.is_floating_point():
+            kind = str(first.dtype).removeprefix("torch.")
+            raise BadInputError(f"{describe(n)} makes values of the type {kind}, which has no price; keep floats")
         self.shapes[n] = tuple(first.shape) if isinstance(first, Tensor) else None
         if self.shares is not None and taken and isinstance(first, Tensor):
             self.shares.setdefault(n, []).append(Shares(before, share_active([first])))
@@ -169,21 +188,42 @@ def trace_symbols(holder: Holder, example: Tensor) -> fx.Graph:
     Sizes of the input are those of the example.
 
     Raises:
-        BadInputError: naming the line, if the forward depends on the values of tensors.
+        BadInputError: naming the line, if the forward depends on the values of tensors, or the attribute or call that
+            hides what is computed.
     """
+    with as_before(holder):
+        traced = _traced(holder, example)
+        kept = kept_by(holder)
+        if kept and _remembers(holder, example):
+            raise BadInputError(
+                f"{kept[0]} keeps a tensor of one call for the next, which is no layer; use neurons of a library, or "
+                "loop over the timesteps in the forward"
+            )
+    check_writes(traced, holder, describe)
+    for node in reversed(traced.nodes):
+        if not node.users and node.op not in ("placeholder", "output"):
+            traced.erase_node(node)
+    merge_sums(traced)
+    return traced
+
+
+def _traced(holder: Holder, example: Tensor) -> fx.Graph:
     try:
-        traced = _Tracer(example).trace(holder)
+        return _Tracer(example).trace(holder)
     except Exception as error:  # torch.fx, or the user's own forward when it meets a symbol instead of a tensor
         reason = _first_line(error).split(". ")[0]
         raise BadInputError(
             f"{_place(error)}the forward of {type(holder.net).__name__} cannot be traced ({reason}); write it without "
             "branches and loops over tensors; of a module that loops over timesteps, give what runs a single one"
         ) from error
-    for node in reversed(traced.nodes):
-        if not node.users and node.op not in ("placeholder", "output"):
-            traced.erase_node(node)
-    merge_sums(traced)
-    return traced
+
+
+def _remembers(holder: Holder, example: Tensor) -> bool:
+    """Whether a second call would read what the first one kept."""
+    try:
+        return reads_of_others(_Tracer(example).trace(holder))
+    except Exception:  # the first call went well, so the second met something of it
+        return True
 
 
 @contextmanager
@@ -229,6 +269,8 @@ def describe(node: fx.Node) -> str:
     """What a node is and where, for messages."""
     if node.op == "call_module":
         return f"layer '{stripped(str(node.target)) or node.target}'"
+    if str(node.target).startswith("_tensor_constant"):
+        return "a tensor that the forward makes"
     if node.op == "get_attr":
         return f"tensor '{stripped(str(node.target))}'"
     inside = stripped(node.meta.get("scope", ""))

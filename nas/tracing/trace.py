@@ -331,13 +331,21 @@ class _Run:
     def _name(self, node: fx.Node, module: nn.Module) -> str:
         target = str(node.target)
         name = stripped(target) or type(module).__name__.lower()
-        again = target in self.names and not (self.loops and self.called[target] == self.timesteps)
-        if again and (has_state(module) or any(True for _ in module.parameters())):
+        if target in self.names and not (self.loops and self.called[target] == self.timesteps):
+            self._refuse_again(module, name)
+        return name
+
+    def _check_turn(self, node: fx.Node, module: nn.Module, name: str, source: str) -> None:
+        """A layer that is called at every timestep of a loop must do the same thing each time."""
+        if self.names.get(str(node.target), source) != source:
+            self._refuse_again(module, name)
+
+    def _refuse_again(self, module: nn.Module, name: str) -> None:
+        if has_state(module) or any(True for _ in module.parameters()):
             raise BadInputError(
                 f"layer '{name}' is used twice in one pass; give each use a layer of its own, and a module that loops "
                 "over timesteps itself without the loop"
             )
-        return name
 
     def _layer(self, node: fx.Node, module: nn.Module, name: str, shape: Shape) -> _Value:
         value = self._argument(node)
@@ -347,6 +355,8 @@ class _Run:
         count = len(value.lead)
         if shape[:count] != value.lead or len(shape) == count:
             raise BadInputError(f"layer '{name}' mixes samples or timesteps: {list(shape)} from {_full(value)}")
+        if 0 in shape:
+            raise BadInputError(f"layer '{name}' makes {list(shape[count:])}, no values at all; give it some")
         if is_neuron(module):
             return self._neurons(node, module, name, value)
         operation = operation_of(name, module, value.shape, shape[count:], self.note)
@@ -354,6 +364,7 @@ class _Run:
             return value
         source = self.made[node] = self._add(name, operation, shape[count:], value.source)
         if node.op == "call_module":
+            self._check_turn(node, module, name, source)
             self.names[str(node.target)] = source
         return _Value(source, value.lead, shape[count:])
 
@@ -373,6 +384,7 @@ class _Run:
         if recurrent is not None:
             source = self._add(f"{name}.sum", Add(), shape, source)
         spikes = self.made[node] = self._add(name, found.neuron, shape, source)
+        self._check_turn(node, module, name, spikes)
         if recurrent is not None and target not in self.names:
             back = self._add(f"{name}.recurrent", recurrent, shape, spikes)
             self.links.append(Connection(back, source, delay=1))

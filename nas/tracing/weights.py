@@ -6,6 +6,7 @@ makes up for it, kernels along a line become those of one row, learned time cons
 
 from __future__ import annotations
 
+import inspect
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -119,14 +120,17 @@ def _answers(module: nn.Module, example: Tensor, graph: LayerGraph) -> Tensor:
             return answer.mean(0) if answer.dim() == len(graph.nodes[-1].shape) + 2 else answer
         steps = [answer]
         for _ in range(graph.timesteps - 1):
-            result = copy(example, result[1]) if _gives_states(result) else copy(example)
+            result = copy(example, result[1]) if _carries_states(copy, result) else copy(example)
             steps.append(_first(result))
     return torch.stack(steps).mean(0)
 
 
-def _gives_states(result: Any) -> bool:
+def _carries_states(module: nn.Module, result: Any) -> bool:
     """Whether a module hands out what it remembers, to be given back to it at the next timestep."""
-    return isinstance(result, tuple) and len(result) == 2 and not isinstance(result[0], tuple | list)
+    gives = isinstance(result, tuple) and len(result) == 2 and not isinstance(result[0], tuple | list)
+    taken = inspect.signature(module.forward).parameters.values()
+    places = [one for one in taken if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    return gives and (len(places) > 1 or any(one.kind == one.VAR_POSITIONAL for one in taken))
 
 
 def _is_of_lines(example: Tensor, graph: LayerGraph) -> bool:

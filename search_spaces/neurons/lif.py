@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from hasnas.errors import BadInputError
+
 from .base import Dynamics, Neuron
 
 if TYPE_CHECKING:
@@ -45,7 +47,11 @@ class LIF(Neuron):
         """See `Neuron`."""
         from .modules import SteppedNeurons, leaky_module
 
-        return SteppedNeurons(self) if self.membrane_bits else leaky_module(self.tau, self.threshold, self.reset)
+        if not self.tau >= 1:
+            raise BadInputError(f"neurons with tau = {self.tau:g} timesteps cannot run; give at least 1")
+        if self.membrane_bits or self.tau == 1:  # SpikingJelly's know no membrane that forgets all
+            return SteppedNeurons(self)
+        return leaky_module(self.tau, self.threshold, self.reset)
 
     def to_nir(self, shape: tuple[int, ...], timestep_s: float) -> Any | None:
         """See `Neuron`: r = 1 and tau in seconds, whose discrete form is v <- v + (x - v) dt / tau."""

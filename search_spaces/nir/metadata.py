@@ -19,11 +19,15 @@ from hasnas.search_spaces.layers import (
     Operation,
     SumPool2d,
     Vote,
+    check_weight_bits,
     layer_from_json,
     pair,
 )
+from hasnas.search_spaces.neurons.base import check_membrane_bits
 
 from .primitives import mean_kernel
+
+MOST = 10**9  # timesteps that a workload may have
 
 
 def bits_of(metadata: Mapping[str, Any], quantity: str) -> dict[str, int]:
@@ -34,16 +38,16 @@ def bits_of(metadata: Mapping[str, Any], quantity: str) -> dict[str, int]:
         quantity: `"weight_bits"` or `"membrane_bits"`.
 
     Raises:
-        BadInputError: if the entry is not a mapping of names to whole numbers.
+        BadInputError: if the entry is not a mapping of names to whole numbers that registers or cells have.
 
     >>> bits_of({"weight_bits": '{"conv": 4}'}, "weight_bits")
     {'conv': 4}
     """
-    told = listed(metadata, quantity, dict)
-    try:
-        return {str(name): int(bits) for name, bits in told.items()}
-    except (TypeError, ValueError) as error:
-        raise BadInputError(f'metadata {quantity} is {told!r:.60}; write it like {{"conv": 4}}') from error
+    told: dict[str, int] = listed(metadata, quantity, dict)
+    check = check_weight_bits if quantity == "weight_bits" else check_membrane_bits
+    for name, bits in told.items():
+        check(bits, f"metadata {quantity} of '{name}'")
+    return told
 
 
 def listed(metadata: Mapping[str, Any], quantity: str, kind: type) -> Any:
@@ -62,9 +66,13 @@ def whole(metadata: Mapping[str, Any], quantity: str) -> int:
     """A whole number of the metadata, 0 without it."""
     told = single(metadata, quantity, 0)
     try:
-        return int(told)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise BadInputError(f"metadata {quantity} is {str(told)[:60]!r}; write a whole number") from error
+        found = int(told)
+        is_whole = not isinstance(told, bool) and (isinstance(told, str) or found == told) and found <= MOST
+    except (TypeError, ValueError, OverflowError):
+        is_whole = False
+    if not is_whole:
+        raise BadInputError(f"metadata {quantity} is {str(told)[:60]!r}; write a whole number, at most {MOST}")
+    return found
 
 
 def single(metadata: Mapping[str, Any], quantity: str, default: Any) -> Any:

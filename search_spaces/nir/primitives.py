@@ -26,6 +26,8 @@ from hasnas.search_spaces.layers import (
 )
 from hasnas.search_spaces.neurons.synaptic import SynapticLIF
 
+from .checks import check_node
+
 TIMESTEP_S = 1e-4  # what SpikingJelly and snnTorch assume when they read a file
 SAME = "; the price is the same"
 Shape = tuple[int, ...]
@@ -74,7 +76,11 @@ def layer_of(name: str, node: Any, before: Shape, context: Context) -> tuple[Ope
     if kind not in _READERS:
         raise BadInputError(f"node '{name}' is a {kind}, which cannot be priced; known: {', '.join(sorted(_READERS))}")
     try:
-        return _READERS[kind](name, node, before, context)
+        check_node(name, node, before)
+        operation, shape = _READERS[kind](name, node, before, context)
+        if any(side < 1 for side in shape):
+            raise BadInputError(f"node '{name}' makes {list(shape)}, no values at all; export it anew")
+        return operation, shape
     except BadInputError:
         raise
     except (ValueError, TypeError, IndexError, OverflowError, AttributeError, ZeroDivisionError) as error:
@@ -83,7 +89,10 @@ def layer_of(name: str, node: Any, before: Shape, context: Context) -> tuple[Ope
 
 
 def _input(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
-    shape = tuple(int(side) for side in np.asarray(node.input_type["input"]).reshape(-1))
+    told = np.asarray(node.input_type["input"]).reshape(-1)
+    if told.dtype.kind not in "iuf" or not ((told == np.trunc(told)) & (told >= 1)).all():
+        raise BadInputError(f"input '{name}' has the shape {told.tolist()}; write whole numbers of at least 1")
+    shape = tuple(int(side) for side in told)
     if len(shape) == 2 and context.has_lines:
         shape = as_maps(shape)
     if len(shape) in (2, 4) and shape[0] == 1:
@@ -95,10 +104,19 @@ def _input(name: str, node: Any, before: Shape, context: Context) -> tuple[Opera
 
 
 def _output(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    _compare(name, getattr(node, "output_type", {}).get("output"), before, context)
     return Output(), before
 
 
+def _compare(name: str, told: Any, before: Shape, context: Context) -> None:
+    """Tell where a file says of a node another number of values than arrives."""
+    sides = np.asarray([] if told is None else told).reshape(-1)
+    if sides.size and sides.dtype.kind in "iuf" and (sides >= 1).all() and math.prod(before) != int(np.prod(sides)):
+        context.note(f"node '{name}' is said to take {sides.tolist()}, but {list(before)} arrives, which is priced")
+
+
 def _flatten(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
+    _compare(name, getattr(node, "input_type", {}).get("input"), before, context)
     return Flatten(), (math.prod(before),)
 
 
@@ -115,6 +133,8 @@ def _convolution(name: str, node: Any, before: Shape, context: Context) -> tuple
     groups, line = int(np.asarray(node.groups).reshape(())), len(window) == 1
     if len(before) != 3 or before[0] != per_group * groups:
         raise BadInputError(f"node '{name}' takes {per_group * groups} channels, but {before} arrives")
+    if getattr(node, "input_shape", None) is not None:
+        _compare(name, [before[0], *np.asarray(node.input_shape).reshape(-1)], before, context)
     windows = sides(name, window, line)
     strides, dilations = (sides(name, value, line) for value in (node.stride, node.dilation))
     if dilations != (1, 1):
@@ -149,6 +169,8 @@ def _pool(name: str, node: Any, before: Shape, context: Context) -> tuple[Operat
     window, stride, padding = (sides(name, getattr(node, key)) for key in ("kernel_size", "stride", "padding"))
     if len(before) != 3:
         raise BadInputError(f"node '{name}' pools maps, but {before} arrives")
+    if any(2 * around > side for around, side in zip(padding, window, strict=True)):
+        raise BadInputError(f"node '{name}' is padded by {padding}, more than half of its window {window}; pad less")
     layer = (SumPool2d if type(node).__name__ == "SumPool2d" else AvgPool2d)(window, stride, padding)
     down, across = layer.size_after((before[1], before[2]))
     if min(down, across) < 1:

@@ -32,9 +32,10 @@ from hasnas.search_spaces.layers import (
     pair,
 )
 
+from .checks import check_edges, check_named, timestep_of
 from .metadata import bits_of, layers_as_trained, listed, middle, single, whole
 from .primitives import TIMESTEP_S, Context, Shape, layer_of
-from .stored import check_stored
+from .stored import check_stored, unknown_node
 from .wiring import Pass, Wiring, wire
 
 EPSILON = 1e-5  # torch.nn.BatchNorm2d's default, which the networks use
@@ -77,7 +78,8 @@ def read_nir(path: Path | str, timesteps: int | None = None, timestep_s: float |
     except FileNotFoundError as error:
         raise BadInputError(f"cannot read {path}: there is no such file; check the path") from error
     except Exception as error:  # h5py and nir raise whatever comes: OSError, KeyError, ValueError, AssertionError
-        raise BadInputError(f"{path} is not a readable NIR file ({error}); export it anew") from error
+        told = unknown_node(path) or str(error) or type(error).__name__
+        raise BadInputError(f"{path} is not a readable NIR file ({told}); export it anew") from error
     if not isinstance(found, nir.NIRGraph):
         raise BadInputError(f"{path} holds a single NIR node; give a graph with an input and an output")
     try:
@@ -92,6 +94,7 @@ def read_nir(path: Path | str, timesteps: int | None = None, timestep_s: float |
 def nir_network(found: Any, timesteps: int | None = None, timestep_s: float | None = None) -> NirNetwork:
     """The layers and weights of a NIR graph; see `read_nir`."""
     metadata = dict(found.metadata) if isinstance(found.metadata, Mapping) else {}
+    check_edges(found)
     steps = timesteps or whole(metadata, "timesteps")
     if steps < 1:
         raise BadInputError("the file does not say how many timesteps a sample has; pass timesteps=...")
@@ -102,7 +105,10 @@ def nir_network(found: Any, timesteps: int | None = None, timestep_s: float | No
         if not timestep_s > 0:
             raise BadInputError(f"timestep_s is {timestep_s}; give seconds above 0")
         metadata = {"timestep_s": timestep_s, **metadata}
-    reader = _Reader(wire(found, recurrent), metadata)
+    ends = {end for pair in recurrent for end in pair}
+    wiring = wire(found, recurrent)
+    check_named("recurrent_edges", ends, wiring.nodes)
+    reader = _Reader(wiring, metadata)
     reader.read()
     return NirNetwork(reader.graph(steps), reader.tensors, tuple(reader.ignored))
 
@@ -127,8 +133,16 @@ class _Reader:
         for name, items in self.listed.items():
             if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 raise BadInputError(f"metadata layers: '{name}' is {items!r:.60}; export the file anew")
+        check_named("layers", self.listed, self.wiring.nodes)
         self.has_lines = any(type(node).__name__ == "Conv1d" for node in self.wiring.nodes.values())
         self.bits = {quantity: bits_of(self.metadata, quantity) for quantity in ("weight_bits", "membrane_bits")}
+        for quantity, told in self.bits.items():
+            check_named(quantity, told, self.wiring.nodes)
+        self.timestep_s = timestep_of(self.metadata, single(self.metadata, "timestep_s", TIMESTEP_S))
+        self.reached = _reached(self.wiring)
+        self.static = single(self.metadata, "static_input", False)
+        if self.static not in (True, False):
+            raise BadInputError(f"metadata static_input is {self.static!r:.60}; write true or false")
 
     def read(self) -> None:
         """Take all nodes."""
@@ -147,14 +161,25 @@ class _Reader:
             arriving = [(source, late) for source, late in self.wiring.arriving[name] if self._is_known(source)]
             if kind == "Input":
                 self._take(name, node, ())
-            elif not arriving:
+            elif not arriving or name not in self.reached:
                 self.ignored.append(f"node '{name}' is connected to no input: it is left out")
             else:
                 self._take_connected(name, node, arriving)
+        self._check_sums()
         kinds = [type(node).__name__ for node in self.wiring.nodes.values()]
         if kinds.count("Input") != 1 or kinds.count("Output") != 1:
             counts = f"{kinds.count('Input')} inputs and {kinds.count('Output')} outputs"
             self.ignored.append(f"the graph has {counts}; only one of each can be run")
+
+    def _check_sums(self) -> None:
+        """What meets at a node must have one shape, also what comes back later."""
+        for name in self.wiring.nodes:
+            sources = [
+                source for source, _ in self.wiring.arriving[name] if source in self.shapes and self._is_known(source)
+            ]
+            if len({math.prod(self.shapes[source]) for source in sources}) > 1:
+                told = ", ".join(f"{list(self.shapes[source])} from '{source}'" for source in sources)
+                raise BadInputError(f"what meets at node '{name}' has no one shape: {told}; export it anew")
 
     def _is_the_same_anywhere(self, source: str, target: str) -> bool:
         """Whether a loop computes the same wherever its timestep lies: what leaves each node is nothing for nothing.
@@ -187,9 +212,8 @@ class _Reader:
         return LayerGraph(tuple(nodes), tuple(renamed), timesteps)
 
     def _is_known(self, source: str) -> bool:
-        """Whether anything reaches a node, now or later."""
-        kind = type(self.wiring.nodes[source]).__name__
-        return kind == "Input" or bool(self.wiring.arriving[source])
+        """Whether anything of an input reaches a node, now or later."""
+        return source in self.reached
 
     def _from_layer(self, link: Connection) -> Connection:
         """A connection from the layer that its source stands for, past the nodes that only hand on."""
@@ -243,20 +267,16 @@ class _Reader:
         return [set(each) for each in sides] == [{1}, {1}, {0}]
 
     def _note_delay(self, name: str, node: Any) -> None:
-        steps = np.asarray(node.delay, float) / self._timestep_s()
+        steps = np.asarray(node.delay, float) / self.timestep_s
         if not np.allclose(steps, 1.0):
             self.ignored.append(
                 f"node '{name}' delays by {steps.flat[0]:g} timesteps, which cannot be run; it is priced as one"
             )
 
-    def _timestep_s(self) -> float:
-        return float(single(self.metadata, "timestep_s", TIMESTEP_S))
-
     def _take(self, name: str, node: Any, before: Shape) -> str:
         """Add the layers that a node stands for; returns the name of the first."""
-        static = bool(single(self.metadata, "static_input", False))
         bits = [self.bits[quantity].get(name, 0) for quantity in ("weight_bits", "membrane_bits")]
-        context = Context(self._timestep_s(), static, bits[0], bits[1], self.has_lines, self.ignored.append)
+        context = Context(self.timestep_s, bool(self.static), bits[0], bits[1], self.has_lines, self.ignored.append)
         operation, shape = layer_of(name, node, before, context)
         if isinstance(operation, Linear) and len(before) > 1:
             flat = self._add(f"{name}.flatten", Flatten(), (math.prod(before),))
@@ -281,7 +301,7 @@ class _Reader:
         """Weights of a node, for the layers it stands for."""
         name, operation = layers[0]
         if isinstance(operation, PLIF):
-            tau = float(np.asarray(node.tau, float).flat[0]) / self._timestep_s()
+            tau = float(np.asarray(node.tau, float).flat[0]) / self.timestep_s
             self.tensors[f"{name}.w"] = np.array(-math.log(tau - 1))
         if isinstance(operation, BatchNorm):
             factors = getattr(node, "scale", None)
@@ -308,6 +328,21 @@ class _Reader:
         values = {"weight": weight, "bias": np.array(bias, np.float64), "running_mean": np.zeros(channels)}
         values |= {"running_var": np.full(channels, 1 - EPSILON), "num_batches_tracked": np.array(0)}
         self.tensors |= {f"{name}.{quantity}": value for quantity, value in values.items()}
+
+
+def _reached(wiring: Wiring) -> frozenset[str]:
+    """Nodes to which a way leads from an input."""
+    targets: dict[str, list[str]] = {}
+    for target, arriving in wiring.arriving.items():
+        for source, _ in arriving:
+            targets.setdefault(source, []).append(target)
+    waiting = [name for name, node in wiring.nodes.items() if type(node).__name__ == "Input"]
+    reached = set(waiting)
+    while waiting:
+        new = [target for target in targets.get(waiting.pop(), ()) if target not in reached]
+        reached.update(new)
+        waiting += new
+    return frozenset(reached)
 
 
 def _is_without_bias(node: Any) -> bool:

@@ -55,3 +55,23 @@ def _check(file: Any, size: int) -> None:
             raise BadInputError(f"it has more than {MOST_GROUPS} parts, or groups within groups {MOST_DEPTH} times")
         if promised > max(MOST_BYTES, MOST_UNPACKED * size):
             raise BadInputError(f"its arrays unpack to {promised / 1e9:.1f} GB or more, {promised // size} times that")
+
+
+def unknown_node(path: Path | str) -> str:
+    """What is wrong with the first node of a file whose type is missing or that nir does not know; else nothing."""
+    import h5py
+    import nir
+
+    try:
+        with h5py.File(path, "r") as file:
+            nodes = file["node/nodes"]
+            for name in nodes:
+                if "type" not in nodes[name]:
+                    return f"node '{name}' does not say its type"
+                kind = nodes[name]["type"][()]
+                kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+                if not hasattr(nir, kind):
+                    return f"node '{name}' is of the type '{kind}', which the package nir does not know"
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError):
+        return ""
+    return ""

@@ -70,6 +70,8 @@ def _taken_apart(graph: Any) -> tuple[dict[str, Any], list[Edge]]:
         for part, each in inner.items():
             kind = type(each).__name__
             ends.get(kind, []).append(f"{name}.{part}")
+            if f"{name}.{part}" in {*nodes, *graph.nodes}:
+                raise BadInputError(f"two nodes are called '{name}.{part}'; rename one")
             nodes[f"{name}.{part}"] = Pass() if kind in ends else each
         if any(len(found) != 1 for found in ends.values()):
             raise BadInputError(f"the part '{name}' has not one input and one output; write its layers out")
