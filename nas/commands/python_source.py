@@ -139,8 +139,9 @@ def load_module(source: Path) -> nn.Module:
 
 def _plain(source: Path, module: nn.Module) -> nn.Module:
     """The module itself without what compiles or spreads it, on the processor and in 32-bit floats."""
-    while isinstance(module, nn.DataParallel) or hasattr(module, "_orig_mod"):
-        module = module.module if isinstance(module, nn.DataParallel) else module._orig_mod
+    inside = module.module if isinstance(module, nn.DataParallel) else getattr(module, "_orig_mod", None)
+    if isinstance(inside, nn.Module):
+        return _plain(source, inside)
     held = [*module.named_parameters(), *module.named_buffers()]
     for name, tensor in held:
         if nn.parameter.is_lazy(tensor):

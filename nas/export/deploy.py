@@ -102,8 +102,8 @@ class _Builder:
                 self._fold_into_source(node)
             case BatchNorm() if len(node.shape) == 1:
                 raise BadInputError(
-                    f"layer '{node.name}' is a batch norm of vectors that follows no Linear of its own, and no crossbar "
-                    "holds it; put it behind one"
+                    f"layer '{node.name}' is a batch norm of vectors that follows no Linear of its own, which no "
+                    "crossbar holds; put it behind one"
                 )
             case BatchNorm(channels):
                 scale, shift = self._affine(node.name)

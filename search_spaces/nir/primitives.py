@@ -104,19 +104,10 @@ def _input(name: str, node: Any, before: Shape, context: Context) -> tuple[Opera
 
 
 def _output(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
-    _compare(name, getattr(node, "output_type", {}).get("output"), before, context)
     return Output(), before
 
 
-def _compare(name: str, told: Any, before: Shape, context: Context) -> None:
-    """Tell where a file says of a node another number of values than arrives."""
-    sides = np.asarray([] if told is None else told).reshape(-1)
-    if sides.size and sides.dtype.kind in "iuf" and (sides >= 1).all() and math.prod(before) != int(np.prod(sides)):
-        context.note(f"node '{name}' is said to take {sides.tolist()}, but {list(before)} arrives, which is priced")
-
-
 def _flatten(name: str, node: Any, before: Shape, context: Context) -> tuple[Operation, Shape]:
-    _compare(name, getattr(node, "input_type", {}).get("input"), before, context)
     return Flatten(), (math.prod(before),)
 
 
@@ -133,8 +124,6 @@ def _convolution(name: str, node: Any, before: Shape, context: Context) -> tuple
     groups, line = int(np.asarray(node.groups).reshape(())), len(window) == 1
     if len(before) != 3 or before[0] != per_group * groups:
         raise BadInputError(f"node '{name}' takes {per_group * groups} channels, but {before} arrives")
-    if getattr(node, "input_shape", None) is not None:
-        _compare(name, [before[0], *np.asarray(node.input_shape).reshape(-1)], before, context)
     windows = sides(name, window, line)
     strides, dilations = (sides(name, value, line) for value in (node.stride, node.dilation))
     if dilations != (1, 1):
