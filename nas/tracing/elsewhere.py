@@ -95,7 +95,7 @@ def number(name: str, quantity: str, value: Any, note: Note) -> float:
     Raises:
         BadInputError: for values that are no numbers.
 
-    >>> number("lif", "thresholds", Tensor([1.0, 2.0]), print)
+    >>> number("lif", "thresholds", [1.0, 2.0], print)
     layer 'lif' has different thresholds among its neurons; the price is the same
     1.0
     """
