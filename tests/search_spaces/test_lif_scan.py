@@ -140,6 +140,7 @@ def test_other_precisions_run_as_before_and_the_function_refuses_them(precision:
         lif_scan.lif_scan(x, OPERATION)
 
 
+@pytest.mark.slow
 def test_single_steps_continue_a_scan():
     plain, x = neuron_module(OPERATION), currents(3, 20)
     ours = scanned(plain)
@@ -190,6 +191,7 @@ def test_exchange_in_a_network_leaves_results_and_state_alone():
         assert torch.equal(twin(x), plain(x))
 
 
+@pytest.mark.slow
 def test_feedback_still_steps():
     plain = network((Edge(0, 1, "conv3x3"), Edge(1, 2, "conv3x3"), Edge(2, 1, "conv1x1"))).eval()
     ours = copy.deepcopy(plain)
@@ -198,6 +200,7 @@ def test_feedback_still_steps():
     assert torch.equal(plain(x), ours(x))
 
 
+@pytest.mark.slow
 def test_maps_with_their_channels_innermost_stay_so() -> None:
     currents = 3 * torch.rand(4 * 2, 6, 5, 5, generator=torch.Generator().manual_seed(0))
     membrane = 0.5 * torch.rand(2, 6, 5, 5, generator=torch.Generator().manual_seed(1))

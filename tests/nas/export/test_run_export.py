@@ -10,6 +10,7 @@ import yaml
 from hasnas.cim_estimator import load_hardware
 from hasnas.errors import BadInputError
 from hasnas.files import sha256_of
+from hasnas.nas.config.loading import config_from_tree, dump_config
 from hasnas.nas.config.training import RetrainSection
 from hasnas.nas.data.samples import Split, Splits, training_normalisation
 from hasnas.nas.export.run_export import (
@@ -163,10 +164,12 @@ def test_conductances_of_a_chip_without_cells_are_left_out_and_said(run: Path, t
 
 
 def test_a_run_without_networks_says_so(architectures: list[Architecture], tmp_path: Path):
-    with pytest.raises(BadInputError, match=r"cannot read the ledger .*ledger.jsonl"):
+    with pytest.raises(BadInputError, match=r"holds no run \(no config.yaml\)"):
         export_run(tmp_path / "absent")
     write_ledger(tmp_path / "searched", [make_trial(0, architectures[0], 0, 0.9, stage="search")])
-    with pytest.raises(BadInputError, match=r"no network of .*searched was retrained"):
+    tree = {"name": "searched", "dataset": {"name": "digits"}, "hardware": "rram-32nm"}
+    (tmp_path / "searched" / "config.yaml").write_text(dump_config(config_from_tree(tree, "searched.yaml")))
+    with pytest.raises(BadInputError, match=r"searched has returned no network yet; go on: hasnas search --resume"):
         returned_trials(tmp_path / "searched")
     write_ledger(tmp_path / "lost", [make_trial(0, architectures[0], 0, 0.9)])
     with pytest.raises(BadInputError, match=r"best.safetensors is missing"):

@@ -47,7 +47,7 @@ def test_choices_from_a_file_of_the_users_are_no_formulas_for_a_spreadsheet(hist
 
 def test_a_run_without_trials_has_a_header(tmp_path: Path):
     assert len(pareto_csv([]).splitlines()) == 1
-    with pytest.raises(BadInputError, match=r"cannot read the ledger"):
+    with pytest.raises(BadInputError, match=r"holds no run \(no config.yaml\)"):
         write_pareto(tmp_path)
 
 
