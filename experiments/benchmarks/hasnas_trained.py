@@ -45,8 +45,7 @@ CHAINS = ((3, 0, 0, 0, 3, 0), (0, 0, 3, 0, 0, 0))  # of 3x3 convolutions behind 
 TRAINED_CHIPS = (CHIPS[0], CHIPS[4])
 WIDTH, NARROW, PART = 128, 64, 8  # channels that are priced, and the part of them that is trained
 SMALL = replace(MACRO, timesteps=2, stem_stride=2, final_pool=8, hidden=0, votes=1, dropout=0.0)
-TRAINING, CHOOSING, TESTING = 1000, 200, 1000
-SETTINGS = RetrainSection(epochs=4, batch_size=50, learning_rate=5e-3, augmentation=AugmentationSection(flip=0.5))
+CHOOSING, TESTING = 0.2, 1.0  # as many samples as are trained with, times this
 
 
 def from_table(table: BenchmarkTable) -> None:
@@ -118,44 +117,49 @@ def chosen(name: str, changes: dict[str, str], width: int) -> Chosen:
     return Chosen(f"{name} {changes['crossbar.size']}", width, found[0], seconds)
 
 
-def trained(codes: NDArray[np.integer], width: int, splits: Splits, seed: int, out: Path) -> tuple[float, float]:
+def trained(
+    codes: NDArray[np.integer], width: int, splits: Splits, settings: RetrainSection, seed: int, out: Path
+) -> tuple[float, float]:
     """Test accuracy of a cell in percent, and the processor time of its training."""
     path = out / f"{''.join(map(str, codes.tolist()))}_{width}_{seed}.json"
     if not path.exists():
         start = time.process_time()
         tree = SNASNetSpace(replace(SMALL, channels=width // PART)).decode(codes.tolist()).to_json()
-        result = retrain(tree, splits, SETTINGS, seed, path.with_suffix(""))
+        result = retrain(tree, splits, settings, seed, path.with_suffix(""))
         found = {"test": 100 * evaluate(result.network(tree), splits.test), "cpu_s": time.process_time() - start}
         write_atomic(path, json.dumps(found) + "\n")
     found = json.loads(path.read_text())
     return found["test"], found["cpu_s"]
 
 
-def few_images(root: Path) -> Splits:
-    """The first images of each part; the training split is shuffled once."""
+def few_images(root: Path, count: int) -> Splits:
+    """The first images of each part, so many to train on; the training split is shuffled once."""
     splits = load_splits("cifar10-jpeg", root, 0.1, 0)
     order = torch.randperm(len(splits.train), generator=torch.Generator().manual_seed(0))
     return replace(
         splits,
-        train=splits.train.take(order[:TRAINING]),
-        validation=splits.validation.take(torch.arange(CHOOSING)),
-        test=splits.test.take(torch.arange(TESTING)),
+        train=splits.train.take(order[:count]),
+        validation=splits.validation.take(torch.arange(int(CHOOSING * count))),
+        test=splits.test.take(torch.arange(int(TESTING * count))),
     )
 
 
-def train_picks(root: Path, out: Path, seeds: list[int]) -> None:
+def train_picks(root: Path, out: Path, seeds: list[int], images: int, epochs: int) -> None:
     """Train the picks and the cells drawn, and print the table."""
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
-    splits = few_images(root)
+    splits = few_images(root, images)
+    settings = RetrainSection(
+        epochs=epochs, batch_size=50, learning_rate=5e-3, augmentation=AugmentationSection(flip=0.5)
+    )
     print(f"| chip | seed | pick at {WIDTH} channels | at {NARROW} | ten at random: mean (95 %) | best of the ten | "
           "behind the pick | depth of the picks | CPU s: search, a training |\n" + "|---" * 9 + "|")  # fmt: skip
     for seed in seeds:
         for chip in TRAINED_CHIPS:
             wide, narrow = (chosen(*chip, width) for width in (WIDTH, NARROW))
-            pick, _ = trained(wide.codes[0], WIDTH, splits, seed, out)
-            other, _ = trained(narrow.codes[0], NARROW, splits, seed, out)
-            tests, seconds = np.array([trained(codes, WIDTH, splits, seed, out) for codes in wide.drawn()]).T
+            pick, _ = trained(wide.codes[0], WIDTH, splits, settings, seed, out)
+            other, _ = trained(narrow.codes[0], NARROW, splits, settings, seed, out)
+            tests, seconds = np.array([trained(codes, WIDTH, splits, settings, seed, out) for codes in wide.drawn()]).T
             depths = (Depth()(ScoringTask(SNASNetSpace(MACRO)), each.codes[:1]).total[0] for each in (wide, narrow))
             print(f"| {wide.chip} | {seed} | **{pick:.1f}** | {other:.1f} | "
                   f"{interval(tests, '.1f')} | {tests.max():.1f} | "
@@ -171,11 +175,13 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, help="folder of cifar10_jpeg.npz")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--images", type=int, default=1000, help="to train on; as many are tested")
+    parser.add_argument("--epochs", type=int, default=4)
     given = parser.parse_args()
     if given.part == "table":
         from_table(read_table(given.data))
     else:
-        train_picks(given.data_root, given.out, given.seeds)
+        train_picks(given.data_root, given.out, given.seeds, given.images, given.epochs)
 
 
 if __name__ == "__main__":
