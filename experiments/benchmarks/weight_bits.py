@@ -110,7 +110,7 @@ def main() -> None:
         for trial in read_ledger(run / LEDGER_FILE).trials:
             if trial.stage in KINDS:
                 plain = 100 * trial.metrics["test_accuracy"]
-                few = 100 * eight_bits(trial, setup, options.out / f"{run.name}_{trial.key}.json")
+                few = 100 * eight_bits(trial, setup, options.out / f"{run.name}_{trial.key}_{trial.seed}.json")
                 name = KINDS[trial.stage]
                 print(f"| {run.name} | {name} | {plain:.2f} | {few:.2f} | {few - plain:+.2f} |", flush=True)
                 trials.append(trial)
