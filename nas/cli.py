@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 the machine failed, 2 bad input, 3 nothing fits the budget
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -373,4 +374,7 @@ def _complain(message: str, exit_code: int) -> int:
 
 def main() -> None:
     """Entry point of the `hasnas` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not where it is closed; names that it cannot spell are written out
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run_command(sys.argv[1:]))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hasnas.errors import BadInputError
+
 from .history.layout import LEDGER_FILE
 from .history.ledger import ledger_so_far
 from .history.run_config import load_run_config, nothing_returned
@@ -41,9 +43,27 @@ def search(
     """
     from .run import start_run
 
+    if not isinstance(workers, int | None):
+        raise BadInputError(f"workers is {workers!r}; give a whole number, or None for one")
+    return Run(start_run(config, _as_changes(overrides), run_directory, workers))
+
+
+def _as_changes(overrides: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    """Dotted changes as the command line has them.
+
+    Raises:
+        BadInputError: if they are something else, a single text among them.
+    """
     if isinstance(overrides, Mapping):
-        overrides = [f"{name}={json.dumps(value)}" for name, value in overrides.items()]
-    return Run(start_run(config, overrides, run_directory, workers))
+        try:
+            return [f"{name}={json.dumps(value)}" for name, value in overrides.items()]
+        except (TypeError, ValueError) as error:
+            raise BadInputError(f"overrides: {error}; give numbers, texts, lists and mappings as values") from error
+    if isinstance(overrides, str) or not isinstance(overrides, Sequence):
+        raise BadInputError(
+            f"overrides is {overrides!r}; give a mapping such as {{'seed': 1}}, or a list such as ['seed=1']"
+        )
+    return list(overrides)
 
 
 def open_run(directory: Path | str) -> Run:

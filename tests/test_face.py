@@ -67,6 +67,17 @@ except hasnas.BadInputError as error:
     assert python_of(script) == "hasnas.load_network needs PyTorch: pip install 'hasnas[search]'\n"
 
 
+@pytest.mark.parametrize("wrong", ["seed=1", None, 5, {"seed": object()}])
+def test_overrides_are_a_mapping_or_a_list(wrong: object):
+    with pytest.raises(hasnas.BadInputError, match=r"^overrides"):
+        hasnas.search("any.yaml", wrong)
+
+
+def test_workers_are_a_whole_number():
+    with pytest.raises(hasnas.BadInputError, match=r"^workers is '2'"):
+        hasnas.search("any.yaml", workers="2")
+
+
 def test_what_is_no_run_or_has_no_answer_yet_is_said(tmp_path: Path):
     with pytest.raises(hasnas.BadInputError, match=r"holds no run \(no config\.yaml\)"):
         hasnas.open_run(tmp_path)

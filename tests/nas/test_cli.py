@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -255,6 +256,16 @@ def test_a_bug_keeps_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("hasnas.nas.tracking.status.list_runs", lambda directory: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_command(["ls"])
+
+
+@pytest.mark.slow
+def test_names_that_the_terminal_cannot_spell_are_written_out(here: Path):
+    (here / "日本").mkdir()
+    (here / "日本" / "config.yaml").write_text(CONFIG)
+    command = [sys.executable, "-m", "hasnas", "status", "日本"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
+    assert done.stdout.startswith(b"\\u65e5\\u672c: stopped")
 
 
 @pytest.mark.parametrize(
