@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import time
 from collections import deque
@@ -31,6 +32,7 @@ ATTEMPTS = 2
 # Tasks of a list that wait at least in Ray's queue, so that nodes which come later have work, and none waits for us.
 QUEUED = 256
 COUNT_AGAIN_S = 1.0  # how long the number of processors of a cluster is believed
+ANSWERS_WITHIN_S = 10.0
 GIB = 1 << 30
 # Read when Ray is first imported. The second makes Ray take 127.0.0.1 for this node's address, on which its servers
 # then listen alone; otherwise they listen on all of the machine's.
@@ -181,6 +183,7 @@ class RayCluster(Executor):
             BadInputError: if Ray is not installed or the cluster does not answer.
         """
         if self._ray is None or self._packer is None:
+            check_answers(self.settings.address)
             ray = imported(self.settings.address)
             options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False, "configure_logging": False}
             try:
@@ -244,6 +247,24 @@ def imported(address: str | None) -> Any:
     except ModuleNotFoundError as error:
         raise missing_extra(error, "executor: ray") or error from error
     return ray
+
+
+def check_answers(address: str | None) -> None:
+    """Try whether anything answers at the head's address, which Ray itself would ask for minutes.
+
+    Raises:
+        BadInputError: if nothing does.
+    """
+    if address in (None, "auto"):
+        return
+    host, _, port = str(address).rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWERS_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise BadInputError(
+            f"ray.address: nothing answers at {address} ({error}); give the head's HOST:PORT, which `ray start --head` "
+            "prints, or auto on one of its nodes"
+        ) from error
 
 
 def is_loopback(host: str) -> bool:

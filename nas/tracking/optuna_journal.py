@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -31,6 +32,7 @@ except ImportError as error:
     raise BadInputError(f"tracking: optuna needs its package ({error}); pip install 'hasnas[optuna]'") from error
 
 JOURNAL_FILE = "optuna.journal"
+LOCKED_FOR_S = 1.0  # and longer only by a process that was killed
 RETRAINED = ", retrained"  # ends the name of the second study
 NUMBER = "trial"  # the attribute that holds the number in the ledger
 
@@ -89,6 +91,7 @@ class OptunaJournal:
 
     def _begin(self) -> int:
         """How many of the run's first trials the file holds; one that holds anything else is written anew."""
+        self._free_lock()
         if self._path.exists() and not self._path.read_bytes().endswith(b"\n"):
             self._path.unlink()  # torn by a crash
         try:
@@ -101,9 +104,22 @@ class OptunaJournal:
             self._open()
         return known or 0
 
+    def _free_lock(self) -> None:
+        """Remove a lock that a killed process has left, for which Optuna would wait; a dashboard's lasts milliseconds.
+
+        Only one process writes to a run, and it is this one.
+        """
+        lock = self._path.with_name(self._path.name + ".lock")
+        until = time.monotonic() + LOCKED_FOR_S
+        while lock.is_symlink() or lock.exists():
+            if time.monotonic() > until:
+                lock.unlink(missing_ok=True)
+                return
+            time.sleep(0.05)
+
     def _open(self) -> None:
         """The studies in the file; made where there are none."""
-        storage = JournalStorage(JournalFileBackend(str(self._path)))
+        storage = JournalStorage(JournalFileBackend(str(self._path.absolute())))
         there, self._studies = optuna.get_all_study_names(storage), {}
         for name, goal in self._goals.items():
             if name in there:

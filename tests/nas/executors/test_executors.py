@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from hasnas.errors import BadInputError, MachineFaultError
 from hasnas.nas.executors import Outcome, StopAtMachineFaults, create_executor
 from hasnas.nas.executors.in_process import InProcess
 from hasnas.nas.executors.process_pool import ProcessPool
+from hasnas.nas.executors.ray_cluster import check_answers
 
 pytestmark = pytest.mark.slow
 
@@ -218,3 +220,12 @@ def test_busy_workers_of_a_killed_run_end_with_it(tmp_path: Path):
     run.kill()
     run.communicate(timeout=300)
     assert psutil.wait_procs(children, timeout=120)[1] == []
+
+
+@pytest.mark.parametrize("port", [None, 99999])
+def test_a_ray_cluster_that_is_not_there_is_told_at_once(port: int | None):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1]
+        check_answers(f"127.0.0.1:{free}")
+    with pytest.raises(BadInputError, match="nothing answers at 127.0.0.1:"):
+        check_answers(f"127.0.0.1:{port or free}")

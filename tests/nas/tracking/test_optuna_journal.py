@@ -90,6 +90,7 @@ def test_a_resumed_run_holds_each_trial_once(tmp_path: Path, config: RunConfig, 
     track(tmp_path, config, [], history[:2])
     journal = tmp_path / "optuna.journal"
     before = journal.read_bytes()
+    (tmp_path / "optuna.journal.lock").symlink_to("left by a process that was killed")
     track(tmp_path, config, history[:3], history[3:])  # the third is in the ledger only: the machine went down between
     assert journal.read_bytes().startswith(before)
     assert [trial.user_attrs["trial"] for trial in load(tmp_path, "small").trials] == [0, 1, 2, 3]
