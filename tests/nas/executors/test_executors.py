@@ -227,5 +227,5 @@ def test_a_ray_cluster_that_is_not_there_is_told_at_once(port: int | None):
     with socket.create_server(("127.0.0.1", 0)) as server:
         free = server.getsockname()[1]
         check_answers(f"127.0.0.1:{free}")
-    with pytest.raises(BadInputError, match="nothing answers at 127.0.0.1:"):
+    with pytest.raises(BadInputError, match=r"nothing answers at 127\.0\.0\.1:"):
         check_answers(f"127.0.0.1:{port or free}")
