@@ -80,10 +80,10 @@ def main() -> None:
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    second = cluster.add_node(num_cpus=1)
+    nodes = [cluster.add_node(num_cpus=1)]
 
     def kill() -> None:
-        raylet = psutil.Process(second.all_processes["raylet"][0].process.pid)
+        raylet = psutil.Process(nodes[-1].all_processes["raylet"][0].process.pid)
         for process in (raylet, *raylet.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -107,9 +107,10 @@ def main() -> None:
             tell("two workers", strategy, create_executor(2))
             tell("resumed by two workers", strategy, create_executor(2), begun=True)
             tell("Ray on two nodes", strategy, RayCluster(None, settings=RaySection(address=cluster.address)))
-        for strategy in STRATEGIES[:1]:
+        for strategy in STRATEGIES:
             there = RayCluster(None, settings=RaySection(address=cluster.address))
             tell("Ray on two nodes, one killed", strategy, there, kill)
+            nodes.append(cluster.add_node(num_cpus=1))
         cluster.shutdown()
         for strategy in STRATEGIES:  # in a process that has been on a cluster before
             tell("Ray on one node", strategy, RayCluster(2))
