@@ -93,7 +93,7 @@ class ShownTrial:
         if not self.trial.time:
             return "unknown"
         told = datetime.fromtimestamp(self.trial.time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        since = "" if self.seconds is None else f", {self.seconds:.1f} s after the run began"
+        since = "" if self.seconds is None or self.seconds < 0 else f", {self.seconds:.1f} s after the run began"
         return f"{told}{since}" + (f", on {self.trial.host}" if self.trial.host else "")
 
     def _costs(self) -> list[str]:

@@ -131,7 +131,11 @@ class _History:
         for place, record in enumerate(contents.records.of_kind("trial")):
             if not record.keys() >= READ:
                 Trial.from_record(record)  # says what is wrong with it
-            metrics, costs = read_numbers(record["metrics"]), read_numbers(record["costs"])
+            try:
+                metrics, costs = read_numbers(record["metrics"]), read_numbers(record["costs"])
+            except (AttributeError, TypeError, ValueError):
+                Trial.from_record(record)  # says what is wrong with it
+                raise
             self.quality = self.quality or find_quality(metrics)
             if record["stage"] != "search":
                 self.others.append(Trial.from_record(record))
@@ -218,7 +222,7 @@ def _stage(stage: str, config: RunConfig, events: Sequence[Record], running: boo
             if last == "stage_begin":
                 begun = event.get("time", 0.0)
             elif begun is not None:
-                seconds += event.get("time", begun) - begun
+                seconds += max(event.get("time", begun) - begun, 0.0)  # a clock may be set back
     states = {"": "pending", "stage_end": "done", "stage_begin": "running" if running else "stopped"}
     return {"stage": stage, "state": states[last], "seconds": round(seconds, 3)}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hasnas.nas.cli import run_command
+from hasnas.nas.history.records import encode_line
 
 
 @pytest.fixture
@@ -56,6 +57,39 @@ def test_a_run_that_was_stopped_before_its_first_record_is_no_riddle(
         (line,) = told.err.splitlines()
         assert str(run) in line
         assert "objectives" not in line
+
+
+def rewritten(run: Path, **changes: object) -> None:
+    """Every trial of the run changed, with a checksum that agrees."""
+    ledger = run / "ledger.jsonl"
+    records = [json.loads(line)["record"] for line in ledger.read_bytes().splitlines()]
+    changed = [{**record, **changes} if record["kind"] == "trial" else record for record in records]
+    ledger.write_bytes(b"".join(map(encode_line, changed)))
+
+
+@pytest.mark.parametrize("changes", [{"metrics": [1]}, {"costs": {"energy_j": "x"}}])
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_trials_of_another_form_are_one_line(
+    run: Path, command: str, changes: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewritten(run, **changes)
+    assert run_command([command, str(run)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "a trial record is of another version" in line
+
+
+def test_a_clock_that_was_set_back_gives_no_negative_times(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rewritten(run, time=1.0)
+    ends = [{"kind": "event", "event": f"stage_{end}", "stage": "search", "time": time}
+            for end, time in (("begin", 100.0), ("end", 50.0))]  # fmt: skip
+    with (run / "ledger.jsonl").open("ab") as ledger:
+        ledger.writelines(map(encode_line, ends))
+    assert run_command(["status", str(run), "--json"]) == 0
+    (search,) = (one for one in json.loads(capsys.readouterr().out)["stages"] if one["stage"] == "search")
+    assert search["state"] == "done"
+    assert search["seconds"] >= 0
+    assert run_command(["show", str(run), "1"]) == 0
+    assert "after the run began" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["status", "show", "compare", "export"])
