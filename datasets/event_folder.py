@@ -174,10 +174,16 @@ def _fields(array: NDArray[Any], where: Path) -> dict[str, NDArray[Any]]:
 def _text_columns(content: bytes, where: Path) -> dict[str, NDArray[Any]]:
     lines = [line.strip().lstrip("#").strip() for line in content.decode("utf-8-sig").splitlines() if line.strip()]
     separator = next((mark for mark in (";", "\t", ",") if lines and mark in lines[0]), None)
-    names = [name.strip() for name in lines[0].split(separator)] if lines else []
+    rows = [[cell.strip().strip("\"'") for cell in line.split(separator)] for line in lines]
+    names = rows[0] if rows else []
     if not any(name.isidentifier() for name in names):
         raise BadInputError(f"{where}: the first line does not name the columns; begin with a line t,x,y,p")
-    values = np.array([[float(cell) for cell in line.split(separator)] for line in lines[1:]]).reshape(-1, len(names))
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(names):
+            raise BadInputError(
+                f"{where}: row {number} has {len(row)} columns, not {len(names)}; it may be cut, mend it"
+            )
+    values = np.array([[float(cell) for cell in row] for row in rows[1:]]).reshape(-1, len(names))
     return {name: values[:, index] for index, name in enumerate(names)}
 
 

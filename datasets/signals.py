@@ -261,7 +261,7 @@ def _csv(path: Path) -> Signal:
     if not lines:
         raise BadInputError(f"{path} is empty; remove it or write it anew")
     separator = next((mark for mark in (";", "\t", ",") if any(mark in line for line in lines)), None)
-    rows = [line.split(separator) for line in lines]
+    rows = [[cell.strip().strip("\"'") for cell in line.split(separator)] for line in lines]
     if not _are_numbers(rows[0]):
         rows = rows[1:]
     widths = {len(row) for row in rows}

@@ -155,7 +155,7 @@ def read_text(path: Path | str, most: int | None = None) -> str:
         BadInputError: if the file is missing, unreadable, too long or not UTF-8.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # editors of Windows begin files with a mark
             text = file.read(-1 if most is None else most + 1)
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path} is not a text file (byte {error.start} is not UTF-8); check the path") from error

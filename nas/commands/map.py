@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hasnas.cim_estimator import format_quantity, load_hardware, parse_quantity
+from hasnas.cim_estimator import HardwareSpec, format_quantity, load_hardware, parse_quantity
 from hasnas.cim_estimator.mapping import (
     Chip,
     Mapped,
@@ -95,7 +95,8 @@ def answer(question: MapQuestion) -> list[Answer]:
     if question.save is not None and (len(recipes) != 1 or question.mapping is not None):
         raise BadInputError("--save holds one mapping that is new; give a single --recipe and no --mapping")
     overrides = read_settings(question.settings)
-    chip = chip_of(load_hardware(question.hardware, overrides), question.network, question.cells, question.wires)
+    hardware = load_hardware(question.hardware, overrides)
+    chip = chip_of(hardware, question.network, question.cells, question.wires)
     graph = read_graph(question)
     if question.by_layer and graph.layers is None:
         raise BadInputError(f"{question.source} knows no layers; for --by-layer give a run, its export or a NIR file")
@@ -103,14 +104,26 @@ def answer(question: MapQuestion) -> list[Answer]:
         save_graph(graph, question.save_graph)
     if question.mapping is not None:
         mapped = open_mapping(question.mapping, graph)
+        _check_fits(hardware, len(mapped.tiles), question.source)
         return [Answer(mapped, chip, evaluate(mapped, chip, question.mapping.stem))]
     found = []
     for recipe in recipes:
         mapped, metrics = map_and_evaluate(graph, recipe, chip, question.seed)
+        _check_fits(hardware, metrics.clusters, question.source)
         found.append(Answer(mapped, chip, metrics))
         if question.save is not None:
             save_mapping(mapped, question.save)
     return found
+
+
+def _check_fits(hardware: HardwareSpec, clusters: int, source: Path) -> None:
+    """Refuse more clusters than a chip whose tiles are counted has crossbars."""
+    held = hardware.chip.tiles * hardware.tile.pes * hardware.tile.arrays_per_pe
+    if 0 < held < clusters:
+        raise BadInputError(
+            f"{source} takes {clusters} crossbars, the chip has {held} (chip.tiles is {hardware.chip.tiles}); give it "
+            "more tiles, or larger crossbars"
+        )
 
 
 def read_graph(question: MapQuestion) -> SpikeGraph:

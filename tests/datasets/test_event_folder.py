@@ -138,7 +138,7 @@ def test_recordings_that_cannot_be_are_refused(changed: dict, message: str, tmp_
         ("a.npz", zip_file(), "holds 'x.txt', which is no array"),
         ("a.csv", b"1,2,3,4\n", "does not name the columns"),
         ("a.csv", b"t,x,y\n1,2,3\n", "has no column p; it has t, x, y"),
-        ("a.csv", b"t,x,y,p\n1,2,3\n", "not a readable recording"),
+        ("a.csv", b"t,x,y,p\n1,2,3\n", "row 2 has 3 columns, not 4"),
         ("a.aedat", b"no", "not an AEDAT 2.0 file"),
     ],
 )
@@ -146,3 +146,11 @@ def test_files_that_hold_no_events_are_named(name: str, content: bytes, message:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadInputError, match=message):
         parse(content, (2, 4), tmp_path / name)
+
+
+def test_quotes_and_marks_of_spreadsheets_are_no_part_of_a_column(tmp_path: Path):
+    plain = b"t,x,y,p\n1,2,0,1\n5,3,1,0\n"
+    quoted = b'\xef\xbb\xbf"t";"x";"y";"p"\r\n"1";"2";"0";"1"\r\n"5";"3";"1";"0"\r\n'
+    found = [parse(content, (2, 4), tmp_path / "a.csv") for content in (plain, quoted)]
+    assert repr(found[0]) == repr(found[1])
+    assert "3" in repr(found[0])

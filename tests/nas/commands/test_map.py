@@ -106,6 +106,10 @@ def test_maps_of_heat_lifetime_and_traffic_are_drawn(files: list[str], tmp_path:
         (["--recipes", "espine,naive", "--save", "m.npz"], "--save holds one mapping that is new"),
         (["--hardware", "spikesim-65nm-rram"], "does not say what its cells carry"),
         (["--set", "crossbar.size"], "write FIELD=VALUE"),
+        (
+            ["--set", "chip.tiles=1", "--set", "tile.pes=1", "--set", "tile.arrays_per_pe=1"],
+            "crossbars, the chip has 1 (chip.tiles is 1)",
+        ),
         (["--by-layer"], "knows no layers; for --by-layer give a run"),
         (["--step", "0 ms"], "--step is 0 ms; give a time above 0"),
         (["--cells", "verified"], "unknown cells constants 'verified'; did you mean 'unverified'"),
