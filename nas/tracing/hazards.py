@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 from torch import fx, nn
@@ -51,6 +53,10 @@ def _writes(node: fx.Node, root: nn.Module) -> bool:
 AUGMENTED = frozenset({"iadd", "isub", "imul", "imatmul", "itruediv", "ifloordiv", "iand", "ior", "ixor", "setitem"})
 
 
+OWN = frozenset(vars(nn.Module()))  # torch's own attributes of a module
+KEEPERS = (list, dict, set, deque)
+
+
 @contextmanager
 def as_before(root: nn.Module) -> Iterator[None]:
     """Afterwards all modules hold what they held: a forward may keep what it computes in attributes and lists."""
@@ -59,26 +65,19 @@ def as_before(root: nn.Module) -> Iterator[None]:
         yield
     finally:
         for values, before in held:
-            for name in [name for name in values if name not in before and not name.startswith("_")]:
+            for name in values.keys() - before.keys() - OWN:
                 del values[name]
-            for name, found in before.items():
-                _restore(values, name, found)
+            for name, (value, content) in before.items():
+                values[name] = value
+                if content is not None:
+                    value.clear()
+                    (value.extend if isinstance(value, list | deque) else value.update)(content)
 
 
 def _copied(values: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Attributes with copies of the lists and mappings among them; torch's own (`_parameters`, ...) are only kept."""
-    mutable = {name for name, value in values.items() if isinstance(value, list | dict) and not name.startswith("_")}
-    return {name: (value, value.copy() if name in mutable else None) for name, value in values.items()}
-
-
-def _restore(values: dict[str, Any], name: str, before: tuple[Any, Any]) -> None:
-    value, content = before
-    values[name] = value
-    if isinstance(content, list):
-        value[:] = content
-    elif isinstance(content, dict):
-        value.clear()
-        value.update(content)
+    """Attributes with copies of the lists, mappings and the like among them; torch's own are only kept."""
+    keepers = {name for name, value in values.items() if isinstance(value, KEEPERS) and name not in OWN}
+    return {name: (value, copy(value) if name in keepers else None) for name, value in values.items()}
 
 
 def kept_by(root: nn.Module) -> list[str]:
@@ -87,15 +86,15 @@ def kept_by(root: nn.Module) -> list[str]:
         f"{type(module).__name__}.{name}"
         for module in root.modules()
         for name, value in vars(module).items()
-        if not name.startswith("_") and _holds_symbol(value)
+        if name not in OWN and _holds_symbol(value)
     ]
 
 
 def _holds_symbol(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_holds_symbol, value))
     if isinstance(value, dict):
         return any(map(_holds_symbol, value.values()))
+    if isinstance(value, (tuple, *KEEPERS)):
+        return any(map(_holds_symbol, value))
     return isinstance(value, fx.Proxy)
 
 

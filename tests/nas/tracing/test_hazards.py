@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Net(nn.Module):
         self.compute = compute
         self.last: Any = None
         self.record: list[Any] = []
+        self._queue: deque[Any] = deque(maxlen=1)
 
     def forward(self, x: Tensor) -> Any:
         return self.compute(self, x)
@@ -57,6 +59,12 @@ def remembering(net: Net, x: Tensor) -> Tensor:
     return net.last
 
 
+def remembering_in_private(net: Net, x: Tensor) -> Tensor:
+    y = net.b(net.a(x))
+    net._queue.append(net.fire(y + net._queue[0] if net._queue else y))
+    return net._queue[0]
+
+
 def whole_numbers(net: Net, x: Tensor) -> Tensor:
     return net.fire(net.b(net.a(x)).to(torch.int32).float())
 
@@ -72,6 +80,7 @@ def twice(net: Net, x: Tensor) -> Tensor:
         (another_name, "function 'iadd' writes into a tensor in place"),
         (into_the_sample, "'iadd' writes into the sample itself"),
         (remembering, "Net.last keeps a tensor of one call for the next"),
+        (remembering_in_private, "Net._queue keeps a tensor of one call for the next"),
         (whole_numbers, "'to' makes values of the type int32"),
         (twice, "'b' is used twice in one pass"),  # as often as there are timesteps, but not once in each
     ],
@@ -82,6 +91,7 @@ def test_what_a_trace_does_not_see_is_refused(compute: Forward, message: str):
         with pytest.raises(BadInputError, match=message):
             trace_module(module, X, timesteps=2)
     assert module.last is None
+    assert not module._queue
 
 
 def sound(net: Net, x: Tensor) -> Tensor:
