@@ -68,11 +68,11 @@ def _taken_apart(graph: Any) -> tuple[dict[str, Any], list[Edge]]:
         inner, inside = _taken_apart(node)
         ends = {"Input": [], "Output": []}  # type: dict[str, list[str]]
         for part, each in inner.items():
-            kind = type(each).__name__
-            ends.get(kind, []).append(f"{name}.{part}")
-            if f"{name}.{part}" in {*nodes, *graph.nodes}:
-                raise BadInputError(f"two nodes are called '{name}.{part}'; rename one")
-            nodes[f"{name}.{part}"] = Pass() if kind in ends else each
+            kind, own = type(each).__name__, f"{name}.{part}"
+            ends.get(kind, []).append(own)
+            if own in nodes or own in graph.nodes:
+                raise BadInputError(f"two nodes are called '{own}'; rename one")
+            nodes[own] = Pass() if kind in ends else each
         if any(len(found) != 1 for found in ends.values()):
             raise BadInputError(f"the part '{name}' has not one input and one output; write its layers out")
         (entry,), (leave,) = ends["Input"], ends["Output"]
