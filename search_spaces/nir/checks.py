@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -101,8 +101,8 @@ def check_named(quantity: str, names: Iterable[str], known: Iterable[str]) -> No
             raise BadInputError(f"metadata {quantity} names the node '{name}', which is not there{nearest(name, held)}")
 
 
-def timestep_of(metadata: Mapping[str, Any], told: Any) -> float:
-    """The duration of a timestep in seconds.
+def timestep_of(told: Any) -> float:
+    """The duration of a timestep in seconds, as metadata tell it.
 
     Raises:
         BadInputError: if it is none.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hasnas.cim_estimator.workload.workload import MOST
 from hasnas.errors import BadInputError
 from hasnas.search_spaces.layers import (
     PLIF,
@@ -26,8 +27,6 @@ from hasnas.search_spaces.layers import (
 from hasnas.search_spaces.neurons.base import check_membrane_bits
 
 from .primitives import mean_kernel
-
-MOST = 10**9  # timesteps that a workload may have
 
 
 def bits_of(metadata: Mapping[str, Any], quantity: str) -> dict[str, int]:

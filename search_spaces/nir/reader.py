@@ -138,7 +138,7 @@ class _Reader:
         self.bits = {quantity: bits_of(self.metadata, quantity) for quantity in ("weight_bits", "membrane_bits")}
         for quantity, told in self.bits.items():
             check_named(quantity, told, self.wiring.nodes)
-        self.timestep_s = timestep_of(self.metadata, single(self.metadata, "timestep_s", TIMESTEP_S))
+        self.timestep_s = timestep_of(single(self.metadata, "timestep_s", TIMESTEP_S))
         self.reached = _reached(self.wiring)
         self.static = single(self.metadata, "static_input", False)
         if self.static not in (True, False):

@@ -124,8 +124,8 @@ def test_bits_of_weights_come_from_the_metadata(tmp_path: Path):
     assert full.weight_bits.tolist() == [0, 0, 0]
     chip = load_hardware("rram-22nm")
     assert float(estimate(few, chip).energy_j) < float(estimate(full, chip).energy_j)
-    for damaged in ("[1]", "{", '{"conv": "many"}'):
-        with pytest.raises(BadInputError, match=r"net.nir: metadata weight_bits (is|of 'conv' is)"):
+    for damaged, told in (("[1]", ""), ("{", ""), ('{"conv": "many"}', "of 'conv' ")):
+        with pytest.raises(BadInputError, match=f"net.nir: metadata weight_bits {told}is"):
             workload(write(tmp_path, nodes, edges, (2, 4, 4), weight_bits=damaged), timesteps=2)
 
 
