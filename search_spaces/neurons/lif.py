@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from hasnas.errors import BadInputError
-
 from .base import Dynamics, Neuron
 
 if TYPE_CHECKING:
@@ -47,9 +45,7 @@ class LIF(Neuron):
         """See `Neuron`."""
         from .modules import SteppedNeurons, leaky_module
 
-        if not self.tau >= 1:
-            raise BadInputError(f"neurons with tau = {self.tau:g} timesteps cannot run; give at least 1")
-        if self.membrane_bits or self.tau == 1:  # SpikingJelly's know no membrane that forgets all
+        if self.membrane_bits or not self.tau > 1:  # SpikingJelly's know no membrane that forgets all
             return SteppedNeurons(self)
         return leaky_module(self.tau, self.threshold, self.reset)
 

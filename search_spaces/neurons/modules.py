@@ -109,6 +109,8 @@ class SteppedNeurons(OwnNeurons):
         if isinstance(operation, PLIF):
             _check_start(operation.tau)
             self.w = nn.Parameter(torch.zeros(()))
+        elif operation.leaks and not operation.tau >= 1:
+            raise BadInputError(f"neurons with tau = {operation.tau:g} timesteps cannot run; give at least 1")
         self.rest = _rest(operation)
         self.surrogate_function = surrogate.ATan()
         self.membrane: Tensor | None = None

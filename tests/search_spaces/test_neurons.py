@@ -186,6 +186,15 @@ def test_impossible_neurons_are_refused() -> None:
         neuron_module(ALIF(beta=-1.0))
 
 
+@pytest.mark.parametrize("kind", [kind for kind in NEURONS.names() if NEURONS.get(kind).leaks])
+def test_no_membrane_forgets_more_than_all(kind: str) -> None:
+    for tau in (0.5, math.nan):
+        with pytest.raises(BadInputError, match=rf"tau.*{tau:g}.* give"):
+            neuron_module(neuron_of(kind, tau, 1.0))
+    if kind in ("lif", "lif_soft_reset"):  # at 1 it holds what arrives and nothing else
+        assert spikes_of(neuron_of(kind, 1.0, 1.0), 0.75, 0.75, 1.0, 0.0) == [0, 0, 1, 0]
+
+
 def test_neurons_by_default() -> None:
     """Decay, threshold, reset and adaptation as the docstrings say; the reset takes a neuron back to rest at zero."""
     x = torch.tensor([1.5, 1.5, 0.7, 0.7, 0.7, 0.7]).reshape(6, 1, 1)
