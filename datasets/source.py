@@ -228,8 +228,8 @@ def stratified_split(
     held_count = round(share * count) if 0 < share < 1 else 0
     if not 0 < held_count < count:
         raise BadInputError(
-            f"a share of {share} of {count} samples leaves one side empty; give more samples, or a share between 0 and 1 "
-            "that leaves some on both sides"
+            f"a share of {share} of {count} samples leaves one side empty; give more samples, or a share "
+            "between 0 and 1 that leaves some on both sides"
         )
     strata = targets if targets.ndim == 1 and targets.dtype.kind in "iu" else np.zeros(count, np.int64)
     rng = np.random.default_rng(seed)
