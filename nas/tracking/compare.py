@@ -17,6 +17,7 @@ from hasnas.nas.config.run import RunConfig
 from hasnas.nas.history.comparison import FrontComparison, segments
 from hasnas.nas.history.goal import goal_of
 from hasnas.nas.history.returned import returned_networks
+from hasnas.nas.history.run_config import nothing_returned
 from hasnas.nas.history.stored_run import StoredRun
 from hasnas.nas.history.trial import Trial
 
@@ -189,10 +190,10 @@ def compare_runs(
     if len({run.directory.resolve() for run in runs}) < len(runs):
         raise BadInputError("a run is given twice; name each run once")
     _check_alike(runs)
-    _check_evaluated(runs)
     names = tuple(objectives) if objectives else _objectives_of(runs[0].config)
+    evaluated = [_evaluated(run, TEST in names) for run in runs]  # before objectives are asked of what is not there
     axes = _axes(names, [trial for run in runs for trial in run.trials])
-    chosen = tuple(_comparable(run, axes) for run in runs)
+    chosen = tuple(_comparable(run, trials, axes) for run, trials in zip(runs, evaluated, strict=True))
     points = tuple(np.array([[axis.of(trial) for axis in axes] for trial in trials]) for trials in chosen)
     comparison = FrontComparison(points, tuple(axis.more_is_better for axis in axes), _reference(reference, axes))
     return ComparedRuns(_labels([run.directory for run in runs]), axes, chosen, comparison)
@@ -233,15 +234,21 @@ def _check_alike(runs: Sequence[StoredRun]) -> None:
             )
 
 
-def _check_evaluated(runs: Sequence[StoredRun]) -> None:
-    """Refuse a run without a candidate to compare, before objectives are asked of it."""
-    for run in runs:
-        if not any(trial.stage == "search" and trial.state == "done" for trial in run.trials):
-            failed = sum(trial.state == "failed" for trial in run.trials)
-            why = run.contents.damage or (f"{failed} failed" if failed else f"hasnas status {run.directory}")
-            raise BadInputError(
-                f"{run.directory} holds no candidate that was evaluated ({why}); leave it out, or go on with it"
-            )
+def _evaluated(run: StoredRun, tested: bool) -> list[Trial]:
+    """The candidates of a run that were evaluated; if `tested`, the networks that it returned."""
+    if tested:
+        found = [network.summary for network in returned_networks(run.trials, run.config.retrain.seeds)]
+        if not found:
+            raise nothing_returned(run.directory)
+        return found
+    found = [trial for trial in run.trials if trial.stage == "search" and trial.state == "done"]
+    if not found:
+        failed = sum(trial.state == "failed" for trial in run.trials)
+        why = run.contents.damage or (f"{failed} failed" if failed else f"hasnas status {run.directory}")
+        raise BadInputError(
+            f"{run.directory} holds no candidate that was evaluated ({why}); leave it out, or go on with it"
+        )
+    return found
 
 
 def _objectives_of(config: RunConfig) -> tuple[str, ...]:
@@ -288,12 +295,7 @@ def _number(name: str) -> Callable[[str], float]:
     return read
 
 
-def _comparable(run: StoredRun, axes: Sequence[Axis]) -> tuple[Trial, ...]:
-    path = run.directory
-    if any(axis.name == TEST for axis in axes):
-        candidates = [network.summary for network in returned_networks(run.trials, run.config.retrain.seeds)]
-    else:
-        candidates = [trial for trial in run.trials if trial.stage == "search" and trial.state == "done"]
+def _comparable(run: StoredRun, candidates: Sequence[Trial], axes: Sequence[Axis]) -> tuple[Trial, ...]:
     found = tuple(
         trial
         for trial in candidates
@@ -301,10 +303,11 @@ def _comparable(run: StoredRun, axes: Sequence[Axis]) -> tuple[Trial, ...]:
     )
     if not found:
         wanted = ", ".join(axis.name for axis in axes)
-        raise BadInputError(
-            f"{path} holds no candidate within its budget that has {wanted}; "
-            f"compare by what it measured: hasnas compare {path} --objectives A,B"
-        )
+        told = f"{run.directory} holds no candidate within its budget that has {wanted}"
+        if not any(trial.metrics for trial in candidates):
+            raise BadInputError(f"{told}, and none of which anything was measured; leave it out, or go on with it")
+        other = f"hasnas compare {run.directory} --objectives A,B"
+        raise BadInputError(f"{told}; compare by what it measured: {other}")
     return found
 
 

@@ -110,6 +110,18 @@ def test_retrained_networks_are_compared_by_what_they_reach_on_test_samples(run:
     assert found.comparison.points[0].tolist() == [[0.94, 5e-7]]
 
 
+def test_networks_of_a_run_that_searched_nothing_are_compared_too(
+    make: Callable[..., Path], history: list[Trial]
+) -> None:
+    drawn, nothing = read_run(make("drawn")), read_run(make("nothing", (0.9, 8e-7)))
+    with Ledger(drawn.directory / "ledger.jsonl") as ledger:
+        ledger.append(replace(history[4], id=0).to_record())
+    found = compare_runs([read_run(drawn.directory)], ["test_accuracy", "energy"])
+    assert found.comparison.points[0].tolist() == [[0.94, 5e-7]]
+    with pytest.raises(BadInputError, match="nothing has returned no network yet; go on"):
+        compare_runs([nothing], ["test_accuracy", "energy"])
+
+
 def test_candidates_over_the_budget_are_left_out(run: Path) -> None:
     found = compare_runs([read_run(run)], ["accuracy", "energy"])
     assert [trial.id for trial in found.trials[0]] == [0, 1, 3]

@@ -78,6 +78,16 @@ def test_trials_of_another_form_are_one_line(
     assert "a trial record is of another version" in line
 
 
+@pytest.mark.parametrize("command", ["compare", "merge"])
+def test_candidates_of_which_nothing_was_measured_are_told(
+    run: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewritten(run, metrics={})
+    assert run_command([command, str(run)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "none of which anything was measured; leave it out" in line
+
+
 def test_a_clock_that_was_set_back_gives_no_negative_times(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rewritten(run, time=1.0)
     ends = [{"kind": "event", "event": f"stage_{end}", "stage": "search", "time": time}
