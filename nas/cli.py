@@ -191,8 +191,10 @@ def export(
     """Write the returned networks for other tools, beside what was exported before."""
     from .opened_run import open_run
 
-    _ = open_run(run).best  # a run that has returned nothing is told at once: exporting imports torch first
     formats = [name.strip() for names in to for name in names.split(",") if name.strip()]
+    if to and not formats:
+        raise BadInputError(f"--to is '{','.join(to)}'; name a format, e.g. nir, or leave it out for the config's")
+    _ = open_run(run).best  # a run that has returned nothing is told at once: exporting imports torch first
     from .stages.progress import waiting
 
     with waiting(f"exporting the networks of {run}"):

@@ -184,6 +184,7 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
         ("search", "give a CONFIG, or --resume RUN"),
         ("search --bar", "No such option: --bar"),
         ("search small.yaml --workers two", "Invalid value for '--workers'"),
+        ("export runs/small --to ,", "--to is ','; name a format"),
         ("search small.yaml --resume runs/small", "--resume takes the config of the run"),
         ("search --resume absent", "absent holds no run"),
         ("search absent.yaml", "cannot read absent.yaml"),
