@@ -328,9 +328,7 @@ def run_command(arguments: Sequence[str]) -> int:
             return _complain(f"cannot use {error.filename}: {error.strerror}; check the path and its permissions", 2)
         _drop_output()
         return _complain(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room, then again", 1)
-    except SystemExit as error:  # typer and hasnas raise none
-        return _complain_of_plugin(error)
-    except Exception as error:
+    except BaseException as error:
         # typer's own errors (an unknown option, a missing argument); their classes moved between its versions.
         format_message = getattr(error, "format_message", None)
         if format_message is None:

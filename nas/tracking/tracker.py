@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -90,14 +89,23 @@ class AllTrackers:
 
     def _each(self, tell: Callable[[Tracker], None]) -> None:
         for name, tracker in list(self._trackers.items()):
-            try:
-                tell(tracker)
-            except (Exception, SystemExit) as error:  # whatever somebody's tracker raises: it must not cost the run
+            error = _raised(tell, tracker)
+            if error is not None:
                 del self._trackers[name]
                 reason = one_line(f"{type(error).__name__}: {error}")
                 logger.warning("tracker %s is no longer updated: %s", name, reason)
-                with suppress(Exception, SystemExit):
-                    tracker.close()
+                _raised(lambda failed: failed.close(), tracker)
+
+
+def _raised(tell: Callable[[Tracker], None], tracker: Tracker) -> BaseException | None:
+    """Whatever somebody's tracker raises, which must not cost the run; an interrupt is the user's."""
+    try:
+        tell(tracker)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return error
+    return None
 
 
 def create_tracker(run: TrackedRun) -> Tracker:
@@ -116,7 +124,9 @@ def _created(name: str, run: TrackedRun) -> Tracker:
         raise
     except ModuleNotFoundError as error:
         raise missing_extra(error, f"tracking: {name}") or error from error
-    except (Exception, SystemExit) as error:  # whatever somebody's tracker raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever somebody's tracker raises
         reason = one_line(f"{type(error).__name__}: {error}")
         raise BadInputError(f"tracking: {name} cannot begin: {reason}; mend that, or leave it out") from error
 

@@ -1,6 +1,7 @@
 """Trackers are plug-ins; what one of them does wrong costs the view and not the run."""
 
 import logging
+from asyncio import CancelledError
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,7 +48,14 @@ class Leaves(Notes):
         raise SystemExit("log in\nfirst")
 
     def close(self) -> None:
-        raise SystemExit(1)
+        raise CancelledError
+
+
+class Stops(Notes):
+    """What Ctrl-C looks like while a tracker works."""
+
+    def on_trial(self, trial: Trial) -> None:
+        raise KeyboardInterrupt
 
 
 class NeverBegins(Notes):
@@ -57,7 +65,8 @@ class NeverBegins(Notes):
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, kind in {"notes": Notes, "breaks": Breaks, "leaves": Leaves, "never_begins": NeverBegins}.items():
+    kinds = {"notes": Notes, "breaks": Breaks, "leaves": Leaves, "stops": Stops, "never_begins": NeverBegins}
+    for name, kind in kinds.items():
         monkeypatch.setitem(TRACKERS._loaded, name, kind)
 
 
@@ -79,6 +88,12 @@ def test_a_tracker_that_fails_is_left_out_and_the_others_go_on(
         "tracker breaks is no longer updated: ConnectionError: no such server",
         "tracker leaves is no longer updated: SystemExit: log in\\nfirst",
     ]
+
+
+def test_an_interrupt_is_not_the_trackers(tmp_path: Path, config: RunConfig, history: list[Trial]):
+    tracker = create_tracker(tracked(config, tmp_path, "stops"))
+    with pytest.raises(KeyboardInterrupt):
+        tracker.on_trial(history[0])
 
 
 def test_a_tracker_that_cannot_begin_is_told_in_one_line(tmp_path: Path, config: RunConfig):
