@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hasnas.cim_estimator import HardwareSpec, format_quantity, load_hardware, parse_quantity
+from hasnas.cim_estimator import format_quantity, load_hardware, parse_quantity
 from hasnas.cim_estimator.mapping import (
     Chip,
     Mapped,
     MappingMetrics,
     SpikeGraph,
+    check_clusters,
     chip_of,
     evaluate,
     load_recipe,
@@ -95,34 +96,45 @@ def answer(question: MapQuestion) -> list[Answer]:
     if question.save is not None and (len(recipes) != 1 or question.mapping is not None):
         raise BadInputError("--save holds one mapping that is new; give a single --recipe and no --mapping")
     overrides = read_settings(question.settings)
-    hardware = load_hardware(question.hardware, overrides)
-    chip = chip_of(hardware, question.network, question.cells, question.wires)
+    chip = chip_of(load_hardware(question.hardware, overrides), question.network, question.cells, question.wires)
     graph = read_graph(question)
     if question.by_layer and graph.layers is None:
         raise BadInputError(f"{question.source} knows no layers; for --by-layer give a run, its export or a NIR file")
     if question.save_graph is not None:
         save_graph(graph, question.save_graph)
     if question.mapping is not None:
-        mapped = open_mapping(question.mapping, graph)
-        _check_fits(hardware, len(mapped.tiles), question.source)
+        mapped = opened(question.mapping, graph, chip)
         return [Answer(mapped, chip, evaluate(mapped, chip, question.mapping.stem))]
     found = []
     for recipe in recipes:
         mapped, metrics = map_and_evaluate(graph, recipe, chip, question.seed)
-        _check_fits(hardware, metrics.clusters, question.source)
+        _check_fits(mapped, chip)
         found.append(Answer(mapped, chip, metrics))
         if question.save is not None:
             save_mapping(mapped, question.save)
     return found
 
 
-def _check_fits(hardware: HardwareSpec, clusters: int, source: Path) -> None:
+def opened(path: Path, graph: SpikeGraph, chip: Chip) -> Mapped:
+    """A stored mapping of a graph onto a chip.
+
+    Raises:
+        BadInputError: if it cannot be read, or does not fit the graph or the chip.
+    """
+    mapped = open_mapping(path, graph)
+    check_clusters(mapped.graph, mapped.clusters, chip.limits)
+    _check_fits(mapped, chip)
+    return mapped
+
+
+def _check_fits(mapped: Mapped, chip: Chip) -> None:
     """Refuse more clusters than a chip whose tiles are counted has crossbars."""
+    clusters, hardware = len(mapped.tiles), chip.hardware
     held = hardware.chip.tiles * hardware.tile.pes * hardware.tile.arrays_per_pe
     if 0 < held < clusters:
         raise BadInputError(
-            f"{source} takes {clusters} crossbars, the chip has {held} (chip.tiles is {hardware.chip.tiles}); give it "
-            "more tiles, or larger crossbars"
+            f"the mapping takes {clusters} crossbars, the chip has {held} (chip.tiles is {hardware.chip.tiles}); give "
+            "it more tiles, or larger crossbars"
         )
 
 

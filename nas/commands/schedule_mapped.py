@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hasnas.cim_estimator import format_quantity, load_hardware
-from hasnas.cim_estimator.mapping import Mapped, check_clusters, chip_of, mesh, open_mapping
+from hasnas.cim_estimator.mapping import Mapped, chip_of, mesh
 from hasnas.cim_estimator.schedule import Guarantee, MappedGuarantee, admit, guarantee_mapped
 from hasnas.cim_estimator.simulator import Machine, machine_of
 from hasnas.errors import BadInputError, NothingFitsError
 
-from .map import MapQuestion, read_graph, read_settings
+from .map import MapQuestion, opened, read_graph, read_settings
 
 
 def answer_mapped(question: MapQuestion, room: int | None = None) -> dict[str, Any]:
@@ -99,8 +99,7 @@ def _mapped(question: MapQuestion) -> tuple[Mapped, Machine]:
     if question.mapping is None:
         raise BadInputError("give the mapping with --mapping M.npz; hasnas map --save writes one")
     chip = chip_of(load_hardware(question.hardware, read_settings(question.settings)), question.network)
-    mapped = open_mapping(question.mapping, read_graph(question))
-    check_clusters(mapped.graph, mapped.clusters, chip.limits)
+    mapped = opened(question.mapping, read_graph(question), chip)
     return mapped, machine_of(chip, mapped)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from hasnas.cim_estimator import format_quantity, load_hardware
-from hasnas.cim_estimator.mapping import Chip, Mapped, SpikeGraph, Topology, check_clusters, chip_of, open_mapping
+from hasnas.cim_estimator.mapping import Chip, Mapped, Topology, chip_of
 from hasnas.cim_estimator.simulator import Placement, Settings, Simulated, machine_of, replayed, simulate
 from hasnas.cim_estimator.simulator.perfetto import link_name, trace_json
 from hasnas.errors import BadInputError
 from hasnas.files import write_atomic
 
-from .map import MapQuestion, read_graph, read_settings
+from .map import MapQuestion, opened, read_graph, read_settings
 
 BUSIEST = 5
 
@@ -85,7 +85,7 @@ def _network(question: SimulateQuestion, chip: Chip, wanted: Settings) -> tuple[
     from hasnas.nas.spikes.sources import open_source
 
     taken = open_source(question.source, question.samples, question.dataset, question.data_root, question.timesteps)
-    mapped = _opened(question.mapping, trace(taken.deployed, taken.inputs[:1]), chip)
+    mapped = opened(question.mapping, trace(taken.deployed, taken.inputs[:1]), chip)
     found = run_on_chip(taken.deployed, mapped, chip, taken.inputs, wanted, question.period_s, question.room)
     data: dict[str, Any] = {"agreement": found.agreement, "spikes": found.spikes, "other_spikes": found.other_spikes}
     if taken.targets is not None and not taken.targets.is_floating_point():
@@ -103,17 +103,11 @@ def _graph(question: SimulateQuestion, chip: Chip, wanted: Settings) -> tuple[Si
         data_root=question.data_root, timesteps=question.timesteps,
     )  # fmt: skip
     graph = read_graph(given)
-    mapped = _opened(question.mapping, graph, chip)
+    mapped = opened(question.mapping, graph, chip)
     program, samples = replayed(mapped.graph)
     placement = Placement(mapped.clusters, mapped.tiles, mapped.topology)
     machine = machine_of(chip, mapped, question.room, question.room)
     return simulate(program, samples, placement, machine, wanted), mapped, {}
-
-
-def _opened(path: Path, graph: SpikeGraph, chip: Chip) -> Mapped:
-    mapped = open_mapping(path, graph)
-    check_clusters(mapped.graph, mapped.clusters, chip.limits)
-    return mapped
 
 
 def record(found: Simulated, topology: Topology) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from hasnas.nas.cli import run_command
 
 SIZE = ["--set", "crossbar.size=9"]
+ONE_CROSSBAR = ["--set", "chip.tiles=1", "--set", "tile.pes=1", "--set", "tile.arrays_per_pe=1"]
 
 
 @pytest.fixture
@@ -76,6 +77,8 @@ def test_people_are_told_the_same(files: tuple[list[str], Path], capsys: pytest.
         (["simulate", "--mode", "free", "--period", "-1 us"], "give a time from 1 ps"),
         (["simulate", "--room", "0"], "give at least 1"),
         (["simulate", "--timesteps", "3"], "--timesteps is for runs and NIR files"),
+        (["simulate", *ONE_CROSSBAR], "crossbars, the chip has 1 (chip.tiles is 1)"),
+        (["schedule", *ONE_CROSSBAR], "crossbars, the chip has 1 (chip.tiles is 1)"),
         (["schedule", "--room", "1"], "packets may meet in one; give --room"),
         (["schedule", "--buffers"], "leave out --tiles"),
     ],
