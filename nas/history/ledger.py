@@ -14,7 +14,7 @@ from typing import Any
 from hasnas.errors import BadInputError, HasnasError, MachineFaultError
 from hasnas.files import sync_directory, unwritable, write_atomic
 
-from .records import OfKind, Record, StoredRecords, canonical, checked, encode_line
+from .records import OfKind, Record, StoredRecords, canonical, checked, encode_line, read_event
 from .rung import RUNG, RungRecord
 from .trial import VOLATILE_FIELDS, Trial
 
@@ -55,8 +55,12 @@ class LedgerContents:
 
     @property
     def events(self) -> list[Record]:
-        """The event records, in the order they were written."""
-        return list(self.records.of_kind("event"))
+        """The event records, in the order they were written.
+
+        Raises:
+            BadInputError: if one is of another form.
+        """
+        return [read_event(record) for record in self.records.of_kind("event")]
 
 
 def read_ledger(path: Path | str) -> LedgerContents:

@@ -26,6 +26,8 @@ _SHA_LENGTH = 16
 _TAIL = len(_BETWEEN) + _SHA_LENGTH + len(_AFTER)
 _KIND = re.compile(rb'"kind":"(\w+)"')
 _FORMAT = re.compile(rb'"format":(\d+)')
+_FORMS = {"event": str, "stage": str, "time": (int, float), "details": dict}  # of what is read of an event
+_FORMS_OF_DETAILS = {"identity": str, "contents": dict, "data": dict, "former": str, "changes": list, "learned": list}
 
 
 def encode_line(record: Mapping[str, Any]) -> bytes:
@@ -56,6 +58,23 @@ def checked(line: bytes) -> bytes | None:
     if line[-_TAIL:] != _BETWEEN + _checksum(text) + _AFTER or not line.startswith(_BEFORE):
         return None
     return text
+
+
+def read_event(record: Record) -> Record:
+    """The record of an event, if what is read of it has the form that it should have.
+
+    Raises:
+        BadInputError: naming a field that has not.
+    """
+    _check_forms(record, _FORMS)
+    _check_forms(record.get("details", {}), _FORMS_OF_DETAILS)
+    return record
+
+
+def _check_forms(fields: Record, forms: Mapping[str, Any]) -> None:
+    for name, form in forms.items():
+        if name in fields and not isinstance(fields[name], form):
+            raise BadInputError(f"an event record is of another version ({name}); start a new run directory")
 
 
 def canonical(record: Mapping[str, Any]) -> str:

@@ -59,11 +59,11 @@ def test_a_run_that_was_stopped_before_its_first_record_is_no_riddle(
         assert "objectives" not in line
 
 
-def rewritten(run: Path, **changes: object) -> None:
-    """Every trial of the run changed, with a checksum that agrees."""
+def rewritten(run: Path, kind: str = "trial", **changes: object) -> None:
+    """Every record of a kind in the run's ledger changed, with a checksum that agrees."""
     ledger = run / "ledger.jsonl"
     records = [json.loads(line)["record"] for line in ledger.read_bytes().splitlines()]
-    changed = [{**record, **changes} if record["kind"] == "trial" else record for record in records]
+    changed = [{**record, **changes} if record["kind"] == kind else record for record in records]
     ledger.write_bytes(b"".join(map(encode_line, changed)))
 
 
@@ -76,6 +76,18 @@ def test_trials_of_another_form_are_one_line(
     assert run_command([command, str(run)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "a trial record is of another version" in line
+
+
+@pytest.mark.parametrize("changes", [{"details": ["identity"]}, {"details": {"contents": [1]}}, {"time": "noon"}])
+@pytest.mark.parametrize("command", ["status", "show", "search"])
+def test_events_of_another_form_are_one_line(
+    run: Path, command: str, changes: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewritten(run, "event", **changes)
+    words = {"status": [str(run)], "show": [str(run), "0"], "search": ["--resume", str(run)]}[command]
+    assert run_command([command, *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "an event record is of another version" in line
 
 
 @pytest.mark.parametrize("command", ["compare", "merge"])
