@@ -33,7 +33,8 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
     """Write a file so that a crash leaves the old content or the new one, never a part.
 
     The data go to a temporary file in the same directory, are synced, and replace the target in one step. A link stays
-    one, what it leads to is written; a device or a pipe (`/dev/stdout`) is written to, never replaced.
+    one, what it leads to is written; a device, a pipe, and this process's own output (`/dev/stdout`, wherever that
+    leads) are written to, never replaced.
 
     Args:
         path: the file to write; its directory must exist.
@@ -47,12 +48,24 @@ def write_atomic(path: Path | str, data: bytes | str) -> None:
     try:
         if Path(path).is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if Path(path).exists() and not Path(path).is_file():
+        if (stream := _own_stream(Path(path))) is not None:
+            with open(stream, "wb", closefd=False) as file:
+                file.write(content)
+        elif Path(path).exists() and not Path(path).is_file():
             Path(path).write_bytes(content)
         else:
             _replace(Path(path).resolve(), content)
     except (OSError, RuntimeError) as error:  # links that lead to each other are a RuntimeError
         raise unwritable(path, error) from error
+
+
+def _own_stream(path: Path) -> int | None:
+    """The descriptor of this process's output or errors, if a path is what they go to."""
+    for descriptor in (1, 2):
+        with suppress(OSError):  # it may be closed, and there need be nothing of that name
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+    return None
 
 
 def _replace(target: Path, content: bytes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,17 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     assert os.read(reader, 10) == b"page"
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     os.close(reader)
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no such name here")
+def test_output_that_is_added_to_a_file_keeps_what_was_there(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("earlier\n", encoding="utf-8")
+    code = "from hasnas.files import write_atomic as w; print('a', flush=True); w('/dev/stdout', 'page\\n'); print('b')"
+    with log.open("ab") as output:
+        subprocess.run([sys.executable, "-c", code], stdout=output, check=True)
+    assert log.read_text(encoding="utf-8") == "earlier\na\npage\nb\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "folder/", "no/such/file", "file/below", "loop", "x" * 300])
