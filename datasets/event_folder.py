@@ -23,6 +23,7 @@ from .folders import Layout, read_layout
 from .frames import Framing
 from .own_data import own_card
 from .source import SPLITS, DatasetCard, Samples, Split, check_split, data_root
+from .text_table import rows_of
 
 SUFFIXES = (".npz", ".npy", ".csv", ".txt", ".aedat", ".aedat4", ".dat", ".raw", ".mat", ".h5", ".hdf5")
 NAMES = {
@@ -173,8 +174,7 @@ def _fields(array: NDArray[Any], where: Path) -> dict[str, NDArray[Any]]:
 
 def _text_columns(content: bytes, where: Path) -> dict[str, NDArray[Any]]:
     lines = [line.strip().lstrip("#").strip() for line in content.decode("utf-8-sig").splitlines() if line.strip()]
-    separator = next((mark for mark in (";", "\t", ",") if lines and mark in lines[0]), None)
-    rows = [[cell.strip().strip("\"'") for cell in line.split(separator)] for line in lines]
+    rows = rows_of(lines)
     names = rows[0] if rows else []
     if not any(name.isidentifier() for name in names):
         raise BadInputError(f"{where}: the first line does not name the columns; begin with a line t,x,y,p")

@@ -18,6 +18,7 @@ from .choices import SignalShape
 from .folders import Layout, read_layout
 from .own_data import npz_places, npz_splits, own_card, task_of
 from .source import SPLITS, DatasetCard, Samples, Split, check_split, data_root
+from .text_table import rows_of
 from .ts_files import read_ts
 
 SUFFIXES = (".wav", ".csv", ".txt", ".npy")
@@ -260,8 +261,7 @@ def _csv(path: Path) -> Signal:
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise BadInputError(f"{path} is empty; remove it or write it anew")
-    separator = next((mark for mark in (";", "\t", ",") if any(mark in line for line in lines)), None)
-    rows = [[cell.strip().strip("\"'") for cell in line.split(separator)] for line in lines]
+    rows = rows_of(lines)
     if not _are_numbers(rows[0]):
         rows = rows[1:]
     widths = {len(row) for row in rows}
