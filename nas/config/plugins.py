@@ -106,9 +106,6 @@ SUPERNET_TRAINERS: Registry[Callable[..., Any]] = Registry(
     "hasnas.supernet_trainers",
 )
 
-STEP_COST = {"darts": 4.5, "gumbel_darts": 4.5, "proxyless": 3.0}
-"""Time of a trainer's step over that of a single path, as measured on SNASNet's forward space; for forecasts."""
-
 EXECUTORS: Registry[Callable[..., Any]] = Registry(
     "executor",
     {
