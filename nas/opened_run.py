@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from hasnas.errors import BadInputError
 
-from .history.layout import LEDGER_FILE
-from .history.ledger import ledger_so_far
 from .history.run_config import load_run_config, nothing_returned
+from .history.stored_run import read_run
 from .tracking.html import Markup, element, table
 from .tracking.shown_trial import ShownTrial, shown_trials
 from .tracking.status import run_status
@@ -133,8 +132,8 @@ class Run:
         return DataFrame(records, columns=names)
 
     def _front_rows(self) -> tuple[list[str], list[list[Any]]]:
-        config = load_run_config(self.directory)
-        names, *rows = pareto_rows(ledger_so_far(self.directory / LEDGER_FILE).trials, config.search.objectives)
+        run = read_run(self.directory)
+        names, *rows = pareto_rows(run.trials, run.config.search.objectives)
         return names, rows
 
     def __str__(self) -> str:

@@ -16,10 +16,9 @@ from hasnas.cim_estimator.report.formats import to_csv as report_csv
 from hasnas.errors import BadInputError, one_line
 from hasnas.files import CARD_FILE, expanded, make_directory, read_json, sealed, write_atomic
 from hasnas.nas.budget.costs import STANDARD, Costs, known_costs
-from hasnas.nas.history.layout import LEDGER_FILE
-from hasnas.nas.history.ledger import ledger_so_far
 from hasnas.nas.history.returned import returned_networks
 from hasnas.nas.history.run_config import load_run_config, nothing_returned
+from hasnas.nas.history.stored_run import read_run
 from hasnas.nas.history.trial import Trial
 from hasnas.nas.tracking.aligned import align
 from hasnas.search_spaces.architecture import Architecture, description_in
@@ -222,8 +221,7 @@ def returned_network(run_directory: Path) -> Trial:
     Raises:
         BadInputError: if the directory holds no run, or the run has returned nothing yet.
     """
-    load_run_config(run_directory)
-    networks = returned_networks(ledger_so_far(run_directory / LEDGER_FILE).trials)
+    networks = returned_networks(read_run(run_directory).trials)
     if not networks:
         raise nothing_returned(run_directory)
     return networks[0].best

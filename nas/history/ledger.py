@@ -86,7 +86,11 @@ def read_ledger(path: Path | str) -> LedgerContents:
 
 def ledger_so_far(path: Path) -> LedgerContents:
     """What `read_ledger` finds; nothing of a run that has not begun, and has no ledger yet."""
-    return read_ledger(path) if path.exists() else LedgerContents(StoredRecords(path), 0)
+    try:
+        there = path.exists()
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise BadInputError(f"cannot read the ledger {path}: {error.strerror or error}; check the path") from error
+    return read_ledger(path) if there else LedgerContents(StoredRecords(path), 0)
 
 
 class Ledger:

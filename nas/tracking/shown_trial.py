@@ -13,11 +13,9 @@ from hasnas.errors import BadInputError
 from hasnas.nas.budget.budget import Budget, Verdict
 from hasnas.nas.budget.costs import Cost, cost_called, costs_of_fields
 from hasnas.nas.history.goal import PART_PREFIX, SCORE_PREFIX
-from hasnas.nas.history.layout import LEDGER_FILE
-from hasnas.nas.history.ledger import ledger_so_far
 from hasnas.nas.history.quality import CLASSIFICATION, Quality, find_quality
-from hasnas.nas.history.run_config import load_run_config
 from hasnas.nas.history.rung import RungRecord
+from hasnas.nas.history.stored_run import read_run
 from hasnas.nas.history.trial import Trial, plain_numbers
 from hasnas.nas.history.worth import RATE_PREFIX, rates_of_layers
 from hasnas.search_spaces.architecture import Architecture
@@ -124,16 +122,15 @@ def shown_trials(run_directory: Path, which: str) -> list[ShownTrial]:
     Raises:
         BadInputError: if the directory holds no run, or the run no such trial.
     """
-    contents = ledger_so_far(run_directory / LEDGER_FILE)
-    config = load_run_config(run_directory, contents=contents)
-    trials, rungs = contents.trials, contents.rungs
+    run = read_run(run_directory)
+    contents, trials, rungs = run.contents, run.trials, run.contents.rungs
     numbered = [trial for trial in trials if str(trial.id) == which]
     found = numbered or _by_key(run_directory, trials, which, contents.damage)
     begun = next((event["time"] for event in contents.events if "time" in event), None)
     return [
         ShownTrial(
             trial,
-            config.budget,
+            run.config.budget,
             tuple(rung for rung in rungs if rung.trial == trial.id and trial.stage == "search"),
             trial.time - begun if trial.time and begun is not None else None,
         )

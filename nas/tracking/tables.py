@@ -8,10 +8,8 @@ from typing import Any
 
 from hasnas.files import csv_text, write_atomic
 from hasnas.nas.history.goal import costs_of_trials, front, goal_of
-from hasnas.nas.history.layout import LEDGER_FILE
-from hasnas.nas.history.ledger import ledger_so_far
 from hasnas.nas.history.returned import returned_front
-from hasnas.nas.history.run_config import load_run_config
+from hasnas.nas.history.stored_run import read_run
 from hasnas.nas.history.trial import Choice, Trial
 
 PARETO_FILE = "pareto.csv"
@@ -24,9 +22,8 @@ def write_pareto(run_directory: Path) -> Path:
     Raises:
         BadInputError: if the directory holds no run or the directory is not writable.
     """
-    trials = ledger_so_far(run_directory / LEDGER_FILE).trials
-    path = run_directory / PARETO_FILE
-    text = pareto_csv(trials, load_run_config(run_directory).search.objectives)
+    run, path = read_run(run_directory), run_directory / PARETO_FILE
+    text = pareto_csv(run.trials, run.config.search.objectives)
     if not path.exists() or path.read_bytes() != text.encode():
         write_atomic(path, text)
     return path

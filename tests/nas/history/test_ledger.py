@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hasnas.errors import BadInputError, HasnasError, MachineFaultError
-from hasnas.nas.history.ledger import Ledger, equal_ledgers, is_being_written, read_ledger
+from hasnas.nas.history.ledger import Ledger, equal_ledgers, is_being_written, ledger_so_far, read_ledger
 from hasnas.nas.history.records import checked, encode_line
 from hasnas.nas.history.trial import Trial
 
@@ -127,6 +127,9 @@ def test_places_that_cannot_hold_a_ledger_are_refused(tmp_path: Path):
         Ledger(tmp_path)
     with pytest.raises(BadInputError, match="cannot read the ledger"):
         read_ledger(tmp_path / "absent.jsonl")
+    with pytest.raises(BadInputError, match=r"cannot read the ledger .*File name too long"):
+        ledger_so_far(tmp_path / ("x" * 300))
+    assert ledger_so_far(tmp_path / "absent.jsonl").trials == []
     assert not is_being_written(tmp_path / "absent.jsonl")
 
 
