@@ -80,7 +80,7 @@ def search(
         None, "--resume", metavar="RUN", help="Go on with a run, or ask more of it.", autocompletion=completion.runs
     ),
     workers: int | None = typer.Option(
-        None, "--workers", min=1, max=1024, help="Processes, 1 if not given; they do not change the result."
+        None, "--workers", min=1, max=1024, help="Processes, by default 1, with Ray all that fit; the result stays."
     ),
     time_limit: float | None = typer.Option(
         None, "--time-limit", metavar="SECONDS", help="Longest evaluation or training; one retry, then the run stops."

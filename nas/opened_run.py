@@ -34,7 +34,8 @@ def search(
         config: the YAML.
         overrides: dotted changes, `{"budget.energy": "2 uJ"}` or `["budget.energy=2 uJ"]`.
         run_directory: where everything goes; by default `runs/<name>`.
-        workers: processes that evaluate candidates; the result does not depend on it.
+        workers: processes that evaluate candidates; None is one, with Ray all that there is room for. The result does
+            not depend on it.
 
     Raises:
         BadInputError: for anything wrong in the config or about the directory.
