@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 import sys
 import zipfile
 import zlib
@@ -165,8 +166,9 @@ def read_text(path: Path | str, most: int | None = None) -> str:
         most: characters that it may have; None means any number.
 
     Raises:
-        BadInputError: if the file is missing, unreadable, too long or not UTF-8.
+        BadInputError: if the file is missing, unreadable, endless, too long or not UTF-8.
     """
+    _refuse_device(path)
     try:
         with open(path, encoding="utf-8-sig") as file:  # editors of Windows begin files with a mark
             text = file.read(-1 if most is None else most + 1)
@@ -179,6 +181,14 @@ def read_text(path: Path | str, most: int | None = None) -> str:
     if most is not None and len(text) > most:
         raise BadInputError(f"{path} has more than {most} characters; shorten it, or check the path")
     return text
+
+
+def _refuse_device(path: Path | str) -> None:
+    mode = 0
+    with suppress(OSError, ValueError):  # what cannot be looked at is told where it is opened
+        mode = os.stat(path).st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise BadInputError(f"{path} is a device, whose content may have no end; name a file")
 
 
 def read_json(path: Path | str) -> Any:
@@ -213,7 +223,12 @@ def is_there(path: Path | str) -> bool:
 
 
 def sha256_of(path: Path | str) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
+    """The SHA-256 of a file's content, in hexadecimal.
+
+    Raises:
+        BadInputError: if it is a device, whose content may have no end.
+    """
+    _refuse_device(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

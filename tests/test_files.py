@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hasnas.errors import BadInputError
-from hasnas.files import is_there, make_directory, write_atomic
+from hasnas.files import is_there, make_directory, read_text, sha256_of, write_atomic
 
 
 def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
@@ -64,3 +64,9 @@ def test_what_stands_in_the_way_of_a_directory_or_of_looking_is_one_line(tmp_pat
         make_directory(tmp_path / "file")
     with pytest.raises(BadInputError, match="File name too long"):
         is_there(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("read", [read_text, sha256_of])
+def test_a_device_is_not_read_to_an_end_that_it_may_not_have(read) -> None:
+    with pytest.raises(BadInputError, match=r"^/dev/zero is a device, .*; name a file$"):
+        read("/dev/zero")
