@@ -17,6 +17,7 @@ import typer
 from hasnas import __version__
 from hasnas.nas.cli import app, run_command
 from hasnas.nas.config.loading import load_config
+from hasnas.nas.scoring import SCORES
 from hasnas.search_spaces.architecture import Architecture
 from hasnas.search_spaces.cells import Edge, Genotype
 from hasnas.search_spaces.macro import Macro
@@ -299,6 +300,7 @@ class answers:
 """
     (here / "foreign_scores.py").write_text(code)
     monkeypatch.syspath_prepend(str(here))
+    monkeypatch.setattr(SCORES, "_loaded", dict(SCORES._loaded))  # the package is there for this test only
     assert run_command(["validate", "small.yaml", f"search.score={score}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line

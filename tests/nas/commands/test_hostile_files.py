@@ -173,7 +173,7 @@ def _texts(node: h5py.Group) -> None:
         (_linked, "is a link to another place"),
         (_unpacked, "unpack to 3.8 GB"),
         (_circle, "groups within groups"),
-        (_texts, "export it anew"),
+        (_texts, "weight is of the type |S1; write real numbers"),
     ],
 )
 def test_nir_files_that_lead_elsewhere(change: Any, told: str, capsys: pytest.CaptureFixture[str]):
