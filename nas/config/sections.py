@@ -278,8 +278,8 @@ class SearchSection(Section):
     Args:
         enabled: whether candidates are searched for.
         strategy: a registered search strategy.
-        score: a registered training-free score that ranks candidates; then no supernet is trained. It prefers cells
-            that are too deep for short trainings; for these leave it out and train candidates briefly.
+        score: a registered training-free score that ranks candidates; then no supernet is trained. `trainability`
+            prefers cells that are too deep for short trainings; for these leave it out and train candidates briefly.
         objectives: what is looked for, by name: `accuracy` (of a regression `error`, in a search by score `score`),
             `device_accuracy`, `training_time`, any cost, or an expression of them such as `energy*latency/accuracy`,
             which is kept low. Strategies that look for a front (`nsga2`, `nsga3`, `bayesian_pareto`, `optuna`,

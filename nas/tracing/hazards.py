@@ -12,6 +12,10 @@ from torch import fx, nn
 
 from hasnas.errors import BadInputError
 
+AUGMENTED = frozenset({"iadd", "isub", "imul", "imatmul", "itruediv", "ifloordiv", "iand", "ior", "ixor", "setitem"})
+OWN = frozenset(vars(nn.Module()))  # torch's own attributes of a module
+KEEPERS = (list, dict, set, deque)
+
 
 def check_writes(graph: fx.Graph, root: nn.Module, describe: Callable[[fx.Node], str]) -> None:
     """Refuse calls that write into a tensor which is read again by its old name: a trace knows results only.
@@ -48,13 +52,6 @@ def _writes(node: fx.Node, root: nn.Module) -> bool:
     is_operator = getattr(node.target, "__module__", "") == "_operator"
     told = bool(node.kwargs.get("inplace")) or node.kwargs.get("out") is not None
     return told or (name.endswith("_") and not name.endswith("__")) or (is_operator and name in AUGMENTED)
-
-
-AUGMENTED = frozenset({"iadd", "isub", "imul", "imatmul", "itruediv", "ifloordiv", "iand", "ior", "ixor", "setitem"})
-
-
-OWN = frozenset(vars(nn.Module()))  # torch's own attributes of a module
-KEEPERS = (list, dict, set, deque)
 
 
 @contextmanager
