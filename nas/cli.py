@@ -329,6 +329,8 @@ def run_command(arguments: Sequence[str]) -> int:
         _drop_output()
         return _complain(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room, then again", 1)
     except BaseException as error:
+        if isinstance(error, RuntimeError) and str(error).startswith("cannot cache function"):
+            return _complain("numba may keep nowhere what it compiles; set NUMBA_CACHE_DIR to a folder for it", 1)
         # typer's own errors (an unknown option, a missing argument); their classes moved between its versions.
         format_message = getattr(error, "format_message", None)
         if format_message is None:

@@ -232,6 +232,23 @@ def test_a_bug_keeps_its_traceback(here: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.slow
+def test_where_numba_may_write_nothing_a_folder_is_asked_for():
+    script = """
+import sys
+from numba.core import caching
+def refused(locator):
+    raise OSError(30, "Read-only file system")
+for kind in (caching._CacheLocator, *caching._CacheLocator.__subclasses__()):
+    kind.ensure_cache_path = refused
+from hasnas.nas.cli import run_command
+sys.exit(run_command(["map", "none.nir", "--hardware", "rram-32nm"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    told = "hasnas: error: numba may keep nowhere what it compiles; set NUMBA_CACHE_DIR to a folder for it\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+@pytest.mark.slow
 def test_names_that_the_terminal_cannot_spell_are_written_out(here: Path):
     (here / "日本").mkdir()
     (here / "日本" / "config.yaml").write_text(Path("small.yaml").read_text())
